@@ -1,0 +1,70 @@
+# filmgate: `make help` lists what there is.
+# DEPS=skip installs nothing; BUILD names another build directory.
+
+BUILD ?= build
+BINARY = $(BUILD)/filmgate
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list these verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: build ## build, render one video from two drawn images, look into demo-out/
+	@examples/demo $(BINARY)
+
+.PHONY: run
+run: build ## serve on 127.0.0.1:8080 with ./var; the first start makes a key and prints it
+	@$(BINARY) serve --data var --listen 127.0.0.1:8080 --first-key first
+
+.PHONY: build
+build: deps ## build the binary: build/filmgate
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) filmgate --quiet
+
+.PHONY: test
+test: deps-test ## everything: units, sanitizers, live tests; ends with «N passed, N failed»
+	@tools/test all
+
+.PHONY: check
+check: deps-test ## the quick form of test
+	@tools/test quick
+
+.PHONY: asan
+asan: deps-test ## units and quick live tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/test asan
+
+.PHONY: tsan
+tsan: deps-test ## units and quick live tests under ThreadSanitizer
+	@tools/test tsan
+
+.PHONY: bench
+bench: deps-bench ## measure, as ratios to something known, in one run
+	@bench/run
+
+.PHONY: lint
+lint: deps-lint ## layers, layout, clang's warnings, clang-tidy, cppcheck
+	@tools/lint
+
+.PHONY: format
+format: deps-lint ## lay the C out by .clang-format
+	@clang-format -i $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]')
+
+.PHONY: docs
+docs: build ## write the tables of docs/REFERENCE.md anew from the binary
+	@tools/docs $(BINARY)
+
+.PHONY: deps deps-test deps-bench deps-lint
+deps:
+	@tools/deps build run
+deps-test:
+	@tools/deps build run test
+deps-bench:
+	@tools/deps build run test bench
+deps-lint:
+	@tools/deps build run test lint
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf build build-asan build-tsan build-clang build-bench demo-out

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Entity tags, byte ranges and dates of HTTP (RFC 9110). Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+enum { ENTITY_DATE_SIZE = 30 };
+
+/* Does an If-None-Match list (or `*`) hold this tag, quotes included? Weak comparison. NULL: no. */
+bool entity_list_has_tag(const char *list, const char *tag);
+/* `Mon, 06 Oct 2025 15:10:26 GMT` */
+void entity_date(int64_t seconds, char ret_date[ENTITY_DATE_SIZE]);
+
+enum entity_range { ENTITY_WHOLE, ENTITY_PART, ENTITY_OUTSIDE };
+
+/* Reads a Range header against a size: one range of bytes (`a-b`, `a-`, `-n`). What is not one (NULL,
+ * several ranges, other units, broken) asks for the whole. `ret_first` and `ret_length` are written with ENTITY_PART. */
+CHECKED enum entity_range entity_read_range(const char *header, int64_t size, int64_t *ret_first,
+                                            int64_t *ret_length);

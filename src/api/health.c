@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The small answers: is it alive, can it take work, which models there are, what the API looks like. On HTTP threads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handler.h"
+#include "base/json.h"
+#include "base/must.h"
+
+static json_t *object_new(void)
+{
+    json_t *object = json_object();
+    must(object != NULL);
+    return object;
+}
+
+/* That we answer is the answer. */
+enum MHD_Result health_alive(struct api_request *request)
+{
+    json_t *answer = object_new();
+    json_set_text(answer, "status", "ok");
+    return api_reply_tree(request, MHD_HTTP_OK, answer);
+}
+
+enum MHD_Result health_ready(struct api_request *request)
+{
+    struct engine_stats stats = {0};
+    engine_stats(request->api->parts.engine, &stats);
+    if (stats.is_closing)
+        return api_reply_error(request, API_ERROR_CLOSING, NULL);
+    if (stats.store_is_ailing || store_is_ailing(request->api->parts.store))
+        return api_reply_error(request, API_ERROR_STORE_UNAVAILABLE, NULL);
+    json_t *answer = object_new();
+    json_set_text(answer, "status", "ready");
+    return api_reply_tree(request, MHD_HTTP_OK, answer);
+}
+
+/* In the shape of OpenAI's list, which clients ask for by habit. */
+enum MHD_Result health_models(struct api_request *request)
+{
+    const char *const *names = NULL;
+    size_t count = channel_model_names(request->api->parts.channels, &names);
+    json_t *data = json_array();
+    must(data != NULL);
+    for (size_t i = 0; i < count; i++) {
+        json_t *model = object_new();
+        json_set_text(model, "id", names[i]);
+        json_set_text(model, "object", "model");
+        json_set(model, "created", json_integer(0));
+        json_set_text(model, "owned_by", "filmgate");
+        must(json_array_append_new(data, model) == 0);
+    }
+    json_t *list = object_new();
+    json_set_text(list, "object", "list");
+    json_set(list, "data", data);
+    return api_reply_tree(request, MHD_HTTP_OK, list);
+}
+
+enum MHD_Result health_not_yet(struct api_request *request)
+{
+    return api_reply_error(request, API_ERROR_NOT_YET, NULL);
+}
+
+enum MHD_Result health_openapi(struct api_request *request)
+{
+    char base[ORIGIN_BASE_SIZE];
+    if (!api_base(request, base))
+        return api_reply_invalid(request, "Host", "The Host header is not a plain host[:port].");
+    char *text = server_openapi(base);
+    return api_reply_json(request, MHD_HTTP_OK, text, strlen(text));
+}
+
+enum MHD_Result health_card(struct api_request *request)
+{
+    json_t *card = object_new();
+    json_set_text(card, "name", "filmgate");
+    json_set_text(card, "version", FILMGATE_VERSION);
+    json_set_text(card, "description", "A gateway for video-generation tasks.");
+    json_set_text(card, "openapi", "/openapi.json");
+    return api_reply_tree(request, MHD_HTTP_OK, card);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The OpenAPI 3.1 document: paths from the route table, parameters, bodies and schemas from schemas.json, which is
+ * built into the program. What holds for all routes alike (keys, errors) is added here, so that it cannot
+ * be forgotten in a row. Made afresh for each asker, for it names the base under which he sees us. Any thread. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handler.h"
+#include "base/json.h"
+#include "base/must.h"
+
+#include "api/schemas.inc.h"
+
+static json_t *object_new(void)
+{
+    json_t *object = json_object();
+    must(object != NULL);
+    return object;
+}
+
+/* `/assets/` with everything below it is written `/assets/{rest}`. */
+static void write_path(const struct route *route, char *ret_path, size_t size)
+{
+    int length = snprintf(ret_path, size, "%s%s", route->path,
+                          route->match == ROUTE_MATCH_BELOW ? "{rest}" : "");
+    must(length > 0 && (size_t)length < size);
+}
+
+static void write_lower(const char *text, char *ret_text, size_t size)
+{
+    must(strlen(text) < size);
+    size_t i = 0;
+    for (; text[i] != '\0'; i++)
+        ret_text[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+    ret_text[i] = '\0';
+}
+
+static void add_response(json_t *responses, const char *status, const char *name)
+{
+    if (json_object_get(responses, status) != NULL)
+        return;
+    char reference[80];
+    snprintf(reference, sizeof(reference), "#/components/responses/%s", name);
+    json_t *response = object_new();
+    json_set_text(response, "$ref", reference);
+    json_set(responses, status, response);
+}
+
+static json_t *operation(const struct route *route, const json_t *described)
+{
+    char id[64];
+    json_t *operation = object_new();
+    write_lower(route->name, id, sizeof(id));
+    json_set_text(operation, "operationId", id);
+    json_set_text(operation, "summary", route->summary);
+    must(described != NULL); /* every route stands in schemas.json */
+    json_t *copy = json_deep_copy(described);
+    must(copy != NULL && json_object_update(operation, copy) == 0);
+    json_decref(copy);
+
+    json_t *security = json_array();
+    must(security != NULL);
+    json_t *responses = json_object_get(operation, "responses");
+    must(responses != NULL);
+    if (route->who != ROUTE_WHO_NOBODY) {
+        json_t *scheme = json_pack("{s:[]}", "bearer");
+        must(scheme != NULL && json_array_append_new(security, scheme) == 0);
+        add_response(responses, "401", "BadKey");
+    }
+    if (route->who == ROUTE_WHO_OPERATOR)
+        add_response(responses, "403", "Error");
+    add_response(responses, "413", "TooLarge");
+    add_response(responses, "414", "UriTooLong");
+    add_response(responses, "default", "Error");
+    json_set(operation, "security", security);
+    return operation;
+}
+
+static json_t *paths(const json_t *described)
+{
+    json_t *paths = object_new();
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        const struct route *route = route_at((enum route_id)i);
+        char path[80];
+        char method[16];
+        write_path(route, path, sizeof(path));
+        write_lower(route->method, method, sizeof(method));
+        json_t *item = json_object_get(paths, path);
+        if (item == NULL) {
+            item = object_new();
+            json_set(paths, path, item);
+        }
+        json_set(item, method, operation(route, json_object_get(described, route->name)));
+    }
+    return paths;
+}
+
+char *server_openapi(const char *base_url)
+{
+    json_error_t error;
+    json_t *schemas = json_loads(api_schemas_json, 0, &error);
+    must(schemas != NULL);
+    json_t *document = object_new();
+    json_set_text(document, "openapi", "3.1.0");
+    json_set(document, "info",
+             json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "title", "filmgate", "version",
+                       FILMGATE_VERSION, "description", "A gateway for video-generation tasks.",
+                       "license", "name", "Apache-2.0", "identifier", "Apache-2.0"));
+    json_set(document, "servers", json_pack("[{s:s}]", "url", base_url));
+    json_set(document, "paths", paths(json_object_get(schemas, "operations")));
+    must(json_object_set(document, "components", json_object_get(schemas, "components")) == 0);
+    char *text = json_dumps(document, JSON_WRITE_FLAGS);
+    json_decref(document);
+    json_decref(schemas);
+    must(text != NULL);
+    return text;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The body of a request and the ways to answer. The memory of all bodies together is bounded: what a
+ * request holds is charged and returns itself when the request ends. A body beyond its limit, or
+ * beyond that bound, is read past and then refused, for the library lets us answer only before a body or
+ * after it. On HTTP threads; a request belongs to one of them at a time. */
+#include "api/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/entity.h"
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/must.h"
+
+static const char JSON_TYPE[] = "application/json; charset=utf-8";
+
+/* ---- what was sent ---- */
+
+void api_request_fini(struct api_request *request)
+{
+    free(TAKE(request->body));
+    atomic_fetch_sub(&request->api->body_bytes, (int64_t)request->charged_bytes);
+    request->charged_bytes = 0;
+    request->wait = wait_unref(request->wait);
+}
+
+bool api_request_charge(struct api_request *request, size_t bytes)
+{
+    int64_t most = request->api->parts.settings->body_memory;
+    int64_t now = atomic_fetch_add(&request->api->body_bytes, (int64_t)bytes) + (int64_t)bytes;
+    if (now > most) {
+        atomic_fetch_sub(&request->api->body_bytes, (int64_t)bytes);
+        return false;
+    }
+    request->charged_bytes += bytes;
+    return true;
+}
+
+static void refuse_body(struct api_request *request, enum api_error error)
+{
+    request->is_refused = true;
+    request->refusal = error;
+    free(TAKE(request->body));
+    request->body_length = request->body_capacity = 0;
+}
+
+/* Room for `more` bytes and a NUL. A declared length bounds the growth, so that the last doubling is not wasted. */
+static bool reserve(struct api_request *request, size_t more)
+{
+    enum { LEAST = 4096 };
+    size_t need = request->body_length + more + 1;
+    if (need <= request->body_capacity)
+        return true;
+    size_t capacity = request->body_capacity > 0 ? 2 * request->body_capacity : LEAST;
+    int64_t declared = request->facts.content_length;
+    if (declared >= 0 && (size_t)declared + 1 < capacity)
+        capacity = (size_t)declared + 1;
+    if (capacity < need)
+        capacity = need;
+    if (!api_request_charge(request, capacity - request->body_capacity))
+        return false;
+    char *body = realloc(request->body, capacity);
+    if (body == NULL)
+        return false;
+    request->body = body;
+    request->body_capacity = capacity;
+    return true;
+}
+
+bool api_request_add(struct api_request *request, const char *data, size_t length)
+{
+    request->seen_bytes += length;
+    bool is_kept = !request->is_refused && request->route->body != ROUTE_BODY_NONE;
+    if (!request->is_refused && request->seen_bytes > request->body_limit)
+        refuse_body(request, API_ERROR_TOO_LARGE);
+    else if (is_kept && !reserve(request, length))
+        refuse_body(request, API_ERROR_UNAVAILABLE);
+    if (request->is_refused)
+        return request->seen_bytes <= 2 * request->body_limit;
+    if (is_kept) {
+        memcpy(request->body + request->body_length, data, length);
+        request->body_length += length;
+        request->body[request->body_length] = '\0';
+    }
+    return true;
+}
+
+const char *api_header(const struct api_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *api_argument(const struct api_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static bool is_request_id(const char *text)
+{
+    static const char PLAIN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "._:-";
+    size_t length = strnlen(text, API_REQUEST_ID_SIZE);
+    return length >= 1 && length < API_REQUEST_ID_SIZE && strspn(text, PLAIN) == length;
+}
+
+/* Takes the client's id if there is a fit one. */
+static bool take_client_id(struct api_request *request)
+{
+    if (request->request_id[0] == '\0') {
+        const char *given = api_header(request, "X-Request-Id");
+        if (given != NULL && is_request_id(given)) {
+            memcpy(request->request_id, given, strlen(given) + 1);
+            request->has_client_id = true;
+        }
+    }
+    return request->has_client_id;
+}
+
+const char *api_request_id(struct api_request *request)
+{
+    if (!take_client_id(request) && request->request_id[0] == '\0')
+        id_new("req", request->request_id, sizeof(request->request_id));
+    return request->request_id;
+}
+
+bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE])
+{
+    const struct api *api = request->api;
+    const char *public_url = api->parts.settings->public_url;
+    size_t length = strlen(public_url);
+    if (length > 0) {
+        while (length > 0 && public_url[length - 1] == '/')
+            length--;
+        if (length >= ORIGIN_BASE_SIZE)
+            return false;
+        memcpy(ret_base, public_url, length);
+        ret_base[length] = '\0';
+        return true;
+    }
+    struct origin_facts facts = {.host = api_header(request, "Host")};
+    if (facts.host == NULL) { /* HTTP/1.0 */
+        memcpy(ret_base, api->url, sizeof(api->url));
+        return true;
+    }
+    const union MHD_ConnectionInfo *peer =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    facts.peer_is_trusted = peer != NULL && peer->client_addr != NULL
+                            && origin_is_trusted(api->proxies, peer->client_addr);
+    if (facts.peer_is_trusted) {
+        facts.forwarded_host = api_header(request, "X-Forwarded-Host");
+        facts.forwarded_proto = api_header(request, "X-Forwarded-Proto");
+    }
+    return origin_base(&facts, ret_base);
+}
+
+/* ---- answers ---- */
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+    must(MHD_add_response_header(response, name, value) == MHD_YES);
+}
+
+/* The key's name, never the key; the path without its query, where ids and signatures stand. */
+static void log_request(struct api_request *request, enum log_level level, unsigned status,
+                        int64_t bytes)
+{
+    struct log_about about = {0};
+    if (request->request_id[0] != '\0')
+        about.request_id = request->request_id;
+    const char *key = request->who.name[0] != '\0' ? request->who.name : "-";
+    log_write(level, &about, "%s %.200s %u, %lld ms, %lld bytes, key %s", request->method,
+              request->path, status, (long long)(clock_mono_ms() - request->started_ms),
+              (long long)bytes, key);
+}
+
+static bool closes(const struct api_request *request)
+{
+    return request->must_close || atomic_load(&request->api->is_draining);
+}
+
+enum MHD_Result api_reply_response(struct api_request *request, unsigned status,
+                                   struct MHD_Response *response, int64_t bytes)
+{
+    if (response == NULL)
+        return MHD_NO;
+    const char *id = api_request_id(request);
+    add_header(response, "X-Request-Id", id);
+    add_header(response, "X-Oneapi-Request-Id", id);
+    if (request->api->parts.settings->cors) {
+        add_header(response, "Access-Control-Allow-Origin", "*");
+        add_header(response, "Access-Control-Expose-Headers",
+                   "ETag, Retry-After, X-Request-Id, X-Oneapi-Request-Id, Content-Range");
+    }
+    if (closes(request))
+        add_header(response, "Connection", "close");
+    enum MHD_Result result = MHD_queue_response(request->connection, status, response);
+    MHD_destroy_response(response);
+    log_request(request, LOG_INFO, status, bytes);
+    return result;
+}
+
+static struct MHD_Response *json_response(char *text, size_t length)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(text);
+        return NULL;
+    }
+    add_header(response, "Content-Type", JSON_TYPE);
+    add_header(response, "X-Content-Type-Options", "nosniff");
+    return response;
+}
+
+enum MHD_Result api_reply_json(struct api_request *request, unsigned status, char *text,
+                               size_t length)
+{
+    struct MHD_Response *response = json_response(text, length);
+    if (response != NULL)
+        add_header(response, "Cache-Control", "no-store");
+    return api_reply_response(request, status, response, (int64_t)length);
+}
+
+enum MHD_Result api_reply_tree(struct api_request *request, unsigned status, json_t *tree)
+{
+    char *text = json_dumps(tree, JSON_WRITE_FLAGS);
+    json_decref(tree);
+    must(text != NULL);
+    return api_reply_json(request, status, text, strlen(text));
+}
+
+struct MHD_Response *api_error_response(const struct api_request *request, enum api_error error,
+                                        const struct api_error_details *details,
+                                        size_t *ret_length)
+{
+    const struct api_error_info *info = api_error_info(error);
+    char *text = api_error_body(error, details, ret_length);
+    struct MHD_Response *response = json_response(text, *ret_length);
+    if (response == NULL)
+        return NULL;
+    add_header(response, "Cache-Control", "no-store");
+    if (info->status == 503 || info->status == 429) {
+        char seconds[16];
+        snprintf(seconds, sizeof(seconds), "%d", API_ERROR_RETRY_AFTER_S);
+        add_header(response, "Retry-After", seconds);
+    }
+    if (error == API_ERROR_BAD_KEY)
+        add_header(response, "WWW-Authenticate", "Bearer");
+    if (error == API_ERROR_METHOD_NOT_ALLOWED) {
+        char allow[ROUTE_ALLOW_SIZE];
+        route_allow(request->path, allow);
+        add_header(response, "Allow", allow);
+    }
+    return response;
+}
+
+enum MHD_Result api_reply_error(struct api_request *request, enum api_error error,
+                                const struct api_error_details *details)
+{
+    size_t length;
+    struct MHD_Response *response = api_error_response(request, error, details, &length);
+    unsigned status = (unsigned)api_error_info(error)->status;
+    return api_reply_response(request, status, response, (int64_t)length);
+}
+
+enum MHD_Result api_reply_invalid(struct api_request *request, const char *param,
+                                  const char *message)
+{
+    struct api_error_details details = {.param = param, .message = message};
+    return api_reply_error(request, API_ERROR_INVALID_REQUEST, &details);
+}
+
+/* A view's response holds no header that is per request, so that all can share it. Who names a
+ * request id, or must be told that the connection ends, gets a response of his own over the same bytes. */
+enum MHD_Result api_reply_view(struct api_request *request, struct view *view)
+{
+    const char *known = api_header(request, "If-None-Match");
+    bool is_known = known != NULL && entity_list_has_tag(known, view_etag(view));
+    unsigned status = is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK;
+    int64_t bytes = is_known ? 0 : (int64_t)view_length(view);
+    if (take_client_id(request) || closes(request))
+        return api_reply_response(request, status, view_own_response(view, is_known), bytes);
+    log_request(request, LOG_DEBUG, status, bytes);
+    return MHD_queue_response(request->connection, status, view_response(view, is_known));
+}

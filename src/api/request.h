@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request on its way through: who asks, what was read of it, and the few ways of answering. It lives in its connection, from the
+ * library's first call to its completion. */
+#pragma once
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/auth.h"
+#include "api/error.h"
+#include "api/origin.h"
+#include "api/router.h"
+#include "api/server.h"
+#include "api/view.h"
+#include "api/wait.h"
+#include "api/wire.h"
+#include "base/compiler.h"
+
+enum {
+    API_REQUEST_ID_SIZE = 129,
+    API_ECHO_MAX = 255, /* bytes of an id that a client gave */
+};
+
+/* What every handler works with; made by server_start(), immutable afterwards but for the atomics. */
+struct api {
+    struct server_parts parts;
+    struct auth *auth;
+    struct view_cache *views;
+    struct wait_room *waits;
+    struct origin_proxies *proxies;
+    uint8_t secret[32]; /* the store's */
+    char url[ORIGIN_BASE_SIZE]; /* where we listen */
+    _Atomic int64_t body_bytes; /* memory of all bodies now; at most settings.body_memory */
+    _Atomic int64_t n_under_way; /* requests begun and not completed */
+    atomic_bool is_draining; /* answers close their connection */
+};
+
+struct api_request {
+    struct api *api;
+    struct MHD_Connection *connection;
+    const char *method, *path; /* decoded; the library's */
+    const struct route *route; /* NULL only while refused */
+    struct auth_identity who; /* empty for routes that ask for no key */
+    char request_id[API_REQUEST_ID_SIZE]; /* empty until api_request_id() */
+    bool has_client_id; /* the client chose it */
+    bool must_close; /* the answer ends the connection */
+    bool is_refused;
+    enum api_error refusal; /* with is_refused */
+    struct wire_facts facts;
+    int64_t started_ms; /* clock_mono_ms() */
+
+    char *body; /* NULL while empty; with a NUL behind it */
+    size_t body_length, body_capacity;
+    size_t body_limit; /* of what is kept */
+    size_t seen_bytes; /* of the body, kept or not */
+    size_t charged_bytes; /* our share of api.body_bytes */
+
+    struct wait *wait; /* while suspended: our reference */
+    enum MHD_Result (*resumed)(struct api_request *request); /* answers after the wait */
+};
+
+/* Lets go of the body, its charge and the wait. */
+void api_request_fini(struct api_request *request);
+/* Takes in a piece of the body. False when the connection must be cut: more is coming than we are willing to read past. */
+CHECKED bool api_request_add(struct api_request *request, const char *data, size_t length);
+/* Charges memory beside the body (a parsed or decoded copy) until the request ends. False: too much in all. */
+CHECKED bool api_request_charge(struct api_request *request, size_t bytes);
+/* The client's X-Request-Id when it is fit (1..128 of [A-Za-z0-9._:-]), else a fresh `req_<26>`. */
+const char *api_request_id(struct api_request *request);
+const char *api_header(const struct api_request *request, const char *name); /* NULL when absent */
+const char *api_argument(const struct api_request *request, const char *name); /* NULL when absent */
+/* The base of links in this request's answer. False when its Host is not fit. */
+CHECKED bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]);
+
+/* ---- answers: each replies once ---- */
+
+/* JSON; takes over `text` (malloc'ed). */
+enum MHD_Result api_reply_json(struct api_request *request, unsigned status, char *text,
+                               size_t length);
+/* The same from a tree; takes over the reference. */
+enum MHD_Result api_reply_tree(struct api_request *request, unsigned status, json_t *tree);
+enum MHD_Result api_reply_error(struct api_request *request, enum api_error error,
+                                const struct api_error_details *details);
+/* The response for an error before it is sent, to add a header to; NULL when memory is out. */
+struct MHD_Response *api_error_response(const struct api_request *request, enum api_error error,
+                                        const struct api_error_details *details,
+                                        size_t *ret_length);
+/* The usual case: one parameter is wrong. */
+enum MHD_Result api_reply_invalid(struct api_request *request, const char *param,
+                                  const char *message);
+/* Any response object; takes it over, adds what every answer carries, and logs the request. */
+enum MHD_Result api_reply_response(struct api_request *request, unsigned status,
+                                   struct MHD_Response *response, int64_t bytes);
+/* A shared view, or 304 when the client has it. */
+enum MHD_Result api_reply_view(struct api_request *request, struct view *view);

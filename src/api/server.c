@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The daemon and the life of a request. The library calls first when the headers are there, then with pieces of the body, then once
+ * when all of it is there. It takes an answer only at the first call or at the last, and closes the connection after one at the first. So:
+ *
+ *     first call -- broken on the wire, or refused and much is coming --> answered, closed
+ *         `------- pieces of the body (kept, or read past) --> last call --> answered, or suspended
+ *                                                                               `--> resumed --> answered
+ *
+ * Routing, the key, and the body's limit are judged at the first call. A connection carries one request at a time,
+ * so its request lives in it and a query allocates nothing. All of it runs on the library's threads; the server's own
+ * state is immutable but for the atomics in struct api. */
+#include "api/server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/request.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+
+enum {
+    SWALLOW_MAX_BYTES = 1024 * 1024, /* of a refused request's body, to keep its connection */
+    POOL_BYTES = 32 * 1024, /* of one connection: its headers, and the window through which bodies come */
+    BACKLOG = 1024,
+    THREADS_MAX = 8, /* when the configuration leaves it to us */
+    CLOSE_PATIENCE_MS = 10000, /* for suspended requests to be answered at the stop */
+    LAST_WORDS_MS = 1000, /* for those answers to reach their clients */
+};
+
+struct server {
+    struct api api;
+    struct MHD_Daemon *daemon;
+    int listener;
+    bool is_quiet; /* quiesced: the listener is ours to close */
+};
+
+/* ---- one request ---- */
+
+static bool is_method(const struct api_request *request, const char *method)
+{
+    return strcmp(request->method, method) == 0;
+}
+
+static enum MHD_Result reply_preflight(struct api_request *request)
+{
+    char allow[ROUTE_ALLOW_SIZE];
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return MHD_NO;
+    route_allow(request->path, allow);
+    bool is_whole = MHD_add_response_header(response, "Allow", allow) == MHD_YES;
+    if (request->api->parts.settings->cors)
+        is_whole = is_whole
+                   && MHD_add_response_header(response, "Access-Control-Allow-Methods",
+                                              "GET, HEAD, POST, DELETE, OPTIONS")
+                          == MHD_YES
+                   && MHD_add_response_header(response, "Access-Control-Allow-Headers",
+                                              "Authorization, Content-Type, Accept, "
+                                              "Idempotency-Key, X-Request-Id, X-Forwarded-Host, "
+                                              "If-None-Match, Range")
+                          == MHD_YES
+                   && MHD_add_response_header(response, "Access-Control-Max-Age", "86400")
+                          == MHD_YES;
+    must(is_whole);
+    return api_reply_response(request, MHD_HTTP_NO_CONTENT, response, 0);
+}
+
+static void refuse(struct api_request *request, enum api_error error)
+{
+    if (request->is_refused)
+        return;
+    request->is_refused = true;
+    request->refusal = error;
+}
+
+/* May this caller use the route? */
+static void judge_caller(struct api_request *request)
+{
+    if (request->route->who == ROUTE_WHO_NOBODY)
+        return;
+    if (!auth_check(request->api->auth, api_header(request, "Authorization"), &request->who))
+        refuse(request, API_ERROR_BAD_KEY);
+    else if (request->route->who == ROUTE_WHO_OPERATOR && !request->who.is_operator)
+        refuse(request, API_ERROR_FORBIDDEN);
+}
+
+static void judge_body(struct api_request *request)
+{
+    request->body_limit = ROUTE_SMALL_BODY_BYTES;
+    if (request->route != NULL && request->route->body == ROUTE_BODY_TASK)
+        request->body_limit = (size_t)request->api->parts.settings->body_bytes;
+    if (request->facts.content_length > (int64_t)request->body_limit)
+        refuse(request, API_ERROR_TOO_LARGE);
+    if (request->is_refused)
+        request->body_limit = SWALLOW_MAX_BYTES;
+}
+
+/* Finds the route and who calls; what is wrong ends in `refusal`. */
+static void judge(struct api_request *request)
+{
+    if (!is_method(request, "OPTIONS")) {
+        switch (route_find(request->method, request->path, &request->route)) {
+        case ROUTE_FOUND:
+            judge_caller(request);
+            break;
+        case ROUTE_UNKNOWN:
+            refuse(request, API_ERROR_NOT_FOUND);
+            break;
+        case ROUTE_OTHER_METHOD:
+            refuse(request, API_ERROR_METHOD_NOT_ALLOWED);
+            break;
+        }
+    }
+    judge_body(request);
+}
+
+static enum MHD_Result answer(struct api_request *request)
+{
+    if (request->is_refused)
+        return api_reply_error(request, request->refusal, NULL);
+    if (is_method(request, "OPTIONS"))
+        return reply_preflight(request);
+    return request->route->handler(request);
+}
+
+/* A refused request whose body is still to come: worth reading past it to keep the connection? */
+static bool is_not_worth_reading(const struct api_request *request)
+{
+    return request->is_refused
+           && (request->facts.expects_continue
+               || request->facts.content_length > SWALLOW_MAX_BYTES);
+}
+
+/* What we keep for one connection. */
+struct connection {
+    struct wire_line line;
+    struct api_request request; /* the one under way */
+};
+
+static struct connection *connection_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    must(info != NULL && info->socket_context != NULL);
+    return info->socket_context;
+}
+
+static enum MHD_Result first_call(struct api_request *request, const struct wire_line *line,
+                                  const char *version)
+{
+    enum wire_verdict verdict =
+        wire_check(request->connection, line, request->method, version, &request->facts);
+    if (verdict != WIRE_FINE) {
+        request->must_close = true;
+        return verdict == WIRE_URI_TOO_LONG
+                   ? api_reply_error(request, API_ERROR_URI_TOO_LONG, NULL)
+                   : api_reply_invalid(request, NULL, request->facts.problem);
+    }
+    judge(request);
+    if (!is_not_worth_reading(request))
+        return MHD_YES;
+    request->must_close = true;
+    return answer(request);
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **request_context)
+{
+    struct api *api = context;
+    struct api_request *request = *request_context;
+    if (request == NULL) {
+        struct connection *own = connection_of(connection);
+        request = &own->request;
+        *request = (struct api_request){
+            .api = api,
+            .connection = connection,
+            .method = method,
+            .path = url,
+            .started_ms = clock_mono_ms(),
+        };
+        *request_context = request;
+        atomic_fetch_add(&api->n_under_way, 1);
+        return first_call(request, &own->line, version);
+    }
+    if (*upload_size > 0) {
+        bool goes_on = api_request_add(request, upload, *upload_size);
+        *upload_size = 0;
+        return goes_on ? MHD_YES : MHD_NO;
+    }
+    return request->resumed != NULL ? request->resumed(request) : answer(request);
+}
+
+static void completed(void *context, struct MHD_Connection *connection UNUSED,
+                      void **request_context, enum MHD_RequestTerminationCode code UNUSED)
+{
+    struct api *api = context;
+    struct api_request *request = TAKE(*request_context);
+    if (request == NULL)
+        return; /* broken off before the first call */
+    api_request_fini(request);
+    atomic_fetch_sub(&api->n_under_way, 1);
+}
+
+/* ---- one connection ---- */
+
+static void notice_connection(void *context UNUSED, struct MHD_Connection *connection UNUSED,
+                              void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *socket_context = must_calloc(1, sizeof(struct connection));
+    else
+        free(TAKE(*socket_context));
+}
+
+/* The address before it is decoded. The result is the request's first context: none. */
+static void *notice_uri(void *context UNUSED, const char *uri, struct MHD_Connection *connection)
+{
+    wire_line(&connection_of(connection)->line, uri);
+    return NULL;
+}
+
+__attribute__((format(printf, 2, 0))) static void library_says(void *context UNUSED,
+                                                               const char *format,
+                                                               va_list arguments)
+{
+    char text[300];
+    vsnprintf(text, sizeof(text), format, arguments);
+    text[strcspn(text, "\r\n")] = '\0';
+    log_debug("http: %s", text);
+}
+
+/* ---- start ---- */
+
+/* Takes `host:port` or `[host]:port` apart. */
+static bool split_address(const char *listen, char ret_host[256], char ret_port[8])
+{
+    const char *colon = strrchr(listen, ':');
+    if (colon == NULL || strlen(colon + 1) < 1 || strlen(colon + 1) > 5
+        || strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
+        return false;
+    const char *host = listen;
+    size_t length = (size_t)(colon - listen);
+    if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+        host++;
+        length -= 2;
+    } else if (memchr(host, ':', length) != NULL) {
+        return false; /* an IPv6 address needs its brackets */
+    }
+    if (length < 1 || length > 255)
+        return false;
+    memcpy(ret_host, host, length);
+    ret_host[length] = '\0';
+    memcpy(ret_port, colon + 1, strlen(colon + 1) + 1);
+    return true;
+}
+
+static int bind_listener(const struct addrinfo *address, int *ret_fd)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int on = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0
+        || bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+        int r = -errno;
+        close(fd);
+        return r;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int open_listener(const char *listen, int *ret_fd, char ret_error[SERVER_ERROR_SIZE])
+{
+    char host[256];
+    char port[8];
+    if (!split_address(listen, host, port)) {
+        snprintf(ret_error, SERVER_ERROR_SIZE,
+                 "listen: \"%.100s\" is not an address like 127.0.0.1:8080 or [::]:8080", listen);
+        return -EINVAL;
+    }
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int failure = getaddrinfo(host, port, &hints, &found);
+    if (failure != 0) {
+        snprintf(ret_error, SERVER_ERROR_SIZE, "listen: \"%.100s\" cannot be resolved: %s", listen,
+                 gai_strerror(failure));
+        return -EADDRNOTAVAIL;
+    }
+    int r = bind_listener(found, ret_fd);
+    freeaddrinfo(found);
+    if (r == -EADDRINUSE)
+        snprintf(ret_error, SERVER_ERROR_SIZE, "%.100s is in use", listen);
+    else if (r < 0)
+        snprintf(ret_error, SERVER_ERROR_SIZE, "listening on %.100s failed: %s", listen,
+                 strerror(-r));
+    return r;
+}
+
+/* Where we can be reached, in a client's words: the wildcard address is no address to call. */
+static void write_url(int fd, char ret_url[ORIGIN_BASE_SIZE])
+{
+    struct sockaddr_storage bound = {0};
+    socklen_t length = sizeof(bound);
+    char host[NI_MAXHOST] = "127.0.0.1";
+    char port[NI_MAXSERV] = "0";
+    if (getsockname(fd, (struct sockaddr *)&bound, &length) == 0)
+        (void)getnameinfo((struct sockaddr *)&bound, length, host, sizeof(host), port,
+                          sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+        snprintf(host, sizeof(host), "%s", bound.ss_family == AF_INET6 ? "::1" : "127.0.0.1");
+    bool is_ipv6 = strchr(host, ':') != NULL;
+    snprintf(ret_url, ORIGIN_BASE_SIZE, "http://%s%.200s%s:%.8s", is_ipv6 ? "[" : "", host,
+             is_ipv6 ? "]" : "", port);
+}
+
+static unsigned count_threads(const struct settings *settings)
+{
+    if (settings->http_threads > 0)
+        return (unsigned)settings->http_threads;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores < 1)
+        return 1;
+    return cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
+}
+
+static struct MHD_Daemon *start_daemon(struct server *server)
+{
+    const struct settings *settings = server->api.parts.settings;
+    unsigned threads = count_threads(settings);
+    unsigned connections = (unsigned)settings->http_connections;
+    struct MHD_OptionItem pool[] = {
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem *options = threads > 1 ? pool : pool + 1;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_INTERNAL_POLLING_THREAD
+                     | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    return MHD_start_daemon(flags, 0, NULL, NULL, handle, &server->api,
+                            MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
+                            MHD_OPTION_LISTEN_SOCKET, server->listener,
+                            MHD_OPTION_CONNECTION_LIMIT, connections > threads ? connections : threads,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(settings->http_idle / 1000),
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+                            MHD_OPTION_NOTIFY_COMPLETED, completed, &server->api,
+                            MHD_OPTION_NOTIFY_CONNECTION, notice_connection, NULL,
+                            MHD_OPTION_URI_LOG_CALLBACK, notice_uri, NULL,
+                            MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+
+/* Everything but the daemon. What was made before a failure is for release(). */
+static int prepare(struct server *server, char ret_error[SERVER_ERROR_SIZE])
+{
+    struct api *api = &server->api;
+    const struct settings *settings = api->parts.settings;
+    char error[ORIGIN_ERROR_SIZE];
+    api->proxies = origin_proxies_new(&settings->trusted_proxies, error);
+    if (api->proxies == NULL) {
+        snprintf(ret_error, SERVER_ERROR_SIZE, "%s", error);
+        return -EINVAL;
+    }
+    if (strlen(settings->public_url) >= ORIGIN_BASE_SIZE) {
+        snprintf(ret_error, SERVER_ERROR_SIZE, "public_url: longer than %d bytes",
+                 ORIGIN_BASE_SIZE - 1);
+        return -EINVAL;
+    }
+    store_secret(api->parts.store, api->secret);
+    api->views = view_cache_new((size_t)settings->view_bytes);
+    int r = auth_new(api->parts.store, &api->auth);
+    if (r != 0) {
+        snprintf(ret_error, SERVER_ERROR_SIZE, "reading the API keys failed: %s",
+                 strerror(r < 0 ? -r : EIO));
+        return r < 0 ? r : -EIO;
+    }
+    r = wait_room_new(&api->waits);
+    if (r < 0) {
+        snprintf(ret_error, SERVER_ERROR_SIZE, "starting a thread failed: %s", strerror(-r));
+        return r;
+    }
+    r = open_listener(settings->listen, &server->listener, ret_error);
+    if (r == 0)
+        write_url(server->listener, api->url);
+    return r;
+}
+
+static void release(struct server *server)
+{
+    struct api *api = &server->api;
+    if (server->listener >= 0)
+        close(server->listener);
+    wait_room_free(api->waits);
+    auth_free(api->auth);
+    view_cache_free(api->views);
+    origin_proxies_free(api->proxies);
+    free(server);
+}
+
+int server_start(const struct server_parts *parts, struct server **ret_server,
+                 char ret_error[SERVER_ERROR_SIZE])
+{
+    struct server *server = must_calloc(1, sizeof(*server));
+    server->api.parts = *parts;
+    server->listener = -1;
+    int r = prepare(server, ret_error);
+    if (r == 0) {
+        errno = 0;
+        server->daemon = start_daemon(server);
+        if (server->daemon == NULL) {
+            server->listener = -1; /* the library closes it on most ways out */
+            r = errno != 0 ? -errno : -ENOMEM;
+            snprintf(ret_error, SERVER_ERROR_SIZE, "starting the HTTP server failed: %s",
+                     strerror(-r));
+        }
+    }
+    if (r != 0) {
+        release(server);
+        return r;
+    }
+    *ret_server = server;
+    return 0;
+}
+
+const char *server_url(const struct server *server)
+{
+    return server->api.url;
+}
+
+/* ---- stop ---- */
+
+static void await_idle(struct server *server, int64_t patience_ms)
+{
+    int64_t until_ms = clock_mono_ms() + patience_ms;
+    while (atomic_load(&server->api.n_under_way) > 0 && clock_mono_ms() < until_ms) {
+        struct timespec pause = {.tv_nsec = 5000000};
+        nanosleep(&pause, NULL);
+    }
+}
+
+void server_quiesce(struct server *server, int64_t drain_ms)
+{
+    atomic_store(&server->api.is_draining, true);
+    if (!server->is_quiet) {
+        MHD_socket listener = MHD_quiesce_daemon(server->daemon);
+        server->is_quiet = true;
+        if (listener != MHD_INVALID_SOCKET)
+            shutdown(listener, SHUT_RDWR); /* nobody queues up behind a closed door */
+    }
+    await_idle(server, drain_ms);
+}
+
+struct server *server_stop(struct server *server)
+{
+    if (server == NULL)
+        return NULL;
+    server_quiesce(server, 0);
+    /* The library aborts when it is stopped over a suspended connection. */
+    if (!wait_room_close(server->api.waits, CLOSE_PATIENCE_MS))
+        log_error("stopping: a suspended request did not leave");
+    await_idle(server, LAST_WORDS_MS);
+    MHD_stop_daemon(TAKE(server->daemon));
+    release(server);
+    return NULL;
+}
+
+void server_dump_routes(FILE *out)
+{
+    route_dump(out);
+}
+
+void server_dump_errors(FILE *out)
+{
+    api_error_dump(out);
+}

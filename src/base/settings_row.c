@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of settings as rows, setting one field from its text, and what is said when that does
+ * not go. Pure. */
+#include "base/settings_row.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct settings_row ROWS[] = {
+#define SETTING(field, path, type, fallback, least, most, unit, what)                              \
+    {path, SETTINGS_##type, fallback, least, most, unit, what, offsetof(struct settings, field)},
+#include "base/settings.def"
+};
+
+static const struct settings_row CHANNEL_ROWS[] = {
+    {"channels.name", SETTINGS_TEXT, NULL, 0, 0, "", "", offsetof(struct settings_channel, name)},
+    {"channels.adapter", SETTINGS_TEXT, NULL, 0, 0, "", "",
+     offsetof(struct settings_channel, adapter)},
+    {"channels.models", SETTINGS_LIST, NULL, 0, 0, "", "",
+     offsetof(struct settings_channel, models)},
+    {"channels.priority", SETTINGS_COUNT, "0", 0, 100, "", "",
+     offsetof(struct settings_channel, priority)},
+};
+
+const struct settings_rows settings_rows = {ROWS, ARRAY_LENGTH(ROWS)};
+const struct settings_rows settings_channel_rows = {CHANNEL_ROWS, ARRAY_LENGTH(CHANNEL_ROWS)};
+
+bool settings_fail(const struct settings_reader *reader, struct settings_place place,
+                   const char *format, ...)
+{
+    char sentence[SETTINGS_ERROR_SIZE];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(sentence, sizeof(sentence), format, values);
+    va_end(values);
+    if (place.line > 0)
+        snprintf(reader->error, SETTINGS_ERROR_SIZE, "%.200s:%d:%d: %.270s", reader->file,
+                 place.line, place.column, sentence);
+    else if (reader->file != NULL)
+        snprintf(reader->error, SETTINGS_ERROR_SIZE, "%.200s: %.290s", reader->file, sentence);
+    else
+        snprintf(reader->error, SETTINGS_ERROR_SIZE, "%.490s", sentence);
+    return false;
+}
+
+bool settings_fail_memory(const struct settings_reader *reader, struct settings_place place)
+{
+    return settings_fail(reader, place, "the configuration is too large");
+}
+
+const struct settings_row *settings_find_row(const struct settings_rows *rows, const char *path)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        if (strcmp(rows->items[i].path, path) == 0)
+            return &rows->items[i];
+    }
+    return NULL;
+}
+
+/* ---- one value ---- */
+
+static bool set_number(const struct settings_reader *reader, void *base,
+                       const struct settings_row *row, const char *text,
+                       struct settings_place place)
+{
+    int64_t number;
+    char least[SETTINGS_NUMBER_SIZE];
+    char most[SETTINGS_NUMBER_SIZE];
+    settings_write_number(row->type, row->least, least);
+    settings_write_number(row->type, row->most, most);
+    if (!settings_parse_number(row->type, text, &number))
+        return settings_fail(reader, place, "\"%s\" must be %s between %s and %s, not \"%.*s\"",
+                             row->path, settings_describe(row->type), least, most,
+                             SETTINGS_SHOWN_BYTES, text);
+    if (number < row->least || number > row->most)
+        return settings_fail(reader, place, "\"%s\" must be between %s and %s, not %.*s", row->path,
+                             least, most, SETTINGS_SHOWN_BYTES, text);
+    memcpy((char *)base + row->offset, &number, sizeof(number));
+    return true;
+}
+
+static bool set_text(const struct settings_reader *reader, void *base,
+                     const struct settings_row *row, const char *text, struct settings_place place)
+{
+    const char *right = settings_text_fault(row->path, text);
+    if (right != NULL)
+        return settings_fail(reader, place, "\"%s\" must be %s, not \"%.*s\"", row->path, right,
+                             SETTINGS_SHOWN_BYTES, text);
+    char *kept = arena_strdup(reader->whole->arena, text);
+    if (kept == NULL)
+        return settings_fail_memory(reader, place);
+    memcpy((char *)base + row->offset, &kept, sizeof(kept));
+    return true;
+}
+
+bool settings_set_scalar(const struct settings_reader *reader, void *base,
+                         const struct settings_row *row, const char *text,
+                         struct settings_place place)
+{
+    if (row->type == SETTINGS_TEXT)
+        return set_text(reader, base, row, text, place);
+    if (row->type != SETTINGS_FLAG)
+        return set_number(reader, base, row, text, place);
+    bool flag;
+    if (!settings_parse_flag(text, &flag))
+        return settings_fail(reader, place, "\"%s\" must be true or false, not \"%.*s\"", row->path,
+                             SETTINGS_SHOWN_BYTES, text);
+    memcpy((char *)base + row->offset, &flag, sizeof(flag));
+    return true;
+}
+
+/* A list from text: items between commas, for defaults and the command line. */
+static bool set_listed(const struct settings_reader *reader, void *base,
+                       const struct settings_row *row, const char *text)
+{
+    const struct settings_place nowhere = {0, 0};
+    size_t room = 1;
+    for (const char *at = text; *at != '\0'; at++)
+        room += *at == ',';
+    const char **items = arena_alloc(reader->whole->arena, room * sizeof(*items));
+    if (items == NULL)
+        return settings_fail_memory(reader, nowhere);
+    struct settings_list list = {items, 0};
+    while (*(text += strspn(text, ", ")) != '\0') {
+        size_t length = strcspn(text, ", ");
+        items[list.count] = arena_strndup(reader->whole->arena, text, length);
+        if (items[list.count++] == NULL)
+            return settings_fail_memory(reader, nowhere);
+        text += length;
+    }
+    memcpy((char *)base + row->offset, &list, sizeof(list));
+    return true;
+}
+
+bool settings_set_from_text(const struct settings_reader *reader, void *base,
+                            const struct settings_row *row, const char *text)
+{
+    if (row->type == SETTINGS_LIST)
+        return set_listed(reader, base, row, text);
+    return settings_set_scalar(reader, base, row, text, (struct settings_place){0, 0});
+}
+
+/* ---- unknown names ---- */
+
+static size_t least_of(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Edits between two names (Levenshtein). `b` has at most SETTINGS_KEY_BYTES bytes. */
+static size_t edits(const char *a, const char *b)
+{
+    size_t length = strlen(b);
+    size_t costs[SETTINGS_KEY_BYTES + 1];
+    for (size_t i = 0; i <= length; i++)
+        costs[i] = i;
+    for (size_t row = 1; *a != '\0'; a++, row++) {
+        size_t diagonal = costs[0];
+        costs[0] = row;
+        for (size_t i = 1; i <= length; i++) {
+            size_t above = costs[i];
+            costs[i] = least_of(above + 1, costs[i - 1] + 1, diagonal + (*a != b[i - 1]));
+            diagonal = above;
+        }
+    }
+    return costs[length];
+}
+
+static const char *nearest_name(const struct settings_rows *rows, const char *path)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(path) / 3 + 2;
+    for (size_t i = 0; i < rows->count && strlen(path) <= SETTINGS_KEY_BYTES; i++) {
+        size_t distance = edits(rows->items[i].path, path);
+        if (distance < best) {
+            nearest = rows->items[i].path;
+            best = distance;
+        }
+    }
+    return nearest;
+}
+
+bool settings_fail_unknown(const struct settings_reader *reader, const struct settings_rows *rows,
+                           const char *path, struct settings_place place)
+{
+    const char *nearest = nearest_name(rows, path);
+    if (nearest == NULL)
+        return settings_fail(reader, place, "there is no setting \"%.*s\"", SETTINGS_SHOWN_BYTES,
+                             path);
+    return settings_fail(reader, place, "there is no setting \"%.*s\"; did you mean \"%s\"?",
+                         SETTINGS_SHOWN_BYTES, path, nearest);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The task itself ends by its own deadline; what is bounded here is how long a gateway may be away.
+ * One thread. */
+#include "cli/await.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+
+enum {
+    FIRST_PAUSE_MS = 250,
+    PAUSE_MS = 1000,
+    AWAY_MS = 60000, /* a restart of the gateway is not the end of waiting */
+    PATH_BYTES = 4096,
+    TOO_MANY = 429,
+};
+
+enum client_outcome await_query(struct client *client, const char *id,
+                                struct client_answer *ret_answer)
+{
+    CLEANUP(buf_fini) struct buf path;
+    buf_init(&path, PATH_BYTES);
+    buf_puts(&path, "/v1/video/query?id=");
+    buf_percent_encode(&path, id, "");
+    const struct client_call call = {.path = buf_text(&path)};
+    return client_call(client, &call, ret_answer);
+}
+
+static bool has_ended(const json_t *view)
+{
+    const char *status = json_text(view, "status");
+    return status != NULL && (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0);
+}
+
+static void show(struct progress *progress, const json_t *view)
+{
+    char word[40] = "waiting";
+    double fraction = json_number(view, "progress", 0) / 100;
+    const json_t *info = json_object_get(json_object_get(view, "detail"), "pending_info");
+    const char *status = info != NULL ? json_text(info, "status") : NULL;
+    long long place = info != NULL ? json_int(info, "progress_pos_in_queue", 0) : 0;
+    if (status != NULL && strcmp(status, "processing") == 0)
+        snprintf(word, sizeof(word), "processing");
+    else if (place > 0)
+        snprintf(word, sizeof(word), "queued, place %lld", place);
+    else if (status != NULL && strcmp(status, "queued") == 0)
+        snprintf(word, sizeof(word), "queued");
+    if (info != NULL)
+        fraction = json_number(info, "progress_pct", fraction);
+    progress_show(progress, fraction, word, clock_mono_ms());
+}
+
+/* Is this a failure to wait out? Anything but a plain refusal, as long as it is new. */
+static bool can_wait_out(enum client_outcome outcome, const struct client_answer *answer,
+                         int64_t away_ms)
+{
+    if (outcome == CLIENT_REFUSED)
+        return answer->status == TOO_MANY;
+    return (outcome == CLIENT_AWAY || outcome == CLIENT_TROUBLE) && away_ms < AWAY_MS;
+}
+
+static int give_up(struct progress *progress, const struct client *client,
+                   enum client_outcome outcome, const struct client_answer *answer, const char *id)
+{
+    progress_clear(progress);
+    if (outcome == CLIENT_REFUSED)
+        return cli_complain(CLI_REFUSED, "%s", answer->sentence);
+    if (outcome != CLIENT_INTERRUPTED)
+        cli_complain(CLI_AWAY, "%s", answer->sentence);
+    fprintf(stderr, "filmgate: the task is not cancelled; go on with: filmgate watch --url %s %s\n",
+            client_url(client), id);
+    return client_exit(outcome);
+}
+
+int await_end(struct client *client, const char *id, json_t **ret_view)
+{
+    struct progress progress;
+    int64_t good_ms = clock_mono_ms();
+    progress_init(&progress, stderr, good_ms);
+    for (int64_t pause_ms = FIRST_PAUSE_MS;; pause_ms = PAUSE_MS) {
+        CLEANUP(client_answer_fini) struct client_answer answer;
+        enum client_outcome outcome = await_query(client, id, &answer);
+        if (outcome == CLIENT_OK) {
+            good_ms = clock_mono_ms();
+            if (has_ended(answer.json)) {
+                progress_clear(&progress);
+                *ret_view = TAKE(answer.json);
+                return CLI_OK;
+            }
+            show(&progress, answer.json);
+        } else if (!can_wait_out(outcome, &answer, clock_mono_ms() - good_ms)) {
+            return give_up(&progress, client, outcome, &answer, id);
+        }
+        if (answer.retry_after_s > 0)
+            pause_ms =
+                answer.retry_after_s * 1000 < AWAY_MS ? answer.retry_after_s * 1000 : AWAY_MS;
+        if (!client_pause(client, pause_ms))
+            return give_up(&progress, client, CLIENT_INTERRUPTED, &answer, id);
+    }
+}
+
+int await_verdict(const json_t *view)
+{
+    const char *status = json_text(view, "status");
+    return status != NULL && strcmp(status, "completed") == 0 ? CLI_OK : CLI_TASK_FAILED;
+}
+
+void await_explain(const json_t *view)
+{
+    const json_t *error = json_object_get(view, "error");
+    const char *message = error != NULL ? json_text(error, "message") : NULL;
+    const char *code = error != NULL ? json_text(error, "code") : NULL;
+    if (await_verdict(view) != CLI_OK)
+        cli_complain(CLI_TASK_FAILED, "the task failed (%s): %s", code != NULL ? code : "unknown",
+                     message != NULL ? message : "no reason was given");
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What all commands share: how they end, how they complain, how they read options and print. */
+#pragma once
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/compiler.h"
+#include "base/settings.h"
+
+/* Exit statuses of `filmgate`; CLI_EXIT_HELP says them to people. */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_TASK_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_REFUSED = 3,
+    CLI_AWAY = 4,
+    CLI_LOCAL = 5,
+    CLI_INTERRUPTED = 130,
+};
+
+#define CLI_EXIT_HELP                                                                              \
+    "Exit status:\n"                                                                               \
+    "  0    done\n"                                                                                \
+    "  1    the task failed or was cancelled\n"                                                    \
+    "  2    wrong usage or configuration\n"                                                        \
+    "  3    the server refused (4xx)\n"                                                            \
+    "  4    the server is away or in trouble (5xx)\n"                                              \
+    "  5    trouble on this machine: a file, the disk, a port\n"                                   \
+    "  130  interrupted\n"
+
+#define CLI_SERVER_OPTIONS_HELP                                                                    \
+    "      --url URL            the gateway (default: $FILMGATE_URL, else\n"                       \
+    "                           http://127.0.0.1:8080)\n"                                          \
+    "      --key KEY            the API key (default: $FILMGATE_KEY, which keeps it out of\n"      \
+    "                           the process list)\n"                                               \
+    "  -h, --help               show this help\n"
+
+#define CLI_SERVER_ENVIRONMENT_HELP                                                                \
+    "Environment:\n"                                                                               \
+    "  FILMGATE_URL    the gateway's base URL\n"                                                   \
+    "  FILMGATE_KEY    the API key; `filmgate keys create` makes one\n"
+
+/* Prints «filmgate: sentence» on stderr; returns `exit_status`, for the caller to return. */
+int cli_complain(int exit_status, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same for wrong usage, with a pointer to the command's help. Returns CLI_USAGE. */
+int cli_complain_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Prints a help text on stdout; returns CLI_OK. */
+int cli_show(const char *help);
+
+enum { CLI_BAD_OPTION = '?' };
+
+/* getopt_long() whose complaints are ours. `options->short_options` begins with ':'. Returns what
+ * getopt_long() does; after CLI_BAD_OPTION the caller returns CLI_USAGE. */
+struct cli_options {
+    const char *command; /* as complaints name it: "keys create" */
+    const char *short_options;
+    const struct option *long_options;
+};
+int cli_next_option(const struct cli_options *options, int argc, char **argv);
+
+/* Reads a whole number between two bounds. */
+CHECKED bool cli_parse_number(const char *text, long long least, long long most,
+                              long long *ret_number);
+/* Compact in a pipe or file, indented on a terminal. */
+void cli_print_json(const json_t *json);
+/* At most `most` characters (0: all) of foreign text, nothing in it that a terminal obeys. */
+void cli_print_text(FILE *out, const char *text, size_t most);
+/* Makes the data directory (mode 0700) unless it is there. 0, or CLI_LOCAL after complaining. */
+CHECKED int cli_make_data_directory(const char *directory);
+/* Loads the configuration for a command that reads it; `data` (or NULL) goes before the file's.
+ * NULL after complaining: the command ends with CLI_USAGE. */
+struct settings *cli_load_settings(const char *file, const char *data);

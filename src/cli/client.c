@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One libcurl handle, used for one call after the other. Calls that change something get a
+ * connection of their own, because libcurl silently repeats a request on a kept one that closed.
+ * Signals come through a signalfd that libcurl's progress callback looks at. One thread. */
+#include "cli/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/must.h"
+#include "cli/cli.h"
+
+enum {
+    ANSWER_BYTES = 64 * 1024 * 1024,
+    CONNECT_MS = 10000,
+    SILENCE_S = 120,          /* a server that moves nothing for so long is away */
+    CALL_MS = 15 * 60 * 1000, /* a call in all: uploads may be large */
+    DOWNLOAD_MS = 6 * 60 * 60 * 1000,
+    REDIRECTS = 3, /* of downloads */
+    KEY_BYTES = 1000,
+    RETRY_AFTER_MOST_S = 3600,
+};
+
+static const char DEFAULT_URL[] = "http://127.0.0.1:8080";
+
+struct client {
+    CURL *curl;
+    char *url;           /* without a slash at its end */
+    char *authorization; /* header line, or NULL */
+    int signal_fd;
+    char curl_error[CURL_ERROR_SIZE];
+};
+
+/* ---- opening ---- */
+
+static const char *or_environment(const char *value, const char *name, const char *fallback)
+{
+    if (value == NULL)
+        value = getenv(name);
+    return value == NULL || *value == '\0' ? fallback : value;
+}
+
+static bool is_header_safe(const char *text)
+{
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char)text[i] <= ' ' || text[i] == 0x7f)
+            return false;
+    }
+    return length <= KEY_BYTES;
+}
+
+static int open_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+struct client *client_new(const char *url, const char *key, char ret_error[CLIENT_SENTENCE_SIZE])
+{
+    url = or_environment(url, "FILMGATE_URL", DEFAULT_URL);
+    key = or_environment(key, "FILMGATE_KEY", NULL);
+    if ((strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) ||
+        !is_header_safe(url)) {
+        snprintf(ret_error, CLIENT_SENTENCE_SIZE,
+                 "the gateway's URL must be like %s, not \"%.200s\"", DEFAULT_URL, url);
+        return NULL;
+    }
+    if (key != NULL && !is_header_safe(key)) {
+        snprintf(ret_error, CLIENT_SENTENCE_SIZE,
+                 "the API key holds white space, control characters or more than %d bytes",
+                 KEY_BYTES);
+        return NULL;
+    }
+    must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+    struct client *client = must_calloc(1, sizeof(*client));
+    client->url = must_strdup(url);
+    for (size_t length = strlen(url); length > 0 && client->url[length - 1] == '/'; length--)
+        client->url[length - 1] = '\0';
+    if (key != NULL) {
+        CLEANUP(buf_fini) struct buf header;
+        buf_init(&header, KEY_BYTES + 100);
+        buf_printf(&header, "Authorization: Bearer %s", key);
+        client->authorization = buf_take(&header);
+    }
+    client->curl = curl_easy_init();
+    must(client->curl != NULL);
+    client->signal_fd = open_signals();
+    must(client->signal_fd >= 0);
+    return client;
+}
+
+struct client *client_free(struct client *client)
+{
+    if (client == NULL)
+        return NULL;
+    curl_easy_cleanup(client->curl);
+    close_fd(&client->signal_fd);
+    free(client->authorization);
+    free(client->url);
+    free(client);
+    curl_global_cleanup();
+    return NULL;
+}
+
+const char *client_url(const struct client *client)
+{
+    return client->url;
+}
+
+/* ---- waiting ---- */
+
+/* The signal stays in the descriptor, so whatever comes next is interrupted too. */
+static bool is_interrupted(const struct client *client, int wait_ms)
+{
+    struct pollfd poller = {.fd = client->signal_fd, .events = POLLIN};
+    return poll(&poller, 1, wait_ms) > 0;
+}
+
+bool client_pause(struct client *client, int64_t wait_ms)
+{
+    int64_t until = clock_mono_ms() + wait_ms;
+    for (int64_t left; (left = until - clock_mono_ms()) > 0;) {
+        if (is_interrupted(client, left > 1000 ? 1000 : (int)left))
+            return false;
+    }
+    return true;
+}
+
+static int on_transfer(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    return is_interrupted(context, 0);
+}
+
+/* ---- calls ---- */
+
+static size_t on_body(char *data, size_t size, size_t count, void *context)
+{
+    struct buf *body = context;
+    buf_add(body, data, size * count);
+    return body->overflowed ? 0 : size * count;
+}
+
+static void set_common(struct client *client, const char *url, long total_ms)
+{
+    CURL *curl = client->curl;
+    curl_easy_reset(curl);
+    client->curl_error[0] = '\0';
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->curl_error);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, total_ms);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "filmgate/" FILMGATE_VERSION);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_transfer);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
+}
+
+static struct curl_slist *add_header(struct curl_slist *headers, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(headers, line);
+    must(longer != NULL);
+    return longer;
+}
+
+static struct curl_slist *make_headers(const struct client *client, const struct client_call *call)
+{
+    struct curl_slist *headers = add_header(NULL, "Accept: application/json");
+    if (client->authorization != NULL)
+        headers = add_header(headers, client->authorization);
+    if (call->json != NULL)
+        headers = add_header(headers, "Content-Type: application/json");
+    if (call->idempotency_key != NULL) {
+        CLEANUP(buf_fini) struct buf line;
+        buf_init(&line, KEY_BYTES);
+        buf_printf(&line, "Idempotency-Key: %s", call->idempotency_key);
+        headers = add_header(headers, buf_text(&line));
+    }
+    return headers;
+}
+
+/* False when a file cannot be read; `ret_answer` says which. */
+static bool fill_mime(curl_mime *mime, const struct client_call *call,
+                      struct client_answer *ret_answer)
+{
+    for (size_t i = 0; i < call->n_parts; i++) {
+        const struct client_part *part = &call->parts[i];
+        curl_mimepart *field = curl_mime_addpart(mime);
+        must(field != NULL && curl_mime_name(field, part->name) == CURLE_OK);
+        if (part->value != NULL) {
+            must(curl_mime_data(field, part->value, CURL_ZERO_TERMINATED) == CURLE_OK);
+        } else if (access(part->file, R_OK) != 0 ||
+                   curl_mime_filedata(field, part->file) != CURLE_OK) {
+            snprintf(ret_answer->sentence, CLIENT_SENTENCE_SIZE, "\"%.300s\" cannot be read: %s",
+                     part->file, strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* It was answered, or no connection to send it on came about. */
+static bool has_not_got_lost(CURLcode code)
+{
+    return code == CURLE_OK || code == CURLE_COULDNT_CONNECT ||
+           code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+           code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
+}
+
+static enum client_outcome explain_transport(const struct client *client, CURLcode code,
+                                             char *ret_sentence)
+{
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "interrupted");
+        return CLIENT_INTERRUPTED;
+    }
+    if (code == CURLE_READ_ERROR) {
+        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "a file could not be read while it was sent");
+        return CLIENT_LOCAL;
+    }
+    const char *reason =
+        client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code);
+    bool is_down = code == CURLE_COULDNT_CONNECT;
+    snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "the gateway at %.200s does not answer: %.250s%s",
+             client->url, reason, is_down ? " (`filmgate serve` starts one)" : "");
+    return CLIENT_AWAY;
+}
+
+static void explain_refusal(const struct client *client, struct client_answer *answer)
+{
+    const char *message = answer->json != NULL ? json_text(answer->json, "message") : NULL;
+    const char *code = answer->json != NULL ? json_text(answer->json, "code") : NULL;
+    if (message == NULL) {
+        snprintf(answer->sentence, CLIENT_SENTENCE_SIZE,
+                 "%.200s answered %ld without saying why: is it a filmgate?", client->url,
+                 answer->status);
+        return;
+    }
+    const char *hint = "";
+    if (answer->status == 401)
+        hint = client->authorization == NULL ? " (set FILMGATE_KEY or give --key)"
+                                             : " (`filmgate keys list` shows the valid ones)";
+    snprintf(answer->sentence, CLIENT_SENTENCE_SIZE, "%ld %.60s: %.400s%s", answer->status,
+             code != NULL ? code : "refused", message, hint);
+}
+
+static enum client_outcome judge(struct client *client, const struct buf *body,
+                                 struct client_answer *answer)
+{
+    curl_off_t retry_after = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &retry_after);
+    if (retry_after > 0)
+        answer->retry_after_s = retry_after < RETRY_AFTER_MOST_S ? retry_after : RETRY_AFTER_MOST_S;
+    /* Our own server's answer: its size is bounded, the limits for requests do not apply. */
+    answer->json = json_loadb(buf_text(body), body->length, JSON_REJECT_DUPLICATES, NULL);
+    if (answer->status >= 200 && answer->status < 300 && json_is_object(answer->json))
+        return CLIENT_OK;
+    if (answer->status >= 400 && answer->status < 500) {
+        explain_refusal(client, answer);
+        return CLIENT_REFUSED;
+    }
+    if (answer->status >= 500) {
+        explain_refusal(client, answer);
+        return CLIENT_TROUBLE;
+    }
+    snprintf(answer->sentence, CLIENT_SENTENCE_SIZE,
+             "what %.200s answered (%ld) is not an answer of a filmgate", client->url,
+             answer->status);
+    return CLIENT_TROUBLE;
+}
+
+static enum client_outcome perform(struct client *client, struct client_answer *ret_answer)
+{
+    CLEANUP(buf_fini) struct buf body;
+    buf_init(&body, ANSWER_BYTES);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &body);
+    CURLcode code = curl_easy_perform(client->curl);
+    ret_answer->may_have_arrived = !has_not_got_lost(code);
+    if (code != CURLE_OK)
+        return explain_transport(client, code, ret_answer->sentence);
+    return judge(client, &body, ret_answer);
+}
+
+static void set_post(struct client *client)
+{
+    curl_easy_setopt(client->curl, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_FORBID_REUSE, 1L);
+}
+
+static enum client_outcome perform_parts(struct client *client, const struct client_call *call,
+                                         struct client_answer *ret_answer)
+{
+    curl_mime *mime = curl_mime_init(client->curl);
+    must(mime != NULL);
+    enum client_outcome outcome = CLIENT_LOCAL;
+    if (fill_mime(mime, call, ret_answer)) {
+        set_post(client);
+        curl_easy_setopt(client->curl, CURLOPT_MIMEPOST, mime);
+        outcome = perform(client, ret_answer);
+    }
+    curl_easy_setopt(client->curl, CURLOPT_MIMEPOST, NULL);
+    curl_mime_free(mime);
+    return outcome;
+}
+
+static enum client_outcome perform_json(struct client *client, const json_t *json,
+                                        struct client_answer *ret_answer)
+{
+    char *body = json_dumps(json, JSON_WRITE_FLAGS);
+    must(body != NULL);
+    set_post(client);
+    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body);
+    enum client_outcome outcome = perform(client, ret_answer);
+    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, NULL);
+    free(body);
+    return outcome;
+}
+
+enum client_outcome client_call(struct client *client, const struct client_call *call,
+                                struct client_answer *ret_answer)
+{
+    *ret_answer = (struct client_answer){.retry_after_s = -1};
+    CLEANUP(buf_fini) struct buf url;
+    buf_init(&url, KEY_BYTES + 8192);
+    buf_printf(&url, "%s%s", client->url, call->path);
+    set_common(client, buf_text(&url), CALL_MS);
+    struct curl_slist *headers = make_headers(client, call);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    enum client_outcome outcome;
+    if (call->n_parts > 0)
+        outcome = perform_parts(client, call, ret_answer);
+    else if (call->json != NULL)
+        outcome = perform_json(client, call->json, ret_answer);
+    else
+        outcome = perform(client, ret_answer);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
+    return outcome;
+}
+
+void client_answer_fini(struct client_answer *answer)
+{
+    json_decref(answer->json);
+    answer->json = NULL;
+}
+
+/* ---- downloads ---- */
+
+struct sink {
+    int fd;
+    int error; /* errno of the write that failed */
+};
+
+static size_t on_file(char *data, size_t size, size_t count, void *context)
+{
+    struct sink *sink = context;
+    size_t length = size * count;
+    for (size_t done = 0; done < length;) {
+        ssize_t n = write(sink->fd, data + done, length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            sink->error = errno;
+            return 0;
+        }
+        done += (size_t)n;
+    }
+    return length;
+}
+
+enum client_outcome client_download(struct client *client, const char *link, int fd,
+                                    char ret_sentence[CLIENT_SENTENCE_SIZE])
+{
+    struct sink sink = {.fd = fd};
+    set_common(client, link, DOWNLOAD_MS);
+    curl_easy_setopt(client->curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);
+    curl_easy_setopt(client->curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(client->curl, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_file);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &sink);
+    CURLcode code = curl_easy_perform(client->curl);
+    if (code == CURLE_OK)
+        return CLIENT_OK;
+    if (sink.error != 0) {
+        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "cannot be written: %s", strerror(sink.error));
+        return CLIENT_LOCAL;
+    }
+    if (code == CURLE_HTTP_RETURNED_ERROR) {
+        long status = 0;
+        curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "the link was answered with %ld", status);
+        return status >= 500 ? CLIENT_TROUBLE : CLIENT_REFUSED;
+    }
+    return explain_transport(client, code, ret_sentence);
+}
+
+int client_exit(enum client_outcome outcome)
+{
+    switch (outcome) {
+    case CLIENT_OK:
+        return CLI_OK;
+    case CLIENT_REFUSED:
+        return CLI_REFUSED;
+    case CLIENT_TROUBLE:
+    case CLIENT_AWAY:
+        return CLI_AWAY;
+    case CLIENT_LOCAL:
+        return CLI_LOCAL;
+    case CLIENT_INTERRUPTED:
+        return CLI_INTERRUPTED;
+    }
+    return CLI_LOCAL;
+}

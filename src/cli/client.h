@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The gateway's API as commands use it: one call at a time, each with a deadline, each failure a
+ * sentence for people. One thread. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+enum { CLIENT_SENTENCE_SIZE = 600 };
+
+struct client;
+
+/* `url` and `key` NULL: from the environment (FILMGATE_URL, FILMGATE_KEY). Blocks SIGINT and
+ * SIGTERM, which from now on interrupt calls and pauses instead of ending the process. NULL with a
+ * sentence when one of them cannot be used. */
+struct client *client_new(const char *url, const char *key, char ret_error[CLIENT_SENTENCE_SIZE]);
+struct client *client_free(struct client *client);
+const char *client_url(const struct client *client);
+
+/* One field of a multipart body: a text, or a file that is sent from the disk. */
+struct client_part {
+    const char *name;
+    const char *value; /* NULL: a file */
+    const char *file;
+};
+
+struct client_call {
+    const char *path;                /* with its query */
+    const json_t *json;              /* body of a POST, or NULL */
+    const struct client_part *parts; /* body of a multipart POST, or NULL */
+    size_t n_parts;                  /* with `json` and this 0 it is a GET */
+    const char *idempotency_key;     /* NULL: none */
+};
+
+enum client_outcome {
+    CLIENT_OK,
+    CLIENT_REFUSED, /* 4xx */
+    CLIENT_TROUBLE, /* 5xx, or an answer that is not the gateway's */
+    CLIENT_AWAY,    /* no connection, or it broke off: the call may have been carried out */
+    CLIENT_LOCAL,   /* a file cannot be read */
+    CLIENT_INTERRUPTED,
+};
+
+struct client_answer {
+    long status;           /* 0: there was none */
+    json_t *json;          /* the caller's; NULL without one */
+    int64_t retry_after_s; /* -1: not said */
+    bool may_have_arrived; /* no answer came, but the request may have reached the gateway */
+    char sentence[CLIENT_SENTENCE_SIZE]; /* what went wrong */
+};
+
+/* `ret_answer` is always written. */
+CHECKED enum client_outcome client_call(struct client *client, const struct client_call *call,
+                                        struct client_answer *ret_answer);
+void client_answer_fini(struct client_answer *answer); /* usable with CLEANUP */
+/* Fetches a link, without the key, into `fd`. */
+CHECKED enum client_outcome client_download(struct client *client, const char *link, int fd,
+                                            char ret_sentence[CLIENT_SENTENCE_SIZE]);
+/* Waits; false when interrupted. */
+CHECKED bool client_pause(struct client *client, int64_t wait_ms);
+/* The exit status for an outcome. */
+int client_exit(enum client_outcome outcome);

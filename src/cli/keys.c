@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `filmgate keys`. A key is printed once, when it is made; the store holds only its hash. One
+ * thread. */
+#include "cli/keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/crypt.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "cli/cli.h"
+
+static const char HELP[] =
+    "Usage: filmgate keys create --name NAME [--tenant TENANT] [--operator]\n"
+    "       filmgate keys list [--json]\n"
+    "       filmgate keys revoke NAME|ID\n"
+    "\n"
+    "Makes, lists and revokes API keys, in the data directory itself: before the server runs\n"
+    "or beside it. A running server takes notice within a second or two.\n"
+    "\n"
+    "`create` prints the key alone on standard output, once; only its hash is kept. The data\n"
+    "directory and its database are made if they do not exist.\n"
+    "\n"
+    "Options:\n"
+    "  -n, --name NAME          what the key is called; unique among the valid keys\n"
+    "  -t, --tenant TENANT      whose tasks the key makes and sees (default: NAME); keys of\n"
+    "                           one tenant share their tasks\n"
+    "      --operator           an operator's key: it sees the tasks of all tenants\n"
+    "      --json               list as JSON\n"
+    "  -d, --data DIR           the data directory (default: the configuration's, else ./var)\n"
+    "  -c, --config FILE        the configuration file\n"
+    "  -h, --help               show this help\n"
+    "\n"
+    "Names are 1 to 64 of A-Z a-z 0-9 . _ @ -\n"
+    "\n"
+    "Examples:\n"
+    "  export FILMGATE_KEY=$(filmgate keys create --name laptop)\n"
+    "  filmgate keys list\n"
+    "  filmgate keys revoke laptop\n"
+    "\n" CLI_EXIT_HELP;
+
+static const char NAME_RULE[] = "must be 1 to 64 of A-Z a-z 0-9 . _ @ -";
+
+enum { KEY_BYTES = 32, OPTION_OPERATOR = 256, OPTION_JSON, PATH_BYTES = 4096 };
+
+static const struct option LONG_OPTIONS[] = {
+    {"name", required_argument, NULL, 'n'},
+    {"tenant", required_argument, NULL, 't'},
+    {"operator", no_argument, NULL, OPTION_OPERATOR},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"data", required_argument, NULL, 'd'},
+    {"config", required_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct cli_options OPTIONS = {"keys", ":n:t:d:c:h", LONG_OPTIONS};
+
+struct order {
+    const char *name, *tenant, *data, *config;
+    const char *argument; /* after the verb; NULL: none */
+    bool is_operator, json, help;
+};
+
+int keys_make(struct store *store, const char *name, const char *tenant, bool is_operator,
+              char ret_key[KEYS_TEXT_SIZE])
+{
+    uint8_t bytes[KEY_BYTES];
+    char text[KEYS_TEXT_SIZE] = "fg_";
+    struct store_key key = {.is_operator = is_operator, .created_ms = clock_wall_ms()};
+    crypt_random(bytes, sizeof(bytes));
+    codec_base64url_encode(bytes, sizeof(bytes), text + strlen(text));
+    crypt_sha256(text, strlen(text), key.hash);
+    id_new("key", key.id, sizeof(key.id));
+    snprintf(key.name, sizeof(key.name), "%s", name);
+    snprintf(key.tenant, sizeof(key.tenant), "%s", tenant);
+    int outcome = store_key_add(store, &key);
+    if (outcome == STORE_WRITTEN)
+        memcpy(ret_key, text, sizeof(text));
+    return outcome;
+}
+
+/* ---- opening ---- */
+
+/* CLI_OK with the store, or an exit status after complaining. */
+static int open_store(const struct order *order, bool may_make, struct store **ret_store)
+{
+    struct settings *settings = cli_load_settings(order->config, order->data);
+    if (settings == NULL)
+        return CLI_USAGE;
+    CLEANUP(buf_fini) struct buf file;
+    buf_init(&file, PATH_BYTES);
+    buf_printf(&file, "%s/filmgate.db", settings->data);
+    char error[STORE_ERROR_SIZE] = "";
+    int status = CLI_OK;
+    if (may_make)
+        status = cli_make_data_directory(settings->data);
+    else if (access(buf_text(&file), F_OK) != 0)
+        status = cli_complain(CLI_LOCAL,
+                              "there is no database in \"%s\": %s (`keys create` and "
+                              "`serve` make one)",
+                              settings->data, strerror(errno));
+    if (status == CLI_OK && store_open(settings->data, ret_store, error) != 0)
+        status = cli_complain(CLI_LOCAL, "%s", error);
+    settings_free(settings);
+    return status;
+}
+
+static int complain_store(int result)
+{
+    return cli_complain(CLI_LOCAL, "the database cannot be used: %s",
+                        result < 0 ? strerror(-result) : "it is busy");
+}
+
+/* ---- the verbs ---- */
+
+static int check_create(const struct order *order)
+{
+    if (order->argument != NULL)
+        return cli_complain_usage("keys", "what is \"%s\" for?", order->argument);
+    if (order->name == NULL)
+        return cli_complain_usage("keys", "`keys create` needs --name");
+    if (!store_is_name(order->name))
+        return cli_complain_usage("keys", "the name \"%s\" %s", order->name, NAME_RULE);
+    if (order->tenant != NULL && !store_is_name(order->tenant))
+        return cli_complain_usage("keys", "the tenant \"%s\" %s", order->tenant, NAME_RULE);
+    return CLI_OK;
+}
+
+static int create_key(const struct order *order)
+{
+    struct store *store = NULL;
+    char key[KEYS_TEXT_SIZE];
+    const char *tenant = order->tenant != NULL ? order->tenant : order->name;
+    int status = check_create(order);
+    if (status == CLI_OK)
+        status = open_store(order, true, &store);
+    if (status != CLI_OK)
+        return status;
+    int outcome = keys_make(store, order->name, tenant, order->is_operator, key);
+    store_close(store);
+    if (outcome == STORE_CONFLICT)
+        return cli_complain(CLI_LOCAL,
+                            "there is a valid key \"%s\" already: revoke it first, or "
+                            "choose another name",
+                            order->name);
+    if (outcome != STORE_WRITTEN)
+        return complain_store(outcome);
+    fprintf(stderr, "key \"%s\" of tenant \"%s\"%s; it is shown only now:\n", order->name, tenant,
+            order->is_operator ? ", an operator's" : "");
+    puts(key);
+    return CLI_OK;
+}
+
+static void write_time(int64_t ms, char ret_text[CLOCK_ISO_SECONDS_SIZE])
+{
+    if (ms > 0)
+        clock_iso_seconds(ms / 1000, ret_text);
+    else
+        snprintf(ret_text, CLOCK_ISO_SECONDS_SIZE, "-");
+}
+
+static void print_json(const struct store_key *keys, size_t count)
+{
+    CLEANUP(json_unref_pointer) json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        char created[CLOCK_ISO_SECONDS_SIZE];
+        char revoked[CLOCK_ISO_SECONDS_SIZE];
+        write_time(keys[i].created_ms, created);
+        write_time(keys[i].revoked_ms, revoked);
+        json_t *row = json_object();
+        json_set_text(row, "id", keys[i].id);
+        json_set_text(row, "name", keys[i].name);
+        json_set_text(row, "tenant", keys[i].tenant);
+        json_set(row, "operator", json_boolean(keys[i].is_operator));
+        json_set_text(row, "created_at", created);
+        json_set_text(row, "revoked_at", keys[i].revoked_ms > 0 ? revoked : NULL);
+        json_array_append_new(list, row);
+    }
+    cli_print_json(list);
+}
+
+static void print_table(const struct store_key *keys, size_t count)
+{
+    printf("%-30s  %-20s  %-20s  %-8s  %-20s  %s\n", "ID", "NAME", "TENANT", "OPERATOR", "CREATED",
+           "REVOKED");
+    for (size_t i = 0; i < count; i++) {
+        char created[CLOCK_ISO_SECONDS_SIZE];
+        char revoked[CLOCK_ISO_SECONDS_SIZE];
+        write_time(keys[i].created_ms, created);
+        write_time(keys[i].revoked_ms, revoked);
+        printf("%-30s  %-20s  %-20s  %-8s  %-20s  %s\n", keys[i].id, keys[i].name, keys[i].tenant,
+               keys[i].is_operator ? "yes" : "no", created, revoked);
+    }
+}
+
+static int list_keys(const struct order *order)
+{
+    struct store *store = NULL;
+    if (order->argument != NULL)
+        return cli_complain_usage("keys", "what is \"%s\" for?", order->argument);
+    int status = open_store(order, false, &store);
+    if (status != CLI_OK)
+        return status;
+    struct store_key *keys = NULL;
+    size_t count = 0;
+    int result = store_keys(store, &keys, &count);
+    store_close(store);
+    if (result != 0)
+        return complain_store(result);
+    if (order->json)
+        print_json(keys, count);
+    else
+        print_table(keys, count);
+    free(keys);
+    return CLI_OK;
+}
+
+static int revoke_key(const struct order *order)
+{
+    struct store *store = NULL;
+    if (order->argument == NULL)
+        return cli_complain_usage("keys", "`keys revoke` needs the key's name or id");
+    int status = open_store(order, false, &store);
+    if (status != CLI_OK)
+        return status;
+    int outcome = store_key_revoke(store, order->argument, clock_wall_ms());
+    store_close(store);
+    if (outcome == STORE_NOT_FOUND)
+        return cli_complain(CLI_LOCAL, "there is no valid key \"%s\"", order->argument);
+    if (outcome != STORE_WRITTEN)
+        return complain_store(outcome);
+    fprintf(stderr, "revoked: \"%s\"\n", order->argument);
+    return CLI_OK;
+}
+
+/* ---- the command ---- */
+
+static int take_option(struct order *order, int option)
+{
+    switch (option) {
+    case 'n':
+        order->name = optarg;
+        return CLI_OK;
+    case 't':
+        order->tenant = optarg;
+        return CLI_OK;
+    case 'd':
+        order->data = optarg;
+        return CLI_OK;
+    case 'c':
+        order->config = optarg;
+        return CLI_OK;
+    case 'h':
+        order->help = true;
+        return CLI_OK;
+    case OPTION_OPERATOR:
+        order->is_operator = true;
+        return CLI_OK;
+    case OPTION_JSON:
+        order->json = true;
+        return CLI_OK;
+    default:
+        return CLI_USAGE;
+    }
+}
+
+struct verb {
+    const char *name;
+    int (*run)(const struct order *order);
+};
+
+static const struct verb VERBS[] = {
+    {"create", create_key}, {"list", list_keys}, {"revoke", revoke_key}};
+
+int keys_main(int argc, char **argv)
+{
+    struct order order = {0};
+    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
+        int status = take_option(&order, option);
+        if (status != CLI_OK || order.help)
+            return order.help ? cli_show(HELP) : status;
+    }
+    if (optind == argc)
+        return cli_complain_usage("keys", "say what to do: create, list or revoke");
+    const char *verb = argv[optind];
+    if (argc - optind > 2)
+        return cli_complain_usage("keys", "what is \"%s\" for?", argv[optind + 2]);
+    order.argument = argv[optind + 1]; /* NULL at the end of argv */
+    for (size_t i = 0; i < ARRAY_LENGTH(VERBS); i++) {
+        if (strcmp(VERBS[i].name, verb) == 0)
+            return VERBS[i].run(&order);
+    }
+    return cli_complain_usage("keys", "there is no `keys %s`: create, list or revoke", verb);
+}

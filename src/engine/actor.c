@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The life of one unfinished task. Order is everything here: step, commit, publish, answer, act.
+ * While a commit is under way further events wait; progress replaces progress. A commit that fails
+ * is tried again until it works: the outcome of paid work is never dropped because a disk was full
+ * for a while. On the loop's thread. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/actor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+
+static void apply(struct actor *actor, const struct task_event *event);
+
+/* ---- the engine's index of actors ---- */
+
+static struct actor **bucket_of(struct engine *engine, const char *id)
+{
+    uint32_t hash = 2166136261U;
+    for (const char *c = id; *c; c++) {
+        hash = (hash ^ (unsigned char)*c) * 16777619U;
+    }
+    return &engine->buckets[hash % ENGINE_ACTOR_BUCKETS];
+}
+
+struct actor *actor_find(const struct engine *engine, const char *id)
+{
+    struct engine *index = (struct engine *)(uintptr_t)engine;
+    struct actor *actor = *bucket_of(index, id);
+    while (actor && strcmp(actor->task->request->id, id) != 0) {
+        actor = actor->chain;
+    }
+    return actor;
+}
+
+static void link_actor(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    struct actor **bucket = bucket_of(engine, actor->task->request->id);
+    actor->chain = *bucket;
+    *bucket = actor;
+    actor->next = engine->actors;
+    if (engine->actors) {
+        engine->actors->previous = actor;
+    }
+    engine->actors = actor;
+}
+
+static void unlink_actor(struct actor *actor)
+{
+    struct actor **link = bucket_of(actor->engine, actor->task->request->id);
+    while (*link != actor) {
+        link = &(*link)->chain;
+    }
+    *link = actor->chain;
+    *(actor->previous ? &actor->previous->next : &actor->engine->actors) = actor->next;
+    if (actor->next) {
+        actor->next->previous = actor->previous;
+    }
+}
+
+/* ---- queue and slot ---- */
+
+static void count_queue(struct engine *engine)
+{
+    atomic_store(&engine->n_queued_now, (int64_t)schedule_count(engine->schedule));
+    atomic_store(&engine->n_running_now, engine->n_running);
+}
+
+static void leave_schedule(struct actor *actor)
+{
+    if (actor->is_scheduled) {
+        actor->is_scheduled = false;
+        schedule_remove(actor->engine->schedule, &actor->entry);
+        count_queue(actor->engine);
+    }
+    table_set_figures(actor->engine->table, actor->task->request->id,
+                      &(struct engine_figures){.wait_s = -1.0});
+}
+
+static void release_slot(struct actor *actor)
+{
+    if (actor->is_running) {
+        actor->is_running = false;
+        actor->engine->n_running--;
+        schedule_release(actor->engine->schedule, &actor->entry);
+        count_queue(actor->engine);
+        engine_grant_soon(actor->engine);
+    }
+}
+
+static void enter_schedule(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    actor->is_scheduled = true;
+    schedule_put(engine->schedule, &actor->entry, actor->task->request->tenant);
+    count_queue(engine);
+    /* A first guess until the figures are counted again. */
+    if (!loop_is_armed(&engine->figures)) {
+        loop_arm(engine->loop, &engine->figures, 0);
+    }
+    engine_grant_soon(engine);
+}
+
+static void on_wake(struct loop_timer *timer)
+{
+    enter_schedule(CONTAINER_OF(timer, struct actor, wake));
+}
+
+static void enqueue(struct actor *actor)
+{
+    int64_t pause_ms = actor->task->not_before_ms - clock_wall_ms();
+    if (pause_ms > 0) {
+        loop_arm(actor->engine->loop, &actor->wake, pause_ms);
+    } else {
+        enter_schedule(actor);
+    }
+}
+
+/* ---- cancels ---- */
+
+static void answer_cancels(struct actor *actor, enum engine_outcome outcome)
+{
+    while (actor->cancels) {
+        struct engine_cancel *cancel = actor->cancels;
+        actor->cancels = cancel->next;
+        engine_answer_cancel(cancel, outcome, actor->task);
+    }
+}
+
+void actor_cancel(struct actor *actor, struct engine_cancel *cancel)
+{
+    cancel->next = actor->cancels;
+    actor->cancels = cancel;
+    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_CANCEL});
+}
+
+/* ---- the end ---- */
+
+static void free_actor(struct actor *actor)
+{
+    struct loop *loop = actor->engine->loop;
+    loop_disarm(loop, &actor->retry);
+    loop_disarm(loop, &actor->wake);
+    loop_disarm(loop, &actor->deadline);
+    actor->attempt = attempt_stop(actor->attempt);
+    release_slot(actor);
+    leave_schedule(actor);
+    unlink_actor(actor);
+    task_unref(actor->task);
+    free(actor);
+}
+
+void actor_discard(struct actor *actor)
+{
+    must(!actor->is_committing || loop_is_armed(&actor->retry));
+    answer_cancels(actor, ENGINE_CLOSING);
+    free_actor(actor);
+}
+
+static void forget(struct actor *actor)
+{
+    const struct task *task = actor->task;
+    log_task(LOG_INFO, task->request->id, "%s%s%s", task_state_name(task->state),
+             task->state == TASK_FAILED ? ": " : "",
+             task->state == TASK_FAILED ? task_failure_code(task->failure) : "");
+    atomic_fetch_sub(&actor->engine->n_unfinished, 1);
+    free_actor(actor);
+}
+
+/* ---- effects ---- */
+
+static void learn_duration(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
+    engine->mean_render_s =
+        engine->mean_render_s < 0 ? took_s : 0.8 * engine->mean_render_s + 0.2 * took_s;
+}
+
+static void on_attempt_event(void *context, const struct task_event *event)
+{
+    struct actor *actor = context;
+    if (event->kind == TASK_EVENT_STORED) {
+        learn_duration(actor);
+    }
+    actor_feed(actor, event);
+}
+
+static void carry_out(struct actor *actor, unsigned effects)
+{
+    if (effects & TASK_EFFECT_STOP) {
+        actor->attempt = attempt_stop(actor->attempt);
+    }
+    if (effects & TASK_EFFECT_RELEASE) {
+        actor->attempt = attempt_stop(actor->attempt);
+        release_slot(actor);
+    }
+    if (effects & TASK_EFFECT_START) {
+        const struct attempt_handler handler = {on_attempt_event, actor};
+        actor->attempt = attempt_start(&actor->engine->attempt_parts, actor->task, &handler);
+    }
+    if (effects & TASK_EFFECT_STORE_RESULT) {
+        attempt_store(actor->attempt);
+    }
+    if (effects & TASK_EFFECT_ENQUEUE) {
+        enqueue(actor);
+    }
+    if (effects & TASK_EFFECT_FORGET) {
+        forget(actor);
+    }
+}
+
+/* ---- commit ---- */
+
+static void submit(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    engine->n_writes++;
+    if (engine->is_over || store_submit(engine->parts.store, &actor->write) != 0) {
+        engine->n_writes--;
+        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
+    }
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    submit(CONTAINER_OF(timer, struct actor, retry));
+}
+
+static void on_written(struct store_write *write)
+{
+    struct actor *actor = CONTAINER_OF(write, struct actor, write);
+    loop_post(actor->engine->loop, &actor->committed);
+}
+
+static void commit(struct actor *actor, unsigned effects)
+{
+    actor->is_committing = true;
+    actor->effects = effects & ~(unsigned)TASK_EFFECT_PERSIST;
+    actor->persisted_ms = clock_mono_ms();
+    actor->write =
+        (struct store_write){.kind = STORE_UPDATE, .task = actor->task, .done = on_written};
+    submit(actor);
+}
+
+/* Events that waited, in order, until one of them needs a commit of its own. */
+static void feed_waiting(struct actor *actor)
+{
+    while (actor->n_events > 0 && !actor->is_committing) {
+        struct task_event event = actor->events[0];
+        actor->n_events--;
+        memmove(actor->events, actor->events + 1, actor->n_events * sizeof event);
+        apply(actor, &event);
+        if (task_state_is_end(actor->task->state)) {
+            actor->n_events = 0; /* nothing changes an end */
+        }
+    }
+}
+
+static void on_committed(struct loop_job *job)
+{
+    struct actor *actor = CONTAINER_OF(job, struct actor, committed);
+    struct engine *engine = actor->engine;
+    engine->n_writes--;
+    if (actor->write.result < 0) {
+        log_task(LOG_ERROR, actor->task->request->id, "cannot commit state %s, trying again: %s",
+                 task_state_name(actor->task->state), strerror(-actor->write.result));
+        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
+        return;
+    }
+    actor->is_committing = false;
+    table_publish(engine->table, actor->task);
+    unsigned effects = actor->effects;
+    if (task_state_is_end(actor->task->state)) {
+        answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT);
+    }
+    carry_out(actor, effects);
+    if (!(effects & TASK_EFFECT_FORGET)) {
+        feed_waiting(actor);
+    }
+}
+
+/* ---- events ---- */
+
+static void apply(struct actor *actor, const struct task_event *event)
+{
+    struct engine *engine = actor->engine;
+    struct task_step step;
+    task_step(actor->task, event, &engine->policy, clock_wall_ms(), &step);
+    if (step.task) {
+        task_unref(actor->task);
+        actor->task = step.task;
+        if (actor->is_scheduled && step.task->state != TASK_QUEUED) {
+            leave_schedule(actor);
+        }
+    }
+    if (step.effects & TASK_EFFECT_PERSIST) {
+        commit(actor, step.effects);
+        return;
+    }
+    if (step.task) {
+        table_publish(engine->table, actor->task);
+        if (clock_mono_ms() - actor->persisted_ms > ACTOR_PROGRESS_PERSIST_MS) {
+            commit(actor, step.effects);
+            return;
+        }
+    }
+    carry_out(actor, step.effects);
+}
+
+/* The note of a failure lives in its sender, which may be gone when the event's turn comes; an
+ * attempt fails only once. */
+static struct task_event keep_note(struct actor *actor, const struct task_event *event)
+{
+    struct task_event kept = *event;
+    if (kept.note) {
+        snprintf(actor->failure_note, sizeof actor->failure_note, "%s", kept.note);
+        kept.note = actor->failure_note;
+    }
+    return kept;
+}
+
+static void wait_for_commit(struct actor *actor, const struct task_event *event)
+{
+    if (actor->n_events > 0 && actor->events[actor->n_events - 1].kind == event->kind) {
+        actor->n_events--; /* a newer progress, a second cancel: the last one counts */
+    }
+    must(actor->n_events < ACTOR_EVENTS_MAX);
+    actor->events[actor->n_events++] = keep_note(actor, event);
+}
+
+void actor_feed(struct actor *actor, const struct task_event *event)
+{
+    if (!actor->is_committing) {
+        apply(actor, event);
+    } else if (!task_state_is_end(actor->task->state)) {
+        wait_for_commit(actor, event);
+    } /* else an end is being committed: nothing changes it any more */
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+    struct actor *actor = CONTAINER_OF(timer, struct actor, deadline);
+    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_DEADLINE});
+}
+
+static void arm_deadline(struct actor *actor)
+{
+    int64_t left_ms = actor->task->deadline_ms - clock_wall_ms();
+    loop_arm(actor->engine->loop, &actor->deadline, left_ms > 0 ? left_ms : 0);
+}
+
+void actor_new(struct engine *engine, const struct task *task, const struct task_event *event)
+{
+    struct actor *actor = must_calloc(1, sizeof *actor);
+    actor->engine = engine;
+    actor->task = task_ref(task);
+    actor->committed.run = on_committed;
+    actor->retry.fire = on_retry;
+    actor->wake.fire = on_wake;
+    actor->deadline.fire = on_deadline;
+    actor->entry.created_micros = task->request->created_micros;
+    actor->entry.priority = task->request->priority;
+    actor->persisted_ms = clock_mono_ms();
+    link_actor(actor);
+    table_publish(engine->table, task);
+    arm_deadline(actor);
+    if (event) {
+        actor_feed(actor, event);
+    } else {
+        enqueue(actor);
+    }
+}

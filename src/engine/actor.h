@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An actor carries one unfinished task through its life: it feeds events to task_step(), has the
+ * store commit what came out, publishes it and only then carries out the effects. What the rooms of
+ * engine/ share is declared here; nobody outside includes it. All on the loop's thread. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/loop.h"
+#include "engine/attempt.h"
+#include "engine/blocking.h"
+#include "engine/engine.h"
+#include "engine/schedule.h"
+#include "engine/table.h"
+#include "task/step.h"
+
+enum {
+    ACTOR_EVENTS_MAX = 8,        /* that wait for a commit: one of each kind that can meet in one */
+    ACTOR_STORE_RETRY_MS = 1000, /* pause before a failed commit is tried again */
+    ACTOR_PROGRESS_PERSIST_MS = 10000,     /* progress is made durable no oftener */
+    ENGINE_BACKOFF_MAX_MS = 5 * 60 * 1000, /* between attempts */
+    ENGINE_DRAIN_TICK_MS = 20,             /* how often a stop looks whether all is done */
+    ENGINE_FIGURES_MS = 1000,              /* how often queue positions are counted */
+};
+
+struct actor {
+    struct engine *engine;
+    const struct task *task; /* the newest version, possibly not committed yet; a reference */
+    struct task_event events[ACTOR_EVENTS_MAX]; /* waiting for the commit under way */
+    size_t n_events;
+    char failure_note[TASK_NOTE_SIZE]; /* of a failure that waits */
+    bool is_committing;                /* `write` is with the store, or waits to be tried again */
+    bool is_scheduled;                 /* `entry` is on the schedule */
+    bool is_running;                   /* holds a slot */
+    unsigned effects;                  /* to carry out once the commit is through */
+    struct store_write write;          /* the store's while is_committing and not retrying */
+    struct loop_job committed;         /* brings the store's answer to the loop */
+    struct loop_timer retry;           /* of a failed commit */
+    struct loop_timer wake;            /* the pause before the next attempt */
+    struct loop_timer deadline;
+    struct schedule_entry entry;
+    struct attempt *attempt;       /* NULL unless running */
+    struct engine_cancel *cancels; /* waiting for the commit, by `next` */
+    int64_t persisted_ms;          /* when progress was last made durable, clock_mono_ms() */
+    int64_t slot_granted_ms;       /* clock_mono_ms() */
+    struct actor *chain;           /* on the engine's bucket */
+    struct actor *next, *previous; /* on the engine's list of all actors */
+};
+
+enum { ENGINE_ACTOR_BUCKETS = 4096 };
+
+struct engine {
+    struct engine_parts parts;
+    struct loop *loop;
+    struct exchange_pool *exchanges;
+    struct blocking *blocking;
+    struct attempt_parts attempt_parts;
+    struct table *table;
+    struct schedule *schedule;
+    struct task_policy policy;
+    struct actor *actors;                        /* all of them */
+    struct actor *buckets[ENGINE_ACTOR_BUCKETS]; /* the same, by id */
+    struct loop_timer grant;                     /* slots are granted at the next turn */
+    struct loop_timer figures;                   /* queue positions are counted */
+    struct loop_timer drain_tick;                /* while stopping */
+    struct loop_timer sweep;                     /* retention */
+    struct sweep *sweeping;                      /* a sweep under way */
+    struct loop_job drain_job, hurry_job;
+    int64_t drain_until_ms; /* clock_mono_ms(); then what is under way is parked */
+    int64_t n_running, n_slots;
+    int64_t n_writes;     /* with the store, of actors and the sweep */
+    double mean_render_s; /* learned, decaying; negative: nothing known */
+    bool is_draining, is_parked;
+    bool is_over; /* nothing more goes to the store */
+    bool has_thread;
+    pthread_t thread;
+    /* Any thread: */
+    atomic_bool is_closing;
+    atomic_bool is_hurried;
+    _Atomic int64_t n_unfinished; /* reserved at create, returned at the end of the task */
+    _Atomic int64_t n_queued_now, n_running_now; /* for engine_stats() */
+    _Atomic int64_t n_callers; /* creates and cancels within calls or with the store */
+};
+
+/* ---- actor.c ---- */
+
+/* Begins to carry `task` (takes a reference). `event` is the first thing that happens to it, or
+ * NULL. */
+void actor_new(struct engine *engine, const struct task *task, const struct task_event *event);
+struct actor *actor_find(const struct engine *engine, const char *id);
+/* Something happened. May end (and free) the actor. */
+void actor_feed(struct actor *actor, const struct task_event *event);
+/* Its owner's cancel, answered once the outcome is durable. */
+void actor_cancel(struct actor *actor, struct engine_cancel *cancel);
+/* Ends the process's part in a task without changing it: for the end of the engine. Answers its
+ * cancels. */
+void actor_discard(struct actor *actor);
+
+/* ---- engine.c ---- */
+
+void engine_grant_soon(struct engine *engine);
+void engine_answer_cancel(struct engine_cancel *cancel, enum engine_outcome outcome,
+                          const struct task *task);
+
+/* ---- sweep.c ---- */
+
+void sweep_arm(struct engine *engine);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One attempt of the built-in engine at one task: inputs brought together, the animatic rendered in
+ * a helper, its variants made, all of it stored. It knows nothing of states: it tells what happened
+ * as events. On the loop's thread. */
+#pragma once
+
+#include "asset/asset.h"
+#include "base/compiler.h"
+#include "base/loop.h"
+#include "base/settings.h"
+#include "engine/blocking.h"
+#include "net/exchange.h"
+#include "task/step.h"
+
+struct attempt;
+
+struct attempt_parts {
+    const struct settings *settings;
+    const struct guard *guard;
+    struct asset_store *assets;
+    struct loop *loop;
+    struct exchange_pool *exchanges;
+    struct blocking *blocking;
+};
+
+struct attempt_handler {
+    /* STARTED, PROGRESS, RENDERED, STORED or FAILED (then the attempt does nothing more); never
+     * from within a call of attempt_start() or attempt_store(). The handler may call
+     * attempt_stop(). */
+    void (*event)(void *context, const struct task_event *event);
+    void *context;
+};
+
+/* Begins; what goes wrong comes as an event. `parts` must outlive it. */
+struct attempt *attempt_start(const struct attempt_parts *parts, const struct task *task,
+                              const struct attempt_handler *handler);
+/* After RENDERED: makes the variants and stores the files; STORED or FAILED follows. */
+void attempt_store(struct attempt *attempt);
+/* Ends it without further events; files half stored are erased. Takes NULL, returns NULL. */
+struct attempt *attempt_stop(struct attempt *attempt);

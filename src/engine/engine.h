@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The shell around the core: one loop thread that feeds events to task_step(), commits what it says
+ * and carries out its effects. It is the only writer of a task's state. Other threads create,
+ * cancel and look; what they see are published, immutable tasks. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "asset/asset.h"
+#include "asset/link.h"
+#include "base/compiler.h"
+#include "base/loop.h"
+#include "base/settings.h"
+#include "net/guard.h"
+#include "store/store.h"
+#include "task/task.h"
+#include "upstream/channel.h"
+
+struct engine;
+
+/* Everything the engine works with; all must outlive it. */
+struct engine_parts {
+    const struct settings *settings;
+    const struct channel_table *channels;
+    const struct guard *guard;
+    struct store *store;
+    struct asset_store *assets;
+};
+
+/* Walks the store's unfinished tasks, starts the loop thread. 0 or negative errno. */
+CHECKED int engine_start(const struct engine_parts *parts, struct engine **ret_engine);
+/* From now on creates and cancels get ENGINE_CLOSING. First step of a stop, so that the API can
+ * drain. Any thread. */
+void engine_close(struct engine *engine);
+/* Closes, lets work under way finish for up to `drain_ms`, parks the rest for the next start,
+ * commits, ends the thread. Creates and cancels that wait are answered before it returns; queries
+ * go on working until engine_free(). */
+void engine_stop(struct engine *engine, int64_t drain_ms);
+/* Cuts the drain of a running engine_stop() short: what is under way is parked now. Any thread. */
+void engine_hurry(struct engine *engine);
+/* After engine_stop(), when nobody calls any more. Takes NULL, returns NULL. */
+struct engine *engine_free(struct engine *engine);
+
+enum engine_outcome {
+    ENGINE_OK = 0,
+    ENGINE_NOT_FOUND = 1, /* no such task, or another tenant's */
+    ENGINE_REPEATED = 2,  /* create: the same request came before; `task` is the one it made */
+    ENGINE_CONFLICT = 3, /* create: the Idempotency-Key belongs to another request; cancel: the task
+                            has ended otherwise */
+    ENGINE_FULL = 4,     /* too many unfinished tasks, or the store's queue is full */
+    ENGINE_CLOSING = 5,
+    ENGINE_STORE_FAILED = 6, /* disk full, locked, damaged: not accepted */
+};
+
+/* A create under way; embedded by the caller, the engine's until done(). */
+struct engine_create {
+    struct task_request *request; /* taken over by engine_create(); complete */
+    char *idempotency_key;        /* NULL: none; stays the caller's */
+    void (*done)(struct engine_create
+                     *create); /* any thread, once, possibly before engine_create() returns */
+    enum engine_outcome outcome;
+    const struct task *task; /* with OK and REPEATED: a reference of the caller's */
+    /* private to the engine */
+    struct engine *engine;
+    struct store_write write;
+    const struct task *fresh; /* what the write makes durable */
+};
+void engine_create(struct engine *engine, struct engine_create *create);
+
+/* A cancel under way; as engine_create. */
+struct engine_cancel {
+    char id[ID_SHORT_SIZE];
+    char tenant[TASK_TENANT_SIZE]; /* empty: an operator's, any tenant */
+    void (*done)(struct engine_cancel *cancel);
+    enum engine_outcome outcome;
+    const struct task *task; /* with OK and CONFLICT */
+    struct engine *engine;
+    struct loop_job job;
+    struct engine_cancel *next; /* waits on its actor for the commit */
+};
+void engine_cancel(struct engine *engine, struct engine_cancel *cancel);
+
+/* What the engine knows of a task that is not in its record. */
+struct engine_figures {
+    int64_t queue_position; /* 1-based; 0: not waiting */
+    double wait_s;          /* negative: unknown */
+};
+
+/* Finds a task by id for a query: from memory, else from the store (then kept in memory).
+ * ENGINE_OK, ENGINE_NOT_FOUND, ENGINE_STORE_FAILED. The reference is the caller's. No allocation
+ * and no store access when the task is in memory. Any thread. */
+CHECKED enum engine_outcome engine_task(struct engine *engine, const char *id,
+                                        const struct task **ret_task,
+                                        struct engine_figures *ret_figures);
+
+struct engine_stats {
+    int64_t unfinished, queued, running; /* tasks now */
+    int64_t hot;                         /* tasks in memory */
+    bool is_closing, store_is_ailing;
+};
+void engine_stats(struct engine *engine, struct engine_stats *ret_stats);

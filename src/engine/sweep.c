@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Retention, in two moves, so that no link ever dies early. First a result that reached its age
+ * leaves the answers (event EXPIRED): from then on no new link to it is signed. Its files go once
+ * the longest life that a link ever had has passed since. Reading and erasing happen on a blocking
+ * thread; the records change on the loop, as all do. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/actor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+
+enum {
+    SWEEP_BATCH = 100, /* tasks looked at in one go */
+    SWEEP_FIRST_MS = 1000,
+    SWEEP_AGAIN_MS = 100, /* while there is more */
+    SWEEP_EVERY_MS = 10 * 60 * 1000,
+};
+
+static const char number_valid_for[] = "links.valid_for.longest";
+
+struct sweep {
+    struct engine *engine;
+    struct blocking_job job;
+    const struct task *old[SWEEP_BATCH];
+    size_t n_old;
+    bool has_more;
+};
+
+/* One record on its way to «expired». */
+struct expiry {
+    struct engine *engine;
+    const struct task *task;
+    struct store_write write;
+    struct loop_job written;
+};
+
+static void on_expired(struct loop_job *job)
+{
+    struct expiry *expiry = CONTAINER_OF(job, struct expiry, written);
+    expiry->engine->n_writes--;
+    if (expiry->write.result == STORE_WRITTEN) {
+        table_publish(expiry->engine->table, expiry->task);
+    } else {
+        log_task(LOG_WARN, expiry->task->request->id, "cannot mark the result as expired: %d",
+                 expiry->write.result);
+    }
+    task_unref(expiry->task);
+    free(expiry);
+}
+
+static void on_expiry_written(struct store_write *write)
+{
+    struct expiry *expiry = CONTAINER_OF(write, struct expiry, write);
+    loop_post(expiry->engine->loop, &expiry->written);
+}
+
+static void expire(struct engine *engine, const struct task *task)
+{
+    struct task_step step;
+    task_step(task, &(struct task_event){.kind = TASK_EVENT_EXPIRED}, &engine->policy,
+              clock_wall_ms(), &step);
+    if (!step.task) {
+        return;
+    }
+    struct expiry *expiry = must_calloc(1, sizeof *expiry);
+    expiry->engine = engine;
+    expiry->task = step.task;
+    expiry->written.run = on_expired;
+    expiry->write =
+        (struct store_write){.kind = STORE_UPDATE, .task = step.task, .done = on_expiry_written};
+    engine->n_writes++;
+    if (store_submit(engine->parts.store, &expiry->write) != 0) {
+        engine->n_writes--;
+        task_unref(expiry->task);
+        free(expiry);
+    }
+}
+
+static void on_swept(struct blocking_job *job)
+{
+    struct sweep *sweep = CONTAINER_OF(job, struct sweep, job);
+    struct engine *engine = sweep->engine;
+    for (size_t i = 0; i < sweep->n_old; i++) {
+        if (!engine->is_over) {
+            expire(engine, sweep->old[i]);
+        }
+        task_unref(sweep->old[i]);
+    }
+    engine->sweeping = NULL;
+    if (!engine->is_draining && !engine->is_over) {
+        loop_arm(engine->loop, &engine->sweep, sweep->has_more ? SWEEP_AGAIN_MS : SWEEP_EVERY_MS);
+    }
+    free(sweep);
+}
+
+/* The longest life of any link this store ever signed, this configuration's included. */
+static int64_t longest_valid_for(struct engine *engine)
+{
+    int64_t longest_ms = 0;
+    int64_t now_ms = engine->parts.settings->links_valid_for;
+    if (store_number(engine->parts.store, number_valid_for, &longest_ms) != 0) {
+        return INT64_MAX / 2; /* unknown: nothing is erased this time */
+    }
+    if (now_ms > longest_ms) {
+        longest_ms = now_ms;
+        if (store_set_number(engine->parts.store, number_valid_for, now_ms) != 0) {
+            return INT64_MAX / 2;
+        }
+    }
+    return longest_ms;
+}
+
+static void erase_expired(struct engine *engine, int64_t now_ms)
+{
+    const struct task *tasks[SWEEP_BATCH];
+    size_t count = 0;
+    int64_t before_ms = now_ms - longest_valid_for(engine);
+    if (store_list_old(engine->parts.store, true, before_ms, SWEEP_BATCH, tasks, &count) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *id = tasks[i]->request->id;
+        int outcome = asset_erase_task(engine->parts.assets, id);
+        if (outcome < 0 || store_mark_erased(engine->parts.store, id) < 0) {
+            log_task(LOG_WARN, id, "cannot erase the expired files: %d", outcome);
+        }
+        task_unref(tasks[i]);
+    }
+}
+
+static void do_sweep(struct blocking_job *job)
+{
+    struct sweep *sweep = CONTAINER_OF(job, struct sweep, job);
+    struct engine *engine = sweep->engine;
+    const struct settings *settings = engine->parts.settings;
+    int64_t now_ms = clock_wall_ms();
+    if (settings->retention > 0) {
+        int outcome = store_list_old(engine->parts.store, false, now_ms - settings->retention,
+                                     SWEEP_BATCH, sweep->old, &sweep->n_old);
+        sweep->n_old = outcome == 0 ? sweep->n_old : 0;
+        erase_expired(engine, now_ms);
+    }
+    sweep->has_more = sweep->n_old == SWEEP_BATCH;
+    if (store_sweep_idempotency(engine->parts.store, now_ms - settings->idempotency) < 0) {
+        log_warn("cannot sweep old idempotency keys");
+    }
+}
+
+static void on_sweep(struct loop_timer *timer)
+{
+    struct engine *engine = CONTAINER_OF(timer, struct engine, sweep);
+    struct sweep *sweep = must_calloc(1, sizeof *sweep);
+    sweep->engine = engine;
+    sweep->job.work = do_sweep;
+    sweep->job.finish = on_swept;
+    engine->sweeping = sweep;
+    blocking_submit(engine->blocking, &sweep->job);
+}
+
+void sweep_arm(struct engine *engine)
+{
+    engine->sweep.fire = on_sweep;
+    loop_arm(engine->loop, &engine->sweep, SWEEP_FIRST_MS);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The door: finds the command and steps aside. Helpers go first, before anything is set up: they
+ * are other processes of this binary that must own nothing. */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/server.h"
+#include "base/compiler.h"
+#include "cli/cli.h"
+#include "cli/dump.h"
+#include "cli/keys.h"
+#include "cli/tasks.h"
+#include "media/media.h"
+#include "serve.h"
+
+static const char HELP[] =
+    "Usage: filmgate COMMAND [OPTION]...\n"
+    "\n"
+    "filmgate is a gateway for video-generation tasks: applications speak one API to it, and it\n"
+    "runs each task on the engine that its operator chose. The built-in engine, animatic,\n"
+    "needs nothing but the CPU.\n"
+    "\n"
+    "Commands of the operator:\n"
+    "  serve      run the gateway\n"
+    "  keys       make, list and revoke API keys\n"
+    "  dump       print the tables of states, routes, settings and errors\n"
+    "\n"
+    "Commands that speak to a running gateway:\n"
+    "  create     create a task; with --wait or --output, wait for its video\n"
+    "  query      show how a task stands\n"
+    "  watch      wait until a task ends\n"
+    "  list       list tasks\n"
+    "  cancel     cancel a task\n"
+    "\n"
+    "  version    print the version\n"
+    "  help       show this help, or that of a command: filmgate help create\n"
+    "\n"
+    "Each command has a --help of its own.\n"
+    "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
+    "A first video:\n"
+    "  filmgate serve --first-key me          # in one terminal; prints a key\n"
+    "  export FILMGATE_KEY=fg_...             # in another\n"
+    "  filmgate create \"a paper boat on a rainy street\" --output boat\n"
+    "\n" CLI_EXIT_HELP;
+
+static int dump(int argc, char **argv)
+{
+    static const struct dump_table tables[] = {
+        {"routes", server_dump_routes},
+        {"errors", server_dump_errors},
+    };
+    return dump_main(argc, argv, tables, ARRAY_LENGTH(tables));
+}
+
+static int version(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0)
+        return cli_complain_usage("version", "what is \"%s\" for?", argv[1]);
+    puts(argc > 1 ? "Usage: filmgate version\n\nPrints the version."
+                  : "filmgate " FILMGATE_VERSION);
+    return CLI_OK;
+}
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct command COMMANDS[] = {
+    {"serve", serve_main},   {"keys", keys_main},      {"dump", dump},
+    {"create", create_main}, {"query", tasks_query},   {"watch", tasks_watch},
+    {"list", tasks_list},    {"cancel", tasks_cancel}, {"version", version},
+};
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++) {
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    }
+    return NULL;
+}
+
+static bool is_one_of(const char *text, const char *first, const char *second, const char *third)
+{
+    return strcmp(text, first) == 0 || strcmp(text, second) == 0 || strcmp(text, third) == 0;
+}
+
+static int help(int argc, char **argv)
+{
+    char option[] = "--help";
+    if (argc < 2)
+        return cli_show(HELP);
+    const struct command *command = find_command(argv[1]);
+    if (command == NULL || argc > 2)
+        return cli_complain_usage("", "there is no command \"%s\"", argv[argc - 1]);
+    char *asked[] = {argv[1], option, NULL};
+    return command->run(2, asked);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(HELP, stderr);
+        return CLI_USAGE;
+    }
+    if (is_one_of(argv[1], "help", "--help", "-h"))
+        return help(argc - 1, argv + 1);
+    if (is_one_of(argv[1], "--version", "-V", "-v"))
+        return version(1, argv + 1);
+    const struct command *command = find_command(argv[1]);
+    if (command == NULL)
+        return cli_complain_usage("", "there is no command \"%s\"", argv[1]);
+    return command->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "helper") == 0 && strcmp(argv[2], "media") == 0)
+        return media_helper_main();
+    signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
+    int status = run(argc, argv);
+    if (fflush(stdout) != 0 && errno != EPIPE && status == CLI_OK)
+        return cli_complain(CLI_LOCAL, "standard output cannot be written: %s", strerror(errno));
+    return status;
+}

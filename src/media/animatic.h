@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The animatic renderer: a storyboard set in motion. Runs in the helper. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "media/media.h"
+
+/* Renders `animatic` into animatic->output; `report` is told about each frame encoded
+ * (1..n_frames), before that with 0 about each image loaded (a sign of life), and may be NULL.
+ * MEDIA_DONE, or why not, with a sentence in `ret_note`. */
+enum media_end animatic_render(const struct media_animatic *animatic,
+                               void (*report)(int frames_encoded), char ret_note[200]);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the two sides of media.h have agreed on, private to media/: the names in jobs and results.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+#include "media/media.h"
+
+#define JOB_KIND "media" /* of the helper */
+
+#define JOB_NAME "job"
+#define JOB_ANIMATIC "animatic"
+#define JOB_VARIANTS "variants"
+
+#define JOB_PROGRESS "progress"
+#define JOB_END "end"
+#define JOB_NOTE "note"
+
+/* The facts of a result, and an animatic's plan. */
+#define JOB_WIDTH "width"
+#define JOB_HEIGHT "height"
+#define JOB_FRAMES "n_frames"
+#define JOB_DURATION "duration_ms"
+
+/* An animatic: the descriptors are its images in order and then its output. */
+#define JOB_PROMPT "prompt"
+#define JOB_SEED "seed"
+
+/* Variants: the descriptors are source, thumbnail, preview, medium and perhaps marked. */
+
+enum {
+    JOB_NOTE_SIZE = 200,
+    JOB_VARIANTS_FDS = 4, /* without the marked copy */
+};
+
+/* The ends that a helper can tell of; the others are the parent's to see. */
+const char *job_end_name(enum media_end end);
+CHECKED bool job_end_parse(const char *name, enum media_end *ret_end);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The helper's side: takes the job, puts on the limits that came with it, reports and leaves.
+ * Whatever goes wrong here ends this process only; the parent sees a crash. Single-threaded. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/must.h"
+#include "proc/channel.h"
+#include "proc/proc.h"
+
+enum {
+    DESCRIPTORS_MAX = 128, /* open at a time, the job's included */
+    SEND_WAIT_S = 60,      /* for a parent that does not read */
+    EXIT_UNSPEAKABLE = 3,  /* the result cannot be written, or is longer than a message */
+};
+
+/* Sanitizers reserve more address space than any limit we could set. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER 0
+#endif
+
+static int set_limit(__rlimit_resource_t resource, int64_t most)
+{
+    struct rlimit limit = {.rlim_cur = (rlim_t)most, .rlim_max = (rlim_t)most};
+    struct rlimit old;
+    /* Never above what we were given. */
+    if (getrlimit(resource, &old) == 0 && old.rlim_max < limit.rlim_max)
+        limit.rlim_cur = limit.rlim_max = old.rlim_max;
+    return setrlimit(resource, &limit) < 0 ? -errno : 0;
+}
+
+static int set_limits(const json_t *envelope)
+{
+    int64_t memory = json_int(envelope, CHANNEL_MEMORY, 0);
+    int64_t file = json_int(envelope, CHANNEL_FILE, 0);
+    int error = set_limit(RLIMIT_CORE, 0);
+    if (error == 0)
+        error = set_limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
+    if (error == 0 && file > 0)
+        error = set_limit(RLIMIT_FSIZE, file);
+    if (error == 0 && memory > 0 && !HAS_SANITIZER)
+        error = set_limit(RLIMIT_AS, memory);
+    /* Past the file limit a write fails with EFBIG instead. */
+    if (error == 0 && signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+        error = -errno;
+    return error;
+}
+
+static int bind_to_parent(const json_t *envelope)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    /* It may have died before we asked to be told. */
+    return getppid() == json_int(envelope, CHANNEL_PARENT, 0) ? 0 : -ESRCH;
+}
+
+/* Takes the descriptors out of a received message; how many may be a lie only if the kernel lies.
+ */
+static size_t take_fds(struct msghdr *message, int fds[PROC_FDS_MAX])
+{
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+        return 0;
+    size_t bytes = header->cmsg_len - CMSG_LEN(0);
+    memcpy(fds, CMSG_DATA(header), bytes);
+    return bytes / sizeof(int);
+}
+
+/* Receives the first message; it lies ready since before we were started. */
+static int receive(char *text, struct proc_job *job, size_t *ret_length)
+{
+    union {
+        struct cmsghdr header; /* for the alignment */
+        char bytes[CMSG_SPACE(PROC_FDS_MAX * sizeof(int))];
+    } control;
+    struct iovec part = {.iov_base = text, .iov_len = PROC_MESSAGE_MAX};
+    struct msghdr message = {
+        .msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
+    };
+    ssize_t length = recvmsg(CHANNEL_FD, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (length < 0)
+        return -errno;
+    job->n_fds = take_fds(&message, job->fds);
+    if (length == 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+        return -EBADMSG;
+    *ret_length = (size_t)length;
+    return 0;
+}
+
+int proc_accept(struct proc_job *ret_job)
+{
+    struct proc_job job = {0};
+    size_t length = 0;
+    CLEANUP(free_pointer) char *text = must_calloc(1, PROC_MESSAGE_MAX);
+    int error = receive(text, &job, &length);
+    if (error < 0)
+        return error;
+    CLEANUP(json_unref_pointer) json_t *envelope = json_loadb(text, length, 0, NULL);
+    job.job = json_object_get(envelope, CHANNEL_JOB);
+    if (!job.job)
+        return -EBADMSG;
+    error = bind_to_parent(envelope);
+    if (error == 0)
+        error = set_limits(envelope);
+    struct timeval wait = {.tv_sec = SEND_WAIT_S};
+    if (error == 0 && setsockopt(CHANNEL_FD, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0)
+        error = -errno;
+    if (error < 0)
+        return error;
+    job.job = json_incref(job.job);
+    *ret_job = job;
+    return 0;
+}
+
+/* Sends {key: value}; leaves the process when that cannot be. */
+static void send_or_leave(const char *key, json_t *value)
+{
+    CLEANUP(json_unref_pointer) json_t *message = json_object();
+    must(message && value);
+    json_set(message, key, value);
+    CLEANUP(free_pointer) char *text = json_dumps(message, JSON_WRITE_FLAGS);
+    size_t length = text ? strlen(text) : 0;
+    if (length == 0 || length > PROC_MESSAGE_MAX)
+        _exit(EXIT_UNSPEAKABLE);
+    ssize_t sent;
+    do
+        sent = send(CHANNEL_FD, text, length, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        _exit(EXIT_SUCCESS); /* the parent is gone or has lost interest */
+}
+
+void proc_report(json_t *message)
+{
+    send_or_leave(CHANNEL_PROGRESS, message);
+}
+
+_Noreturn void proc_finish(json_t *result)
+{
+    send_or_leave(CHANNEL_RESULT, result);
+    /* Not exit(): what libraries do at their end is of no use to anyone and may go wrong. */
+    _exit(EXIT_SUCCESS);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Helper processes: this same binary, started anew as `filmgate helper KIND`, one process per job,
+ * so that its limits, its crash and its sandbox are that job's alone. Parent and helper speak over
+ * a socketpair (SOCK_SEQPACKET): the job as one JSON message with the descriptors beside it, then
+ * progress messages and one last result. A helper sees no argument, environment variable or
+ * descriptor beyond these; it dies with its parent.
+ *
+ * Parent's side: all calls and callbacks on the loop's thread. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/loop.h"
+
+enum {
+    PROC_FDS_MAX = 48,             /* descriptors that go with a job */
+    PROC_MESSAGE_MAX = 128 * 1024, /* bytes of one message, either way */
+};
+
+struct proc_limits {
+    int64_t total_ms;     /* wall time of the whole job */
+    int64_t stall_ms;     /* longest silence between messages */
+    int64_t memory_bytes; /* address space; 0: unlimited (sanitizer builds ignore it) */
+    int64_t file_bytes;   /* largest file it may write */
+};
+
+enum proc_end {
+    PROC_DONE,      /* it sent its result and left with status 0 */
+    PROC_CRASHED,   /* a signal, a status, nonsense, or status 0 without a result */
+    PROC_TIMED_OUT, /* total_ms passed; killed */
+    PROC_STALLED,   /* stall_ms passed; killed */
+};
+
+struct proc;
+
+struct proc_handler {
+    /* A progress message (borrowed). */
+    void (*progress)(void *context, const json_t *message);
+    /* The last callback: after it the proc is gone. `result` (borrowed) only when PROC_DONE.
+     * `signal_or_status` is for the log: a status, or a signal's number made negative. Not called
+     * for a proc that proc_kill() ended. */
+    void (*ended)(void *context, enum proc_end end, int signal_or_status, const json_t *result);
+    void *context;
+};
+
+/* Starts a helper. `job` and `fds` are borrowed (the helper gets duplicates, numbered 0..n-1 by its
+ * proc_fd()). 0 or negative errno; on success `handler->ended` will be called once, never from
+ * within this call. */
+CHECKED int proc_start(struct loop *loop, const char *kind, const json_t *job, const int *fds,
+                       size_t n_fds, const struct proc_limits *limits,
+                       const struct proc_handler *handler, struct proc **ret_proc);
+/* Kills at once and forgets: no callback comes any more. Takes NULL, returns NULL. The dead are
+ * reaped by the loop, within a few of its turns; so are those that ran out of time. Let it turn
+ * that long before loop_free(). May be called from within the handler's callbacks (from `ended` it
+ * must not: the proc is gone). */
+struct proc *proc_kill(struct proc *proc);
+int proc_pid(const struct proc *proc); /* for tests and the log */
+
+/* Helper's side, single-threaded. */
+
+struct proc_job {
+    json_t *job; /* owned by the caller of proc_accept */
+    int fds[PROC_FDS_MAX];
+    size_t n_fds;
+};
+
+/* Called first in a helper: takes the job from descriptor 3, sets the limits that came with it,
+ * arranges to die with the parent. 0 or negative errno (then: exit 1). */
+CHECKED int proc_accept(struct proc_job *ret_job);
+/* Sends a progress message; exits quietly when the parent is gone. Steals `message`. */
+void proc_report(json_t *message);
+/* Sends the result and exits with status 0. Steals `result`. */
+_Noreturn void proc_finish(json_t *result);

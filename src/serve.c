@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The gateway's start and end. It is opened from the ground up and closed from the top down; what
+ * could not be opened ends the program with one sentence. The main thread then only waits for
+ * signals, which are blocked before the first thread starts, so no other thread ever sees them.
+ *
+ * The end: creates are refused, requests under way are answered, work under way may finish for
+ * `drain`, the rest is parked for the next start. A second signal cuts the waiting short: while the
+ * engine drains, a small thread listens for it. */
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "api/server.h"
+#include "asset/asset.h"
+#include "asset/link.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "base/settings.h"
+#include "cli/cli.h"
+#include "cli/keys.h"
+#include "engine/engine.h"
+#include "net/guard.h"
+#include "store/store.h"
+#include "upstream/channel.h"
+
+static const char HELP[] =
+    "Usage: filmgate serve [OPTION]...\n"
+    "\n"
+    "Runs the gateway in the foreground until SIGTERM or SIGINT. Everything durable lives in\n"
+    "one data directory, which one server at a time may use. When it is ready it prints one\n"
+    "line, `filmgate VERSION listening on URL`, on standard output; its log goes to standard\n"
+    "error.\n"
+    "\n"
+    "At the end it takes no more tasks, lets renderings finish for the time of the setting\n"
+    "`drain`, and keeps the rest for its next start; a second signal cuts that short. No task\n"
+    "is lost, however the end comes.\n"
+    "\n"
+    "Options:\n"
+    "  -l, --listen ADDRESS     where the API listens (default: 127.0.0.1:8080); port 0 takes\n"
+    "                           a free one\n"
+    "  -d, --data DIR           the data directory (default: ./var); made if it is not there\n"
+    "  -c, --config FILE        the configuration file; `filmgate dump config` explains it.\n"
+    "                           What is given on the command line goes before it\n"
+    "      --first-key NAME     if there is no key at all yet, make one of this name and print\n"
+    "                           it with a request that works\n"
+    "  -h, --help               show this help\n"
+    "\n"
+    "Environment:\n"
+    "  Values of the configuration file may name variables: ${NAME}.\n"
+    "\n"
+    "Examples:\n"
+    "  filmgate serve --first-key me\n"
+    "  filmgate serve --config /etc/filmgate.yaml --data /var/lib/filmgate\n"
+    "\n" CLI_EXIT_HELP;
+
+enum { OPTION_FIRST_KEY = 256, ERROR_SIZE = 600, PATH_BYTES = 4096 };
+
+enum {
+    ANSWER_MS = 5000,       /* for requests under way, once nothing new is taken */
+    DESCRIPTORS_OWN = 1024, /* database, helpers, files, the rest */
+};
+
+static const struct option LONG_OPTIONS[] = {
+    {"listen", required_argument, NULL, 'l'},
+    {"data", required_argument, NULL, 'd'},
+    {"config", required_argument, NULL, 'c'},
+    {"first-key", required_argument, NULL, OPTION_FIRST_KEY},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct cli_options OPTIONS = {"serve", ":l:d:c:h", LONG_OPTIONS};
+
+struct order {
+    const char *listen, *data, *config, *first_key;
+    bool help;
+};
+
+/* The house, from the ground up. */
+struct gateway {
+    struct settings *settings;
+    int lock; /* descriptor of <data>/lock; -1: not held */
+    struct store *store;
+    struct link_key link_key;
+    struct asset_store *assets;
+    struct guard *guard;
+    struct channel_table *channels;
+    struct engine *engine;
+    struct server *server;
+};
+
+/* ---- opening ---- */
+
+/* Every connection may hold a file besides itself; the soft limit is often 1024. */
+static void raise_descriptors(const struct settings *settings)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)settings->http_connections * 2 + DESCRIPTORS_OWN;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_warn("for %lld connections %llu open files should be allowed, not %llu",
+                 (long long)settings->http_connections, (unsigned long long)wanted,
+                 (unsigned long long)limit.rlim_cur);
+}
+
+static void open_log(const struct settings *settings)
+{
+    enum log_level level = LOG_INFO;
+    enum log_format format = LOG_AUTO;
+    must(log_level_parse(settings->log_level, &level)); /* the settings checked it */
+    if (strcmp(settings->log_format, "json") == 0)
+        format = LOG_JSON;
+    else if (strcmp(settings->log_format, "text") == 0)
+        format = LOG_TEXT;
+    log_init(level, format);
+}
+
+static int load_settings(const struct order *order, struct gateway *gateway)
+{
+    const char *overrides[5] = {NULL};
+    size_t count = 0;
+    char error[SETTINGS_ERROR_SIZE] = "";
+    if (order->listen != NULL) {
+        overrides[count++] = "listen";
+        overrides[count++] = order->listen;
+    }
+    if (order->data != NULL) {
+        overrides[count++] = "data";
+        overrides[count++] = order->data;
+    }
+    gateway->settings = settings_load(order->config, overrides, error);
+    return gateway->settings != NULL ? CLI_OK : cli_complain(CLI_USAGE, "%s", error);
+}
+
+/* What the configuration says beyond the form of its values. */
+static int check_settings(struct gateway *gateway)
+{
+    const struct settings *settings = gateway->settings;
+    char error[SETTINGS_ERROR_SIZE] = "";
+    gateway->channels = channel_table_new(settings, error);
+    if (gateway->channels == NULL)
+        return cli_complain(CLI_USAGE, "%s", error);
+    char reason[200] = "";
+    if (!guard_new(settings->fetch_allow.items, settings->fetch_allow.count, &gateway->guard,
+                   reason))
+        return cli_complain(CLI_USAGE, "%s: \"fetch.allow\": %s",
+                            settings->file != NULL ? settings->file : "settings", reason);
+    return CLI_OK;
+}
+
+static int lock_data(struct gateway *gateway)
+{
+    const char *data = gateway->settings->data;
+    int status = cli_make_data_directory(data);
+    if (status != CLI_OK)
+        return status;
+    CLEANUP(buf_fini) struct buf path;
+    buf_init(&path, PATH_BYTES);
+    buf_printf(&path, "%s/lock", data);
+    gateway->lock = open(buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (gateway->lock < 0)
+        return cli_complain(CLI_LOCAL, "\"%s\" cannot be opened: %s", buf_text(&path),
+                            strerror(errno));
+    if (flock(gateway->lock, LOCK_EX | LOCK_NB) == 0)
+        return CLI_OK;
+    if (errno == EWOULDBLOCK)
+        return cli_complain(CLI_LOCAL,
+                            "another filmgate serves the data directory \"%s\"; stop it "
+                            "or give this one --data of its own",
+                            data);
+    return cli_complain(CLI_LOCAL, "\"%s\" cannot be locked: %s", buf_text(&path), strerror(errno));
+}
+
+static int open_data(struct gateway *gateway)
+{
+    const char *data = gateway->settings->data;
+    char error[ERROR_SIZE] = "";
+    int status = lock_data(gateway);
+    if (status != CLI_OK)
+        return status;
+    if (store_open(data, &gateway->store, error) != 0 ||
+        link_key_open(data, &gateway->link_key, error) != 0 ||
+        asset_open_directory(data, &gateway->assets, error) != 0)
+        return cli_complain(CLI_LOCAL, "%s", error);
+    return CLI_OK;
+}
+
+static int start(struct gateway *gateway)
+{
+    const struct engine_parts engine_parts = {
+        .settings = gateway->settings,
+        .channels = gateway->channels,
+        .guard = gateway->guard,
+        .store = gateway->store,
+        .assets = gateway->assets,
+    };
+    int result = engine_start(&engine_parts, &gateway->engine);
+    if (result != 0)
+        return cli_complain(CLI_LOCAL, "the engine cannot start: %s", strerror(-result));
+    const struct server_parts server_parts = {
+        .settings = gateway->settings,
+        .channels = gateway->channels,
+        .store = gateway->store,
+        .assets = gateway->assets,
+        .link_key = &gateway->link_key,
+        .engine = gateway->engine,
+    };
+    char error[SERVER_ERROR_SIZE] = "";
+    if (server_start(&server_parts, &gateway->server, error) != 0)
+        return cli_complain(CLI_LOCAL, "%s", error);
+    return CLI_OK;
+}
+
+/* ---- closing ---- */
+
+struct impatience {
+    struct engine *engine;
+    sigset_t signals;
+};
+
+/* Waits for a second signal; cancelled when the engine has stopped. */
+static void *wait_for_impatience(void *context)
+{
+    const struct impatience *impatience = context;
+    int signal_number;
+    if (sigwait(&impatience->signals, &signal_number) == 0) {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* not with the log's lock held */
+        log_info("second signal: work under way is parked now");
+        engine_hurry(impatience->engine);
+    }
+    return NULL;
+}
+
+static void stop_engine(struct gateway *gateway, const sigset_t *signals)
+{
+    struct impatience impatience = {gateway->engine, *signals};
+    pthread_t thread;
+    bool has_thread = pthread_create(&thread, NULL, wait_for_impatience, &impatience) == 0;
+    bool has_served = gateway->server != NULL; /* else this is a start that failed: no waiting */
+    engine_stop(gateway->engine, has_thread && has_served ? gateway->settings->drain : 0);
+    if (!has_thread)
+        return;
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+}
+
+/* Takes down what is up, whatever that is. */
+static void close_all(struct gateway *gateway, const sigset_t *signals)
+{
+    if (gateway->engine != NULL)
+        engine_close(gateway->engine);
+    if (gateway->server != NULL)
+        server_quiesce(gateway->server, ANSWER_MS);
+    if (gateway->engine != NULL)
+        stop_engine(gateway, signals);
+    gateway->server = server_stop(gateway->server);
+    gateway->engine = engine_free(gateway->engine);
+    gateway->assets = asset_close(gateway->assets);
+    gateway->store = store_close(gateway->store);
+    gateway->guard = guard_free(gateway->guard);
+    gateway->channels = channel_table_free(gateway->channels);
+    close_fd(&gateway->lock);
+    gateway->settings = settings_free(gateway->settings);
+}
+
+/* ---- running ---- */
+
+static int make_first_key(const struct gateway *gateway, const char *name)
+{
+    struct store_key *keys = NULL;
+    size_t count = 0;
+    char key[KEYS_TEXT_SIZE];
+    int result = store_keys(gateway->store, &keys, &count);
+    free_pointer(&keys);
+    if (result == 0 && count > 0)
+        return CLI_OK;
+    if (result == 0)
+        result = keys_make(gateway->store, name, name, false, key);
+    if (result != STORE_WRITTEN)
+        return cli_complain(CLI_LOCAL, "the first key cannot be made: %s",
+                            result < 0 ? strerror(-result) : "the database is busy");
+    printf("first key (shown only now): %s\n\n"
+           "  curl -sS %s/v1/video/create \\\n"
+           "    -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n"
+           "    -d '{\"model\": \"sora-2\", \"prompt\": \"a paper boat on a rainy street\"}'\n\n",
+           key, server_url(gateway->server), key);
+    return CLI_OK;
+}
+
+static int run(struct gateway *gateway, const struct order *order, const sigset_t *signals)
+{
+    int signal_number = 0;
+    printf("filmgate %s listening on %s\n", FILMGATE_VERSION, server_url(gateway->server));
+    int status = order->first_key != NULL ? make_first_key(gateway, order->first_key) : CLI_OK;
+    fflush(stdout);
+    if (status != CLI_OK)
+        return status;
+    log_info("listening on %s, data in \"%s\"", server_url(gateway->server),
+             gateway->settings->data);
+    must(sigwait(signals, &signal_number) == 0);
+    log_info("signal %d: stopping", signal_number);
+    return CLI_OK;
+}
+
+static int serve(const struct order *order)
+{
+    struct gateway gateway = {.lock = -1};
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int status = load_settings(order, &gateway);
+    if (status == CLI_OK)
+        status = check_settings(&gateway);
+    if (status == CLI_OK) {
+        open_log(gateway.settings);
+        raise_descriptors(gateway.settings);
+        status = open_data(&gateway);
+    }
+    if (status == CLI_OK)
+        status = start(&gateway);
+    if (status == CLI_OK)
+        status = run(&gateway, order, &signals);
+    bool was_running = gateway.server != NULL;
+    close_all(&gateway, &signals);
+    if (was_running)
+        log_info("stopped");
+    return status;
+}
+
+static int take_option(struct order *order, int option)
+{
+    switch (option) {
+    case 'l':
+        order->listen = optarg;
+        return CLI_OK;
+    case 'd':
+        order->data = optarg;
+        return CLI_OK;
+    case 'c':
+        order->config = optarg;
+        return CLI_OK;
+    case 'h':
+        order->help = true;
+        return CLI_OK;
+    case OPTION_FIRST_KEY:
+        order->first_key = optarg;
+        return CLI_OK;
+    default:
+        return CLI_USAGE;
+    }
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct order order = {0};
+    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
+        int status = take_option(&order, option);
+        if (status != CLI_OK || order.help)
+            return order.help ? cli_show(HELP) : status;
+    }
+    if (optind < argc)
+        return cli_complain_usage("serve", "what is \"%s\" for?", argv[optind]);
+    if (order.first_key != NULL && !store_is_name(order.first_key))
+        return cli_complain_usage("serve",
+                                  "the name of a key must be 1 to 64 of A-Z a-z 0-9 . _ @ "
+                                  "-, not \"%s\"",
+                                  order.first_key);
+    return serve(&order);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store port: what a database must do for store/store.h. One implementation a file
+ * (store/sqlite.c). Writes come from one thread only; reads from any, each implementation keeping
+ * its own connections. Return codes as in store/store.h. */
+#pragma once
+
+#include "store/store.h"
+
+struct store_backend {
+    const char *name;
+    int (*open)(const char *directory, void **ret_self, char ret_error[STORE_ERROR_SIZE]);
+    void (*close)(void *self);
+    /* One transaction: begin, any number of apply, then commit or rollback. A create whose
+     * idempotency key is taken leaves the transaction usable and returns STORE_REPEATED or
+     * STORE_CONFLICT. After a fault of apply or commit the caller rolls back; after a fault of
+     * begin there is nothing to end. */
+    int (*begin)(void *self);
+    int (*apply)(void *self, struct store_write *write);
+    int (*commit)(void *self);
+    void (*rollback)(void *self);
+    void (*secret)(void *self, uint8_t ret_secret[32]);
+    int (*number)(void *self, const char *name, int64_t *ret_value);
+    int (*set_number)(void *self, const char *name, int64_t value);
+    int (*task)(void *self, const char *id, const struct task **ret_task);
+    int (*list)(void *self, const struct store_list_query *query, const struct task **ret_tasks,
+                size_t *ret_count);
+    int (*walk_unfinished)(void *self, void (*each)(void *, const struct task *), void *context,
+                           size_t *ret_damaged);
+    int (*list_old)(void *self, bool expired, int64_t before_ms, size_t limit,
+                    const struct task **ret_tasks, size_t *ret_count);
+    int (*mark_erased)(void *self, const char *id);
+    int (*sweep_idempotency)(void *self, int64_t before_ms);
+    int (*count_states)(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
+    int (*key_add)(void *self, const struct store_key *key);
+    int (*key_revoke)(void *self, const char *name_or_id, int64_t now_ms);
+    int (*keys)(void *self, struct store_key **ret_keys, size_t *ret_count);
+    int (*version)(void *self, int64_t *ret_version);
+};
+
+extern const struct store_backend store_sqlite;
+
+/* store_open() with a backend of the caller's choice. */
+CHECKED int store_open_with(const struct store_backend *backend, const char *directory,
+                            struct store **ret_store, char ret_error[STORE_ERROR_SIZE]);

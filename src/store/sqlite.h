@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside the SQLite store: what its files share. A connection is SQLite's handle with the
+ * statements prepared on it; one thread at a time uses it, by lock (the writing one) or by being
+ * lent from the pool (the reading ones). */
+#pragma once
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "store/store.h"
+
+enum { META_NAME_SIZE = 128 }; /* "number." and a number's name, with NUL */
+
+enum sqlite_statement {
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
+    STATEMENT_ROLLBACK,
+    STATEMENT_TASK_INSERT,
+    STATEMENT_TASK_UPDATE,
+    STATEMENT_TASK_EXISTS,
+    STATEMENT_TASK_ERASED,
+    STATEMENT_TASK_READ,
+    STATEMENT_TASKS_ALL,
+    STATEMENT_TASKS_OF_TENANT,
+    STATEMENT_TASKS_UNFINISHED,
+    STATEMENT_TASKS_TO_EXPIRE,
+    STATEMENT_TASKS_TO_ERASE,
+    STATEMENT_STATES,
+    STATEMENT_IDEMPOTENCY_FIND,
+    STATEMENT_IDEMPOTENCY_PUT,
+    STATEMENT_IDEMPOTENCY_SWEEP,
+    STATEMENT_META_READ,
+    STATEMENT_META_PUT,
+    STATEMENT_META_ADD,
+    STATEMENT_KEY_INSERT,
+    STATEMENT_KEY_REVOKE,
+    STATEMENT_KEYS,
+    STATEMENT_VERSION_READ,
+    STATEMENT_COUNT
+};
+
+struct sqlite_connection {
+    sqlite3 *db;
+    sqlite3_stmt *statements[STATEMENT_COUNT]; /* prepared at first use */
+};
+
+struct sqlite_reader {
+    struct sqlite_connection connection; /* db NULL until first lent */
+    bool is_lent;                        /* under readers_lock */
+};
+
+struct sqlite {
+    char *path;
+    uint8_t secret[32];
+    pthread_mutex_t write_lock; /* guards `writer`; held from begin to commit or rollback */
+    struct sqlite_connection writer;
+    _Atomic int64_t version; /* as last seen by `writer` */
+    pthread_mutex_t readers_lock;
+    pthread_cond_t readers_freed;
+    struct sqlite_reader readers[STORE_READERS_MAX];
+};
+
+/* ---- sqlite_connection.c ---- */
+
+/* A result code of SQLite as 0 or negative errno. */
+int sqlite_fault(sqlite3 *db, int code);
+/* One sentence on why the file could not be opened. */
+void sqlite_explain(sqlite3 *db, int fault, const char *path, char ret_error[STORE_ERROR_SIZE]);
+/* Opens an existing file. Unsuccessful, `ret_error` (unless NULL) says why. */
+CHECKED int sqlite_connect(const char *path, bool is_writer, struct sqlite_connection *ret,
+                           char *ret_error);
+void sqlite_disconnect(struct sqlite_connection *connection);
+/* A statement ready for binding. */
+CHECKED int sqlite_use(struct sqlite_connection *connection, enum sqlite_statement which,
+                       sqlite3_stmt **ret_statement);
+/* 1: a row stands ready, end with sqlite_rest(). 0: no more rows; negative errno: failed; in both
+ * cases it rests. */
+CHECKED int sqlite_step(struct sqlite_connection *connection, sqlite3_stmt *statement);
+/* Ends a statement's run and lets go of what was bound. */
+void sqlite_rest(sqlite3_stmt *statement);
+/* Runs a statement that is bound and yields no rows. */
+CHECKED int sqlite_run(struct sqlite_connection *connection, sqlite3_stmt *statement);
+/* Runs a statement without parameters and rows. */
+CHECKED int sqlite_command(struct sqlite_connection *connection, enum sqlite_statement which);
+/* Texts and blobs are borrowed until sqlite_rest(). */
+void sqlite_bind_text(sqlite3_stmt *statement, int index, const char *text);
+void sqlite_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, size_t length);
+void sqlite_bind_int(sqlite3_stmt *statement, int index, int64_t value);
+/* A column's text, never NULL. */
+const char *sqlite_text(sqlite3_stmt *statement, int column);
+
+/* ---- sqlite_open.c ---- */
+
+int sqlite_open(const char *directory, void **ret_self, char ret_error[STORE_ERROR_SIZE]);
+void sqlite_close(void *self);
+
+/* ---- sqlite.c ---- */
+
+/* Notes in `version` what the writing connection knows of others' commits by now; under write_lock.
+ */
+CHECKED int sqlite_refresh_version(struct sqlite *sqlite);
+
+/* ---- sqlite_read.c ---- */
+
+/* Lends a reading connection, waiting up to STORE_BUSY_TIMEOUT_MS for one: 0, -EBUSY or another
+ * negative errno. */
+CHECKED int sqlite_borrow(struct sqlite *sqlite, struct sqlite_reader **ret_reader);
+void sqlite_give_back(struct sqlite *sqlite, struct sqlite_reader *reader);
+
+int sqlite_read_task(void *self, const char *id, const struct task **ret_task);
+int sqlite_read_list(void *self, const struct store_list_query *query,
+                     const struct task **ret_tasks, size_t *ret_count);
+int sqlite_read_unfinished(void *self, void (*each)(void *, const struct task *), void *context,
+                           size_t *ret_damaged);
+int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,
+                    const struct task **ret_tasks, size_t *ret_count);
+int sqlite_read_states(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
+int sqlite_read_number(void *self, const char *name, int64_t *ret_value);
+
+/* ---- sqlite_keys.c ---- */
+
+int sqlite_key_add(void *self, const struct store_key *key);
+int sqlite_key_revoke(void *self, const char *name_or_id, int64_t now_ms);
+int sqlite_keys(void *self, struct store_key **ret_keys, size_t *ret_count);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection to the database file: its settings, its statements, and what SQLite's result codes
+ * mean to us. Every SQL statement of normal work stands in the table below and is prepared once a
+ * connection. No locks here: a connection is used by one thread at a time, which its holder sees
+ * to. */
+#include "store/sqlite.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/must.h"
+
+static const char *const sqlite_sql[STATEMENT_COUNT] = {
+    [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+    [STATEMENT_COMMIT] = "COMMIT",
+    [STATEMENT_ROLLBACK] = "ROLLBACK",
+    [STATEMENT_TASK_INSERT] =
+        "INSERT INTO tasks(id, tenant, model, state, is_end, revision, created_micros, updated_ms,"
+        " ended_ms, expired_ms, status, request) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+    /* The fence: a record never goes back to an older revision, and an end is never left. */
+    [STATEMENT_TASK_UPDATE] =
+        "UPDATE tasks SET state = ?2, is_end = ?3, revision = ?4, updated_ms = ?5, ended_ms = ?6,"
+        " expired_ms = ?7, status = ?8"
+        " WHERE id = ?1 AND revision <= ?4 AND (is_end = 0 OR state = ?2)",
+    [STATEMENT_TASK_EXISTS] = "SELECT 1 FROM tasks WHERE id = ?1",
+    [STATEMENT_TASK_ERASED] = "UPDATE tasks SET erased = 1 WHERE id = ?1 AND expired_ms > 0",
+    [STATEMENT_TASK_READ] = "SELECT id, request, status FROM tasks WHERE id = ?1",
+    [STATEMENT_TASKS_ALL] =
+        "SELECT id, request, status FROM tasks WHERE (created_micros, id) < (?1, ?2)"
+        " ORDER BY created_micros DESC, id DESC",
+    [STATEMENT_TASKS_OF_TENANT] = "SELECT id, request, status FROM tasks"
+                                  " WHERE tenant = ?3 AND (created_micros, id) < (?1, ?2)"
+                                  " ORDER BY created_micros DESC, id DESC",
+    [STATEMENT_TASKS_UNFINISHED] = "SELECT id, request, status FROM tasks WHERE is_end = 0"
+                                   " ORDER BY created_micros, id",
+    [STATEMENT_TASKS_TO_EXPIRE] =
+        "SELECT id, request, status FROM tasks"
+        " WHERE state = 'completed' AND expired_ms = 0 AND ended_ms < ?1 ORDER BY ended_ms, id",
+    [STATEMENT_TASKS_TO_ERASE] =
+        "SELECT id, request, status FROM tasks"
+        " WHERE expired_ms > 0 AND erased = 0 AND expired_ms < ?1 ORDER BY expired_ms, id",
+    [STATEMENT_STATES] = "SELECT state, count FROM states",
+    [STATEMENT_IDEMPOTENCY_FIND] =
+        "SELECT digest, task_id, created_ms FROM idempotency WHERE tenant = ?1 AND key = ?2",
+    [STATEMENT_IDEMPOTENCY_PUT] =
+        "INSERT INTO idempotency(tenant, key, digest, task_id, created_ms) VALUES(?1,?2,?3,?4,?5)"
+        " ON CONFLICT(tenant, key) DO UPDATE"
+        " SET digest = excluded.digest, task_id = excluded.task_id, created_ms = "
+        "excluded.created_ms",
+    [STATEMENT_IDEMPOTENCY_SWEEP] =
+        "DELETE FROM idempotency WHERE number IN"
+        " (SELECT number FROM idempotency WHERE created_ms < ?1 ORDER BY created_ms LIMIT ?2)",
+    [STATEMENT_META_READ] = "SELECT value FROM meta WHERE name = ?1",
+    [STATEMENT_META_PUT] = "INSERT INTO meta(name, value) VALUES(?1, ?2)"
+                           " ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+    [STATEMENT_META_ADD] = "INSERT INTO meta(name, value) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+    [STATEMENT_KEY_INSERT] =
+        "INSERT INTO keys(id, name, tenant, hash, operator, created_ms, revoked_ms)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    /* A name may look like another key's id: the id goes first, and only one key is revoked. */
+    [STATEMENT_KEY_REVOKE] =
+        "UPDATE keys SET revoked_ms = ?2 WHERE number ="
+        " (SELECT number FROM keys WHERE (id = ?1 OR name = ?1) AND revoked_ms = 0"
+        "  ORDER BY id = ?1 DESC LIMIT 1)",
+    [STATEMENT_KEYS] = "SELECT id, name, tenant, hash, operator, created_ms, revoked_ms FROM keys"
+                       " ORDER BY created_ms, number",
+    [STATEMENT_VERSION_READ] = "PRAGMA data_version",
+};
+
+/* ---- what codes mean ---- */
+
+/* SQLite says "full" for ENOSPC alone. A quota or a limit on file sizes is the same to us, and the
+ * errno of a failed commit is found only at the handle of the log that it was written to. */
+static bool sqlite_is_out_of_room(sqlite3 *db)
+{
+    sqlite3_file *log = NULL;
+    int last_errno = 0;
+
+    if (db == NULL || sqlite3_extended_errcode(db) != SQLITE_IOERR_WRITE)
+        return false;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
+        log == NULL || log->pMethods == NULL ||
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &last_errno) != SQLITE_OK)
+        return false;
+    return last_errno == EFBIG || last_errno == EDQUOT || last_errno == ENOSPC;
+}
+
+int sqlite_fault(sqlite3 *db, int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_IOERR:
+        return sqlite_is_out_of_room(db) ? -ENOSPC : -EIO;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return -EBUSY;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        return -EBADMSG;
+    case SQLITE_READONLY:
+        return -EROFS;
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_CANTOPEN:
+        return -EACCES;
+    case SQLITE_CONSTRAINT:
+        return -EEXIST;
+    case SQLITE_TOOBIG:
+    case SQLITE_MISMATCH:
+        return -EINVAL;
+    default:
+        return -EIO;
+    }
+}
+
+static const char *sqlite_advice(int fault)
+{
+    switch (-fault) {
+    case EBADMSG:
+        return "is damaged: restore it from a backup, or move it away to begin with an empty one";
+    case EBUSY:
+        return "is locked by another process and stayed so: end that process, then start again";
+    case EROFS:
+    case EACCES:
+        return "cannot be written: this user needs the right to write the file and its directory";
+    case ENOSPC:
+        return "cannot grow: free some space on its disk or raise the quota";
+    default:
+        return "cannot be used: see to the disk it lies on";
+    }
+}
+
+void sqlite_explain(sqlite3 *db, int fault, const char *path, char ret_error[STORE_ERROR_SIZE])
+{
+    const char *reason = db != NULL ? sqlite3_errmsg(db) : "out of memory";
+
+    (void)snprintf(ret_error, STORE_ERROR_SIZE, "\"%s\" %s (%s)", path, sqlite_advice(fault),
+                   fault == -EBADMSG ? "file is not a sound database" : reason);
+}
+
+/* ---- opening ---- */
+
+/* synchronous=FULL: a commit is on the disk when it returns. In WAL mode one fsync a commit. The
+ * schema comes from a file that others may have had in hands, hence trusted_schema=OFF and
+ * DEFENSIVE. */
+static int sqlite_configure(sqlite3 *db, bool is_writer)
+{
+    static const char settings[] = "PRAGMA trusted_schema=OFF;"
+                                   "PRAGMA foreign_keys=ON;"
+                                   "PRAGMA cell_size_check=ON;"
+                                   "PRAGMA temp_store=MEMORY;"
+                                   "PRAGMA synchronous=FULL;";
+    static const char writing[] = "PRAGMA journal_mode=WAL;"
+                                  "PRAGMA journal_size_limit=67108864;";
+    int code = sqlite3_busy_timeout(db, STORE_BUSY_TIMEOUT_MS);
+
+    if (code == SQLITE_OK)
+        code = sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db, settings, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db, is_writer ? writing : "PRAGMA query_only=ON", NULL, NULL, NULL);
+    return sqlite_fault(db, code);
+}
+
+int sqlite_connect(const char *path, bool is_writer, struct sqlite_connection *ret, char *ret_error)
+{
+    sqlite3 *db = NULL;
+    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int fault = db == NULL ? -ENOMEM : sqlite_fault(db, code);
+
+    if (fault == 0 && sqlite3_db_readonly(db, "main") == 1)
+        fault = -EROFS;
+    if (fault == 0)
+        fault = sqlite_configure(db, is_writer);
+    if (fault < 0) {
+        if (ret_error != NULL)
+            sqlite_explain(db, fault, path, ret_error);
+        (void)sqlite3_close(db);
+        return fault;
+    }
+    memset(ret, 0, sizeof *ret);
+    ret->db = db;
+    return 0;
+}
+
+void sqlite_disconnect(struct sqlite_connection *connection)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        (void)sqlite3_finalize(connection->statements[i]);
+        connection->statements[i] = NULL;
+    }
+    /* Anything but OK: a statement was left behind, a bug. */
+    must(sqlite3_close(connection->db) == SQLITE_OK);
+    connection->db = NULL;
+}
+
+/* ---- statements ---- */
+
+int sqlite_use(struct sqlite_connection *connection, enum sqlite_statement which,
+               sqlite3_stmt **ret_statement)
+{
+    sqlite3_stmt **slot = &connection->statements[which];
+
+    if (*slot == NULL) {
+        int code = sqlite3_prepare_v3(connection->db, sqlite_sql[which], -1,
+                                      SQLITE_PREPARE_PERSISTENT, slot, NULL);
+        int fault = sqlite_fault(connection->db, code);
+        if (fault < 0)
+            return fault;
+    }
+    *ret_statement = *slot;
+    return 0;
+}
+
+void sqlite_rest(sqlite3_stmt *statement)
+{
+    /* It repeats the code of the last step, which was looked at. */
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+}
+
+int sqlite_step(struct sqlite_connection *connection, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+
+    if (code == SQLITE_ROW)
+        return 1;
+    int fault = sqlite_fault(connection->db, code);
+    sqlite_rest(statement);
+    return fault;
+}
+
+int sqlite_run(struct sqlite_connection *connection, sqlite3_stmt *statement)
+{
+    int result = sqlite_step(connection, statement);
+
+    if (result > 0)
+        sqlite_rest(statement);
+    return result < 0 ? result : 0;
+}
+
+int sqlite_command(struct sqlite_connection *connection, enum sqlite_statement which)
+{
+    sqlite3_stmt *statement;
+    int fault = sqlite_use(connection, which, &statement);
+
+    return fault < 0 ? fault : sqlite_run(connection, statement);
+}
+
+/* Binding borrowed memory cannot fail but for a wrong index or a gigabyte of text: bugs. */
+void sqlite_bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+    must(sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC) == SQLITE_OK);
+}
+
+void sqlite_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, size_t length)
+{
+    must(sqlite3_bind_blob64(statement, index, bytes, length, SQLITE_STATIC) == SQLITE_OK);
+}
+
+void sqlite_bind_int(sqlite3_stmt *statement, int index, int64_t value)
+{
+    must(sqlite3_bind_int64(statement, index, value) == SQLITE_OK);
+}
+
+const char *sqlite_text(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    return text != NULL ? (const char *)text : "";
+}

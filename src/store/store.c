@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The front of the store. Writes wait in a bounded queue for the one writer thread, which takes as
+ * many as there are and commits them together: while one group is on its way to the disk the next
+ * one gathers. A group that fails is tried again row by row, so that one bad row never harms the
+ * others. Everything a write holds is the store's from store_submit() until its done() is called,
+ * on the writer's thread, never under a lock. Reads go to the backend on the caller's thread. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+#include "store/backend.h"
+
+enum {
+    STORE_PROBE_MS = 1000, /* an ailing store that nobody writes to is tried so often */
+    STORE_LIST_MAX = 100,
+    STORE_NUMBER_NAME_MAX = 64, /* bytes */
+};
+
+struct store {
+    const struct store_backend *backend;
+    void *self; /* the backend's */
+    struct queue *queue;
+    pthread_t writer;
+    _Atomic bool is_ailing;   /* the writer sets it, anyone reads it */
+    _Atomic uint64_t commits; /* the writer counts, anyone reads it */
+};
+
+/* ---- the writer's thread ---- */
+
+/* Is this the fault of one row, not of the store? */
+static bool store_is_row_fault(int fault)
+{
+    return fault == -EEXIST || fault == -EINVAL;
+}
+
+static void store_judge(struct store *store, struct store_write *const *writes, size_t count,
+                        int fault)
+{
+    if (fault < 0) {
+        if (!store_is_row_fault(fault))
+            atomic_store(&store->is_ailing, true);
+        return;
+    }
+    atomic_fetch_add(&store->commits, 1);
+    for (size_t i = 0; i < count; i++) { /* a commit that changed nothing proves nothing */
+        if (writes[i]->result == STORE_WRITTEN)
+            atomic_store(&store->is_ailing, false);
+    }
+}
+
+static int store_apply(struct store *store, struct store_write *write)
+{
+    /* The documents are NULL when the record holds what JSON cannot say. */
+    if (write->status_json == NULL || (write->kind == STORE_CREATE && write->request_json == NULL))
+        return -EINVAL;
+    return store->backend->apply(store->self, write);
+}
+
+/* One transaction for all. `ret_has_begun` tells whether the fault may lie with a row. */
+static int store_transact(struct store *store, struct store_write *const *writes, size_t count,
+                          bool *ret_has_begun)
+{
+    int fault = store->backend->begin(store->self);
+
+    *ret_has_begun = fault == 0;
+    for (size_t i = 0; fault == 0 && i < count; i++) {
+        int result = store_apply(store, writes[i]);
+        if (result < 0)
+            fault = result;
+        else
+            writes[i]->result = result;
+    }
+    if (*ret_has_begun && fault == 0)
+        fault = store->backend->commit(store->self);
+    if (*ret_has_begun && fault < 0)
+        store->backend->rollback(store->self);
+    store_judge(store, writes, count, fault);
+    return fault;
+}
+
+static void store_fail(struct store_write *const *writes, size_t count, int fault)
+{
+    for (size_t i = 0; i < count; i++)
+        writes[i]->result = fault;
+}
+
+static void store_write_alone(struct store *store, struct store_write *const *writes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool has_begun;
+        int fault = store_transact(store, &writes[i], 1, &has_begun);
+        if (fault == 0)
+            continue;
+        if (!has_begun) { /* the rest would each wait as long for the same lock */
+            store_fail(&writes[i], count - i, fault);
+            return;
+        }
+        writes[i]->result = fault;
+    }
+}
+
+static void store_write_group(struct store *store, struct queue_item *items)
+{
+    struct store_write *writes[STORE_BATCH_MAX] = {0};
+    size_t count = 0;
+    bool has_begun;
+
+    for (struct queue_item *item = items; item != NULL; item = item->next) {
+        must(count < STORE_BATCH_MAX);
+        writes[count++] = CONTAINER_OF(item, struct store_write, item);
+    }
+    int fault = store_transact(store, writes, count, &has_begun);
+    if (fault < 0 && has_begun && count > 1)
+        store_write_alone(store, writes, count);
+    else if (fault < 0)
+        store_fail(writes, count, fault);
+    for (size_t i = 0; i < count; i++) {
+        free(TAKE(writes[i]->request_json));
+        free(TAKE(writes[i]->status_json));
+        writes[i]->done(writes[i]); /* it may be gone now */
+    }
+}
+
+/* Creates are refused while we are ailing, so nobody else would find out that it is over. */
+static void store_probe(struct store *store)
+{
+    int64_t probes = 0;
+
+    if (store->backend->number(store->self, "probes", &probes) == 0 &&
+        store->backend->set_number(store->self, "probes", (probes + 1) & INT32_MAX) == 0)
+        atomic_store(&store->is_ailing, false);
+}
+
+static void *store_writer_main(void *argument)
+{
+    struct store *store = argument;
+
+    while (!queue_is_drained(store->queue)) {
+        bool is_ailing = atomic_load(&store->is_ailing);
+        struct queue_item *items =
+            queue_take(store->queue, STORE_BATCH_MAX, is_ailing ? STORE_PROBE_MS : -1);
+        if (items != NULL)
+            store_write_group(store, items);
+        else if (is_ailing)
+            store_probe(store);
+    }
+    return NULL;
+}
+
+/* ---- opening ---- */
+
+int store_open_with(const struct store_backend *backend, const char *directory,
+                    struct store **ret_store, char ret_error[STORE_ERROR_SIZE])
+{
+    void *self;
+    int fault = backend->open(directory, &self, ret_error);
+
+    if (fault < 0)
+        return fault;
+    struct store *store = must_calloc(1, sizeof *store);
+    store->backend = backend;
+    store->self = self;
+    store->queue = queue_new(STORE_QUEUE_MAX);
+    must(pthread_create(&store->writer, NULL, store_writer_main, store) == 0);
+    *ret_store = store;
+    return 0;
+}
+
+int store_open(const char *directory, struct store **ret_store, char ret_error[STORE_ERROR_SIZE])
+{
+    return store_open_with(&store_sqlite, directory, ret_store, ret_error);
+}
+
+struct store *store_close(struct store *store)
+{
+    if (store == NULL)
+        return NULL;
+    queue_close(store->queue);
+    must(pthread_join(store->writer, NULL) == 0);
+    store->queue = queue_free(store->queue);
+    store->backend->close(store->self);
+    free(store);
+    return NULL;
+}
+
+void store_secret(const struct store *store, uint8_t ret_secret[32])
+{
+    store->backend->secret(store->self, ret_secret);
+}
+
+static bool store_is_number_name(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 0 && length <= STORE_NUMBER_NAME_MAX;
+}
+
+int store_number(struct store *store, const char *name, int64_t *ret_value)
+{
+    must(store_is_number_name(name));
+    return store->backend->number(store->self, name, ret_value);
+}
+
+int store_set_number(struct store *store, const char *name, int64_t value)
+{
+    must(store_is_number_name(name));
+    return store->backend->set_number(store->self, name, value);
+}
+
+bool store_is_ailing(const struct store *store)
+{
+    return atomic_load(&store->is_ailing);
+}
+
+uint64_t store_commits(const struct store *store)
+{
+    return atomic_load(&store->commits);
+}
+
+/* ---- writes ---- */
+
+/* The documents are made here, on the sender's thread, because there are many of those and one
+ * writer. */
+int store_submit(struct store *store, struct store_write *write)
+{
+    bool is_create = write->kind == STORE_CREATE;
+
+    must(write->done != NULL && write->task != NULL);
+    must(write->idempotency_key == NULL ||
+         strlen(write->idempotency_key) <= STORE_IDEMPOTENCY_KEY_MAX);
+    write->existing_id[0] = '\0';
+    write->request_json = is_create ? task_encode_request(write->task->request) : NULL;
+    write->status_json = task_encode_status(write->task);
+    if (is_create ? queue_put(store->queue, &write->item)
+                  : queue_put_reserved(store->queue, &write->item))
+        return 0;
+    free(TAKE(write->request_json));
+    free(TAKE(write->status_json));
+    return STORE_BUSY;
+}
+
+/* ---- reads ---- */
+
+int store_task(struct store *store, const char *id, const struct task **ret_task)
+{
+    return store->backend->task(store->self, id, ret_task);
+}
+
+int store_list(struct store *store, const struct store_list_query *query,
+               const struct task **ret_tasks, size_t *ret_count)
+{
+    must(query->limit >= 1 && query->limit <= STORE_LIST_MAX);
+    return store->backend->list(store->self, query, ret_tasks, ret_count);
+}
+
+int store_walk_unfinished(struct store *store, void (*each)(void *context, const struct task *task),
+                          void *context, size_t *ret_damaged)
+{
+    return store->backend->walk_unfinished(store->self, each, context, ret_damaged);
+}
+
+int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,
+                   const struct task **ret_tasks, size_t *ret_count)
+{
+    return store->backend->list_old(store->self, expired, before_ms, limit, ret_tasks, ret_count);
+}
+
+int store_mark_erased(struct store *store, const char *id)
+{
+    return store->backend->mark_erased(store->self, id);
+}
+
+int store_sweep_idempotency(struct store *store, int64_t before_ms)
+{
+    return store->backend->sweep_idempotency(store->self, before_ms);
+}
+
+int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT])
+{
+    return store->backend->count_states(store->self, ret_counts);
+}
+
+/* ---- keys ---- */
+
+bool store_is_name(const char *text)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789._@-";
+    size_t length = strnlen(text, STORE_NAME_SIZE);
+
+    return length > 0 && length < STORE_NAME_SIZE && strspn(text, allowed) == length;
+}
+
+int store_key_add(struct store *store, const struct store_key *key)
+{
+    must(store_is_name(key->name) && store_is_name(key->tenant) && key->id[0] != '\0');
+    return store->backend->key_add(store->self, key);
+}
+
+int store_key_revoke(struct store *store, const char *name_or_id, int64_t now_ms)
+{
+    must(now_ms > 0);
+    return store->backend->key_revoke(store->self, name_or_id, now_ms);
+}
+
+int store_keys(struct store *store, struct store_key **ret_keys, size_t *ret_count)
+{
+    return store->backend->keys(store->self, ret_keys, ret_count);
+}
+
+int store_version(struct store *store, int64_t *ret_version)
+{
+    return store->backend->version(store->self, ret_version);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where tasks live. One port (struct store_backend), this front before it: a single writer thread
+ * gathers waiting writes into one transaction (group commit: one fsync serves many), reads run
+ * beside it on connections of their own. A write is true when its `done` is called with
+ * STORE_WRITTEN, never before. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/queue.h"
+#include "task/task.h"
+
+enum {
+    STORE_QUEUE_MAX = 4096,          /* creates waiting for the writer; beyond: STORE_BUSY */
+    STORE_BATCH_MAX = 256,           /* writes in one transaction */
+    STORE_BUSY_TIMEOUT_MS = 5000,    /* patience with a lock that another process holds */
+    STORE_READERS_MAX = 8,           /* reading connections */
+    STORE_NAME_SIZE = 65,            /* names of keys and tenants, with NUL */
+    STORE_IDEMPOTENCY_KEY_MAX = 255, /* bytes */
+};
+
+struct store;
+
+enum store_outcome {
+    STORE_WRITTEN = 0,
+    STORE_NOT_FOUND = 1,
+    STORE_REPEATED =
+        2, /* create: the idempotency key already made `existing_id` from the same request */
+    /* create: the idempotency key was used for another request; update: the stored record is newer
+     * or has ended otherwise; key: a valid key of that name exists, or one (also revoked) with its
+     * hash or id */
+    STORE_CONFLICT = 3,
+    STORE_BUSY = 4, /* the queue is full or the store is closing: try later */
+};
+
+/* ---- opening ---- */
+
+enum { STORE_ERROR_SIZE = 300 };
+
+/* Opens (and creates, mode 0600) `<directory>/filmgate.db`, migrates it, checks it. 0, or negative
+ * errno with a sentence in `ret_error`: damaged file, newer schema, locked for good, not writable.
+ * `directory` must exist. */
+CHECKED int store_open(const char *directory, struct store **ret_store,
+                       char ret_error[STORE_ERROR_SIZE]);
+/* Commits what was submitted, ends the writer, closes. Takes NULL, returns NULL. */
+struct store *store_close(struct store *store);
+/* 32 random bytes made with the database: the root of what must stay the same for a tenant
+ * (user-…). */
+void store_secret(const struct store *store, uint8_t ret_secret[32]);
+/* Small named numbers kept beside the tasks (longest link life …). 0 when absent. */
+CHECKED int store_number(struct store *store, const char *name, int64_t *ret_value);
+CHECKED int store_set_number(struct store *store, const char *name, int64_t value);
+/* The last writes failed (disk full, locked): creates are told 503 until one works again. Any
+ * thread. */
+bool store_is_ailing(const struct store *store);
+/* Transactions that the writer committed since store_open(). Any thread. */
+uint64_t store_commits(const struct store *store);
+
+/* ---- writes, asynchronous ---- */
+
+enum store_write_kind { STORE_CREATE, STORE_UPDATE };
+
+/* Embedded by its owner; the store's from store_submit() until done(). */
+struct store_write {
+    struct queue_item item; /* on the writer's queue */
+    enum store_write_kind kind;
+    const struct task *task; /* borrowed until done */
+    /* STORE_CREATE: the client's Idempotency-Key (NULL: none), scoped to the task's tenant, and the
+     * digest of its request. An older entry than `idempotency_keep_ms` before the task's creation
+     * counts as absent. */
+    const char *idempotency_key;
+    uint8_t digest[32];
+    int64_t idempotency_keep_ms;
+    /* On the writer's thread, after the commit or when it failed for good. */
+    void (*done)(struct store_write *write);
+    int result; /* enum store_outcome, or negative errno (-ENOSPC, -EBUSY, -EIO …) */
+    char existing_id[ID_SHORT_SIZE]; /* STORE_REPEATED */
+    char *request_json,
+        *status_json; /* the store's: the record as it goes to the file; NULL outside */
+};
+
+/* 0, or STORE_BUSY (then done is not called and the write is still the caller's). Updates never
+ * meet a full queue (they are bounded by the tasks in flight); they are only refused while closing.
+ */
+CHECKED int store_submit(struct store *store, struct store_write *write);
+
+/* ---- reads, synchronous, any thread ---- */
+
+/* 0, STORE_NOT_FOUND, or negative errno. The caller owns the reference. */
+CHECKED int store_task(struct store *store, const char *id, const struct task **ret_task);
+
+struct store_list_query {
+    const char *tenant;    /* NULL: all tenants (operators) */
+    int64_t before_micros; /* only tasks created before (created_micros, id); 0: from the newest */
+    const char *before_id; /* NULL with 0 */
+    size_t limit;          /* 1..100 */
+};
+
+/* Newest first. 0 or negative errno; `ret_tasks` takes `limit` entries, each a reference of the
+ * caller's. A damaged row is passed over; fewer than `limit` means that there are no more. */
+CHECKED int store_list(struct store *store, const struct store_list_query *query,
+                       const struct task **ret_tasks, size_t *ret_count);
+/* Every task that has not ended, oldest first; `each` borrows. For the engine's start. A damaged
+ * row is passed over and counted in `ret_damaged`. */
+CHECKED int store_walk_unfinished(struct store *store,
+                                  void (*each)(void *context, const struct task *task),
+                                  void *context, size_t *ret_damaged);
+/* Up to `limit` completed tasks that ended before `ended_before_ms` and are not yet expired
+ * (`expired` false), or that were expired before that time and whose files are not yet marked
+ * erased (`expired` true). Oldest first. As store_list(). */
+CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,
+                           const struct task **ret_tasks, size_t *ret_count);
+/* Marks an expired task's files as erased, so that store_list_old() does not name it again.
+ * STORE_NOT_FOUND when there is no expired task of that id. */
+CHECKED int store_mark_erased(struct store *store, const char *id);
+/* Erases idempotency entries older than `before_ms`. For the hourly sweep. */
+CHECKED int store_sweep_idempotency(struct store *store, int64_t before_ms);
+CHECKED int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT]);
+
+/* ---- keys ---- */
+
+struct store_key {
+    char id[ID_SHORT_SIZE]; /* key_<26> */
+    char name[STORE_NAME_SIZE];
+    char tenant[STORE_NAME_SIZE];
+    uint8_t hash[32]; /* SHA-256 of the key */
+    bool is_operator;
+    int64_t created_ms;
+    int64_t revoked_ms; /* 0: valid */
+};
+
+/* Names and tenants: 1..64 bytes of [A-Za-z0-9._@-]. */
+bool store_is_name(const char *text);
+/* Adds a key at once (a transaction of its own; works beside a running server). STORE_CONFLICT when
+ * a valid key of that name exists. */
+CHECKED int store_key_add(struct store *store, const struct store_key *key);
+/* Revokes the valid key of that name or id. STORE_NOT_FOUND when there is none. */
+CHECKED int store_key_revoke(struct store *store, const char *name_or_id, int64_t now_ms);
+/* All keys, oldest first; `ret_keys` is malloc'ed. */
+CHECKED int store_keys(struct store *store, struct store_key **ret_keys, size_t *ret_count);
+/* A number that changes when anyone, also another process, committed something (PRAGMA
+ * data_version): cheap, for once a second. */
+CHECKED int store_version(struct store *store, int64_t *ret_version);
+/* A commit through `store` itself does not change store_version(): key commands of this process do
+ * not exist while serving. */

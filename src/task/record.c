@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A task as two JSON documents and back: the request, written once, and the status, written with
+ * every change. Fields stand in tables, so that writing and reading cannot drift apart. What is
+ * read is trusted in nothing: types, bounds and the promises of the state are checked, and
+ * anything else is damage (NULL), never a crash. Pure: any thread. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/must.h"
+#include "task/step.h"
+#include "task/task.h"
+
+/* Grows when a document cannot be read by older code any more; new fields alone do not need it. */
+enum { RECORD_VERSION = 1 };
+
+/* 17 digits: what is read back is the very number that was written. */
+static const size_t record_flags = JSON_COMPACT | JSON_REAL_PRECISION(17);
+
+struct field {
+    const char *key;
+    size_t offset;
+    bool is_required;
+};
+
+#define FIELD(type, name, is_required)                                                             \
+    {                                                                                              \
+        #name, offsetof(type, name), is_required                                                   \
+    }
+
+static const struct field request_texts[] = {
+    FIELD(struct task_request, tenant, true),
+    FIELD(struct task_request, model, true),
+    FIELD(struct task_request, request_id, false),
+    FIELD(struct task_request, prompt, true),
+    FIELD(struct task_request, orientation, true),
+    FIELD(struct task_request, size, true),
+    FIELD(struct task_request, aspect_ratio, false),
+    FIELD(struct task_request, title, false),
+    FIELD(struct task_request, style, false),
+    FIELD(struct task_request, negative_prompt, false),
+    FIELD(struct task_request, character_url, false),
+    FIELD(struct task_request, character_timestamps, false),
+    FIELD(struct task_request, operation, true),
+};
+
+static const struct field request_ints[] = {
+    FIELD(struct task_request, duration_s, true), FIELD(struct task_request, width, true),
+    FIELD(struct task_request, height, true),     FIELD(struct task_request, n_frames, true),
+    FIELD(struct task_request, priority, true),   FIELD(struct task_request, n_variants, true),
+};
+
+static const struct field request_int64s[] = {
+    FIELD(struct task_request, created_micros, true),
+    FIELD(struct task_request, seed, false),
+};
+
+static const struct field request_flags[] = {
+    FIELD(struct task_request, has_seed, false),
+    FIELD(struct task_request, has_watermark_wish, false),
+    FIELD(struct task_request, watermark, false),
+    FIELD(struct task_request, private_result, false),
+    FIELD(struct task_request, storyboard, false),
+    FIELD(struct task_request, enhance_prompt, false),
+};
+
+static const struct field status_int64s[] = {
+    FIELD(struct task, revision, true),       FIELD(struct task, status_update_ms, true),
+    FIELD(struct task, deadline_ms, true),    FIELD(struct task, started_ms, false),
+    FIELD(struct task, not_before_ms, false), FIELD(struct task, ended_ms, false),
+    FIELD(struct task, expired_ms, false),
+};
+
+static const struct field result_ints[] = {
+    FIELD(struct task_result, width, true),
+    FIELD(struct task_result, height, true),
+    FIELD(struct task_result, n_frames, true),
+};
+
+static const struct field result_int64s[] = {
+    FIELD(struct task_result, duration_ms, true),
+    FIELD(struct task_result, stored_micros, true),
+};
+
+static const char *const role_names[] = {
+    [TASK_IMAGE_INPUT] = "input",
+    [TASK_IMAGE_FIRST] = "first",
+    [TASK_IMAGE_LAST] = "last",
+    [TASK_IMAGE_REFERENCE] = "reference",
+};
+
+static const void *at(const void *base, const struct field *field)
+{
+    return (const char *)base + field->offset;
+}
+
+static void *at_mutable(void *base, const struct field *field)
+{
+    return (char *)base + field->offset;
+}
+
+/* Writing */
+
+static void put_texts(json_t *document, const void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *text = *(char *const *)at(base, &fields[i]);
+        if (text != NULL)
+            json_set_text(document, fields[i].key, text);
+    }
+}
+
+static void put_ints(json_t *document, const void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        json_set(document, fields[i].key, json_integer(*(const int *)at(base, &fields[i])));
+}
+
+static void put_int64s(json_t *document, const void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        json_set(document, fields[i].key, json_integer(*(const int64_t *)at(base, &fields[i])));
+}
+
+static void put_flags(json_t *document, const void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        json_set(document, fields[i].key, json_boolean(*(const bool *)at(base, &fields[i])));
+}
+
+static json_t *encode_images(const struct task_request *request)
+{
+    json_t *images = json_array();
+    for (size_t i = 0; i < request->n_images; i++) {
+        const struct task_image *image = &request->images[i];
+        json_t *item = json_object();
+        json_set_text(item, "role", role_names[image->role]);
+        json_set_text(item, "media_id", image->media_id);
+        if (image->url != NULL)
+            json_set_text(item, "url", image->url);
+        if (image->key != NULL)
+            json_set_text(item, "key", image->key);
+        if (image->sha256 != NULL)
+            json_set_text(item, "sha256", image->sha256);
+        must(json_array_append_new(images, item) == 0);
+    }
+    return images;
+}
+
+static char *dump(const json_t *document)
+{
+    char *text = json_dumps(document, record_flags);
+    must(text != NULL);
+    return text;
+}
+
+char *task_encode_request(const struct task_request *request)
+{
+    CLEANUP(json_unref_pointer) json_t *document = json_object();
+    json_set(document, "v", json_integer(RECORD_VERSION));
+    json_set_text(document, "id", request->id);
+    put_texts(document, request, request_texts, ARRAY_LENGTH(request_texts));
+    put_ints(document, request, request_ints, ARRAY_LENGTH(request_ints));
+    put_int64s(document, request, request_int64s, ARRAY_LENGTH(request_int64s));
+    put_flags(document, request, request_flags, ARRAY_LENGTH(request_flags));
+    if (request->remix_config != NULL)
+        json_set(document, "remix_config", json_incref(request->remix_config));
+    if (request->tags != NULL)
+        json_set(document, "tags", json_incref(request->tags));
+    json_set(document, "extra", json_incref(request->extra));
+    json_set(document, "images", encode_images(request));
+    return dump(document);
+}
+
+static json_t *encode_result(const struct task_result *result)
+{
+    json_t *document = json_object();
+    json_set_text(document, "generation_id", result->generation_id);
+    put_ints(document, result, result_ints, ARRAY_LENGTH(result_ints));
+    put_int64s(document, result, result_int64s, ARRAY_LENGTH(result_int64s));
+    json_set(document, "has_watermark", json_boolean(result->has_watermark));
+    return document;
+}
+
+char *task_encode_status(const struct task *task)
+{
+    CLEANUP(json_unref_pointer) json_t *document = json_object();
+    json_set(document, "v", json_integer(RECORD_VERSION));
+    json_set_text(document, "state", task_state_name(task->state));
+    put_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s));
+    json_set(document, "progress", json_real(task->progress));
+    json_set(document, "attempts", json_integer(task->attempts));
+    json_set_text(document, "channel", task->channel);
+    json_set(document, "is_builtin", json_boolean(task->is_builtin));
+    if (task->failure != TASK_FAILURE_NONE)
+        json_set_text(document, "failure", task_failure_code(task->failure));
+    if (task->failure_note[0] != '\0')
+        json_set_text(document, "failure_note", task->failure_note);
+    if (task->state == TASK_COMPLETED)
+        json_set(document, "result", encode_result(&task->result));
+    return dump(document);
+}
+
+/* Reading: every get_ returns false on damage. An absent optional field keeps its zero. */
+
+static bool get_texts(const json_t *document, void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const json_t *value = json_object_get(document, fields[i].key);
+        if (value == NULL && !fields[i].is_required)
+            continue;
+        if (!json_is_string(value))
+            return false;
+        *(char **)at_mutable(base, &fields[i]) = must_strdup(json_string_value(value));
+    }
+    return true;
+}
+
+static bool get_int64(const json_t *document, const struct field *field, int64_t *value)
+{
+    const json_t *member = json_object_get(document, field->key);
+    if (member == NULL && !field->is_required)
+        return true;
+    if (!json_is_integer(member))
+        return false;
+    *value = json_integer_value(member);
+    return true;
+}
+
+static bool get_ints(const json_t *document, void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t value = 0;
+        if (!get_int64(document, &fields[i], &value) || value < INT_MIN || value > INT_MAX)
+            return false;
+        *(int *)at_mutable(base, &fields[i]) = (int)value;
+    }
+    return true;
+}
+
+static bool get_int64s(const json_t *document, void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!get_int64(document, &fields[i], at_mutable(base, &fields[i])))
+            return false;
+    return true;
+}
+
+static bool get_flag(const json_t *document, const char *key, bool *flag)
+{
+    const json_t *value = json_object_get(document, key);
+    if (value != NULL && !json_is_boolean(value))
+        return false;
+    *flag = json_is_true(value);
+    return true;
+}
+
+static bool get_flags(const json_t *document, void *base, const struct field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!get_flag(document, fields[i].key, at_mutable(base, &fields[i])))
+            return false;
+    return true;
+}
+
+/* Copies a string member that fits; an absent one leaves the text empty. */
+static bool get_fixed(const json_t *document, const char *key, char *ret_text, size_t size)
+{
+    const json_t *value = json_object_get(document, key);
+    if (value == NULL)
+        return true;
+    if (!json_is_string(value) || json_string_length(value) >= size)
+        return false;
+    memcpy(ret_text, json_string_value(value), json_string_length(value) + 1);
+    return true;
+}
+
+static bool get_json(const json_t *document, const char *key, json_type type, json_t **ret_value)
+{
+    json_t *value = json_object_get(document, key);
+    if (value == NULL)
+        return true;
+    if (json_typeof(value) != type)
+        return false;
+    *ret_value = json_incref(value);
+    return true;
+}
+
+static bool has_version(const json_t *document)
+{
+    long long version = json_int(document, "v", 0);
+    return version >= 1 && version <= RECORD_VERSION;
+}
+
+static bool parse_role(const char *name, enum task_image_role *ret_role)
+{
+    for (size_t i = 0; name != NULL && i < ARRAY_LENGTH(role_names); i++)
+        if (strcmp(name, role_names[i]) == 0) {
+            *ret_role = (enum task_image_role)i;
+            return true;
+        }
+    return false;
+}
+
+static bool decode_image(const json_t *item, struct task_image *image)
+{
+    static const struct field texts[] = {
+        FIELD(struct task_image, url, false),
+        FIELD(struct task_image, key, false),
+        FIELD(struct task_image, sha256, false),
+    };
+    return json_is_object(item) && parse_role(json_text(item, "role"), &image->role) &&
+           get_texts(item, image, texts, ARRAY_LENGTH(texts)) &&
+           get_fixed(item, "media_id", image->media_id, sizeof image->media_id) &&
+           id_is_typeid(image->media_id, "media") && (image->url == NULL) != (image->key == NULL);
+}
+
+static bool decode_images(const json_t *document, struct task_request *request)
+{
+    const json_t *images = json_object_get(document, "images");
+    size_t n = json_array_size(images);
+    if (!json_is_array(images) || n > TASK_IMAGES_MAX)
+        return false;
+    request->images = n == 0 ? NULL : must_calloc(n, sizeof *request->images);
+    request->n_images = n;
+    for (size_t i = 0; i < n; i++)
+        if (!decode_image(json_array_get(images, i), &request->images[i]))
+            return false;
+    return true;
+}
+
+static bool is_request_sound(const struct task_request *request)
+{
+    size_t model_length = strlen(request->model), tenant_length = strlen(request->tenant);
+    return id_is_typeid(request->id, "task") && model_length > 0 &&
+           model_length < TASK_MODEL_SIZE && tenant_length < TASK_TENANT_SIZE &&
+           request->created_micros >= 0 && request->duration_s >= 1 && request->width >= 1 &&
+           request->height >= 1 && request->n_frames >= 1 && request->n_variants >= 1 &&
+           request->priority >= 0 && request->priority <= 9;
+}
+
+static bool decode_request(const json_t *document, struct task_request *request)
+{
+    json_t *extra = NULL;
+    if (!has_version(document) || !get_json(document, "extra", JSON_OBJECT, &extra))
+        return false;
+    if (extra != NULL) {
+        json_decref(request->extra);
+        request->extra = extra;
+    }
+    return get_fixed(document, "id", request->id, sizeof request->id) &&
+           get_texts(document, request, request_texts, ARRAY_LENGTH(request_texts)) &&
+           get_ints(document, request, request_ints, ARRAY_LENGTH(request_ints)) &&
+           get_int64s(document, request, request_int64s, ARRAY_LENGTH(request_int64s)) &&
+           get_flags(document, request, request_flags, ARRAY_LENGTH(request_flags)) &&
+           get_json(document, "remix_config", JSON_OBJECT, &request->remix_config) &&
+           get_json(document, "tags", JSON_ARRAY, &request->tags) &&
+           decode_images(document, request) && is_request_sound(request);
+}
+
+static bool decode_result(const json_t *document, struct task_result *result)
+{
+    if (document == NULL)
+        return true;
+    return json_is_object(document) &&
+           get_fixed(document, "generation_id", result->generation_id,
+                     sizeof result->generation_id) &&
+           get_ints(document, result, result_ints, ARRAY_LENGTH(result_ints)) &&
+           get_int64s(document, result, result_int64s, ARRAY_LENGTH(result_int64s)) &&
+           get_flag(document, "has_watermark", &result->has_watermark);
+}
+
+static bool decode_words(const json_t *document, struct task *task)
+{
+    const char *state = json_text(document, "state"), *failure = json_text(document, "failure");
+    return state != NULL && task_state_parse(state, &task->state) &&
+           (failure == NULL || task_failure_parse(failure, &task->failure));
+}
+
+static bool decode_status(const json_t *document, struct task *task)
+{
+    static const struct field ints[] = {FIELD(struct task, attempts, true)};
+    const json_t *progress = json_object_get(document, "progress");
+    if (!has_version(document) || !json_is_number(progress))
+        return false;
+    task->progress = json_number_value(progress);
+    return decode_words(document, task) &&
+           get_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s)) &&
+           get_ints(document, task, ints, ARRAY_LENGTH(ints)) &&
+           get_fixed(document, "channel", task->channel, sizeof task->channel) &&
+           get_flag(document, "is_builtin", &task->is_builtin) &&
+           get_fixed(document, "failure_note", task->failure_note, sizeof task->failure_note) &&
+           decode_result(json_object_get(document, "result"), &task->result);
+}
+
+struct task *task_decode(const char *request_json, const char *status_json)
+{
+    /* Not json_parse(): what passed its limits once may lie one level deeper in here. */
+    CLEANUP(json_unref_pointer) json_t *request_document = json_loads(request_json, 0, NULL);
+    CLEANUP(json_unref_pointer) json_t *status_document = json_loads(status_json, 0, NULL);
+    if (!json_is_object(request_document) || !json_is_object(status_document))
+        return NULL;
+    struct task_request *request = task_request_new();
+    struct task *task = task_new(request, 0);
+    if (!decode_request(request_document, request) || !decode_status(status_document, task) ||
+        !task_is_sound(task)) {
+        task_unref(task);
+        return NULL;
+    }
+    return task;
+}

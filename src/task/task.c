@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The life of a task's record in memory: making, copying, counting references, and its ids and
+ * digest. Invariant: what has been published never changes but for its count. Any thread. */
+#include "task/task.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/crypt.h"
+#include "base/json.h"
+#include "base/must.h"
+
+enum { ID_TEXT_MAX = 255, FIRST_REVISION = 1 };
+
+static void count_up(_Atomic unsigned *references)
+{
+    unsigned before = atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
+    must(before > 0);
+}
+
+/* True for who let go of the last reference: it alone may free. */
+static bool count_down(_Atomic unsigned *references)
+{
+    unsigned before = atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel);
+    must(before > 0);
+    return before == 1;
+}
+
+struct task_request *task_request_new(void)
+{
+    struct task_request *request = must_calloc(1, sizeof *request);
+    atomic_init(&request->references, 1);
+    request->extra = json_object();
+    must(request->extra != NULL);
+    return request;
+}
+
+struct task_request *task_request_ref(const struct task_request *request)
+{
+    /* The count is the one thing that changes in a published request. */
+    struct task_request *counted = (struct task_request *)(uintptr_t)request;
+    count_up(&counted->references);
+    return counted;
+}
+
+static void request_free(struct task_request *request)
+{
+    char *const texts[] = {
+        request->tenant,          request->model,         request->request_id,
+        request->prompt,          request->orientation,   request->size,
+        request->aspect_ratio,    request->title,         request->style,
+        request->negative_prompt, request->character_url, request->character_timestamps,
+        request->operation,
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+        free(texts[i]);
+    json_decref(request->remix_config);
+    json_decref(request->tags);
+    json_decref(request->extra);
+    for (size_t i = 0; i < request->n_images; i++) {
+        free(request->images[i].url);
+        free(request->images[i].key);
+        free(request->images[i].sha256);
+    }
+    free(request->images);
+    free(request);
+}
+
+struct task_request *task_request_unref(struct task_request *request)
+{
+    if (request != NULL && count_down(&request->references))
+        request_free(request);
+    return NULL;
+}
+
+struct task *task_new(struct task_request *request, int64_t deadline_ms)
+{
+    struct task *task = must_calloc(1, sizeof *task);
+    atomic_init(&task->references, 1);
+    task->request = request;
+    task->state = TASK_QUEUED;
+    task->revision = FIRST_REVISION;
+    task->status_update_ms = request->created_micros / 1000;
+    task->deadline_ms = deadline_ms;
+    return task;
+}
+
+struct task *task_copy(const struct task *task)
+{
+    /* Others may be counting references of `task` meanwhile: copy all but the count. */
+    const size_t skip = offsetof(struct task, request);
+    struct task *copy = must_calloc(1, sizeof *copy);
+    memcpy((char *)copy + skip, (const char *)task + skip, sizeof *copy - skip);
+    atomic_init(&copy->references, 1);
+    copy->request = task_request_ref(task->request);
+    return copy;
+}
+
+const struct task *task_ref(const struct task *task)
+{
+    count_up(&((struct task *)(uintptr_t)task)->references);
+    return task;
+}
+
+const struct task *task_unref(const struct task *task)
+{
+    struct task *counted = (struct task *)(uintptr_t)task;
+    if (counted != NULL && count_down(&counted->references)) {
+        task_request_unref(counted->request);
+        free(counted);
+    }
+    return NULL;
+}
+
+void task_public_id(const struct task_request *request, char ret_id[TASK_PUBLIC_ID_SIZE])
+{
+    int length = snprintf(ret_id, TASK_PUBLIC_ID_SIZE, "%s:%s", request->model, request->id);
+    must(length > 0 && length < TASK_PUBLIC_ID_SIZE);
+}
+
+bool task_parse_id(const char *text, char ret_model[TASK_MODEL_SIZE], char ret_id[ID_SHORT_SIZE])
+{
+    if (strnlen(text, ID_TEXT_MAX + 1) > ID_TEXT_MAX)
+        return false;
+    const char *colon = strrchr(text, ':');
+    const char *id = colon == NULL ? text : colon + 1;
+    size_t model_length = colon == NULL ? 0 : (size_t)(colon - text);
+    if (colon == text || model_length >= TASK_MODEL_SIZE || !id_is_typeid(id, "task"))
+        return false;
+    memcpy(ret_model, text, model_length);
+    ret_model[model_length] = '\0';
+    (void)snprintf(ret_id, ID_SHORT_SIZE, "%s", id);
+    return true;
+}
+
+static json_t *digest_images(const struct task_request *request)
+{
+    json_t *images = json_array();
+    for (size_t i = 0; i < request->n_images; i++) {
+        const struct task_image *image = &request->images[i];
+        json_t *item = json_object();
+        json_set(item, "role", json_integer(image->role));
+        json_set_text(item, "url", image->url);
+        json_set_text(item, "sha256", image->sha256);
+        must(json_array_append_new(images, item) == 0);
+    }
+    return images;
+}
+
+static void digest_texts(json_t *document, const struct task_request *request)
+{
+    const struct {
+        const char *key, *text;
+    } texts[] = {
+        {"model", request->model},
+        {"prompt", request->prompt},
+        {"orientation", request->orientation},
+        {"size", request->size},
+        {"aspect_ratio", request->aspect_ratio},
+        {"title", request->title},
+        {"style", request->style},
+        {"negative_prompt", request->negative_prompt},
+        {"character_url", request->character_url},
+        {"character_timestamps", request->character_timestamps},
+        {"operation", request->operation},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+        json_set_text(document, texts[i].key, texts[i].text);
+}
+
+static json_t *shared_or_null(json_t *value)
+{
+    return value == NULL ? json_null() : json_incref(value);
+}
+
+void task_request_digest(const struct task_request *request, uint8_t ret_digest[32])
+{
+    CLEANUP(json_unref_pointer) json_t *document = json_object();
+    digest_texts(document, request);
+    json_set(document, "remix_config", shared_or_null(request->remix_config));
+    json_set(document, "tags", shared_or_null(request->tags));
+    json_set(document, "extra", shared_or_null(request->extra));
+    json_set(document, "images", digest_images(request));
+    json_set(document, "seed", request->has_seed ? json_integer(request->seed) : json_null());
+    json_set(document, "duration", json_integer(request->duration_s));
+    json_set(document, "priority", json_integer(request->priority));
+    json_set(document, "n_variants", json_integer(request->n_variants));
+    json_set(document, "watermark",
+             request->has_watermark_wish ? json_boolean(request->watermark) : json_null());
+    json_set(document, "private", json_boolean(request->private_result));
+    json_set(document, "storyboard", json_boolean(request->storyboard));
+    json_set(document, "enhance_prompt", json_boolean(request->enhance_prompt));
+    CLEANUP(free_pointer) char *text = json_canonical(document);
+    crypt_sha256(text, strlen(text), ret_digest);
+}

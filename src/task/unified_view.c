@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writes `GET /v1/video/query` and the answer to a create. Each key of the documented answers is
+ * bound here to a field of the task, or to a constant named in `constant`. Invariants: the five
+ * required keys stand in every answer; a key has one type in all states (or null); no link but our
+ * own and those that the client gave. Pure: any thread. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/must.h"
+#include "task/unified.h"
+
+enum {
+    ASSET_KEY_SIZE = 2 * ID_SHORT_SIZE + 32,
+    ATTACHMENT_SIZE = ID_SHORT_SIZE + 8,
+    PERCENT_UNFINISHED = 99, /* 100 is for what is completed */
+};
+
+static const double wait_max_s = 1e9;
+
+/* Words of the documented answers that no field of a task decides. */
+static const struct {
+    const char *object, *kind_of_task, *kind_of_draft, *title, *generation_type, *moderation;
+    const char *waiting, *waiting_again, *item_type;
+} constant = {
+    .object = "video",
+    .kind_of_task = "video_gen",
+    .kind_of_draft = "sora_draft",
+    .title = "New Video",
+    .generation_type = "",
+    .moderation = "passed",
+    .waiting = "Waiting for a free slot.",
+    .waiting_again = "Waiting before the next attempt.",
+    .item_type = "image",
+};
+
+/* Keys that are null unless the request carried them. */
+static const char *const carried_by_pending[] = {
+    "sdedit",     "actions",         "guidance",      "preset_id",
+    "project_id", "organization_id", "interpolation", "tracking_id",
+};
+static const char *const carried_by_creation[] = {
+    "task_id", "n_frames", "style_id", "inpaint_image", "cameo_profiles", "remix_target_post",
+};
+static const char *const unplaced[] = {
+    "preset_id", "crop_bounds", "cameo_file_id", "generation_id", "uploaded_file_id",
+};
+
+static void set_int(json_t *object, const char *key, int64_t value)
+{
+    json_set(object, key, json_integer(value));
+}
+
+static void append(json_t *array, json_t *value)
+{
+    must(value != NULL && json_array_append_new(array, value) == 0);
+}
+
+/* A copy, for the request's own values are shared with other threads; `fallback` (stolen) when
+ * there is none. */
+static json_t *copy_or(const json_t *value, json_t *fallback)
+{
+    if (value == NULL)
+        return fallback;
+    json_decref(fallback);
+    return json_deep_copy(value);
+}
+
+static void set_carried(json_t *object, const struct task_request *request, const char *const *keys,
+                        size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        json_set(object, keys[i], copy_or(json_object_get(request->extra, keys[i]), json_null()));
+}
+
+static bool has_started(const struct task *task)
+{
+    return task->started_ms != 0;
+}
+
+static int64_t percent(const struct task *task)
+{
+    if (task->state == TASK_COMPLETED)
+        return 100;
+    /* Just above the product's own rounding: 0.29 is 29 percent. */
+    int64_t whole = (int64_t)(task->progress * 100.0 + 1e-9);
+    return whole > PERCENT_UNFINISHED ? PERCENT_UNFINISHED : whole;
+}
+
+static const char *engine(const struct task *task)
+{
+    return task->is_builtin ? "animatic" : "upstream";
+}
+
+/* What stands in every answer to a query. */
+static json_t *new_answer(const struct task *task)
+{
+    char id[TASK_PUBLIC_ID_SIZE];
+    task_public_id(task->request, id);
+    json_t *answer = json_object();
+    json_set_text(answer, "id", id);
+    json_set_text(answer, "status", task_state_unified(task->state));
+    json_set_text(answer, "video_url", NULL);
+    json_set_text(answer, "enhanced_prompt", "");
+    set_int(answer, "status_update_time", task->status_update_ms);
+    set_int(answer, "progress", percent(task));
+    return answer;
+}
+
+static json_t *render_input_images(const struct task_request *request,
+                                   const struct unified_view *view)
+{
+    json_t *images = json_array();
+    for (size_t i = 0; i < request->n_images; i++) {
+        const struct task_image *image = &request->images[i];
+        CLEANUP(free_pointer) char *link =
+            image->url == NULL ? view->link(view->link_context, image->key, NULL) : NULL;
+        append(images, json_string(image->url != NULL ? image->url : link));
+    }
+    return images;
+}
+
+static json_t *render_input(const struct task_request *request, const struct unified_view *view)
+{
+    json_t *input = json_object();
+    json_set_text(input, "size", request->size);
+    json_set_text(input, "model", request->model);
+    json_set(input, "images", render_input_images(request, view));
+    json_set_text(input, "prompt", request->prompt);
+    json_set_text(input, "orientation", request->orientation);
+    return input;
+}
+
+static json_t *new_detail(const struct task *task, const struct unified_view *view)
+{
+    json_t *detail = json_object();
+    json_set_text(detail, "id", task->request->id);
+    json_set(detail, "input", render_input(task->request, view));
+    json_set_text(detail, "status", task_state_unified(task->state));
+    if (task->channel[0] != '\0')
+        json_set_text(detail, "engine", engine(task));
+    return detail;
+}
+
+/* No engine of ours places an image at a frame of its own, so the frames are 0. */
+static json_t *render_inpaint_items(const struct task_request *request)
+{
+    json_t *items = json_array();
+    for (size_t i = 0; i < request->n_images; i++) {
+        json_t *item = json_object();
+        json_set_text(item, "type", constant.item_type);
+        json_set_text(item, "upload_media_id", request->images[i].media_id);
+        set_int(item, "frame_index", 0);
+        set_int(item, "source_start_frame", 0);
+        set_int(item, "source_end_frame", 0);
+        for (size_t j = 0; j < ARRAY_LENGTH(unplaced); j++)
+            json_set_text(item, unplaced[j], NULL);
+        append(items, item);
+    }
+    return items;
+}
+
+/* Nothing that is served today refuses by content, so every task has passed. */
+static json_t *render_moderation(const struct task_request *request)
+{
+    json_t *result = json_object();
+    json_set_text(result, "code", NULL);
+    json_set_text(result, "type", constant.moderation);
+    json_set_text(result, "task_id", request->id);
+    json_set(result, "is_output_rejection", json_false());
+    json_set(result, "results_by_frame_index", json_object());
+    return result;
+}
+
+/* The failure's message and, where there is one, the sentence about this case. */
+static void failure_text(const struct task *task, char *ret_text, size_t size)
+{
+    const char *note = task->failure_note;
+    (void)snprintf(ret_text, size, "%s%s%s", task_failure_message(task->failure),
+                   note[0] != '\0' ? " " : "", note);
+}
+
+static void set_request(json_t *info, const struct task_request *request)
+{
+    char created_at[CLOCK_ISO_MICROS_SIZE];
+    clock_iso_micros(request->created_micros, created_at);
+    json_set_text(info, "id", request->id);
+    json_set(info, "seed", request->has_seed ? json_integer(request->seed) : json_null());
+    json_set_text(info, "type", constant.kind_of_task);
+    json_set_text(info, "model", request->model);
+    json_set_text(info, "title", request->title != NULL ? request->title : constant.title);
+    set_int(info, "width", request->width);
+    set_int(info, "height", request->height);
+    json_set_text(info, "prompt", request->prompt);
+    set_int(info, "n_frames", request->n_frames);
+    set_int(info, "priority", request->priority);
+    json_set_text(info, "operation", request->operation);
+    json_set_text(info, "created_at", created_at);
+    set_int(info, "n_variants", request->n_variants);
+    json_set_text(info, "request_id", request->request_id);
+    json_set(info, "remix_config", copy_or(request->remix_config, json_null()));
+    json_set(info, "inpaint_items", render_inpaint_items(request));
+    json_set(info, "is_storyboard", request->storyboard ? json_true() : json_null());
+    json_set(info, "moderation_result", render_moderation(request));
+    set_carried(info, request, carried_by_pending, ARRAY_LENGTH(carried_by_pending));
+}
+
+static const char *pending_word(const struct task *task)
+{
+    if (task_state_is_end(task->state))
+        return task_state_unified(task->state);
+    return has_started(task) ? "processing" : "queued";
+}
+
+/* The keys about the queue are null once an engine has begun, also when the task waits again. */
+static void set_queue(json_t *info, const struct task *task, const struct unified_view *view)
+{
+    const bool is_waiting = task->state == TASK_QUEUED && !has_started(task);
+    const bool has_position = is_waiting && view->queue_position > 0;
+    const bool has_wait = is_waiting && view->wait_s >= 0 && view->wait_s < wait_max_s;
+    const char *message = task->attempts > 0 ? constant.waiting_again : constant.waiting;
+    json_set_text(info, "queue_status_message", is_waiting ? message : NULL);
+    json_set(info, "progress_pos_in_queue",
+             has_position ? json_integer(view->queue_position) : json_null());
+    json_set(info, "estimated_queue_wait_time",
+             has_wait ? json_integer((json_int_t)(view->wait_s + 0.5)) : json_null());
+}
+
+static json_t *render_pending_info(const struct task *task, const struct unified_view *view,
+                                   const char *failure_reason)
+{
+    json_t *info = json_object();
+    set_request(info, task->request);
+    set_queue(info, task, view);
+    json_set_text(info, "user", view->user);
+    json_set_text(info, "status", pending_word(task));
+    json_set(info, "generations", json_array());
+    json_set(info, "progress_pct", json_real(task->progress));
+    json_set_text(info, "failure_reason", failure_reason);
+    json_set(info, "needs_user_review", json_false());
+    set_int(info, "num_unsafe_generations", 0);
+    return info;
+}
+
+static json_t *render_pending(const struct task *task, const struct unified_view *view)
+{
+    json_t *answer = new_answer(task), *detail = new_detail(task, view);
+    json_set(detail, "pending_info", render_pending_info(task, view, NULL));
+    json_set(answer, "detail", detail);
+    return answer;
+}
+
+static json_t *render_failed(const struct task *task, const struct unified_view *view)
+{
+    static const char *const text_keys[] = {
+        "fail_reason",
+        "error_message",
+        "failure_reason",
+        "message",
+    };
+    char text[512 + TASK_NOTE_SIZE];
+    failure_text(task, text, sizeof text);
+
+    json_t *answer = new_answer(task), *detail = new_detail(task, view), *error = json_object();
+    json_set_text(error, "code", task_failure_code(task->failure));
+    json_set_text(error, "message", text);
+    json_set(answer, "error", error);
+    for (size_t i = 0; i < ARRAY_LENGTH(text_keys); i++)
+        json_set_text(answer, text_keys[i], text);
+    json_set_text(detail, "error_message", text);
+    json_set(detail, "pending_info", render_pending_info(task, view, text));
+    json_set(answer, "detail", detail);
+    return answer;
+}
+
+/* A link to one file of the result; null once retention took it. */
+static json_t *new_link(const struct task *task, const struct unified_view *view, const char *file,
+                        const char *attachment)
+{
+    char asset[ASSET_KEY_SIZE];
+    int length = snprintf(asset, sizeof asset, "%s/%s/%s", task->request->id,
+                          task->result.generation_id, file);
+    must(length > 0 && (size_t)length < sizeof asset);
+    if (task->expired_ms != 0)
+        return json_null();
+    CLEANUP(free_pointer) char *link = view->link(view->link_context, asset, attachment);
+    return json_string(link);
+}
+
+static void set_file(json_t *object, const char *key, const struct task *task,
+                     const struct unified_view *view, const char *file)
+{
+    json_set(object, key, new_link(task, view, file, NULL));
+}
+
+static const char *video_file(const struct task *task)
+{
+    return task->result.has_watermark ? UNIFIED_MARKED : UNIFIED_SOURCE;
+}
+
+static json_t *render_encodings(const struct task *task, const struct unified_view *view)
+{
+    const struct {
+        const char *key, *file;
+    } rows[] = {
+        {"md", UNIFIED_MEDIUM},           {"gif", UNIFIED_PREVIEW},
+        {"source", UNIFIED_SOURCE},       {"source_wm", video_file(task)},
+        {"thumbnail", UNIFIED_THUMBNAIL},
+    };
+    json_t *encodings = json_object();
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        json_t *encoding = json_object();
+        set_file(encoding, "path", task, view, rows[i].file);
+        json_set(encodings, rows[i].key, encoding);
+    }
+    json_set_text(encodings, "unfurl", NULL);
+    return encodings;
+}
+
+static json_t *render_creation_config(const struct task_request *request)
+{
+    json_t *config = json_object();
+    set_carried(config, request, carried_by_creation, ARRAY_LENGTH(carried_by_creation));
+    if (request->style != NULL && json_is_null(json_object_get(config, "style_id")))
+        json_set_text(config, "style_id", request->style);
+    json_set_text(config, "prompt", request->prompt);
+    json_set_text(config, "orientation", request->orientation);
+    return config;
+}
+
+static json_t *render_draft(const struct task *task, const struct unified_view *view)
+{
+    const struct task_request *request = task->request;
+    const struct task_result *result = &task->result;
+    char attachment[ATTACHMENT_SIZE];
+    (void)snprintf(attachment, sizeof attachment, "%s.mp4", request->id);
+    json_t *draft = json_object();
+    json_set_text(draft, "id", result->generation_id);
+    set_file(draft, "url", task, view, video_file(task));
+    json_set_text(draft, "kind", constant.kind_of_draft);
+    json_set(draft, "tags", copy_or(request->tags, json_array()));
+    json_set_text(draft, "title", request->title);
+    set_int(draft, "width", result->width);
+    set_int(draft, "height", result->height);
+    json_set_text(draft, "prompt", request->prompt);
+    json_set_text(draft, "task_id", request->id);
+    json_set(draft, "encodings", render_encodings(task, view));
+    json_set(draft, "created_at", json_real((double)result->stored_micros / 1e6));
+    json_set_text(draft, "generation_id", result->generation_id);
+    json_set(draft, "draft_reviewed", json_false());
+    json_set(draft, "creation_config", render_creation_config(request));
+    json_set_text(draft, "generation_type", constant.generation_type);
+    json_set(draft, "downloadable_url", new_link(task, view, video_file(task), attachment));
+    return draft;
+}
+
+static json_t *render_completed(const struct task *task, const struct unified_view *view)
+{
+    json_t *answer = new_answer(task), *detail = new_detail(task, view);
+    set_file(detail, "url", task, view, video_file(task));
+    set_file(detail, "video_url", task, view, video_file(task));
+    set_file(detail, "gif_url", task, view, UNIFIED_PREVIEW);
+    set_file(detail, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
+    json_set(detail, "draft_info", render_draft(task, view));
+    json_set(answer, "detail", detail);
+    set_int(answer, "width", task->result.width);
+    set_int(answer, "height", task->result.height);
+    set_file(answer, "video_url", task, view, video_file(task));
+    set_file(answer, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
+    if (task->expired_ms != 0)
+        set_int(answer, "expired_at", task->expired_ms / 1000);
+    return answer;
+}
+
+json_t *unified_render(const struct task *task, const struct unified_view *view)
+{
+    if (task->state == TASK_COMPLETED)
+        return render_completed(task, view);
+    return task_state_is_end(task->state) ? render_failed(task, view) : render_pending(task, view);
+}
+
+json_t *unified_render_created(const struct task_request *request)
+{
+    char id[TASK_PUBLIC_ID_SIZE];
+    task_public_id(request, id);
+    json_t *answer = json_object();
+    json_set_text(answer, "id", id);
+    json_set_text(answer, "object", constant.object);
+    json_set_text(answer, "model", request->model);
+    json_set_text(answer, "status", task_state_unified(TASK_QUEUED));
+    set_int(answer, "status_update_time", request->created_micros / 1000);
+    set_int(answer, "created_at", request->created_micros / 1000000);
+    set_int(answer, "progress", 0);
+    json_set_text(answer, "video_url", NULL);
+    json_set_text(answer, "enhanced_prompt", "");
+    return answer;
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Links to files: fetched by anyone who has one, whole or in parts, until they expire; nothing in
+// them can be changed.
+import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { endedWell, start } from './harness.js';
+
+const server = await start();
+const task = await server.complete({ prompt: 'linked' });
+const whole = await server.fetchLink(task.video_url);
+const size = whole.bytes.length;
+const HOUR = 3_600_000;
+
+const get = (headers, link = task.video_url, method = 'GET') => server.fetchLink(link, { headers, method });
+
+// The link with some parameters changed; undefined takes one away.
+function changed(link, changes) {
+    const url = new URL(link);
+    for (const [name, value] of Object.entries(changes)) {
+        if (value === undefined) url.searchParams.delete(name);
+        else url.searchParams.set(name, value);
+    }
+    return url.href;
+}
+
+// Signs as the server does, with its key: the only way to a link of another time.
+function signed(key, parameters) {
+    const { st, se, sr = 'b', sp = 'r', rscd = '' } = parameters;
+    const secret = fs.readFileSync(path.join(server.data, 'link.key'));
+    const sig = crypto.createHmac('sha256', secret).update(['filmgate-link-v1', key, st, se, sr, sp, rscd].join('\n')).digest('base64');
+    const url = new URL(`/assets/${key}`, server.url);
+    for (const [name, value] of Object.entries({ st, se, sr, sp, ...(rscd ? { rscd } : {}), sig })) url.searchParams.set(name, value);
+    return url.href;
+}
+
+const iso = (time) => new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
+const key = decodeURIComponent(new URL(task.video_url).pathname.slice('/assets/'.length));
+
+test('every file is fetched without a key, with its type and a lasting tag', async () => {
+    const { encodings } = task.detail.draft_info;
+    const wanted = { source: 'video/mp4', md: 'video/mp4', gif: 'image/gif', thumbnail: 'image/webp' };
+    for (const [name, type] of Object.entries(wanted)) {
+        const answer = await get({}, encodings[name].path);
+        assert.equal(answer.status, 200, name);
+        assert.equal(answer.headers['content-type'], type);
+        assert.equal(Number(answer.headers['content-length']), answer.bytes.length);
+        assert.equal(answer.headers['accept-ranges'], 'bytes');
+        assert.equal(answer.headers.etag, `"${crypto.createHash('sha256').update(answer.bytes).digest('hex')}"`);
+        assert.ok(Math.abs(Date.parse(answer.headers['last-modified']) - Date.now()) < HOUR);
+        assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+        assert.equal(answer.headers['access-control-allow-origin'], '*');
+    }
+});
+test('a key that is sent all the same does no harm', async () => {
+    assert.equal((await get({ Authorization: 'Bearer nonsense' })).status, 200);
+});
+test('HEAD has the headers of GET and no body', async () => {
+    const head = await get({}, task.video_url, 'HEAD');
+    assert.equal(head.status, 200);
+    for (const name of ['content-length', 'content-type', 'etag', 'last-modified', 'accept-ranges']) assert.equal(head.headers[name], whole.headers[name], name);
+});
+
+const ranges = {
+    'bytes=0-0': [0, 0],
+    'bytes=0-99': [0, 99],
+    'bytes=100-199': [100, 199],
+    'bytes=100-': [100, size - 1],
+    'bytes=-100': [size - 100, size - 1],
+    [`bytes=-${size * 2}`]: [0, size - 1],
+    [`bytes=${size - 1}-`]: [size - 1, size - 1],
+    [`bytes=0-${size * 10}`]: [0, size - 1],
+    'bytes=0-99999999999999999999999': [0, size - 1],
+};
+for (const [range, [first, last]] of Object.entries(ranges))
+    test(`Range: ${range.replaceAll(String(size), 'N')}`, async () => {
+        const answer = await get({ Range: range });
+        assert.equal(answer.status, 206);
+        assert.equal(answer.headers['content-range'], `bytes ${first}-${last}/${size}`);
+        assert.ok(answer.bytes.equals(whole.bytes.subarray(first, last + 1)));
+    });
+test('a range that is outside: 416 with the size', async () => {
+    for (const range of [`bytes=${size}-`, `bytes=${size * 2}-${size * 3}`, 'bytes=-0', 'bytes=99999999999999999999-']) {
+        const answer = await get({ Range: range });
+        assert.equal(answer.status, 416, range);
+        assert.equal(answer.json.code, 'range_not_satisfiable');
+        assert.equal(answer.headers['content-range'], `bytes */${size}`);
+    }
+});
+test('a range that is none is ignored', async () => {
+    for (const range of ['bytes=', 'bytes=a-b', 'bytes=5-1', 'lines=0-1', 'bytes 0-1', 'bytes=0-1,5-6', 'bytes=--1', 'x']) {
+        const answer = await get({ Range: range });
+        assert.equal(answer.status, 200, range);
+        assert.ok(answer.bytes.equals(whole.bytes), range);
+    }
+});
+test('a film in pieces is the film', async () => {
+    const pieces = [];
+    for (let at = 0; at < size; at += 4096) pieces.push((await get({ Range: `bytes=${at}-${at + 4095}` })).bytes);
+    assert.ok(Buffer.concat(pieces).equals(whole.bytes));
+});
+test('HEAD with a range', async () => {
+    const answer = await get({ Range: 'bytes=0-9' }, task.video_url, 'HEAD');
+    assert.equal(answer.status, 206);
+    assert.equal(answer.headers['content-length'], '10');
+});
+test('If-None-Match: 304 for the same file', async () => {
+    const { etag } = whole.headers;
+    for (const tags of [etag, `"x", ${etag}`, '*', `W/${etag}`]) {
+        const answer = await get({ 'If-None-Match': tags });
+        assert.equal(answer.status, 304, tags);
+        assert.equal(answer.headers.etag, etag);
+    }
+    assert.equal((await get({ 'If-None-Match': '"x"' })).status, 200);
+});
+test('If-Modified-Since: 304 for the same time', async () => {
+    assert.equal((await get({ 'If-Modified-Since': whole.headers['last-modified'] })).status, 304);
+    assert.equal((await get({ 'If-Modified-Since': 'Thu, 01 Jan 1970 00:00:00 GMT' })).status, 200);
+});
+test('If-Range: a part of this file, else all of it', async () => {
+    assert.equal((await get({ Range: 'bytes=0-9', 'If-Range': whole.headers.etag })).status, 206);
+    assert.equal((await get({ Range: 'bytes=0-9', 'If-Range': whole.headers['last-modified'] })).status, 206);
+    assert.equal((await get({ Range: 'bytes=0-9', 'If-Range': '"another"' })).status, 200);
+});
+test('downloadable_url is the same film as an attachment with a name', async () => {
+    const answer = await get({}, task.detail.draft_info.downloadable_url);
+    assert.equal(answer.headers['content-disposition'], `attachment; filename="${task.detail.id}.mp4"`);
+    assert.ok(answer.bytes.equals(whole.bytes));
+    assert.equal(whole.headers['content-disposition'], undefined);
+});
+
+// What is left of them
+
+test('at least 24 hours are left whenever a query answers, also with the shortest life', async () => {
+    const brief = await start({ config: 'links:\n  valid_for: 2d\n' });
+    const now = await brief.complete({});
+    const end = Date.parse(new URL(now.video_url).searchParams.get('se'));
+    assert.ok(end - Date.now() >= 24 * HOUR);
+    assert.ok(end - Date.now() <= 48 * HOUR);
+    const usual = Date.parse(new URL(task.video_url).searchParams.get('se'));
+    assert.ok(usual - Date.now() >= 24 * HOUR && usual - Date.now() <= 7 * 24 * HOUR);
+});
+test('this test can sign', async () => {
+    const answer = await get({}, signed(key, { st: iso(Date.now() - HOUR), se: iso(Date.now() + HOUR) }));
+    assert.equal(answer.status, 200);
+});
+test('an expired link: 403 link_expired', async () => {
+    const answer = await get({}, signed(key, { st: iso(Date.now() - 2 * HOUR), se: iso(Date.now() - HOUR) }));
+    assert.deepEqual([answer.status, answer.json.code], [403, 'link_expired']);
+});
+test('a link of the future: 403 link_not_yet_valid', async () => {
+    const answer = await get({}, signed(key, { st: iso(Date.now() + HOUR), se: iso(Date.now() + 2 * HOUR) }));
+    assert.deepEqual([answer.status, answer.json.code], [403, 'link_not_yet_valid']);
+});
+test('a link of another permission is none, whoever signed it', async () => {
+    const window = { st: iso(Date.now() - HOUR), se: iso(Date.now() + HOUR) };
+    for (const parameters of [{ ...window, sp: 'rw' }, { ...window, sr: 'c' }])
+        assert.equal((await get({}, signed(key, parameters))).status, 403);
+});
+
+const later = iso(Date.now() + 300 * 24 * HOUR);
+const tampered = {
+    'a later end': { se: later },
+    'an earlier beginning': { st: iso(0) },
+    'another resource': { sr: 'c' },
+    'another permission': { sp: 'rw' },
+    'a disposition': { rscd: 'attachment; filename="evil.exe"' },
+    'an empty disposition': { rscd: '' },
+    'no end': { se: undefined },
+    'no beginning': { st: undefined },
+    'no resource': { sr: undefined },
+    'no permission': { sp: undefined },
+    'no signature': { sig: undefined },
+    'an empty signature': { sig: '' },
+    'another signature': { sig: Buffer.alloc(32).toString('base64') },
+    'a signature that is cut': { sig: new URL(task.video_url).searchParams.get('sig').slice(0, -2) },
+    'an end in words': { se: 'tomorrow' },
+};
+for (const [name, changes] of Object.entries(tampered))
+    test(`403 link_signature_invalid: ${name}`, async () => {
+        const answer = await get({}, changed(task.video_url, changes));
+        assert.deepEqual([answer.status, answer.json.code], [403, 'link_signature_invalid']);
+    });
+test('403: every single character of the signature counts', async () => {
+    const sig = new URL(task.video_url).searchParams.get('sig');
+    for (let i = 0; i < sig.length - 1; i++) {
+        const other = sig.slice(0, i) + (sig[i] === 'A' ? 'B' : 'A') + sig.slice(i + 1);
+        assert.equal((await get({}, changed(task.video_url, { sig: other }))).status, 403);
+    }
+});
+test('403: the signature of one file does not open another', async () => {
+    const url = new URL(task.video_url);
+    for (const name of ['md.mp4', 'link.key', '../../../link.key', '..%2f..%2flink.key', 'src.mp4.meta']) {
+        url.pathname = path.posix.join(path.posix.dirname(new URL(task.video_url).pathname), name);
+        assert.ok([403, 404].includes((await server.call('GET', url.pathname + url.search, { key: null })).status), name);
+    }
+});
+test('a path out of the store is refused, even with a good signature', async () => {
+    const window = { st: iso(Date.now() - HOUR), se: iso(Date.now() + HOUR) };
+    for (const escape of ['../link.key', 'task_01k6x15vhrff09dkkqjrzwhm60/../../link.key', `${key}.meta`, '/etc/passwd', `${key}/`]) {
+        const link = new URL(signed(escape, window));
+        const answer = await server.call('GET', `/assets/${escape}${link.search}`, { key: null });
+        assert.ok([403, 404].includes(answer.status), escape);
+    }
+});
+test('a file that is not there: 404, with a good signature', async () => {
+    const window = { st: iso(Date.now() - HOUR), se: iso(Date.now() + HOUR) };
+    const answer = await get({}, signed('task_01k6x15vhrff09dkkqjrzwhm60/gen_01k6x15vhrff09dkkqjrzwhm60/src.mp4', window));
+    assert.deepEqual([answer.status, answer.json.code], [404, 'not_found']);
+});
+test('64 readers at once all get the whole film', async () => {
+    const answers = await Promise.all(Array.from({ length: 64 }, () => server.fetchLink(task.video_url, { agent: false })));
+    for (const answer of answers) assert.ok(answer.bytes.equals(whole.bytes));
+});
+
+test('the servers ended well', endedWell);

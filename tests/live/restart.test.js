@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A server that ends in the middle of its work, politely or not: the same task goes on under the
+// same id, and the client sees nothing but a pause.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { test } from 'node:test';
+import { endedWell, isAlive, small, start, until } from './harness.js';
+import { dataUri, warm } from './media.js';
+
+const config = 'render:\n  slots: 1\ndrain: 1s\n';
+const server = await start({ config });
+const slow = { duration: 20, size: '640x640' };
+
+test('SIGTERM in the middle of a rendering: exit code 0, and the same id completes after the start', async () => {
+    const { id } = await server.create({ ...slow, images: [dataUri(warm)], prompt: 'parked' });
+    const before = await server.waitRendering(id, 3);
+    const helper = server.helpers()[0];
+    assert.equal(await server.stop(), 0);
+    assert.ok(!isAlive(helper), 'its helper has ended with it');
+    await server.restart();
+    const after = await server.query(id);
+    assert.equal(after.id, id);
+    assert.ok(after.progress >= before.progress);
+    const end = await server.waitEnd(id);
+    assert.equal(end.status, 'completed', JSON.stringify(end.error));
+    assert.ok((await server.fetchLink(end.detail.input.images[0])).bytes.equals(warm));
+});
+test('SIGKILL in the middle of a rendering: the same id completes after the start', async () => {
+    const { id } = await server.create({ ...slow, prompt: 'killed' });
+    const before = await server.waitRendering(id, 3);
+    const helper = server.helpers()[0];
+    await server.kill();
+    await until('the helper to end without its server', () => !isAlive(helper), { limit: 30_000 });
+    await server.restart();
+    const after = await server.query(id);
+    assert.equal(after.status, 'pending');
+    assert.ok(after.progress >= Math.min(before.progress, after.progress));
+    const end = await server.waitEnd(id);
+    assert.equal(end.status, 'completed', JSON.stringify(end.error));
+});
+test('killed again and again: it completes all the same, and progress never falls', async () => {
+    const { id } = await server.create({ ...slow, prompt: 'killed often' });
+    for (let round = 0; round < 3; round++) {
+        await server.waitRendering(id, 0);
+        await server.waitHelper();
+        await server.kill();
+        await server.restart();
+    }
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+});
+test('what is short enough is finished before the end', async () => {
+    const patient = await start({ config: 'render:\n  slots: 1\ndrain: 60s\n' });
+    const { id } = await patient.create({ duration: 5, size: 'small' });
+    await patient.waitRendering(id, 1);
+    assert.equal(await patient.stop(), 0);
+    await patient.restart();
+    const now = await patient.query(id);
+    assert.equal(now.status, 'completed', 'it was drained, not parked');
+});
+test('a second SIGTERM cuts the drain short', async () => {
+    const patient = await start({ config: 'render:\n  slots: 1\ndrain: 10m\n' });
+    const { id } = await patient.create({ duration: 60, size: 'large' });
+    await patient.waitRendering(id, 0);
+    process.kill(patient.pid, 'SIGTERM');
+    await until('new connections to be refused', () => patient.call('GET', '/healthz', { agent: false, unchecked: true }).then((answer) => answer.status !== 200, () => true));
+    assert.equal(await patient.stop(), 0);
+    await patient.restart();
+    assert.equal((await patient.query(id)).status, 'pending');
+});
+test('SIGINT ends it as SIGTERM does', async () => {
+    const brief = await start({ config });
+    brief.wanted = 'SIGTERM';
+    process.kill(brief.pid, 'SIGINT');
+    assert.deepEqual(await brief.ended, { status: 0, signal: null });
+});
+test('tasks that waited keep their order', async () => {
+    const ids = [(await server.create(slow)).id];
+    for (let i = 0; i < 3; i++) ids.push((await server.create({ prompt: `waiting ${i}` })).id);
+    await server.kill();
+    await server.restart();
+    await until('places in the queue', async () => {
+        const places = await Promise.all(ids.slice(1).map(async (id) => (await server.query(id)).detail.pending_info.progress_pos_in_queue));
+        return places.join() === '1,2,3' || (await server.query(ids[0])).status !== 'pending';
+    });
+    const ends = await Promise.all(ids.map((id) => server.waitEnd(id)));
+    assert.deepEqual(ends.map((end) => end.status), Array(4).fill('completed'));
+    const stored = ends.slice(1).map((end) => end.detail.draft_info.created_at);
+    assert.deepEqual(stored, [...stored].sort((a, b) => a - b));
+});
+test('links given before a restart work after it', async () => {
+    const done = await server.complete({});
+    const before = await server.fetchLink(done.video_url);
+    await server.restart();
+    const after = await server.fetchLink(done.video_url);
+    assert.equal(after.status, 200);
+    assert.ok(after.bytes.equals(before.bytes));
+    assert.equal((await server.query(done.id)).detail.pending_info?.user, done.detail.pending_info?.user);
+});
+test('a create at any moment of a stop is either stored or refused', async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+    const ids = [], refusals = [];
+    let over = false;
+    const clients = Array.from({ length: 8 }, async () => {
+        while (!over) {
+            try {
+                const answer = await server.call('POST', '/v1/video/create', { json: { model: 'sora-2', prompt: 'x', ...small }, agent });
+                if (answer.status === 200) ids.push(answer.json.id);
+                else refusals.push(answer.status);
+            } catch {
+                break; // the connection is gone
+            }
+        }
+    });
+    await until('some tasks', () => ids.length > 20, { every: 1 });
+    assert.equal(await server.stop(), 0);
+    over = true;
+    await Promise.all(clients);
+    agent.destroy();
+    for (const status of refusals) assert.equal(status, 503);
+    await server.restart();
+    for (const id of ids) assert.equal((await server.query(id)).id, id);
+});
+test('a second server on the same data refuses with a sentence', async () => {
+    const { command } = await import('./harness.js');
+    const result = await command(['serve', '--data', server.data, '--listen', '127.0.0.1:0']);
+    assert.equal(result.status, 5);
+    assert.match(result.stderr, /\S+ \S+/);
+    assert.equal((await server.call('GET', '/healthz')).status, 200);
+});
+
+test('the servers ended well', endedWell);

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Signed links: their window, their bytes, and that no part of one can be changed. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "asset/link.h"
+#include "base/clock.h"
+#include "base/codec.h"
+#include "base/crypt.h"
+#include "base/must.h"
+
+#define KEY "task_01h455vb4pex5vsknk084sn02q/source.mp4"
+#define OTHER_KEY "task_01h455vb4pex5vsknk084sn03q/source.mp4"
+#define BASE "https://gate.example"
+
+enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S, PARAMETERS_MAX = 8, PARAMETER_SIZE = 2000 };
+
+static const int64_t start_s = 1767225600; /* 2026-01-01T00:00:00Z */
+static const struct link_key secret = {{1, 2, 3, 4, 5}};
+
+/* A link's query taken apart and decoded, as a server would. */
+struct query {
+    char storage[PARAMETERS_MAX][PARAMETER_SIZE];
+    struct link_parameters parameters;
+};
+
+static const char **slot(struct query *query, const char *name)
+{
+    struct link_parameters *p = &query->parameters;
+    const struct {
+        const char *name;
+        const char **slot;
+    } slots[] = {{"st", &p->st}, {"se", &p->se},     {"sr", &p->sr},
+                 {"sp", &p->sp}, {"rscd", &p->rscd}, {"sig", &p->sig}};
+    for (size_t i = 0; i < ARRAY_LENGTH(slots); i++) {
+        if (strcmp(slots[i].name, name) == 0)
+            return slots[i].slot;
+    }
+    return NULL;
+}
+
+static void take_apart(const char *link, struct query *query)
+{
+    size_t n = 0;
+    *query = (struct query){.parameters = {.st = NULL}};
+    for (const char *at = strchr(link, '?'); at != NULL; at = strchr(at, '&')) {
+        at++;
+        size_t name_length = strcspn(at, "=");
+        size_t length = strcspn(at, "&");
+        char name[20];
+        must(name_length < length && length < PARAMETER_SIZE && name_length < sizeof(name));
+        must(n < PARAMETERS_MAX);
+        memcpy(name, at, name_length);
+        name[name_length] = '\0';
+        char *value = query->storage[n++];
+        memcpy(value, at + name_length + 1, length - name_length - 1);
+        must(codec_percent_decode(value));
+        const char **place = slot(query, name);
+        must(place != NULL && *place == NULL);
+        *place = value;
+    }
+}
+
+static void sign_and_take_apart(int64_t st_s, int64_t se_s, const char *attachment,
+                                struct query *query)
+{
+    CLEANUP(free_pointer) char *link = link_sign(&secret, BASE, KEY, st_s, se_s, attachment);
+    take_apart(link, query);
+}
+
+static enum link_verdict check(const struct query *query, int64_t now_s)
+{
+    return link_check(&secret, KEY, &query->parameters, now_s * 1000);
+}
+
+/* The text of a link, put together here by the words of the header. */
+static void links_have_their_form(void **state)
+{
+    (void)state;
+    static const char text[] = "filmgate-link-v1\n" KEY "\n2026-01-01T00:00:00Z\n"
+                               "2026-01-02T00:00:00Z\nb\nr\n";
+    uint8_t mac[CRYPT_SHA256_SIZE];
+    char signature[50];
+    char expected[400];
+    crypt_hmac_sha256(secret.bytes, sizeof(secret.bytes), text, strlen(text), mac);
+    codec_base64_encode(mac, sizeof(mac), signature);
+    CLEANUP(free_pointer)
+    char *link = link_sign(&secret, BASE, KEY, start_s, start_s + DAY_S, NULL);
+    const char *plain = BASE "/assets/" KEY "?st=2026-01-01T00%3A00%3A00Z"
+                             "&se=2026-01-02T00%3A00%3A00Z&sr=b&sp=r&sig=";
+    snprintf(expected, sizeof(expected), "%s", plain);
+    assert_memory_equal(link, expected, strlen(plain));
+    struct query query;
+    take_apart(link, &query);
+    assert_string_equal(query.parameters.sig, signature);
+    assert_null(query.parameters.rscd);
+    assert_null(strpbrk(strchr(link, '?') + 1, "+/ \"'<>:"));
+}
+
+static void windows_hold(void **state)
+{
+    (void)state;
+    struct query query;
+    sign_and_take_apart(start_s, start_s + DAY_S, NULL, &query);
+    assert_int_equal(check(&query, start_s - 1), LINK_NOT_YET);
+    assert_int_equal(check(&query, start_s), LINK_OK);
+    assert_int_equal(check(&query, start_s + DAY_S / 2), LINK_OK);
+    assert_int_equal(check(&query, start_s + DAY_S - 1), LINK_OK);
+    assert_int_equal(check(&query, start_s + DAY_S), LINK_EXPIRED);
+    assert_int_equal(check(&query, start_s + 400 * DAY_S), LINK_EXPIRED);
+    assert_int_equal(check(&query, 0), LINK_NOT_YET);
+    int64_t last_ms = (start_s + DAY_S) * 1000 - 1;
+    assert_int_equal(link_check(&secret, KEY, &query.parameters, last_ms), LINK_OK);
+    assert_int_equal(link_check(&secret, KEY, &query.parameters, last_ms + 1), LINK_EXPIRED);
+}
+
+/* Whenever a link is made within a month, at least a day is left, if it lives two days or more. */
+static void a_day_is_always_left(void **state)
+{
+    (void)state;
+    static const int64_t lives_s[] = {2 * DAY_S, 3 * DAY_S, 7 * DAY_S, 30 * DAY_S, 365 * DAY_S};
+    for (size_t i = 0; i < ARRAY_LENGTH(lives_s); i++) {
+        for (int64_t hour = 0; hour < 31 * 24; hour++) {
+            int64_t now_s = start_s + hour * HOUR_S + hour * 5 % HOUR_S;
+            int64_t st_s;
+            int64_t se_s;
+            link_window(now_s * 1000 + hour % 1000, lives_s[i] * 1000, &st_s, &se_s);
+            assert_true(st_s <= now_s - HOUR_S);
+            assert_true(se_s - now_s >= DAY_S);
+            assert_true(se_s - now_s <= lives_s[i]);
+        }
+    }
+}
+
+static void links_of_a_step_are_equal_byte_for_byte(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t life_s, step_s;
+    } cases[] = {
+        {2 * DAY_S, 12 * HOUR_S}, {4 * DAY_S, DAY_S}, {30 * DAY_S, DAY_S}, {80, 20}, {1, 1}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        int64_t begin_ms = start_s / cases[i].step_s * cases[i].step_s * 1000;
+        int64_t step_ms = cases[i].step_s * 1000;
+        const int64_t moments_ms[] = {begin_ms, begin_ms + step_ms / 3, begin_ms + step_ms - 1,
+                                      begin_ms + step_ms, begin_ms - 1};
+        char *links[ARRAY_LENGTH(moments_ms)];
+        for (size_t j = 0; j < ARRAY_LENGTH(moments_ms); j++) {
+            int64_t st_s;
+            int64_t se_s;
+            link_window(moments_ms[j], cases[i].life_s * 1000, &st_s, &se_s);
+            links[j] = link_sign(&secret, BASE, KEY, st_s, se_s, NULL);
+        }
+        assert_string_equal(links[0], links[1]);
+        assert_string_equal(links[0], links[2]);
+        assert_string_not_equal(links[0], links[3]);
+        assert_string_not_equal(links[0], links[4]);
+        for (size_t j = 0; j < ARRAY_LENGTH(moments_ms); j++)
+            free(links[j]);
+    }
+    int64_t st_s = -1;
+    int64_t se_s = -1;
+    link_window(0, 1000, &st_s, &se_s); /* no time before 1970 */
+    assert_int_equal(st_s, 0);
+    assert_int_equal(se_s, 1);
+}
+
+static void changed_links_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *value; /* NULL: taken away */
+        enum link_verdict verdict;
+    } cases[] = {
+        {"st", NULL, LINK_MALFORMED},
+        {"se", NULL, LINK_MALFORMED},
+        {"sr", NULL, LINK_MALFORMED},
+        {"sp", NULL, LINK_MALFORMED},
+        {"sig", NULL, LINK_MALFORMED},
+        {"rscd", NULL, LINK_TAMPERED},
+        {"st", "2026-01-01T00:00:01Z", LINK_TAMPERED},
+        {"st", "2025-01-01T00:00:00Z", LINK_TAMPERED},
+        {"st", "2026-01-01T00:00:00z", LINK_MALFORMED},
+        {"st", "2026-01-01 00:00:00Z", LINK_MALFORMED},
+        {"st", "2026-01-01T00:00:00.0Z", LINK_MALFORMED},
+        {"st", "2026-01-01T00:00:00+00:00", LINK_MALFORMED},
+        {"st", "2026-01-01", LINK_MALFORMED},
+        {"st", "", LINK_MALFORMED},
+        {"se", "2027-01-02T00:00:00Z", LINK_TAMPERED},
+        {"se", "2026-01-02T00:00:00Z\n", LINK_MALFORMED},
+        {"se", "2026-02-30T00:00:00Z", LINK_MALFORMED},
+        {"se", "9999", LINK_MALFORMED},
+        {"sr", "c", LINK_MALFORMED},
+        {"sr", "", LINK_MALFORMED},
+        {"sr", "b\n", LINK_MALFORMED},
+        {"sp", "rw", LINK_MALFORMED},
+        {"sp", "w", LINK_MALFORMED},
+        {"rscd", "", LINK_MALFORMED},
+        {"rscd", "inline", LINK_TAMPERED},
+        {"rscd", "attachment; filename=\"b.mp4\"", LINK_TAMPERED},
+        {"rscd", "attachment; filename=\"a.mp4\"\r\nX: y", LINK_MALFORMED},
+        {"rscd", "attachment; filename=\"a.mp4\"\x7f", LINK_MALFORMED},
+        {"sig", "", LINK_TAMPERED},
+        {"sig", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", LINK_TAMPERED},
+        {"sig", "A", LINK_TAMPERED},
+    };
+    struct query good;
+    sign_and_take_apart(start_s, start_s + DAY_S, "a.mp4", &good);
+    assert_string_equal(good.parameters.rscd, "attachment; filename=\"a.mp4\"");
+    assert_int_equal(check(&good, start_s), LINK_OK);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct query query;
+        sign_and_take_apart(start_s, start_s + DAY_S, "a.mp4", &query);
+        *slot(&query, cases[i].name) = cases[i].value;
+        if (check(&query, start_s) != cases[i].verdict)
+            fail_msg("wrong about %s=%s", cases[i].name, cases[i].value);
+        /* The times of a link that is not ours are nobody's business. */
+        if (cases[i].verdict == LINK_TAMPERED)
+            assert_int_equal(check(&query, start_s + 9999 * (int64_t)DAY_S), LINK_TAMPERED);
+    }
+}
+
+static void signatures_have_one_spelling(void **state)
+{
+    (void)state;
+    struct query query;
+    sign_and_take_apart(start_s, start_s + DAY_S, NULL, &query);
+    char good[60];
+    snprintf(good, sizeof(good), "%s", query.parameters.sig);
+    size_t length = strlen(good);
+    assert_int_equal(length, 44);
+    for (size_t i = 0; i < length; i++) {
+        char bad[60];
+        snprintf(bad, sizeof(bad), "%s", good);
+        bad[i] = bad[i] == 'A' ? 'B' : 'A';
+        query.parameters.sig = bad;
+        assert_int_equal(check(&query, start_s), LINK_TAMPERED);
+    }
+    char other[70];
+    snprintf(other, sizeof(other), "%.43s", good); /* without padding */
+    query.parameters.sig = other;
+    assert_int_equal(check(&query, start_s), LINK_TAMPERED);
+    snprintf(other, sizeof(other), "%s ", good);
+    assert_int_equal(check(&query, start_s), LINK_TAMPERED);
+    query.parameters.sig = good;
+    assert_int_equal(check(&query, start_s), LINK_OK);
+}
+
+static void links_are_for_one_asset_and_one_key(void **state)
+{
+    (void)state;
+    static const char *const bad_keys[] = {"", "../x", KEY "\n", "source.mp4"};
+    struct query query;
+    struct link_key other = secret;
+    int64_t now_ms = start_s * 1000;
+    sign_and_take_apart(start_s, start_s + DAY_S, NULL, &query);
+    assert_int_equal(link_check(&secret, OTHER_KEY, &query.parameters, now_ms), LINK_TAMPERED);
+    other.bytes[LINK_KEY_SIZE - 1] ^= 1;
+    assert_int_equal(link_check(&other, KEY, &query.parameters, now_ms), LINK_TAMPERED);
+    for (size_t i = 0; i < ARRAY_LENGTH(bad_keys); i++)
+        assert_int_equal(link_check(&secret, bad_keys[i], &query.parameters, now_ms),
+                         LINK_MALFORMED);
+}
+
+static void file_names_stay_in_their_quotes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *rscd;
+    } cases[] = {
+        {"film.mp4", "attachment; filename=\"film.mp4\""},
+        {"a b.mp4", "attachment; filename=\"a b.mp4\""},
+        {"", "attachment; filename=\"download\""},
+        {"a\"; x=\"b.mp4", "attachment; filename=\"a__ x=_b.mp4\""},
+        {"a\r\nSet-Cookie: b", "attachment; filename=\"a__Set-Cookie_ b\""},
+        {"a\\\"b", "attachment; filename=\"a__b\""},
+        {"../../a.mp4", "attachment; filename=\".._.._a.mp4\""},
+        {"100%41.mp4", "attachment; filename=\"100_41.mp4\""},
+        {"\xc3\xb6.mp4", "attachment; filename=\"_.mp4\"; filename*=UTF-8''%C3%B6.mp4"},
+        {"\xe6\x98\xa0\xe7\x94\xbb'(1)*.mp4", "attachment; filename=\"__'(1)_.mp4\"; "
+                                              "filename*=UTF-8''%E6%98%A0%E7%94%BB%27%281%29_.mp4"},
+        {"\xc3(.mp4", "attachment; filename=\"_(.mp4\""}, /* not UTF-8 */
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct query query;
+        sign_and_take_apart(start_s, start_s + DAY_S, cases[i].name, &query);
+        assert_string_equal(query.parameters.rscd, cases[i].rscd);
+        assert_int_equal(check(&query, start_s), LINK_OK);
+    }
+}
+
+static void long_file_names_are_cut_between_characters(void **state)
+{
+    (void)state;
+    char name[5002];
+    memset(name, 'a', sizeof(name));
+    for (size_t i = 1; i + 1 < sizeof(name); i += 2)
+        memcpy(name + i, "\xc3\xb6", 2);
+    name[sizeof(name) - 1] = '\0';
+    struct query query;
+    sign_and_take_apart(start_s, start_s + DAY_S, name, &query);
+    assert_true(strlen(query.parameters.rscd) < 1500);
+    char encoded[1500];
+    const char *from = strstr(query.parameters.rscd, "''") + 2;
+    snprintf(encoded, sizeof(encoded), "%s", from);
+    assert_true(codec_percent_decode(encoded));
+    assert_true(codec_is_utf8(encoded, strlen(encoded)));
+    assert_int_equal(check(&query, start_s), LINK_OK);
+}
+
+struct folder {
+    char path[80];
+    char file[100];
+};
+
+static void folder_init(struct folder *folder)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(folder->path, sizeof(folder->path), "%.50s/filmgate-XXXXXX",
+             base != NULL ? base : "/tmp");
+    must(mkdtemp(folder->path) != NULL);
+    snprintf(folder->file, sizeof(folder->file), "%s/link.key", folder->path);
+}
+
+static void folder_fini(struct folder *folder)
+{
+    (void)unlink(folder->file);
+    must(rmdir(folder->path) == 0); /* nothing else was left in it */
+}
+
+static void keys_are_made_once_and_kept(void **state)
+{
+    (void)state;
+    CLEANUP(folder_fini) struct folder folder;
+    struct link_key first = {{0}};
+    struct link_key second = {{0}};
+    struct stat found;
+    char error[300] = "";
+    folder_init(&folder);
+    assert_int_equal(link_key_open(folder.path, &first, error), 0);
+    assert_int_equal(link_key_open(folder.path, &second, error), 0);
+    assert_memory_equal(first.bytes, second.bytes, LINK_KEY_SIZE);
+    assert_int_equal(stat(folder.file, &found), 0);
+    assert_int_equal(found.st_mode, S_IFREG | 0600);
+    assert_int_equal(found.st_size, LINK_KEY_SIZE);
+    assert_int_equal(unlink(folder.file), 0);
+    assert_int_equal(link_key_open(folder.path, &second, error), 0);
+    assert_memory_not_equal(first.bytes, second.bytes, LINK_KEY_SIZE);
+}
+
+static void unfit_keys_are_refused(void **state)
+{
+    (void)state;
+    CLEANUP(folder_fini) struct folder folder;
+    struct link_key key = {{9}};
+    char error[300] = "";
+    folder_init(&folder);
+    assert_int_equal(link_key_open(folder.path, &key, error), 0);
+    struct link_key kept = key;
+
+    assert_int_equal(chmod(folder.file, 0640), 0);
+    assert_int_equal(link_key_open(folder.path, &key, error), -EPERM);
+    assert_non_null(strstr(error, "0600"));
+    assert_int_equal(chmod(folder.file, 0600), 0);
+    assert_int_equal(truncate(folder.file, LINK_KEY_SIZE - 1), 0);
+    assert_int_equal(link_key_open(folder.path, &key, error), -EINVAL);
+    assert_non_null(strstr(error, "32 bytes"));
+    assert_int_equal(unlink(folder.file), 0);
+    assert_int_equal(symlink("/nowhere", folder.file), 0);
+    assert_int_equal(link_key_open(folder.path, &key, error), -ELOOP);
+    assert_int_equal(link_key_open(folder.file, &key, error), -ENOENT);
+    assert_memory_equal(key.bytes, kept.bytes, LINK_KEY_SIZE);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(links_have_their_form),
+        cmocka_unit_test(windows_hold),
+        cmocka_unit_test(a_day_is_always_left),
+        cmocka_unit_test(links_of_a_step_are_equal_byte_for_byte),
+        cmocka_unit_test(changed_links_are_refused),
+        cmocka_unit_test(signatures_have_one_spelling),
+        cmocka_unit_test(links_are_for_one_asset_and_one_key),
+        cmocka_unit_test(file_names_stay_in_their_quotes),
+        cmocka_unit_test(long_file_names_are_cut_between_characters),
+        cmocka_unit_test(keys_are_made_once_and_kept),
+        cmocka_unit_test(unfit_keys_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sample tasks for the tests of task/: one request with every field set, and a sound task of it
+ * in any state. */
+#pragma once
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/must.h"
+#include "task/step.h"
+#include "task/task.h"
+
+#define SAMPLE_ID "task_01k6x15vhrff09dkkqjrzwhm60"
+#define SAMPLE_GENERATION "gen_01k6x1bffaf3dr786harh8maqt"
+#define SAMPLE_CREATED_MICROS INT64_C(1759763426875729)
+#define SAMPLE_CREATED_MS INT64_C(1759763426875)
+
+static inline void sample_images(struct task_request *request)
+{
+    static const struct task_image images[] = {
+        {TASK_IMAGE_INPUT, "media_01k6x15tnzezbst05sth2qgd8r", NULL, NULL, NULL},
+        {TASK_IMAGE_LAST, "media_01k6x15tzafwztz74t018v3enw", NULL, NULL, NULL},
+    };
+    request->n_images = 2;
+    request->images = must_calloc(2, sizeof *request->images);
+    memcpy(request->images, images, sizeof images);
+    request->images[0].url = must_strdup("https://example.com/a.png");
+    request->images[1].key = must_strdup(SAMPLE_ID "/media_01k6x15tzafwztz74t018v3enw.png");
+    request->images[1].sha256 =
+        must_strdup("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+static inline struct task_request *sample_request(void)
+{
+    struct task_request *request = task_request_new();
+    (void)snprintf(request->id, sizeof request->id, "%s", SAMPLE_ID);
+    request->tenant = must_strdup("tenant-1");
+    request->model = must_strdup("sora-2");
+    request->request_id = must_strdup("req-1");
+    request->prompt = must_strdup("make animate");
+    request->orientation = must_strdup("portrait");
+    request->size = must_strdup("small");
+    request->aspect_ratio = must_strdup("9:16");
+    request->title = must_strdup("A title");
+    request->style = must_strdup("anime");
+    request->negative_prompt = must_strdup("fog");
+    request->character_url = must_strdup("https://example.com/c.mp4");
+    request->character_timestamps = must_strdup("1,3");
+    request->operation = must_strdup("simple_compose");
+    request->remix_config = json_pack("{s:s,s:s}", "source_task_id", "task_x", "prompt", "p");
+    request->tags = json_pack("[s,s]", "one", "two");
+    (void)json_object_set_new(request->extra, "guidance", json_real(0.1));
+    (void)json_object_set_new(request->extra, "vendor", json_pack("{s:[i,n]}", "deep", 1));
+    sample_images(request);
+    request->created_micros = SAMPLE_CREATED_MICROS;
+    request->has_seed = true;
+    request->seed = INT64_C(9007199254740991);
+    request->duration_s = 15;
+    request->width = 352;
+    request->height = 640;
+    request->n_frames = 450;
+    request->priority = 2;
+    request->n_variants = 1;
+    request->has_watermark_wish = request->watermark = true;
+    request->private_result = request->storyboard = request->enhance_prompt = true;
+    return request;
+}
+
+static inline void sample_result(struct task_result *result)
+{
+    memset(result, 0, sizeof *result);
+    (void)snprintf(result->generation_id, sizeof result->generation_id, "%s", SAMPLE_GENERATION);
+    result->width = 352;
+    result->height = 640;
+    result->n_frames = 450;
+    result->duration_ms = 15000;
+    result->stored_micros = INT64_C(1759763631222531);
+}
+
+/* A sound task in `state`, as the built-in engine leaves it; deadline ten minutes after create. */
+static inline struct task *sample_task(enum task_state state)
+{
+    struct task *task = task_new(sample_request(), SAMPLE_CREATED_MS + 600000);
+    task->state = state;
+    task->revision = 7;
+    task->status_update_ms = SAMPLE_CREATED_MS + 5000;
+    if (state == TASK_QUEUED)
+        return task;
+    task->attempts = 1;
+    task->is_builtin = true;
+    (void)snprintf(task->channel, sizeof task->channel, "%s", "local");
+    if (state == TASK_SUBMITTING)
+        return task;
+    task->started_ms = SAMPLE_CREATED_MS + 2000;
+    task->progress = 0.9302178175176704;
+    if (!task_state_is_end(state))
+        return task;
+    task->ended_ms = task->status_update_ms;
+    if (state == TASK_COMPLETED) {
+        task->progress = 1.0;
+        sample_result(&task->result);
+    }
+    if (state == TASK_CANCELLED)
+        task->failure = TASK_FAILURE_CANCELLED;
+    if (state == TASK_FAILED)
+        task->failure = TASK_FAILURE_RENDER_FAILED;
+    return task;
+}
