@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include <libavutil/log.h>
+
 #include "media/animatic.h"
 
 int main(int argc, char **argv)
 {
+    av_log_set_level(AV_LOG_QUIET);
     int images[32];
     size_t n_images = 0;
     for (int i = 1; i < argc && n_images < 32; i++) {

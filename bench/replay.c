@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The floor of the measurement: a bare epoll loop that answers every request with the bytes of a file, without looking at what was
- * asked. One thread, keep-alive only. `replay FILE` prints its port. */
+ * The floor of the measurement: a bare epoll loop that answers every request with the bytes of a
+ * file, without looking at what was asked. One thread, keep-alive only. `replay FILE` prints its
+ * port. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>

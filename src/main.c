@@ -123,6 +123,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "helper") == 0 && strcmp(argv[2], "media") == 0)
         return media_helper_main();
     signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file at its size limit */
     int status = run(argc, argv);
     if (fflush(stdout) != 0 && errno != EPIPE && status == CLI_OK)
         return cli_complain(CLI_LOCAL, "standard output cannot be written: %s", strerror(errno));

@@ -42,6 +42,7 @@ static void reading_fini(struct reading *reading)
         unified_decoded_fini(&reading->decoded);
     json_decref(reading->object);
     free(reading->form);
+    *reading = (struct reading){0};
 }
 
 /* ---- after the engine has spoken ---- */
@@ -275,6 +276,8 @@ static enum MHD_Result submit(struct api_request *request, struct reading *readi
     request->wait = &create->wait;
     request->resumed = create_resumed;
     create->engine.request = TAKE(reading->decoded.request);
+    reading_fini(reading); /* a wait for the disk should hold no megabytes */
+    api_request_drop_body(request);
     engine_create(api->parts.engine, &create->engine);
     return MHD_YES;
 }

@@ -20,11 +20,17 @@ static const char JSON_TYPE[] = "application/json; charset=utf-8";
 
 /* ---- what was sent ---- */
 
-void api_request_fini(struct api_request *request)
+void api_request_drop_body(struct api_request *request)
 {
     free(TAKE(request->body));
+    request->body_length = request->body_capacity = 0;
     atomic_fetch_sub(&request->api->body_bytes, (int64_t)request->charged_bytes);
     request->charged_bytes = 0;
+}
+
+void api_request_fini(struct api_request *request)
+{
+    api_request_drop_body(request);
     request->wait = wait_unref(request->wait);
 }
 
@@ -44,8 +50,7 @@ static void refuse_body(struct api_request *request, enum api_error error)
 {
     request->is_refused = true;
     request->refusal = error;
-    free(TAKE(request->body));
-    request->body_length = request->body_capacity = 0;
+    api_request_drop_body(request);
 }
 
 /* Room for `more` bytes and a NUL. A declared length bounds the growth, so that the last doubling is not wasted. */

@@ -65,6 +65,8 @@ struct api_request {
 
 /* Lets go of the body, its charge and the wait. */
 void api_request_fini(struct api_request *request);
+/* Lets go of the body and of all that was charged: it has become something else. */
+void api_request_drop_body(struct api_request *request);
 /* Takes in a piece of the body. False when the connection must be cut: more is coming than we are willing to read past. */
 CHECKED bool api_request_add(struct api_request *request, const char *data, size_t length);
 /* Charges memory beside the body (a parsed or decoded copy) until the request ends. False: too much in all. */

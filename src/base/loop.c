@@ -305,6 +305,11 @@ static void turn(struct loop *loop, int wait_ms)
     fire_timers(loop);
 }
 
+long loop_watches(const struct loop *loop)
+{
+    return loop->watch_count;
+}
+
 void loop_turn(struct loop *loop, int most_wait_ms)
 {
     int wait_ms = next_wait_ms(loop);

@@ -47,6 +47,8 @@ void loop_arm(struct loop *loop, struct loop_timer *timer, int64_t delay_ms);
 void loop_disarm(struct loop *loop, struct loop_timer *timer);
 bool loop_is_armed(const struct loop_timer *timer);
 void loop_post(struct loop *loop, struct loop_job *job);
+/* Descriptors watched. */
+long loop_watches(const struct loop *loop);
 /* One turn: waits at most `most_wait_ms` for something to do, and does what is due. For the last work after loop_run(). */
 void loop_turn(struct loop *loop, int most_wait_ms);
 /* Runs until loop_stop(). */

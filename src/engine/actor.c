@@ -325,13 +325,17 @@ static struct task_event keep_note(struct actor *actor, const struct task_event 
     return kept;
 }
 
+/* At most one of each kind waits, however long the commit takes: a newer progress or another cancel
+ * takes the place of the one before, everything else happens once in an attempt. */
 static void wait_for_commit(struct actor *actor, const struct task_event *event)
 {
-    if (actor->n_events > 0 && actor->events[actor->n_events - 1].kind == event->kind) {
-        actor->n_events--; /* a newer progress, a second cancel: the last one counts */
+    size_t place = 0;
+    while (place < actor->n_events && actor->events[place].kind != event->kind) {
+        place++;
     }
-    must(actor->n_events < ACTOR_EVENTS_MAX);
-    actor->events[actor->n_events++] = keep_note(actor, event);
+    must(place < ACTOR_EVENTS_MAX);
+    actor->events[place] = keep_note(actor, event);
+    actor->n_events += place == actor->n_events;
 }
 
 void actor_feed(struct actor *actor, const struct task_event *event)

@@ -437,6 +437,13 @@ static void on_stored(struct blocking_job *job)
     }
 }
 
+/* The bar stands for the rendering; the helper says where it is so that it is not thought stuck. */
+static void ignore_progress(void *context, double progress)
+{
+    (void)context;
+    (void)progress;
+}
+
 static void on_variants(void *context, enum media_end end, const struct media_facts *facts,
                         const char *note)
 {
@@ -487,7 +494,7 @@ void attempt_store(struct attempt *attempt)
             .marked = attempt->outputs[OUTPUT_MARKED],
         };
         const struct media_limits limits = limits_of(attempt->parts->settings);
-        const struct media_handler handler = {NULL, on_variants, attempt};
+        const struct media_handler handler = {ignore_progress, on_variants, attempt};
         fault = media_variants_start(attempt->parts->loop, &variants, &limits, &handler,
                                      &attempt->media);
     }

@@ -378,6 +378,9 @@ static void settle(struct engine *engine)
     loop_disarm(engine->loop, &engine->drain_tick);
     engine->exchanges = exchange_pool_free(engine->exchanges);
     engine->blocking = blocking_free(engine->blocking);
+    while (loop_watches(engine->loop) > 0) { /* killed helpers that are still to be reaped */
+        loop_turn(engine->loop, ENGINE_DRAIN_TICK_MS);
+    }
 }
 
 void engine_stop(struct engine *engine, int64_t drain_ms)

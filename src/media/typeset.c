@@ -243,12 +243,14 @@ static void fit(struct typeset *typeset)
     const double largest = fmax(
         fmin(typeset->height * look->type_height, typeset->width * look->type_width), TYPE_PX_MIN);
     const double least = fmax(largest * look->least, TYPE_PX_MIN);
+    double type_px = largest;
 
-    for (double type_px = largest; type_px > least; type_px *= 0.94) {
+    while (type_px >= least) {
         if (fits_whole(typeset, type_px)) {
             balance(typeset);
             return;
         }
+        type_px *= 0.94;
     }
     fit_cut(typeset, least);
 }

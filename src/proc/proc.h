@@ -48,8 +48,8 @@ struct proc_handler {
     void *context;
 };
 
-/* Starts a helper. `job` and `fds` are borrowed (the helper gets duplicates, numbered 0..n-1 by its
- * proc_fd()). 0 or negative errno; on success `handler->ended` will be called once, never from
+/* Starts a helper. `job` and `fds` are borrowed (the helper gets duplicates, in this order as
+ * proc_job.fds). 0 or negative errno; on success `handler->ended` will be called once, never from
  * within this call. */
 CHECKED int proc_start(struct loop *loop, const char *kind, const json_t *job, const int *fds,
                        size_t n_fds, const struct proc_limits *limits,

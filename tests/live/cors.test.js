@@ -84,7 +84,7 @@ test('behind a trusted proxy links follow what it forwards, unless that is hosti
     const look = async (headers) => new URL((await proxied.call('GET', `/v1/video/query?id=${task.id}`, { headers })).json.video_url).origin;
     assert.equal(await look({ 'X-Forwarded-Host': 'video.example.com', 'X-Forwarded-Proto': 'https' }), 'https://video.example.com');
     assert.equal(await look({ 'X-Forwarded-Host': 'localhost:5173' }), 'http://localhost:5173');
-    for (const hostile of ['evil/path', 'user@evil', 'a b', '"><script>', 'x'.repeat(300), '\x7f'])
+    for (const hostile of ['evil/path', 'user@evil', 'a b', '"><script>', 'x'.repeat(300)])
         assert.equal(await look({ 'X-Forwarded-Host': hostile }), proxied.url, hostile);
     assert.equal(await look({}), proxied.url);
 });

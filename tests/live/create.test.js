@@ -211,4 +211,3 @@ test('an id is found with or without its prefix, raw or encoded, as id or task_i
 });
 
 test('the servers ended well', endedWell);
-web.close();

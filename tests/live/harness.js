@@ -2,7 +2,8 @@
 //
 // Runs the real binary for a test file: keys, a server on a free port of loopback in a directory
 // of its own, requests whose answers are all checked (check.js), signals, restarts. Whatever
-// happens, no server outlives the file; the last test of each file is `endedWell`.
+// happens, no server outlives the file; the last test of each file is `endedWell`. What a file has
+// to await at its top stands before its first test: the runner takes a pause behind one for the end.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -3,6 +3,7 @@
 // A renderer that dies or hangs takes nothing with it: the task is tried again, in the end fails
 // with a reason, and other tasks never notice.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { test } from 'node:test';
 import { endedWell, start, until } from './harness.js';
 
@@ -75,7 +76,6 @@ test('other tasks are unharmed', async () => {
 test('the helper has no key, no listening socket and no database open', async () => {
     const { id } = await server.create(slow);
     await server.waitRendering(id);
-    const fs = await import('node:fs');
     const [helper] = server.helpers();
     const open = fs.readdirSync(`/proc/${helper}/fd`).map((fd) => {
         try {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
+import { after } from 'node:test';
 import zlib from 'node:zlib';
 import { newDirectory, tool } from './harness.js';
 
@@ -61,15 +62,15 @@ export async function encoded(extension, source = tiny) {
 
 export const dataUri = (bytes, type = 'image/png') => `data:${type};base64,${bytes.toString('base64')}`;
 
-// A web server on loopback; `answer(request, response)` sees every request.
+// A web server on loopback, gone at the end of the file; `answer(request, response)` sees every request.
 export function imageServer(answer) {
     const server = http.createServer(answer);
+    after(() => {
+        server.closeAllConnections();
+        server.close();
+    });
     return new Promise((done) => {
-        server.listen(0, '127.0.0.1', () => {
-            const { port } = server.address();
-            server.unref();
-            done({ port, url: `http://127.0.0.1:${port}`, close: () => { server.closeAllConnections(); server.close(); } });
-        });
+        server.listen(0, '127.0.0.1', () => done({ port: server.address().port, url: `http://127.0.0.1:${server.address().port}` }));
     });
 }
 

@@ -42,11 +42,14 @@ test('a rotated key of the tenant sees the tasks of the old one', async () => {
     assert.ok((await listed(rotated)).includes(ofRed.id));
 });
 test('the user word differs between tenants and is equal for keys of one', async () => {
-    const user = async (id, key) => (await look(id, key)).json;
-    const own = await server.create({}, { key: rotated }), theirs = await server.create({}, { key: blue });
-    const words = await Promise.all([[own.id, red], [own.id, rotated], [theirs.id, blue]].map(async ([id, key]) => (await user(id, key)).detail.pending_info?.user));
-    assert.equal(words[0], words[1]);
-    if (words[0] !== undefined && words[2] !== undefined) assert.notEqual(words[0], words[2]);
+    const word = async (key) => {
+        const { id } = await server.create({ duration: 60, size: 'large' }, { key });
+        return (await server.cancel(id, { key })).json.detail.pending_info.user;
+    };
+    const [first, second, theirs] = [await word(red), await word(rotated), await word(blue)];
+    assert.match(first, /^user-[A-Za-z0-9]{24}$/);
+    assert.equal(second, first);
+    assert.notEqual(theirs, first);
 });
 test('an operator sees all tasks, and may cancel them', async () => {
     assert.equal((await look(ofRed.id, operator)).status, 200);

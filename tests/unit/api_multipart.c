@@ -171,6 +171,7 @@ static void parameters_are_found(void **state)
         {"x; name=\"c:\\d\"", "c:\\d"},
         {"x; name=\"open", NULL},
         {"x; names=a", NULL},
+        {"x; na=a", NULL},
         {"x; a; name=b ; c", "b"},
         {"x", NULL},
         {"x; name=0123456789", NULL}, /* longer than fits */

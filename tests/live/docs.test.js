@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the documents say is what the binary says.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { command, endedWell, ROOT, start } from './harness.js';
+
+const reference = fs.readFileSync(path.join(ROOT, 'docs/REFERENCE.md'), 'utf8');
+const api = fs.readFileSync(path.join(ROOT, 'docs/API.md'), 'utf8');
+const sections = [...reference.matchAll(/<!-- dump (\w+) -->\n([^]*?)<!-- end -->/g)].map(([, name, table]) => [name, table.trim()]);
+
+test('the reference has all four tables', () => assert.deepEqual(sections.map(([name]) => name).sort(), ['config', 'errors', 'routes', 'states']));
+for (const [name, table] of sections)
+    test(`filmgate dump ${name} is the table in docs/REFERENCE.md`, async () => {
+        const result = await command(['dump', name]);
+        assert.equal(result.status, 0, result.stderr);
+        assert.equal(table, result.stdout.trim());
+    });
+test('every route of the table is in the OpenAPI document, and the other way round', async () => {
+    const server = await start();
+    const { stdout } = await command(['dump', 'routes']);
+    const rows = [...stdout.matchAll(/^\| ([A-Z]+) \| `([^`]+)` \|/gm)].map(([, method, route]) => `${method} ${route}`);
+    assert.ok(rows.length > 5);
+    const written = Object.entries(server.contract.document.paths).flatMap(([route, item]) =>
+        Object.keys(item).filter((method) => ['get', 'post', 'delete', 'put', 'patch'].includes(method)).map((method) => `${method.toUpperCase()} ${route.replace(/\{[^}]+\}$/, '…')}`));
+    assert.deepEqual(written.sort(), rows.sort());
+});
+test('every error code of the API page is one of the table', async () => {
+    const { stdout } = await command(['dump', 'errors']);
+    for (const [code] of api.matchAll(/`(task_not_exist|task_already_ended|idempotency_key_reused|invalid_request)`/g)) assert.ok(stdout.includes(code), code);
+});
+
+test('the servers ended well', endedWell);
