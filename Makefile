@@ -43,6 +43,14 @@ tsan: deps-test ## units and quick live tests under ThreadSanitizer
 bench: deps-bench ## measure, as ratios to something known, in one run
 	@bench/run
 
+.PHONY: clean-room
+clean-room: deps-clean-room ## prove it on a fresh Debian 12: WHAT="demo test", KEEP=1 keeps its root
+	@tools/clean-room $(WHAT)
+
+.PHONY: fuzz
+fuzz: deps-fuzz ## feed each parser strange bytes: SECONDS=20 for each harness
+	@tools/fuzz $(or $(SECONDS),20)
+
 .PHONY: lint
 lint: deps-lint ## layers, layout, clang's warnings, clang-tidy, cppcheck
 	@tools/lint
@@ -55,16 +63,20 @@ format: deps-lint ## lay the C out by .clang-format
 docs: build ## write the tables of docs/REFERENCE.md anew from the binary
 	@tools/docs $(BINARY)
 
-.PHONY: deps deps-test deps-bench deps-lint
+.PHONY: deps deps-test deps-bench deps-clean-room deps-fuzz deps-lint
 deps:
 	@tools/deps build run
 deps-test:
 	@tools/deps build run test
 deps-bench:
 	@tools/deps build run test bench
+deps-clean-room:
+	@tools/deps clean-room
+deps-fuzz:
+	@tools/deps build run test fuzz
 deps-lint:
 	@tools/deps build run test lint
 
 .PHONY: clean
 clean: ## remove what was built
-	@rm -rf build build-asan build-tsan build-clang build-bench demo-out
+	@rm -rf build build-asan build-tsan build-clang build-bench build-fuzz demo-out clean-room

@@ -148,7 +148,10 @@ static bool read_body(struct api_request *request, struct reading *reading,
     char *body = request->body;
     size_t length = request->body_length;
     ret_error[0] = '\0';
-    if (type == NULL || is_json_type(type)) {
+    bool is_form = type != NULL && is_media_type(type, "application/x-www-form-urlencoded");
+    /* `curl -d '{…}'` calls JSON a form; no field's name begins with a brace. */
+    bool is_mislabelled = is_form && body != NULL && body[0] == '{';
+    if (type == NULL || is_json_type(type) || is_mislabelled) {
         _Static_assert((int)JSON_ERROR_SIZE == (int)MULTIPART_ERROR_SIZE, "one buffer for both");
         reading->object = json_parse(body != NULL ? body : "", length, ret_error);
         if (reading->object != NULL && !json_is_object(reading->object)) {
@@ -159,9 +162,9 @@ static bool read_body(struct api_request *request, struct reading *reading,
         reading->form = must_calloc(1, sizeof(*reading->form));
         if (multipart_read(type, body != NULL ? body : "", length, reading->form, ret_error))
             reading->object = reading->form->object;
-    } else if (is_media_type(type, "application/x-www-form-urlencoded") && body != NULL) {
+    } else if (is_form && body != NULL) {
         reading->object = multipart_read_urlencoded(body, length, ret_error);
-    } else if (is_media_type(type, "application/x-www-form-urlencoded")) {
+    } else if (is_form) {
         reading->object = json_object();
     }
     return reading->object != NULL;

@@ -70,13 +70,3 @@ enum MHD_Result health_openapi(struct api_request *request)
     char *text = server_openapi(base);
     return api_reply_json(request, MHD_HTTP_OK, text, strlen(text));
 }
-
-enum MHD_Result health_card(struct api_request *request)
-{
-    json_t *card = object_new();
-    json_set_text(card, "name", "filmgate");
-    json_set_text(card, "version", FILMGATE_VERSION);
-    json_set_text(card, "description", "A gateway for video-generation tasks.");
-    json_set_text(card, "openapi", "/openapi.json");
-    return api_reply_tree(request, MHD_HTTP_OK, card);
-}

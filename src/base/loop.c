@@ -307,7 +307,7 @@ static void turn(struct loop *loop, int wait_ms)
 
 long loop_watches(const struct loop *loop)
 {
-    return loop->watch_count;
+    return loop->watch_count - loop->wake.active; /* without our own */
 }
 
 void loop_turn(struct loop *loop, int most_wait_ms)

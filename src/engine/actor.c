@@ -111,6 +111,15 @@ static void on_wake(struct loop_timer *timer)
     enter_schedule(CONTAINER_OF(timer, struct actor, wake));
 }
 
+/* At once, not with the commit: who ends while it waits or pauses must not be given a slot. */
+static void leave_queue(struct actor *actor)
+{
+    loop_disarm(actor->engine->loop, &actor->wake);
+    if (actor->is_scheduled) {
+        leave_schedule(actor);
+    }
+}
+
 static void enqueue(struct actor *actor)
 {
     int64_t pause_ms = actor->task->not_before_ms - clock_wall_ms();
@@ -123,12 +132,14 @@ static void enqueue(struct actor *actor)
 
 /* ---- cancels ---- */
 
-static void answer_cancels(struct actor *actor, enum engine_outcome outcome)
+/* `task` is NULL when what the actor holds is not durable. */
+static void answer_cancels(struct actor *actor, enum engine_outcome outcome,
+                           const struct task *task)
 {
     while (actor->cancels) {
         struct engine_cancel *cancel = actor->cancels;
         actor->cancels = cancel->next;
-        engine_answer_cancel(cancel, outcome, actor->task);
+        engine_answer_cancel(cancel, outcome, task);
     }
 }
 
@@ -158,7 +169,7 @@ static void free_actor(struct actor *actor)
 void actor_discard(struct actor *actor)
 {
     must(!actor->is_committing || loop_is_armed(&actor->retry));
-    answer_cancels(actor, ENGINE_CLOSING);
+    answer_cancels(actor, ENGINE_CLOSING, NULL);
     free_actor(actor);
 }
 
@@ -273,11 +284,17 @@ static void on_committed(struct loop_job *job)
         loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
         return;
     }
+    if (actor->write.result != STORE_WRITTEN) { /* another writer: two processes on one database? */
+        log_task(LOG_ERROR, actor->task->request->id,
+                 "state %s is not in the store, which has no such task or a newer one",
+                 task_state_name(actor->task->state));
+    }
     actor->is_committing = false;
     table_publish(engine->table, actor->task);
     unsigned effects = actor->effects;
     if (task_state_is_end(actor->task->state)) {
-        answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT);
+        answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
+                       actor->task);
     }
     carry_out(actor, effects);
     if (!(effects & TASK_EFFECT_FORGET)) {
@@ -295,8 +312,8 @@ static void apply(struct actor *actor, const struct task_event *event)
     if (step.task) {
         task_unref(actor->task);
         actor->task = step.task;
-        if (actor->is_scheduled && step.task->state != TASK_QUEUED) {
-            leave_schedule(actor);
+        if (step.task->state != TASK_QUEUED) {
+            leave_queue(actor);
         }
     }
     if (step.effects & TASK_EFFECT_PERSIST) {

@@ -371,6 +371,7 @@ static void settle(struct engine *engine)
             discard_all(engine);
         }
     }
+    loop_turn(engine->loop, 0); /* a create answered just now has left its task in the inbox */
     discard_all(engine);
     loop_disarm(engine->loop, &engine->grant);
     loop_disarm(engine->loop, &engine->figures);

@@ -115,22 +115,26 @@ static int64_t longest_valid_for(struct engine *engine)
     return longest_ms;
 }
 
-static void erase_expired(struct engine *engine, int64_t now_ms)
+/* True when there may be more to erase. What cannot be erased now is left for another sweep. */
+static bool erase_expired(struct engine *engine, int64_t now_ms)
 {
     const struct task *tasks[SWEEP_BATCH];
-    size_t count = 0;
+    size_t count = 0, n_erased = 0;
     int64_t before_ms = now_ms - longest_valid_for(engine);
     if (store_list_old(engine->parts.store, true, before_ms, SWEEP_BATCH, tasks, &count) != 0) {
-        return;
+        return false;
     }
     for (size_t i = 0; i < count; i++) {
         const char *id = tasks[i]->request->id;
         int outcome = asset_erase_task(engine->parts.assets, id);
         if (outcome < 0 || store_mark_erased(engine->parts.store, id) < 0) {
             log_task(LOG_WARN, id, "cannot erase the expired files: %d", outcome);
+        } else {
+            n_erased++;
         }
         task_unref(tasks[i]);
     }
+    return n_erased == SWEEP_BATCH;
 }
 
 static void do_sweep(struct blocking_job *job)
@@ -143,9 +147,11 @@ static void do_sweep(struct blocking_job *job)
         int outcome = store_list_old(engine->parts.store, false, now_ms - settings->retention,
                                      SWEEP_BATCH, sweep->old, &sweep->n_old);
         sweep->n_old = outcome == 0 ? sweep->n_old : 0;
-        erase_expired(engine, now_ms);
+        /* A store that cannot write would name the same ones again and again. */
+        bool has_more_old = sweep->n_old == SWEEP_BATCH && !store_is_ailing(engine->parts.store);
+        bool has_more_expired = erase_expired(engine, now_ms);
+        sweep->has_more = has_more_old || has_more_expired;
     }
-    sweep->has_more = sweep->n_old == SWEEP_BATCH;
     if (store_sweep_idempotency(engine->parts.store, now_ms - settings->idempotency) < 0) {
         log_warn("cannot sweep old idempotency keys");
     }

@@ -10,7 +10,7 @@ import { dataUri, warm } from './media.js';
 
 const config = 'render:\n  slots: 1\ndrain: 1s\n';
 const server = await start({ config });
-const slow = { duration: 20, size: '640x640' };
+const slow = { duration: 8, size: '640x640' };
 
 test('SIGTERM in the middle of a rendering: exit code 0, and the same id completes after the start', async () => {
     const { id } = await server.create({ ...slow, images: [dataUri(warm)], prompt: 'parked' });
@@ -28,7 +28,7 @@ test('SIGTERM in the middle of a rendering: exit code 0, and the same id complet
 });
 test('SIGKILL in the middle of a rendering: the same id completes after the start', async () => {
     const { id } = await server.create({ ...slow, prompt: 'killed' });
-    const before = await server.waitRendering(id, 3);
+    const before = await server.waitRendering(id, 20);
     const helper = server.helpers()[0];
     await server.kill();
     await until('the helper to end without its server', () => !isAlive(helper), { limit: 30_000 });
@@ -79,13 +79,9 @@ test('tasks that waited keep their order', async () => {
     for (let i = 0; i < 3; i++) ids.push((await server.create({ prompt: `waiting ${i}` })).id);
     await server.kill();
     await server.restart();
-    await until('places in the queue', async () => {
-        const places = await Promise.all(ids.slice(1).map(async (id) => (await server.query(id)).detail.pending_info.progress_pos_in_queue));
-        return places.join() === '1,2,3' || (await server.query(ids[0])).status !== 'pending';
-    });
     const ends = await Promise.all(ids.map((id) => server.waitEnd(id)));
     assert.deepEqual(ends.map((end) => end.status), Array(4).fill('completed'));
-    const stored = ends.slice(1).map((end) => end.detail.draft_info.created_at);
+    const stored = ends.map((end) => end.detail.draft_info.created_at);
     assert.deepEqual(stored, [...stored].sort((a, b) => a - b));
 });
 test('links given before a restart work after it', async () => {

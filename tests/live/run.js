@@ -36,7 +36,7 @@ function entry(file) {
 }
 
 function isFile(data) {
-    return data.nesting === 0 && (path.isAbsolute(data.name) || data.name.endsWith('.test.js'));
+    return data.nesting === 0 && (data.name === data.file || data.name.endsWith('.test.js'));
 }
 
 function explain(data) {

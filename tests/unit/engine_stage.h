@@ -36,7 +36,7 @@
 #include "task/unified.h"
 
 enum {
-    FAKE_PATIENCE_MS = 60000,
+    FAKE_PATIENCE_MS = 30000,
     FAKE_TICK_MS = 2,
     FAKE_SCRIPTS_MAX = 4096,
     FAKE_STARTS_MAX = 8,
@@ -87,6 +87,7 @@ struct fake_record {
 
 struct fake {
     atomic_bool gate_is_open;
+    atomic_int percent; /* what renderers report of their progress */
     atomic_int n_live, n_reports, n_images, n_variants_ended;
     pthread_mutex_t lock; /* guards the records */
     struct fake_record records[FAKE_SCRIPTS_MAX];
@@ -172,6 +173,7 @@ static inline void fake_reset(void)
     fake.n_records = 0;
     pthread_mutex_unlock(&fake.lock);
     atomic_store(&fake.gate_is_open, false);
+    atomic_store(&fake.percent, 70);
     atomic_store(&fake.n_reports, 0);
     atomic_store(&fake.n_images, 0);
     atomic_store(&fake.n_variants_ended, 0);
@@ -190,7 +192,6 @@ static inline void fake_end(struct media_job *job)
     atomic_fetch_add(&fake.n_variants_ended, was.is_variants);
 }
 
-/* Reports go up, down and on, as no renderer's would. */
 static inline void fake_on_tick(struct loop_timer *timer)
 {
     struct media_job *job = CONTAINER_OF(timer, struct media_job, tick);
@@ -202,8 +203,7 @@ static inline void fake_on_tick(struct loop_timer *timer)
         return;
     }
     loop_arm(job->loop, &job->tick, FAKE_TICK_MS);
-    double progress = job->n_ticks == 1 ? 0.7 : 0.2;
-    job->handler.progress(job->handler.context, progress);
+    job->handler.progress(job->handler.context, atomic_load(&fake.percent) / 100.0);
     atomic_fetch_add(&fake.n_reports, 1);
 }
 
@@ -511,8 +511,8 @@ static inline enum engine_outcome creating_end(struct creating *creating,
     stage_wait_answer(&creating->done);
     must(atomic_load(&creating->n_answers) == 1);
     const struct task *task = creating->create.task;
-    bool has_task = creating->create.outcome == ENGINE_OK ||
-                    creating->create.outcome == ENGINE_REPEATED;
+    bool has_task =
+        creating->create.outcome == ENGINE_OK || creating->create.outcome == ENGINE_REPEATED;
     must(has_task == (task != NULL) && creating->create.request == NULL);
     (void)snprintf(ret_id, ID_SHORT_SIZE, "%s", task ? task->request->id : "");
     task_unref(task);
@@ -562,8 +562,7 @@ static inline enum engine_outcome cancelling_end(struct cancelling *cancelling)
     enum engine_outcome outcome = cancelling->cancel.outcome;
     must((task != NULL) == (outcome == ENGINE_OK || outcome == ENGINE_CONFLICT));
     must(outcome != ENGINE_OK || task->state == TASK_CANCELLED);
-    must(outcome != ENGINE_CONFLICT ||
-         task->state == TASK_COMPLETED || task->state == TASK_FAILED);
+    must(outcome != ENGINE_CONFLICT || task->state == TASK_COMPLETED || task->state == TASK_FAILED);
     task_unref(task);
     (void)sem_destroy(&cancelling->done);
     return outcome;
@@ -603,6 +602,14 @@ static inline enum task_state stage_state(struct stage *stage, const char *id)
     enum task_state state = task->state;
     task_unref(task);
     return state;
+}
+
+static inline double stage_progress(struct stage *stage, const char *id)
+{
+    const struct task *task = stage_see(stage, id);
+    double progress = task->progress;
+    task_unref(task);
+    return progress;
 }
 
 static inline bool stage_has_ended(struct stage *stage, const char *id)

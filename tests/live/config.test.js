@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The configuration file: what is wrong in it is said with its place, and what is right has its
+// effect.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { BINARY, command, endedWell, newDirectory, small, start } from './harness.js';
+
+function written(text) {
+    const file = path.join(newDirectory(), 'filmgate.yaml');
+    fs.writeFileSync(file, text);
+    return file;
+}
+
+const serve = (text, env) => command(['serve', '--config', written(text), '--data', path.join(newDirectory(), 'data'), '--listen', '127.0.0.1:0'], { env, timeout: 30_000 });
+
+// Text, the place of the fault, what its sentence names.
+const faults = {
+    'a count out of bounds': ['limits:\n  images: 99\n', '2:11', /"limits\.images".*0.*32.*99/],
+    'an unknown key': ['limits:\n  imagse: 3\n', '2:3', /imagse.*limits\.images/],
+    'an unknown key at the top': ['listn: 127.0.0.1:0\n', '1:1', /listn.*listen/],
+    'a time where a count is wanted': ['limits:\n  images: 30s\n', '2:11', /limits\.images/],
+    'a count where a time is wanted': ['drain: 30\n', '1:8', /drain.*time/],
+    'a word where a flag is wanted': ['cors: maybe\n', '1:7', /cors.*true or false/],
+    'a list where a text is wanted': ['listen: [a]\n', '1:', /"listen".*text/],
+    'a text where a group is wanted': ['limits: 3\n', '1:9', /limits/],
+    'the same key twice': ['drain: 1s\ndrain: 2s\n', '2:1', /duplicate|already/],
+    'no YAML': ['limits: [1,\n', null, /YAML/i],
+    'a list at the top': ['- a\n', null, /./],
+    'an unset variable': ['public_url: ${NO_SUCH_VARIABLE_HERE}\n', '1:13', /NO_SUCH_VARIABLE_HERE/],
+    'an unknown adapter': ['channels:\n  - name: a\n    adapter: nonsense\n    models: [x]\n', null, /nonsense.*animatic/],
+    'a channel without models': ['channels:\n  - name: a\n    adapter: animatic\n', null, /models/],
+    'two channels of one name': ['channels:\n  - {name: a, adapter: animatic, models: [x]}\n  - {name: a, adapter: animatic, models: [y]}\n', null, /"?a"?/],
+    'a log level that is none': ['log:\n  level: loud\n', '2:10', /log\.level/],
+    'links that live too briefly': ['links:\n  valid_for: 1h\n', '2:14', /links\.valid_for/],
+    'a proxy that is no address': ['trusted_proxies: [nonsense]\n', null, /nonsense/],
+    'an allowance that is no address': ['fetch:\n  allow: [nonsense]\n', null, /nonsense/],
+};
+for (const [name, [text, place, sentence]] of Object.entries(faults))
+    test(`refused with its place: ${name}`, async () => {
+        const result = await serve(text);
+        assert.equal(result.status, 2, result.stderr);
+        assert.equal(result.stdout, '');
+        assert.match(result.stderr, sentence);
+        if (place !== null) assert.ok(result.stderr.includes(`filmgate.yaml:${place}`), result.stderr);
+        assert.ok(result.stderr.trimEnd().split('\n').length <= 2, `one sentence, not: ${result.stderr}`);
+    });
+test('a file that is not there', async () => {
+    const result = await command(['serve', '--config', '/nonexistent/filmgate.yaml'], {});
+    assert.equal(result.status, 2);
+    assert.match(result.stderr, /nonexistent/);
+});
+test('a file of megabytes', async () => assert.equal((await serve(`# ${'x'.repeat(20 << 20)}\n`)).status, 2));
+test('an address that is taken ends with 5', async () => {
+    const server = await start();
+    const result = await command(['serve', '--data', path.join(newDirectory(), 'data'), '--listen', `127.0.0.1:${server.port}`]);
+    assert.equal(result.status, 5, result.stderr);
+    assert.match(result.stderr, new RegExp(String(server.port)));
+});
+test('an empty file is fine, and so is one of comments', async () => {
+    for (const config of ['', '# nothing\n']) assert.equal((await (await start({ config })).call('GET', '/healthz')).status, 200);
+});
+test('variables of the environment', async () => {
+    const server = await start({ config: 'public_url: ${BASE}/films\nlog:\n  level: "${LEVEL}"\n', env: { BASE: 'https://video.example.com', LEVEL: 'warn' } });
+    const task = await server.complete({});
+    assert.ok(task.video_url.startsWith('https://video.example.com/films/assets/'));
+    assert.doesNotMatch(server.log, /"level":"info"/);
+});
+test('the command line goes before the file', async () => {
+    const server = await start({ config: 'listen: 127.0.0.1:1\ndata: /nonexistent/data\n' });
+    assert.equal((await server.call('GET', '/healthz')).status, 200);
+});
+test('the log is JSON, one object a line', async () => {
+    const server = await start({ config: 'log:\n  format: json\n' });
+    await server.complete({});
+    for (const line of server.log.trim().split('\n')) assert.ok(JSON.parse(line).message);
+});
+test('or text', async () => {
+    const server = await start({ config: 'log:\n  format: text\n' });
+    assert.doesNotMatch(server.log, /^\{/m);
+});
+test('dump config shows the values in force', async () => {
+    const { stdout } = await command(['dump', 'config', '--config', written('limits:\n  images: 3\n')]);
+    assert.match(stdout, /`limits\.images`[^\n]*\| `3` \|/);
+});
+
+// Channels
+
+const channels = 'channels:\n  - name: sketch\n    adapter: animatic\n    models: [sora-2, "veo*", "*-fast"]\n';
+test('models are served as the channels say, by name and by pattern', async () => {
+    const server = await start({ config: channels });
+    for (const model of ['sora-2', 'veo3', 'veo', 'grok-fast']) await server.create({ model });
+    for (const model of ['sora-2-pro', 'sora', 'grok', 'fast', 'VEO3']) {
+        const answer = await server.call('POST', '/v1/video/create', { json: { model, prompt: 'x', ...small } });
+        assert.deepEqual([answer.status, answer.json.code], [400, 'model_not_found'], model);
+        assert.match(answer.json.message, /sora-2/, 'it names what there is');
+        assert.ok(answer.json.message.includes(model));
+    }
+    const { data } = (await server.call('GET', '/v1/models')).json;
+    assert.deepEqual(data.map((model) => model.id), ['sora-2']);
+});
+test('without channels every name is served', async () => {
+    const server = await start();
+    for (const model of ['sora-2', 'anything-at-all', '模型']) await server.create({ model });
+});
+test('a task whose channel is gone fails with channel_gone', async () => {
+    const server = await start({ config: 'render:\n  slots: 1\ndrain: 0s\n' });
+    const holder = await server.create({ duration: 60, size: 'large' });
+    const { id } = await server.create({ model: 'orphan' });
+    await server.restart({ config: channels });
+    const end = await server.waitEnd(id);
+    assert.deepEqual([end.status, end.error.code], ['failed', 'channel_gone']);
+    await server.cancel(holder.id);
+});
+test('a task that takes longer than its deadline fails with deadline_exceeded', async () => {
+    const server = await start({ config: 'tasks:\n  deadline: 1s\n' });
+    const { id } = await server.create({ duration: 60, size: 'large' });
+    const end = await server.waitEnd(id);
+    assert.deepEqual([end.status, end.error.code], ['failed', 'deadline_exceeded']);
+});
+test('--first-key makes one key with a request that works, on the first start only', async () => {
+    const data = path.join(newDirectory(), 'data');
+    const firstLines = async () => {
+        const child = spawn(BINARY, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--first-key', 'me'], { stdio: ['ignore', 'pipe', 'ignore'] });
+        let said = '';
+        child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+        const timer = setInterval(() => /listening on/.test(said) && child.kill('SIGTERM'), 20);
+        const late = setTimeout(() => child.kill('SIGKILL'), 60_000);
+        await new Promise((done) => child.on('close', done));
+        clearInterval(timer);
+        clearTimeout(late);
+        return said;
+    };
+    const first = await firstLines();
+    assert.match(first, /fg_[A-Za-z0-9_-]{43}/);
+    assert.match(first, /curl/);
+    assert.doesNotMatch(await firstLines(), /fg_/);
+});
+
+test('the servers ended well', endedWell);
