@@ -99,7 +99,7 @@ test('by keyboard alone: key, prompt, create, progress, and the finished video w
     await page.keyboard.type('L');
     await tabTo(page, 'duration');
     await page.keyboard.press('ControlOrMeta+A');
-    await page.keyboard.type('30');
+    await page.keyboard.type('12');
     await tabTo(page, 'create');
     await page.keyboard.press('Enter');
     const helper = await server.waitHelper();
