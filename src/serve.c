@@ -218,8 +218,9 @@ static int start(struct gateway *gateway)
         .engine = gateway->engine,
     };
     char error[SERVER_ERROR_SIZE] = "";
-    if (server_start(&server_parts, &gateway->server, error) != 0)
-        return cli_complain(CLI_LOCAL, "%s", error);
+    result = server_start(&server_parts, &gateway->server, error);
+    if (result != 0) /* -EINVAL: a setting that only the server understands */
+        return cli_complain(result == -EINVAL ? CLI_USAGE : CLI_LOCAL, "%s", error);
     return CLI_OK;
 }
 

@@ -4,7 +4,7 @@
  * the pointer to it: readers hold it for one look-up, the one who refreshes for one assignment. `refresh`
  * lets only one thread at a time ask the store. A thread of ours asks once a second whether anything was
  * committed, so that a key made or revoked by another process is seen; a key that is not in the table
- * is looked for at once, but not more often than AUTH_MISS_MS.
+ * makes us ask at once, which costs a look at the store's version and no more while nothing changed.
  * Only hashes are kept and compared, so the time of a look-up tells nothing about a key. */
 #include "api/auth.h"
 
@@ -14,7 +14,6 @@
 #include <strings.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/crypt.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -36,7 +35,6 @@ struct auth {
     struct key_table *table; /* under swap */
     pthread_mutex_t refresh;
     int64_t version; /* under refresh: the store's at the last reading */
-    int64_t looked_ms; /* under refresh: when a miss last made us read */
     pthread_mutex_t stop_lock;
     pthread_cond_t stop_signal;
     bool is_stopping; /* under stop_lock */
@@ -141,7 +139,6 @@ int auth_new(struct store *store, struct auth **ret_auth)
 {
     struct auth *auth = must_calloc(1, sizeof(*auth));
     auth->store = store;
-    auth->looked_ms = INT64_MIN / 2;
     pthread_rwlock_init(&auth->swap, NULL);
     pthread_mutex_init(&auth->refresh, NULL);
     pthread_mutex_init(&auth->stop_lock, NULL);
@@ -210,23 +207,6 @@ static bool look_up(struct auth *auth, const uint8_t *hash, struct auth_identity
     return is_found;
 }
 
-/* A key may have been made a moment ago. False when it is too early to ask again. */
-static bool refresh_after_miss(struct auth *auth)
-{
-    int64_t now_ms = clock_mono_ms();
-    pthread_mutex_lock(&auth->refresh);
-    bool is_due = now_ms - auth->looked_ms >= AUTH_MISS_MS;
-    int r = 0;
-    if (is_due) {
-        r = read_keys(auth);
-        auth->looked_ms = now_ms;
-    }
-    pthread_mutex_unlock(&auth->refresh);
-    if (r < 0)
-        log_warn("reading the API keys failed: %s", strerror(-r));
-    return is_due && r == 0;
-}
-
 bool auth_check(struct auth *auth, const char *authorization, struct auth_identity *ret_identity)
 {
     size_t length;
@@ -237,5 +217,6 @@ bool auth_check(struct auth *auth, const char *authorization, struct auth_identi
     crypt_sha256(key, length, hash);
     if (look_up(auth, hash, ret_identity))
         return true;
-    return refresh_after_miss(auth) && look_up(auth, hash, ret_identity);
+    follow_store(auth); /* it may have been made a moment ago */
+    return look_up(auth, hash, ret_identity);
 }

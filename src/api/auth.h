@@ -13,7 +13,6 @@
 enum {
     AUTH_KEY_MAX = 512, /* bytes of a key */
     AUTH_REFRESH_MS = 1000, /* how often the store is asked whether something changed */
-    AUTH_MISS_MS = 200, /* an unknown key makes us look at most this often */
 };
 
 struct auth_identity {

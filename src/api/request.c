@@ -289,6 +289,7 @@ enum MHD_Result api_reply_view(struct api_request *request, struct view *view)
     int64_t bytes = is_known ? 0 : (int64_t)view_length(view);
     if (take_client_id(request) || closes(request))
         return api_reply_response(request, status, view_own_response(view, is_known), bytes);
-    log_request(request, LOG_DEBUG, status, bytes);
+    if (log_is_wanted(LOG_DEBUG)) /* a shared view costs less than a line about it */
+        log_request(request, LOG_DEBUG, status, bytes);
     return MHD_queue_response(request->connection, status, view_response(view, is_known));
 }

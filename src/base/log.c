@@ -62,6 +62,11 @@ void log_init(enum log_level least, enum log_format format)
     atomic_store(&line_format, format);
 }
 
+bool log_is_wanted(enum log_level level)
+{
+    return level >= atomic_load(&least_level);
+}
+
 bool log_level_parse(const char *name, enum log_level *ret_level)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(LEVELS); i++) {

@@ -21,6 +21,8 @@ struct log_about {
 
 /* LOG_AUTO: text when stderr is a terminal, else JSON. Until called: LOG_INFO, LOG_AUTO. */
 void log_init(enum log_level least, enum log_format format);
+/* Does a line of this level reach stderr? For what is too frequent to be kept in the recorder only. */
+bool log_is_wanted(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *ret_level);
 void log_write(enum log_level level, const struct log_about *about, const char *format, ...)
     PRINTF_LIKE(3, 4);
