@@ -161,11 +161,16 @@ class Server {
         child.stderr.setEncoding('utf8').on('data', (text) => (this.#stderr += text));
         child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
         this.ended = new Promise((done) => {
-            child.on('close', (status, signal) => {
+            const end = (status, signal) => {
                 this.#ends.push({ status, signal, wanted: this.wanted });
                 this.#child = undefined;
                 this.#agent.destroy();
                 done({ status, signal });
+            };
+            child.on('close', end);
+            child.on('error', (error) => {
+                this.#stderr += error.message;
+                if (child.pid === undefined) end(null, null); // then there is no 'close'
             });
         });
         this.wanted = undefined;

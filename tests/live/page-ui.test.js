@@ -322,6 +322,7 @@ for (const colorScheme of ['light', 'dark'])
         test(`${colorScheme}, ${width} pixels wide: nothing sticks out, and all text can be read`, () => visit(async (page) => {
             const fits = async () => assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
             await fits();
+            await server.create({ prompt: 'b'.repeat(200) });
             await enter(page, server.key);
             await page.setInputFiles('#files', [picture('warm one.png'), picture('cold.png')]);
             await page.fill('#prompt', 'a'.repeat(400));
