@@ -152,13 +152,22 @@ void actor_cancel(struct actor *actor, struct engine_cancel *cancel)
 
 /* ---- the end ---- */
 
+/* A result that the task took, or may have taken, stays. */
+static void end_attempt(struct actor *actor)
+{
+    loop_disarm(actor->engine->loop, &actor->progress);
+    actor->attempt = actor->task->state == TASK_COMPLETED ? attempt_keep(actor->attempt)
+                                                          : attempt_stop(actor->attempt);
+}
+
 static void free_actor(struct actor *actor)
 {
     struct loop *loop = actor->engine->loop;
     loop_disarm(loop, &actor->retry);
     loop_disarm(loop, &actor->wake);
     loop_disarm(loop, &actor->deadline);
-    actor->attempt = attempt_stop(actor->attempt);
+    loop_disarm(loop, &actor->progress);
+    end_attempt(actor);
     release_slot(actor);
     leave_schedule(actor);
     unlink_actor(actor);
@@ -193,9 +202,30 @@ static void learn_duration(struct actor *actor)
         engine->mean_render_s < 0 ? took_s : 0.8 * engine->mean_render_s + 0.2 * took_s;
 }
 
+/* Progress comes often and each one is a commit: one that follows too soon waits, a newer one takes its place. */
+static void hold_progress(struct actor *actor, double progress)
+{
+    int64_t due_ms = actor->persisted_ms + ACTOR_PROGRESS_PERSIST_MS - clock_mono_ms();
+    actor->held_progress = progress;
+    if (!loop_is_armed(&actor->progress)) {
+        loop_arm(actor->engine->loop, &actor->progress, due_ms > 0 ? due_ms : 0);
+    }
+}
+
+static void on_held_progress(struct loop_timer *timer)
+{
+    struct actor *actor = CONTAINER_OF(timer, struct actor, progress);
+    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_PROGRESS,
+                                           .progress = actor->held_progress});
+}
+
 static void on_attempt_event(void *context, const struct task_event *event)
 {
     struct actor *actor = context;
+    if (event->kind == TASK_EVENT_PROGRESS) {
+        hold_progress(actor, event->progress);
+        return;
+    }
     if (event->kind == TASK_EVENT_STORED) {
         learn_duration(actor);
     }
@@ -205,10 +235,10 @@ static void on_attempt_event(void *context, const struct task_event *event)
 static void carry_out(struct actor *actor, unsigned effects)
 {
     if (effects & TASK_EFFECT_STOP) {
-        actor->attempt = attempt_stop(actor->attempt);
+        end_attempt(actor);
     }
     if (effects & TASK_EFFECT_RELEASE) {
-        actor->attempt = attempt_stop(actor->attempt);
+        end_attempt(actor);
         release_slot(actor);
     }
     if (effects & TASK_EFFECT_START) {
@@ -273,6 +303,18 @@ static void feed_waiting(struct actor *actor)
     }
 }
 
+/* The store has no such task, or a newer one: somebody else writes it. Nothing more may happen here in its name. */
+static void lose(struct actor *actor)
+{
+    log_task(LOG_ERROR, actor->task->request->id,
+             "state %s was refused by the store: the task is another writer's",
+             task_state_name(actor->task->state));
+    answer_cancels(actor, ENGINE_STORE_FAILED, NULL);
+    atomic_fetch_sub(&actor->engine->n_unfinished, 1);
+    actor->attempt = attempt_stop(actor->attempt);
+    free_actor(actor);
+}
+
 static void on_committed(struct loop_job *job)
 {
     struct actor *actor = CONTAINER_OF(job, struct actor, committed);
@@ -284,12 +326,11 @@ static void on_committed(struct loop_job *job)
         loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
         return;
     }
-    if (actor->write.result != STORE_WRITTEN) { /* another writer: two processes on one database? */
-        log_task(LOG_ERROR, actor->task->request->id,
-                 "state %s is not in the store, which has no such task or a newer one",
-                 task_state_name(actor->task->state));
-    }
     actor->is_committing = false;
+    if (actor->write.result != STORE_WRITTEN) {
+        lose(actor);
+        return;
+    }
     table_publish(engine->table, actor->task);
     unsigned effects = actor->effects;
     if (task_state_is_end(actor->task->state)) {
@@ -309,25 +350,16 @@ static void apply(struct actor *actor, const struct task_event *event)
     struct engine *engine = actor->engine;
     struct task_step step;
     task_step(actor->task, event, &engine->policy, clock_wall_ms(), &step);
-    if (step.task) {
-        task_unref(actor->task);
-        actor->task = step.task;
-        if (step.task->state != TASK_QUEUED) {
-            leave_queue(actor);
-        }
-    }
-    if (step.effects & TASK_EFFECT_PERSIST) {
-        commit(actor, step.effects);
+    if (!step.task) {
+        carry_out(actor, step.effects);
         return;
     }
-    if (step.task) {
-        table_publish(engine->table, actor->task);
-        if (clock_mono_ms() - actor->persisted_ms > ACTOR_PROGRESS_PERSIST_MS) {
-            commit(actor, step.effects);
-            return;
-        }
+    task_unref(actor->task);
+    actor->task = step.task;
+    if (step.task->state != TASK_QUEUED) {
+        leave_queue(actor);
     }
-    carry_out(actor, step.effects);
+    commit(actor, step.effects); /* what a crash could take back is not shown */
 }
 
 /* The note of a failure lives in its sender, which may be gone when the event's turn comes; an
@@ -385,6 +417,7 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
     actor->retry.fire = on_retry;
     actor->wake.fire = on_wake;
     actor->deadline.fire = on_deadline;
+    actor->progress.fire = on_held_progress;
     actor->entry.created_micros = task->request->created_micros;
     actor->entry.priority = task->request->priority;
     actor->persisted_ms = clock_mono_ms();

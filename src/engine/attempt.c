@@ -59,6 +59,7 @@ struct attempt {
     struct blocking_job storing;
     bool is_storing;   /* `storing` is with the pool */
     bool is_abandoned; /* stopped while storing */
+    bool is_stored;    /* the files stand in the store, and nobody has said that they are wanted */
     struct task_result result;
     int store_fault;         /* outcome of the blocking job */
     struct task_event early; /* a failure found while starting something */
@@ -433,6 +434,7 @@ static void on_stored(struct blocking_job *job)
                  strerror(abs(attempt->store_fault)));
         tell_failure(attempt, TASK_FAILURE_STORAGE, true, NULL);
     } else {
+        attempt->is_stored = true;
         tell(attempt, &(struct task_event){.kind = TASK_EVENT_STORED, .result = attempt->result});
     }
 }
@@ -513,7 +515,18 @@ struct attempt *attempt_stop(struct attempt *attempt)
     if (attempt->is_storing) {
         attempt->is_abandoned = true;
     } else {
+        if (attempt->is_stored) {
+            erase_files(attempt);
+        }
         free_attempt(attempt);
     }
     return NULL;
+}
+
+struct attempt *attempt_keep(struct attempt *attempt)
+{
+    if (attempt) {
+        attempt->is_stored = false;
+    }
+    return attempt_stop(attempt);
 }

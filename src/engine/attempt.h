@@ -37,5 +37,7 @@ struct attempt *attempt_start(const struct attempt_parts *parts, const struct ta
                               const struct attempt_handler *handler);
 /* After RENDERED: makes the variants and stores the files; STORED or FAILED follows. */
 void attempt_store(struct attempt *attempt);
-/* Ends it without further events; files half stored are erased. Takes NULL, returns NULL. */
+/* Ends it without further events; files that it stored, wholly or half, are erased. Takes NULL, returns NULL. */
 struct attempt *attempt_stop(struct attempt *attempt);
+/* As attempt_stop(), but what it stored is wanted: the task has it as its result. */
+struct attempt *attempt_keep(struct attempt *attempt);

@@ -365,6 +365,9 @@ static void discard_all(struct engine *engine)
 static void settle(struct engine *engine)
 {
     engine->is_over = true;
+    if (!engine->loop) { /* a start that failed at once */
+        return;
+    }
     while (engine->n_writes > 0 || atomic_load(&engine->n_callers) > 0) {
         loop_turn(engine->loop, ENGINE_DRAIN_TICK_MS);
         if (engine->n_writes == 0) {
@@ -494,7 +497,9 @@ int engine_start(const struct engine_parts *parts, struct engine **ret_engine)
     int fault = open_parts(engine);
     fault = fault < 0 ? fault : recover_all(engine);
     if (fault == 0) {
-        sweep_arm(engine);
+        fault = sweep_arm(engine);
+    }
+    if (fault == 0) {
         fault = start_thread(engine);
     }
     if (fault < 0) {

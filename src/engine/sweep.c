@@ -98,21 +98,18 @@ static void on_swept(struct blocking_job *job)
     free(sweep);
 }
 
-/* The longest life of any link this store ever signed, this configuration's included. */
-static int64_t longest_valid_for(struct engine *engine)
+/* The longest life of any link that this store ever signed, this configuration's included; on record before the first link is signed. */
+static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
 {
+    struct store *store = engine->parts.store;
     int64_t longest_ms = 0;
-    int64_t now_ms = engine->parts.settings->links_valid_for;
-    if (store_number(engine->parts.store, number_valid_for, &longest_ms) != 0) {
-        return INT64_MAX / 2; /* unknown: nothing is erased this time */
+    int fault = store_number(store, number_valid_for, &longest_ms);
+    if (fault >= 0 && engine->parts.settings->links_valid_for > longest_ms) {
+        longest_ms = engine->parts.settings->links_valid_for;
+        fault = store_set_number(store, number_valid_for, longest_ms);
     }
-    if (now_ms > longest_ms) {
-        longest_ms = now_ms;
-        if (store_set_number(engine->parts.store, number_valid_for, now_ms) != 0) {
-            return INT64_MAX / 2;
-        }
-    }
-    return longest_ms;
+    *ret_longest_ms = longest_ms;
+    return fault < 0 ? fault : 0;
 }
 
 /* True when there may be more to erase. What cannot be erased now is left for another sweep. */
@@ -120,15 +117,18 @@ static bool erase_expired(struct engine *engine, int64_t now_ms)
 {
     const struct task *tasks[SWEEP_BATCH];
     size_t count = 0, n_erased = 0;
-    int64_t before_ms = now_ms - longest_valid_for(engine);
-    if (store_list_old(engine->parts.store, true, before_ms, SWEEP_BATCH, tasks, &count) != 0) {
+    int64_t longest_ms;
+    if (note_longest_valid_for(engine, &longest_ms) < 0 ||
+        store_list_old(engine->parts.store, true, now_ms - longest_ms, SWEEP_BATCH, tasks,
+                       &count) != 0) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
         const char *id = tasks[i]->request->id;
-        int outcome = asset_erase_task(engine->parts.assets, id);
-        if (outcome < 0 || store_mark_erased(engine->parts.store, id) < 0) {
-            log_task(LOG_WARN, id, "cannot erase the expired files: %d", outcome);
+        int fault = asset_erase_task(engine->parts.assets, id);
+        fault = fault < 0 ? fault : store_mark_erased(engine->parts.store, id);
+        if (fault < 0) {
+            log_task(LOG_WARN, id, "cannot erase the expired files: %s", strerror(-fault));
         } else {
             n_erased++;
         }
@@ -168,8 +168,14 @@ static void on_sweep(struct loop_timer *timer)
     blocking_submit(engine->blocking, &sweep->job);
 }
 
-void sweep_arm(struct engine *engine)
+int sweep_arm(struct engine *engine)
 {
+    int64_t longest_ms;
+    int fault = note_longest_valid_for(engine, &longest_ms);
+    if (fault < 0) {
+        return fault;
+    }
     engine->sweep.fire = on_sweep;
     loop_arm(engine->loop, &engine->sweep, SWEEP_FIRST_MS);
+    return 0;
 }

@@ -38,7 +38,7 @@ static const char *const migrate_steps[] = {
     "CREATE INDEX tasks_of_tenant ON tasks(tenant, created_micros, id);"
     "CREATE INDEX tasks_unfinished ON tasks(created_micros, id) WHERE is_end = 0;"
     "CREATE INDEX tasks_to_expire ON tasks(ended_ms, id)"
-    " WHERE state = 'completed' AND expired_ms = 0;"
+    " WHERE ended_ms > 0 AND expired_ms = 0;"
     "CREATE INDEX tasks_to_erase ON tasks(expired_ms, id) WHERE expired_ms > 0 AND erased = 0;"
 
     "CREATE TABLE states(state TEXT PRIMARY KEY NOT NULL, count INTEGER NOT NULL) STRICT;"

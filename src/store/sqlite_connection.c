@@ -37,7 +37,7 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
                                    " ORDER BY created_micros, id",
     [STATEMENT_TASKS_TO_EXPIRE] =
         "SELECT id, request, status FROM tasks"
-        " WHERE state = 'completed' AND expired_ms = 0 AND ended_ms < ?1 ORDER BY ended_ms, id",
+        " WHERE ended_ms > 0 AND expired_ms = 0 AND ended_ms < ?1 ORDER BY ended_ms, id",
     [STATEMENT_TASKS_TO_ERASE] =
         "SELECT id, request, status FROM tasks"
         " WHERE expired_ms > 0 AND erased = 0 AND expired_ms < ?1 ORDER BY expired_ms, id",

@@ -109,7 +109,7 @@ CHECKED int store_list(struct store *store, const struct store_list_query *query
 CHECKED int store_walk_unfinished(struct store *store,
                                   void (*each)(void *context, const struct task *task),
                                   void *context, size_t *ret_damaged);
-/* Up to `limit` completed tasks that ended before `ended_before_ms` and are not yet expired
+/* Up to `limit` tasks that ended before `before_ms` and are not yet expired
  * (`expired` false), or that were expired before that time and whose files are not yet marked
  * erased (`expired` true). Oldest first. As store_list(). */
 CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,

@@ -57,7 +57,7 @@ static bool are_times_sound(const struct task *task)
            (task->not_before_ms == 0 || (task->not_before_ms > 0 && task->state == TASK_QUEUED)) &&
            (is_end ? task->ended_ms >= created_ms && task->ended_ms > 0 : task->ended_ms == 0) &&
            (task->expired_ms == 0 ||
-            (task->expired_ms >= task->ended_ms && task->state == TASK_COMPLETED));
+            (task->expired_ms >= task->ended_ms && is_end));
 }
 
 static bool is_attempt_sound(const struct task *task)
@@ -276,7 +276,7 @@ static void on_parked(const struct scene *scene)
 
 static void on_expired(const struct scene *scene)
 {
-    if (scene->task->state != TASK_COMPLETED || scene->task->expired_ms != 0)
+    if (!task_state_is_end(scene->task->state) || scene->task->expired_ms != 0)
         return;
     struct task *task = change(scene);
     task->expired_ms = scene->now_ms;

@@ -22,7 +22,7 @@ enum task_event_kind {
     TASK_EVENT_DEADLINE, /* its deadline passed */
     TASK_EVENT_RECOVERED, /* found unfinished at start of the process */
     TASK_EVENT_PARKED, /* the process stops while an attempt of the built-in engine is under way */
-    TASK_EVENT_EXPIRED, /* retention: the result leaves the answers */
+    TASK_EVENT_EXPIRED, /* an end: retention takes result and inputs out of the answers */
     TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more */
     TASK_EVENT_COUNT
 };

@@ -91,7 +91,7 @@ struct task {
     int64_t started_ms; /* first time an engine worked on it; 0 before. Never goes back to 0 */
     int64_t not_before_ms; /* earliest time of the next attempt; 0: at once */
     int64_t ended_ms; /* 0 until an end */
-    int64_t expired_ms; /* when retention took its result from the answers; 0 before */
+    int64_t expired_ms; /* when retention took its files from the answers; 0 before */
     double progress; /* 0..1, never falls */
     int attempts; /* begun so far */
     char channel[TASK_CHANNEL_SIZE]; /* of the attempt under way or the last one */

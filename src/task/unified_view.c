@@ -110,12 +110,15 @@ static json_t *new_answer(const struct task *task)
     return answer;
 }
 
-static json_t *render_input_images(const struct task_request *request,
-                                   const struct unified_view *view)
+/* Once expired, what the client sent as bytes is on its way out: no link to it is signed any more. */
+static json_t *render_input_images(const struct task *task, const struct unified_view *view)
 {
+    const struct task_request *request = task->request;
     json_t *images = json_array();
     for (size_t i = 0; i < request->n_images; i++) {
         const struct task_image *image = &request->images[i];
+        if (image->url == NULL && task->expired_ms != 0)
+            continue;
         CLEANUP(free_pointer) char *link =
             image->url == NULL ? view->link(view->link_context, image->key, NULL) : NULL;
         append(images, json_string(image->url != NULL ? image->url : link));
@@ -123,12 +126,13 @@ static json_t *render_input_images(const struct task_request *request,
     return images;
 }
 
-static json_t *render_input(const struct task_request *request, const struct unified_view *view)
+static json_t *render_input(const struct task *task, const struct unified_view *view)
 {
+    const struct task_request *request = task->request;
     json_t *input = json_object();
     json_set_text(input, "size", request->size);
     json_set_text(input, "model", request->model);
-    json_set(input, "images", render_input_images(request, view));
+    json_set(input, "images", render_input_images(task, view));
     json_set_text(input, "prompt", request->prompt);
     json_set_text(input, "orientation", request->orientation);
     return input;
@@ -138,7 +142,7 @@ static json_t *new_detail(const struct task *task, const struct unified_view *vi
 {
     json_t *detail = json_object();
     json_set_text(detail, "id", task->request->id);
-    json_set(detail, "input", render_input(task->request, view));
+    json_set(detail, "input", render_input(task, view));
     json_set_text(detail, "status", task_state_unified(task->state));
     if (task->channel[0] != '\0')
         json_set_text(detail, "engine", engine(task));

@@ -416,15 +416,22 @@ export async function endedWell() {
     }
 }
 
-function killAll() {
-    for (const server of servers) server.killNow();
+function removeAll() {
+    for (const directory of directories) fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
 }
 
 after(async () => {
     for (const server of servers) if (server.isRunning) await server.kill();
-    for (const directory of directories) fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    removeAll();
 });
-process.on('exit', killAll);
+process.on('exit', () => {
+    for (const server of servers) server.killNow();
+    removeAll();
+});
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.once(signal, () => process.exit(1));
+// Who runs us may be killed outright; then nobody waits for what we find.
+const parent = process.ppid;
+setInterval(() => process.ppid === parent || process.exit(1), 1000).unref();
 
 export async function tool(name, ...args) {
     return run(name, args, { encoding: 'buffer', maxBuffer: 1 << 28 });

@@ -67,6 +67,7 @@ test('a second SIGTERM cuts the drain short', async () => {
     assert.equal(await patient.stop(), 0);
     await patient.restart();
     assert.equal((await patient.query(id)).status, 'pending');
+    await patient.cancel(id);
 });
 test('SIGINT ends it as SIGTERM does', async () => {
     const brief = await start({ config });

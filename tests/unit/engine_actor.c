@@ -452,6 +452,27 @@ static void nothing_happens_before_its_commit(void **state)
     AWAIT(stage_state(stage, id) == TASK_COMPLETED);
 }
 
+/* The files come home while the cancel that overtook them is being committed. */
+static void a_result_that_a_cancel_overtook_leaves_nothing(void **state)
+{
+    struct stage *stage = *state;
+    struct cancelling cancelling;
+    char id[ID_SHORT_SIZE];
+    stage_start(stage);
+    stage_add(stage, "t1", "y", id);
+    AWAIT(stage_state(stage, id) == TASK_FETCHING);
+    atomic_store(&ailment.held, WRITES_TO(TASK_CANCELLED));
+    cancelling_begin(&cancelling, stage->engine, "t1", id);
+    AWAIT(atomic_load(&ailment.n_held) > 0);
+    atomic_store(&fake.gate_is_open, true);
+    AWAIT(stage_count_assets(stage) >= 4);
+    atomic_store(&ailment.held, 0);
+    assert_int_equal(cancelling_end(&cancelling), ENGINE_OK);
+    AWAIT(stage_unfinished(stage) == 0);
+    stage_stop(stage, 0);
+    assert_int_equal(stage_count_assets(stage), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +495,7 @@ int main(void)
         STAGE_CASE(deadlines_pass_in_the_queue_and_in_work),
         STAGE_CASE(an_outcome_outlives_a_full_disk),
         STAGE_CASE(nothing_happens_before_its_commit),
+        STAGE_CASE(a_result_that_a_cancel_overtook_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

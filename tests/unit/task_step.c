@@ -69,7 +69,7 @@ static const char *const life[TASK_EVENT_COUNT][TASK_STATE_COUNT] = {
     [TASK_EVENT_DEADLINE] = {"F PG", "F PXFG", "F PXFG", "F PXFG", ".", ".", "."},
     [TASK_EVENT_RECOVERED] = {". E", "q PE", "q PE", "q PE", ".", ".", "."},
     [TASK_EVENT_PARKED] = {".", "q PXF", "q PXF", "q PXF", ".", ".", "."},
-    [TASK_EVENT_EXPIRED] = {".", ".", ".", ".", "c P", ".", "."},
+    [TASK_EVENT_EXPIRED] = {".", ".", ".", ".", "c P", "F P", "x P"},
     [TASK_EVENT_UNSERVED] = {"F PG", ".", ".", ".", ".", ".", "."},
 };
 
