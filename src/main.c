@@ -93,7 +93,7 @@ static bool is_one_of(const char *text, const char *first, const char *second, c
 static int help(int argc, char **argv)
 {
     char option[] = "--help";
-    if (argc < 2)
+    if (argc < 2 || (argc == 2 && is_one_of(argv[1], "help", "--help", "-h")))
         return cli_show(HELP);
     const struct command *command = find_command(argv[1]);
     if (command == NULL || argc > 2)

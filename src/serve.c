@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/settings.h"
+#include "base/settings_value.h"
 #include "cli/cli.h"
 #include "cli/keys.h"
 #include "engine/engine.h"
@@ -278,15 +279,38 @@ static void close_all(struct gateway *gateway, const sigset_t *signals)
 
 /* ---- running ---- */
 
+/* How many keys there are, and how many of them are valid. As store_keys(). */
+static int count_keys(const struct gateway *gateway, size_t *ret_count, size_t *ret_valid)
+{
+    CLEANUP(free_pointer) struct store_key *keys = NULL;
+    size_t count = 0, valid = 0;
+    int result = store_keys(gateway->store, &keys, &count);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        valid += keys[i].revoked_ms == 0;
+    *ret_count = count;
+    *ret_valid = valid;
+    return result;
+}
+
+/* Nobody can use a server without a key; who starts it should hear that now, not from a 401. */
+static void warn_without_key(const struct gateway *gateway)
+{
+    size_t count, valid;
+    if (count_keys(gateway, &count, &valid) == 0 && valid == 0)
+        log_warn("there is no valid key; `filmgate keys create --data %s --name NAME` makes one",
+                 gateway->settings->data);
+}
+
 static int make_first_key(const struct gateway *gateway, const char *name)
 {
-    struct store_key *keys = NULL;
-    size_t count = 0;
+    size_t count = 0, valid;
     char key[KEYS_TEXT_SIZE];
-    int result = store_keys(gateway->store, &keys, &count);
-    free_pointer(&keys);
-    if (result == 0 && count > 0)
+    int result = count_keys(gateway, &count, &valid);
+    if (result == 0 && count > 0) {
+        printf("%s; another: filmgate keys create --data %s --name NAME\n",
+               valid > 0 ? "keys exist" : "all keys are revoked", gateway->settings->data);
         return CLI_OK;
+    }
     if (result == 0)
         result = keys_make(gateway->store, name, name, false, key);
     if (result != STORE_WRITTEN)
@@ -300,18 +324,39 @@ static int make_first_key(const struct gateway *gateway, const char *name)
     return CLI_OK;
 }
 
+/* Whoever pressed Ctrl-C should know what the waiting is for. */
+static void say_stopping(const struct gateway *gateway, int signal_number)
+{
+    char drain[SETTINGS_NUMBER_SIZE];
+    settings_write_number(SETTINGS_SPAN, gateway->settings->drain, drain);
+    if (gateway->settings->drain == 0)
+        log_info("signal %d: stopping; work under way is parked now", signal_number);
+    else
+        log_info("signal %d: stopping; work under way may finish for %s, a second signal parks "
+                 "it now",
+                 signal_number, drain);
+}
+
 static int run(struct gateway *gateway, const struct order *order, const sigset_t *signals)
 {
     int signal_number = 0;
     printf("filmgate %s listening on %s\n", FILMGATE_VERSION, server_url(gateway->server));
-    int status = order->first_key != NULL ? make_first_key(gateway, order->first_key) : CLI_OK;
+    int status = CLI_OK;
+    if (order->first_key != NULL) {
+        status = make_first_key(gateway, order->first_key);
+        if (status == CLI_OK)
+            printf("open %s/ in a browser, and paste the key\n",
+                   server_url(gateway->server));
+    } else {
+        warn_without_key(gateway);
+    }
     fflush(stdout);
     if (status != CLI_OK)
         return status;
     log_info("listening on %s, data in \"%s\"", server_url(gateway->server),
              gateway->settings->data);
     must(sigwait(signals, &signal_number) == 0);
-    log_info("signal %d: stopping", signal_number);
+    say_stopping(gateway, signal_number);
     return CLI_OK;
 }
 

@@ -79,7 +79,8 @@ static bool reserve(struct api_request *request, size_t more)
 bool api_request_add(struct api_request *request, const char *data, size_t length)
 {
     request->seen_bytes += length;
-    bool is_kept = !request->is_refused && request->route->body != ROUTE_BODY_NONE;
+    bool is_kept = !request->is_refused && request->route != NULL
+                   && request->route->body != ROUTE_BODY_NONE;
     if (!request->is_refused && request->seen_bytes > request->body_limit)
         refuse_body(request, API_ERROR_TOO_LARGE);
     else if (is_kept && !reserve(request, length))

@@ -67,9 +67,31 @@ static const char *check_limits(json_t *json, int depth, long *left)
     return problem;
 }
 
+/* Commas and opening brackets outside strings, of which our limits leave room for so many. Looked at before
+ * anything is built: three bytes ("{},") become two hundred and forty. */
+static bool is_too_rich(const char *text, size_t length)
+{
+    long left = 2L * JSON_MEMBERS_LIMIT + 1;
+    bool is_string = false;
+    for (size_t i = 0; i < length && left >= 0; i++) {
+        if (text[i] == '"')
+            is_string = !is_string;
+        else if (is_string)
+            i += text[i] == '\\';
+        else
+            left -= text[i] == ',' || text[i] == '[' || text[i] == '{';
+    }
+    return left < 0;
+}
+
 json_t *json_parse(const char *text, size_t length, char ret_error[JSON_ERROR_SIZE])
 {
     json_error_t error;
+    if (is_too_rich(text, length)) {
+        snprintf(ret_error, JSON_ERROR_SIZE, "too many members and elements (at most %d)",
+                 JSON_MEMBERS_LIMIT);
+        return NULL;
+    }
     json_t *json = length > 0 ? json_loadb(text, length, 0, &error) : NULL;
     if (json == NULL) {
         explain(text, length, &error, ret_error);

@@ -151,13 +151,13 @@ static size_t least_of(size_t a, size_t b, size_t c)
 }
 
 /* Edits between two names (Levenshtein). `b` has at most SETTINGS_KEY_BYTES bytes. */
-static size_t edits(const char *a, const char *b)
+static size_t edits(const char *a, size_t a_length, const char *b)
 {
     size_t length = strlen(b);
     size_t costs[SETTINGS_KEY_BYTES + 1];
     for (size_t i = 0; i <= length; i++)
         costs[i] = i;
-    for (size_t row = 1; *a != '\0'; a++, row++) {
+    for (size_t row = 1; row <= a_length; a++, row++) {
         size_t diagonal = costs[0];
         costs[0] = row;
         for (size_t i = 1; i <= length; i++) {
@@ -169,27 +169,44 @@ static size_t edits(const char *a, const char *b)
     return costs[length];
 }
 
-static const char *nearest_name(const struct settings_rows *rows, const char *path)
+/* The nearest name so far, and how far it is. */
+struct guess {
+    const char *name; /* its first `length` bytes */
+    size_t length, distance;
+};
+
+static void consider(struct guess *guess, const char *name, size_t length, const char *path)
 {
-    const char *nearest = NULL;
-    size_t best = strlen(path) / 3 + 2;
-    for (size_t i = 0; i < rows->count && strlen(path) <= SETTINGS_KEY_BYTES; i++) {
-        size_t distance = edits(rows->items[i].path, path);
-        if (distance < best) {
-            nearest = rows->items[i].path;
-            best = distance;
-        }
+    size_t distance = edits(name, length, path);
+    if (distance < guess->distance)
+        *guess = (struct guess){name, length, distance};
+}
+
+/* At the top a group may be meant, too; `channels` is one that has a table of its own. */
+static struct guess nearest_name(const struct settings_rows *rows, const char *path)
+{
+    struct guess guess = {NULL, 0, strlen(path) / 3 + 2};
+    if (strlen(path) > SETTINGS_KEY_BYTES)
+        return guess;
+    bool is_at_top = strchr(path, '.') == NULL;
+    for (size_t i = 0; i < rows->count; i++) {
+        const char *name = rows->items[i].path;
+        consider(&guess, name, strlen(name), path);
+        if (is_at_top)
+            consider(&guess, name, strcspn(name, "."), path);
     }
-    return nearest;
+    if (is_at_top)
+        consider(&guess, "channels", strlen("channels"), path);
+    return guess;
 }
 
 bool settings_fail_unknown(const struct settings_reader *reader, const struct settings_rows *rows,
                            const char *path, struct settings_place place)
 {
-    const char *nearest = nearest_name(rows, path);
-    if (nearest == NULL)
+    struct guess nearest = nearest_name(rows, path);
+    if (nearest.name == NULL)
         return settings_fail(reader, place, "there is no setting \"%.*s\"", SETTINGS_SHOWN_BYTES,
                              path);
-    return settings_fail(reader, place, "there is no setting \"%.*s\"; did you mean \"%s\"?",
-                         SETTINGS_SHOWN_BYTES, path, nearest);
+    return settings_fail(reader, place, "there is no setting \"%.*s\"; did you mean \"%.*s\"?",
+                         SETTINGS_SHOWN_BYTES, path, (int)nearest.length, nearest.name);
 }

@@ -36,7 +36,7 @@ static const char DEFAULT_URL[] = "http://127.0.0.1:8080";
 
 struct client {
     CURL *curl;
-    char *url;           /* without a slash at its end */
+    char *url;           /* without a slash or /v1 at its end */
     char *authorization; /* header line, or NULL */
     int signal_fd;
     char curl_error[CURL_ERROR_SIZE];
@@ -49,6 +49,20 @@ static const char *or_environment(const char *value, const char *name, const cha
     if (value == NULL)
         value = getenv(name);
     return value == NULL || *value == '\0' ? fallback : value;
+}
+
+/* Cuts slashes at the end, and the /v1 that other clients want behind their base URL. */
+static void cut_tail(char *url)
+{
+    size_t length = strlen(url);
+    for (bool has_cut = false;; has_cut = true) {
+        while (length > 0 && url[length - 1] == '/')
+            length--;
+        if (has_cut || length < 3 || strncmp(url + length - 3, "/v1", 3) != 0)
+            break;
+        length -= 3;
+    }
+    url[length] = '\0';
 }
 
 static bool is_header_safe(const char *text)
@@ -90,8 +104,7 @@ struct client *client_new(const char *url, const char *key, char ret_error[CLIEN
     must(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     struct client *client = must_calloc(1, sizeof(*client));
     client->url = must_strdup(url);
-    for (size_t length = strlen(url); length > 0 && client->url[length - 1] == '/'; length--)
-        client->url[length - 1] = '\0';
+    cut_tail(client->url);
     if (key != NULL) {
         CLEANUP(buf_fini) struct buf header;
         buf_init(&header, KEY_BYTES + 100);
@@ -263,8 +276,10 @@ static void explain_refusal(const struct client *client, struct client_answer *a
     }
     const char *hint = "";
     if (answer->status == 401)
-        hint = client->authorization == NULL ? " (set FILMGATE_KEY or give --key)"
-                                             : " (`filmgate keys list` shows the valid ones)";
+        hint = client->authorization == NULL
+                   ? " (set FILMGATE_KEY or give --key)"
+                   : " (`filmgate keys create --data DIR --name NAME` makes one; is that the data "
+                     "directory of this server?)";
     snprintf(answer->sentence, CLIENT_SENTENCE_SIZE, "%ld %.60s: %.400s%s", answer->status,
              code != NULL ? code : "refused", message, hint);
 }

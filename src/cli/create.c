@@ -101,22 +101,24 @@ static const struct cli_options OPTIONS = {COMMAND, ":m:i:wo:h", LONG_OPTIONS};
 
 enum { FIELDS = 7 };
 
+static const long long NUMBER_MOST = (1LL << 53) - 1; /* whole in every JSON reader */
+
 /* A field of the request that is sent only when asked for. */
 struct field {
     int option;
     const char *name;
-    long long most; /* of a number; 0: a text */
+    const char *number; /* what a number must be; NULL: a text or flag. The server knows the rest */
     bool is_flag;
 };
 
 static const struct field FIELD_TABLE[FIELDS] = {
-    {OPTION_ORIENTATION, "orientation", 0, false},
-    {OPTION_SIZE, "size", 0, false},
-    {OPTION_DURATION, "duration", 86400, false},
-    {OPTION_ASPECT_RATIO, "aspect_ratio", 0, false},
-    {OPTION_SEED, "seed", (1LL << 53) - 1, false},
-    {OPTION_WATERMARK, "watermark", 0, true},
-    {OPTION_TITLE, "title", 0, false},
+    {OPTION_ORIENTATION, "orientation", NULL, false},
+    {OPTION_SIZE, "size", NULL, false},
+    {OPTION_DURATION, "duration", "a whole number of seconds", false},
+    {OPTION_ASPECT_RATIO, "aspect_ratio", NULL, false},
+    {OPTION_SEED, "seed", "a whole number from 0 to 9007199254740991", false},
+    {OPTION_WATERMARK, "watermark", NULL, true},
+    {OPTION_TITLE, "title", NULL, false},
 };
 
 struct wish {
@@ -147,8 +149,13 @@ static int add_image(struct wish *wish, const char *image)
         if (stat(image, &status) != 0)
             return cli_complain(CLI_LOCAL, "the image \"%s\" cannot be read: %s", image,
                                 strerror(errno));
-        if (!S_ISREG(status.st_mode) || access(image, R_OK) != 0)
-            return cli_complain(CLI_LOCAL, "the image \"%s\" is not a readable file", image);
+        if (!S_ISREG(status.st_mode))
+            return cli_complain(CLI_LOCAL, "the image \"%s\" is not a file", image);
+        if (access(image, R_OK) != 0)
+            return cli_complain(CLI_LOCAL, "the image \"%s\" cannot be read: %s", image,
+                                strerror(errno));
+        if (status.st_size == 0)
+            return cli_complain(CLI_LOCAL, "the image \"%s\" is empty", image);
         wish->has_file = true;
     }
     wish->images[wish->n_images++] = image;
@@ -162,9 +169,9 @@ static int set_field(struct wish *wish, int option, const char *value)
         long long number;
         if (field->option != option)
             continue;
-        if (field->most > 0 && !cli_parse_number(value, 0, field->most, &number))
-            return cli_complain_usage(COMMAND, "%s must be a whole number up to %lld, not \"%s\"",
-                                      field->name, field->most, value);
+        if (field->number != NULL && !cli_parse_number(value, 0, NUMBER_MOST, &number))
+            return cli_complain_usage(COMMAND, "--%s must be %s, not \"%s\"", field->name,
+                                      field->number, value);
         wish->fields[i] = field->is_flag ? "true" : value;
         return CLI_OK;
     }
@@ -263,7 +270,7 @@ static json_t *make_json(const struct wish *wish)
             continue;
         if (field->is_flag)
             json_set(body, field->name, json_true());
-        else if (field->most > 0)
+        else if (field->number != NULL)
             json_set(body, field->name, json_integer(strtoll(wish->fields[i], NULL, 10)));
         else
             json_set_text(body, field->name, wish->fields[i]);

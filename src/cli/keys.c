@@ -45,7 +45,11 @@ static const char HELP[] =
     "  export FILMGATE_KEY=$(filmgate keys create --name laptop)\n"
     "  filmgate keys list\n"
     "  filmgate keys revoke laptop\n"
-    "\n" CLI_EXIT_HELP;
+    "\n"
+    "Exit status:\n"
+    "  0    done\n"
+    "  2    wrong usage or configuration, a name that is taken, or no such key\n"
+    "  5    trouble on this machine: the data directory or its database\n";
 
 static const char NAME_RULE[] = "must be 1 to 64 of A-Z a-z 0-9 . _ @ -";
 
@@ -148,14 +152,14 @@ static int create_key(const struct order *order)
     int outcome = keys_make(store, order->name, tenant, order->is_operator, key);
     store_close(store);
     if (outcome == STORE_CONFLICT)
-        return cli_complain(CLI_LOCAL,
+        return cli_complain(CLI_USAGE,
                             "there is a valid key \"%s\" already: revoke it first, or "
                             "choose another name",
                             order->name);
     if (outcome != STORE_WRITTEN)
         return complain_store(outcome);
-    fprintf(stderr, "key \"%s\" of tenant \"%s\"%s; it is shown only now:\n", order->name, tenant,
-            order->is_operator ? ", an operator's" : "");
+    fprintf(stderr, "key \"%s\" of tenant \"%s\"%s; it is shown only now, on standard output.\n",
+            order->name, tenant, order->is_operator ? ", an operator's" : "");
     puts(key);
     return CLI_OK;
 }
@@ -235,7 +239,8 @@ static int revoke_key(const struct order *order)
     int outcome = store_key_revoke(store, order->argument, clock_wall_ms());
     store_close(store);
     if (outcome == STORE_NOT_FOUND)
-        return cli_complain(CLI_LOCAL, "there is no valid key \"%s\"", order->argument);
+        return cli_complain(CLI_USAGE, "there is no valid key \"%s\": `filmgate keys list` shows them",
+                            order->argument);
     if (outcome != STORE_WRITTEN)
         return complain_store(outcome);
     fprintf(stderr, "revoked: \"%s\"\n", order->argument);

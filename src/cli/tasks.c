@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -357,6 +358,9 @@ static int list(struct client *client, const struct order *order)
         if (outcome != CLIENT_OK)
             return cli_complain(client_exit(outcome), "%s", answer.sentence);
         const json_t *data = json_object_get(answer.json, "data");
+        if (next.length == 0 && json_array_size(data) == 0 && !order->json &&
+            isatty(STDOUT_FILENO) == 1)
+            puts("no tasks yet");
         print_page(data, order, next.length == 0);
         left -= (long long)json_array_size(data);
         const char *cursor = json_text(answer.json, "next");

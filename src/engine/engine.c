@@ -158,6 +158,8 @@ static void on_created(struct store_write *write)
         answer_create(create, ENGINE_OK, task_ref(create->fresh));
     } else if (write->result == STORE_REPEATED) {
         answer_repeated(create);
+    } else if (write->result == STORE_BUSY) {
+        answer_create(create, ENGINE_FULL, NULL);
     } else if (write->result == STORE_CONFLICT) {
         answer_create(create, ENGINE_CONFLICT, NULL);
     } else {
@@ -190,6 +192,10 @@ void engine_create(struct engine *engine, struct engine_create *create)
     task_request_digest(request, create->write.digest);
     create->fresh = create->write.task = task_new(request, deadline_ms);
     enum engine_outcome outcome = reserve_place(engine);
+    if (outcome == ENGINE_FULL && create->idempotency_key != NULL) {
+        create->write.only_existing = true; /* it may have been accepted before */
+        outcome = ENGINE_OK;
+    }
     if (outcome != ENGINE_OK) {
         answer_create(create, outcome, NULL);
     } else if (store_submit(engine->parts.store, &create->write) != 0) {
@@ -214,7 +220,19 @@ static bool may_touch(const struct engine_cancel *cancel, const struct task *tas
     return cancel->tenant[0] == '\0' || strcmp(cancel->tenant, task->request->tenant) == 0;
 }
 
-/* No actor: the task has ended, or never was. */
+/* Durable, but its admission is still on its way: behind it in the inbox the cancel finds the actor. Once only: a task that
+ * another writer has is not ours to cancel. */
+static void cancel_unadmitted(struct engine_cancel *cancel)
+{
+    if (cancel->was_posted_again) {
+        engine_answer_cancel(cancel, ENGINE_STORE_FAILED, NULL);
+        return;
+    }
+    cancel->was_posted_again = true;
+    loop_post(cancel->engine->loop, &cancel->job);
+}
+
+/* No actor: the task has ended, never was, or is not admitted yet. */
 static void cancel_ended(struct engine_cancel *cancel)
 {
     const struct task *task = NULL;
@@ -225,6 +243,8 @@ static void cancel_ended(struct engine_cancel *cancel)
     }
     if (outcome != ENGINE_OK) {
         engine_answer_cancel(cancel, outcome, NULL);
+    } else if (!task_state_is_end(task->state)) {
+        cancel_unadmitted(cancel);
     } else if (task->state == TASK_CANCELLED) {
         engine_answer_cancel(cancel, ENGINE_OK, task);
     } else {
@@ -250,6 +270,7 @@ void engine_cancel(struct engine *engine, struct engine_cancel *cancel)
 {
     cancel->engine = engine;
     cancel->job.run = on_cancel;
+    cancel->was_posted_again = false;
     atomic_fetch_add(&engine->n_callers, 1);
     if (atomic_load(&engine->is_closing)) {
         engine_answer_cancel(cancel, ENGINE_CLOSING, NULL);
@@ -475,7 +496,7 @@ static struct engine *new_engine(const struct engine_parts *parts)
     const struct settings *settings = parts->settings;
     struct engine *engine = must_calloc(1, sizeof *engine);
     engine->parts = *parts;
-    engine->table = table_new((size_t)settings->hot_tasks);
+    engine->table = table_new((size_t)settings->hot_tasks, (size_t)settings->hot_bytes);
     engine->schedule = schedule_new();
     engine->n_slots = slots_of(settings);
     engine->mean_render_s = -1.0;

@@ -22,6 +22,7 @@ struct node {
     _Atomic int64_t queue_position;
     _Atomic double wait_s;
     atomic_bool was_asked;
+    size_t bytes; /* once ended: what it counts for */
     bool is_ended; /* is on the list of ended tasks */
 };
 
@@ -29,12 +30,13 @@ struct shard {
     pthread_rwlock_t lock; /* guards all below but the nodes' atomics */
     struct node **buckets;
     size_t n_buckets, n_nodes, n_ended;
+    size_t bytes_ended; /* of the requests of ended tasks */
     struct node *oldest_ended, *youngest_ended;
 };
 
 struct table {
     struct shard shards[TABLE_SHARDS];
-    size_t max_ended; /* of one shard */
+    size_t max_ended, max_bytes; /* of one shard */
 };
 
 /* FNV-1a: ids are ours and random, so nobody can aim at a bucket. */
@@ -66,10 +68,11 @@ static struct node *find_node(struct shard *shard, uint64_t hash, const char *id
     return node;
 }
 
-struct table *table_new(size_t max_ended)
+struct table *table_new(size_t max_ended, size_t max_bytes)
 {
     struct table *table = must_calloc(1, sizeof *table);
     table->max_ended = max_ended / TABLE_SHARDS + 1;
+    table->max_bytes = max_bytes / TABLE_SHARDS + 1;
     for (size_t i = 0; i < TABLE_SHARDS; i++) {
         struct shard *shard = &table->shards[i];
         must(pthread_rwlock_init(&shard->lock, NULL) == 0);
@@ -178,7 +181,7 @@ static void remove_node(struct shard *shard, struct node *node)
 static void evict(struct table *table, struct shard *shard)
 {
     size_t second_chances = shard->n_ended;
-    while (shard->n_ended > table->max_ended) {
+    while (shard->n_ended > table->max_ended || shard->bytes_ended > table->max_bytes) {
         struct node *node = pop_oldest_ended(shard);
         if (second_chances > 0 && atomic_exchange(&node->was_asked, false)) {
             second_chances--;
@@ -186,6 +189,7 @@ static void evict(struct table *table, struct shard *shard)
             continue;
         }
         shard->n_ended--;
+        shard->bytes_ended -= node->bytes;
         remove_node(shard, node);
     }
 }
@@ -206,6 +210,8 @@ void table_publish(struct table *table, const struct task *task)
     if (!node->is_ended && task_state_is_end(node->task->state)) {
         node->is_ended = true;
         shard->n_ended++;
+        node->bytes = sizeof *node + task_request_bytes(task->request);
+        shard->bytes_ended += node->bytes;
         append_ended(shard, node);
         evict(table, shard);
     }

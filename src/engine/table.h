@@ -15,8 +15,8 @@
 
 struct table;
 
-/* Keeps at most about `max_ended` ended tasks. Never NULL. */
-struct table *table_new(size_t max_ended);
+/* Keeps at most about `max_ended` ended tasks, of about `max_bytes` in all. Never NULL. */
+struct table *table_new(size_t max_ended, size_t max_bytes);
 struct table *table_free(struct table *table);
 /* Makes this version visible, unless a newer one already is. Takes a reference of its own. */
 void table_publish(struct table *table, const struct task *task);

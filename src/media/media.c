@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/must.h"
@@ -122,6 +123,9 @@ static int start(struct loop *loop, const json_t *description, const int *fds, s
     return 0;
 }
 
+/* Far more than any frame can show; escaped as JSON, six times longer, it still fits a message. */
+enum { PROMPT_MAX_BYTES = 16 * 1024 };
+
 int media_animatic_start(struct loop *loop, const struct media_animatic *animatic,
                          const struct media_limits *limits, const struct media_handler *handler,
                          struct media_job **ret_job)
@@ -129,7 +133,10 @@ int media_animatic_start(struct loop *loop, const struct media_animatic *animati
     int fds[PROC_FDS_MAX];
     size_t n_fds = 0;
     must(animatic->n_images <= MEDIA_IMAGES_MAX);
-    json_t *prompt = json_string(animatic->prompt);
+    size_t length = strnlen(animatic->prompt, PROMPT_MAX_BYTES);
+    while (length > 0 && ((unsigned char)animatic->prompt[length] & 0xc0u) == 0x80)
+        length--;
+    json_t *prompt = json_stringn(animatic->prompt, length);
     if (!prompt)
         return -EILSEQ; /* not UTF-8 */
     CLEANUP(json_unref_pointer) json_t *job = json_object();

@@ -70,6 +70,26 @@ static void request_free(struct task_request *request)
     free(request);
 }
 
+static size_t text_bytes(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+size_t task_request_bytes(const struct task_request *request)
+{
+    const char *const texts[] = {request->tenant, request->model, request->request_id, request->prompt,
+                                 request->orientation, request->size, request->aspect_ratio,
+                                 request->title, request->style, request->negative_prompt,
+                                 request->character_url, request->character_timestamps};
+    size_t bytes = sizeof *request + request->n_images * sizeof *request->images;
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+        bytes += text_bytes(texts[i]);
+    for (size_t i = 0; i < request->n_images; i++)
+        bytes += text_bytes(request->images[i].url) + text_bytes(request->images[i].key);
+    /* A tree takes several times what its text does. */
+    return bytes + 4 * json_dumpb(request->extra, NULL, 0, JSON_COMPACT);
+}
+
 struct task_request *task_request_unref(struct task_request *request)
 {
     if (request != NULL && count_down(&request->references))

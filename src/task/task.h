@@ -103,6 +103,8 @@ struct task {
 
 struct task_request *task_request_new(void); /* zeroed, one reference, `extra` an empty object */
 struct task_request *task_request_ref(const struct task_request *request);
+/* About how much memory it takes, its texts included. */
+size_t task_request_bytes(const struct task_request *request);
 struct task_request *task_request_unref(struct task_request *request); /* takes and returns NULL */
 
 /* A fresh task in state queued, with one reference; takes over the caller's reference of `request`.

@@ -374,17 +374,36 @@ static bool read_tags(const struct unified_reader *reader)
 
 /* Shape */
 
-/* Words such as «adaptive» leave the ratio to us; only what begins like a ratio must be one. */
+/* Words that leave the ratio to us. */
+static bool is_open_ratio(const char *ratio)
+{
+    static const char *const words[] = {"auto", "adaptive", "default", "original"};
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (strcasecmp(ratio, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* 16x9 is 16:9. What is no ratio at all is a fault here, a ratio out of bounds in check_shape(). */
 static bool read_ratio(const struct unified_reader *reader, char **ret_ratio)
 {
-    char *ratio = NULL;
+    CLEANUP(free_pointer) char *ratio = NULL;
+    const char *name = synonyms[WISH_ASPECT_RATIO][0];
     if (!read_text(reader, WISH_ASPECT_RATIO, SHORT_TEXT_BYTES, &ratio))
         return false;
-    if (ratio != NULL && (*ratio < '0' || *ratio > '9')) {
-        free(ratio);
-        ratio = NULL;
+    if (ratio == NULL || is_open_ratio(ratio))
+        return true;
+    size_t n_digits = strspn(ratio, "0123456789");
+    if (n_digits == 0) {
+        (void)find(reader, WISH_ASPECT_RATIO, &name);
+        return unified_fail(reader, name,
+                            "\"%s\" must be W:H, for example 16:9, or one of auto, adaptive, "
+                            "default, original",
+                            name);
     }
-    *ret_ratio = ratio;
+    if (ratio[n_digits] == 'x' || ratio[n_digits] == 'X')
+        ratio[n_digits] = ':';
+    *ret_ratio = TAKE(ratio);
     return true;
 }
 

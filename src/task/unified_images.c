@@ -122,11 +122,22 @@ static bool add_object(const struct field *field, const json_t *object, int dept
     return add_value(field, url, depth);
 }
 
+static bool is_blank(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text != NULL && strspn(text, " \t\r\n") == json_string_length(value);
+}
+
+/* An empty field is one that was not filled in, an empty item an image that got lost. */
 static bool add_list(const struct field *field, const json_t *list, int depth)
 {
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!add_value(field, json_array_get(list, i), depth))
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        if (is_blank(item))
+            return fail(field, "holds an empty text where an image should be");
+        if (!add_value(field, item, depth))
             return false;
+    }
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/must.h"
 #include "engine/table.h"
@@ -50,7 +51,7 @@ static int64_t look(struct table *table, int number)
 static void newest_version_wins(void **state)
 {
     (void)state;
-    struct table *table = table_new(100);
+    struct table *table = table_new(100, 1 << 20);
     assert_int_equal(look(table, 1), -1);
     publish(table, 1, TASK_QUEUED, 3);
     publish(table, 1, TASK_QUEUED, 2);
@@ -64,7 +65,7 @@ static void newest_version_wins(void **state)
 static void figures_are_shown(void **state)
 {
     (void)state;
-    struct table *table = table_new(100);
+    struct table *table = table_new(100, 1 << 20);
     publish(table, 7, TASK_QUEUED, 1);
     const struct task *task;
     struct engine_figures figures;
@@ -84,7 +85,7 @@ static void figures_are_shown(void **state)
 static void ended_ones_are_bounded_unfinished_ones_stay(void **state)
 {
     (void)state;
-    struct table *table = table_new(160);
+    struct table *table = table_new(160, 1 << 30);
     for (int i = 0; i < 500; i++) {
         publish(table, i, TASK_RENDERING, 1);
     }
@@ -97,6 +98,26 @@ static void ended_ones_are_bounded_unfinished_ones_stay(void **state)
     }
     assert_in_range(table_count(table), 500 + 16, 500 + 160 + 16);
     assert_int_equal(look(table, 501), -1);
+    table_free(table);
+}
+
+static void publish_long(struct table *table, int number)
+{
+    struct task *task = make_task(number, TASK_COMPLETED, 1);
+    task->request->prompt = must_calloc(1, 10001);
+    memset(task->request->prompt, 'x', 10000);
+    table_publish(table, task);
+    task_unref(task);
+}
+
+static void ended_ones_are_bounded_in_bytes(void **state)
+{
+    (void)state;
+    struct table *table = table_new(1000000, 16 * 100000);
+    for (int i = 0; i < 2000; i++) {
+        publish_long(table, i);
+    }
+    assert_in_range(table_count(table), 16, 160);
     table_free(table);
 }
 
@@ -122,7 +143,7 @@ static void *read_all_the_time(void *argument)
 static void readers_meet_a_writer(void **state)
 {
     (void)state;
-    struct race race = {.table = table_new(16)};
+    struct race race = {.table = table_new(16, 1 << 20)};
     publish(race.table, 1, TASK_RENDERING, 1);
     pthread_t readers[4];
     for (int i = 0; i < 4; i++) {
@@ -146,6 +167,7 @@ int main(void)
         cmocka_unit_test(newest_version_wins),
         cmocka_unit_test(figures_are_shown),
         cmocka_unit_test(ended_ones_are_bounded_unfinished_ones_stay),
+        cmocka_unit_test(ended_ones_are_bounded_in_bytes),
         cmocka_unit_test(readers_meet_a_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
