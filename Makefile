@@ -1,7 +1,8 @@
 # filmgate: `make help` lists what there is.
-# DEPS=skip installs nothing; BUILD names another build directory.
+# DEPS=skip installs nothing; BUILD names another build directory, PREFIX where install installs.
 
 BUILD ?= build
+PREFIX ?= /usr/local
 BINARY = $(BUILD)/filmgate
 
 .DEFAULT_GOAL := help
@@ -21,7 +22,15 @@ run: build ## serve on 127.0.0.1:8080 with ./var; the first start makes a key an
 .PHONY: build
 build: deps ## build the binary: build/filmgate
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
-	@ninja -C $(BUILD) filmgate --quiet
+	@[ -x $(BINARY) ] || echo "building filmgate: a minute or two"
+	@said=$$(ninja -C $(BUILD) filmgate --quiet 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; }
+
+.PHONY: install
+install: deps ## build it, and install it as PREFIX/bin/filmgate (PREFIX=/usr/local)
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+	@$(MAKE) --no-print-directory build DEPS=skip
+	@meson install -C $(BUILD) --no-rebuild
 
 .PHONY: test
 test: deps-test ## everything: units, sanitizers, live tests; ends with «N passed, N failed»

@@ -301,6 +301,19 @@ static void warn_without_key(const struct gateway *gateway)
                  gateway->settings->data);
 }
 
+/* Through a connection of its own, as `filmgate keys create` does it: the server takes notice of
+ * what other connections commit. As keys_make(). */
+static int make_key(const struct gateway *gateway, const char *name, char ret_key[KEYS_TEXT_SIZE])
+{
+    struct store *store = NULL;
+    char error[ERROR_SIZE] = "";
+    int result = store_open(gateway->settings->data, &store, error);
+    if (result == 0)
+        result = keys_make(store, name, name, false, ret_key);
+    store_close(store);
+    return result;
+}
+
 static int make_first_key(const struct gateway *gateway, const char *name)
 {
     size_t count = 0, valid;
@@ -312,7 +325,7 @@ static int make_first_key(const struct gateway *gateway, const char *name)
         return CLI_OK;
     }
     if (result == 0)
-        result = keys_make(gateway->store, name, name, false, key);
+        result = make_key(gateway, name, key);
     if (result != STORE_WRITTEN)
         return cli_complain(CLI_LOCAL, "the first key cannot be made: %s",
                             result < 0 ? strerror(-result) : "the database is busy");
@@ -345,8 +358,7 @@ static int run(struct gateway *gateway, const struct order *order, const sigset_
     if (order->first_key != NULL) {
         status = make_first_key(gateway, order->first_key);
         if (status == CLI_OK)
-            printf("open %s/ in a browser, and paste the key\n",
-                   server_url(gateway->server));
+            printf("open %s/ in a browser, and paste the key\n", server_url(gateway->server));
     } else {
         warn_without_key(gateway);
     }

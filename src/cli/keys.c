@@ -239,7 +239,8 @@ static int revoke_key(const struct order *order)
     int outcome = store_key_revoke(store, order->argument, clock_wall_ms());
     store_close(store);
     if (outcome == STORE_NOT_FOUND)
-        return cli_complain(CLI_USAGE, "there is no valid key \"%s\": `filmgate keys list` shows them",
+        return cli_complain(CLI_USAGE,
+                            "there is no valid key \"%s\": `filmgate keys list` shows them",
                             order->argument);
     if (outcome != STORE_WRITTEN)
         return complain_store(outcome);

@@ -104,9 +104,15 @@ void actor_cancel(struct actor *actor, struct engine_cancel *cancel);
  * cancels. */
 void actor_discard(struct actor *actor);
 
+/* ---- slots.c ---- */
+
+void engine_init_slots(struct engine *engine);
+/* Slots are granted at the loop's next turn. */
+void engine_grant_soon(struct engine *engine);
+
 /* ---- engine.c ---- */
 
-void engine_grant_soon(struct engine *engine);
+/* Any thread. */
 void engine_answer_cancel(struct engine_cancel *cancel, enum engine_outcome outcome,
                           const struct task *task);
 

@@ -59,8 +59,8 @@ enum engine_outcome {
 struct engine_create {
     struct task_request *request; /* taken over by engine_create(); complete */
     char *idempotency_key;        /* NULL: none; stays the caller's */
-    void (*done)(struct engine_create
-                     *create); /* any thread, once, possibly before engine_create() returns */
+    /* Any thread, once, possibly before engine_create() returns. */
+    void (*done)(struct engine_create *create);
     enum engine_outcome outcome;
     const struct task *task; /* with OK and REPEATED: a reference of the caller's */
     /* private to the engine */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What parent and helper have agreed on, private to proc/: a message is one JSON object. First the
- * job, {"job": …, "parent": pid, "memory_bytes": n, "file_bytes": n}, its descriptors beside it;
- * then
- * {"progress": …} any number of times and {"result": …} once. */
+ * What parent and helper have agreed on, private to proc/. A message is one JSON object:
+ *     {"job": …, "parent": pid, "memory_bytes": n, "file_bytes": n}   first, the job's descriptors beside it
+ *     {"progress": …}                                                 any number of times
+ *     {"result": …}                                                   once */
 #pragma once
 
 enum {

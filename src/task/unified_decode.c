@@ -493,7 +493,8 @@ static void keep_metadata(const struct unified_reader *reader, size_t *left)
     CLEANUP(json_unref_pointer) json_t *kept = json_object();
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)reader->metadata, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)reader->metadata, key, value)
+    {
         if (!unified_is_image_field(key))
             json_set(kept, key, json_incref(value));
     }
@@ -506,7 +507,8 @@ static bool read_extra(const struct unified_reader *reader)
     size_t left = EXTRA_BYTES;
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)reader->body, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)reader->body, key, value)
+    {
         bool is_part = json_object_get(value, "$part") != NULL;
         if (is_part && reader->n_parts == 0)
             return unified_fail(reader, "$part", "\"$part\" is not a field of a request");

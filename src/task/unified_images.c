@@ -179,7 +179,8 @@ static bool read_fields(const struct unified_reader *reader, const struct image_
     const char *key;
     json_t *value;
     /* jansson iterates over a mutable object, but does not change it. */
-    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
         if (is_image_key(key, row->name) && !add_value(&field, value, 0))
             return false;
     }

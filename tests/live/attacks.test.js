@@ -35,7 +35,7 @@ for (const [name, rest] of Object.entries({
     });
 
 test('millions of empty objects are refused before they are built', async () => {
-    const peak = () => Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.child.pid}/status`, 'utf8'))[1]);
+    const peak = () => Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
     const before = peak();
     const body = `{"model": "sora-2", "prompt": "x", "a": [${'{},'.repeat(4 << 20)}{}]}`;
     const answer = await server.call('POST', '/v1/video/create', { body, headers: { 'Content-Type': 'application/json' } });

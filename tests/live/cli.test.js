@@ -35,7 +35,7 @@ async function ends(status, ...args) {
 // Help
 
 test('--help, -h and help name every command', async () => {
-    for (const args of [['--help'], ['-h'], ['help']]) {
+    for (const args of [['--help'], ['-h'], ['help'], ['help', '--help'], ['help', 'help']]) {
         const text = await ok(...args);
         for (const name of COMMANDS) assert.match(text, new RegExp(`\\b${name}\\b`));
         assert.match(text, /FILMGATE_URL/);
@@ -93,7 +93,8 @@ test('create --wait of a task that fails ends with 1 and says why', async () => 
     assert.match(result.stderr, /image_forbidden/);
 });
 test('an image that cannot be read ends with 5', async () => {
-    assert.match((await ends(5, 'create', 'x', '--image', '/nonexistent/x.png')).stderr, /nonexistent/);
+    const cases = [['/nonexistent/x.png', /nonexistent.*cannot be read: No such file/], ['/tmp', /"\/tmp" is not a file/], [saved(Buffer.alloc(0), 'none.png'), /none\.png" is empty/]];
+    for (const [image, sentence] of cases) assert.match((await ends(5, 'create', 'x', '--image', image)).stderr, sentence);
 });
 test('an output that cannot be written ends with 5, and nothing was bought', async () => {
     const before = (await ok('list', '--all', '--json')).split('\n').length;
@@ -178,10 +179,20 @@ test('an unknown task ends with 3', async () => {
     for (const name of ['query', 'watch', 'cancel']) await ends(3, name, 'sora-2:task_01k6x15vhrff09dkkqjrzwhm60');
 });
 test('a wrong key ends with 3, none with a hint', async () => {
-    assert.equal((await command(['list', '--key', 'fg_wrong'], { env })).status, 3);
+    const wrong = await command(['list', '--key', 'fg_wrong'], { env });
+    assert.equal(wrong.status, 3);
+    assert.match(wrong.stderr, /keys create --data DIR --name NAME.*data directory of this server/);
     const none = await command(['list'], { env: { FILMGATE_URL: server.url } });
     assert.equal(none.status, 3);
     assert.match(none.stderr, /FILMGATE_KEY/);
+});
+test('a base URL may end with /v1', async () => {
+    for (const tail of ['/', '/v1', '/v1/'])
+        assert.equal((await command(['list', '--url', server.url + tail], { env })).status, 0, tail);
+});
+test('a number that is none is refused without a bound that is not ours', async () => {
+    const { stderr } = await ends(2, 'create', 'x', '--duration', '3.5');
+    assert.match(stderr, /--duration must be a whole number of seconds, not "3\.5"/);
 });
 test('a server that is away ends with 4, and says which', async () => {
     const away = { FILMGATE_URL: 'http://127.0.0.1:9', FILMGATE_KEY: 'x' };
@@ -209,9 +220,9 @@ test('keys: the key alone on standard output, once; never again', async () => {
         const full = path.join(data[1], file);
         if (fs.statSync(full).isFile()) assert.ok(!fs.readFileSync(full).includes(made.stdout.trim()), `the key itself stands in ${file}`);
     }
-    assert.notEqual((await command(['keys', 'create', '--name', 'laptop', ...data])).status, 0, 'names are unique');
+    assert.equal((await command(['keys', 'create', '--name', 'laptop', ...data])).status, 2, 'names are unique');
     assert.equal((await command(['keys', 'revoke', 'laptop', ...data])).status, 0);
-    assert.notEqual((await command(['keys', 'revoke', 'laptop', ...data])).status, 0, 'it is gone');
+    assert.equal((await command(['keys', 'revoke', 'laptop', ...data])).status, 2, 'it is gone');
     assert.equal((await command(['keys', 'create', '--name', 'laptop', ...data])).status, 0, 'a revoked name is free');
 });
 test('keys with names that are none end with 2', async () => {

@@ -21,6 +21,7 @@ const serve = (text, env) => command(['serve', '--config', written(text), '--dat
 const faults = {
     'a count out of bounds': ['limits:\n  images: 99\n', '2:11', /"limits\.images".*0.*32.*99/],
     'an unknown key': ['limits:\n  imagse: 3\n', '2:3', /imagse.*limits\.images/],
+    'an unknown group': ['limts:\n  images: 3\n', '1:1', /limts.*did you mean.*limits/],
     'an unknown key at the top': ['listn: 127.0.0.1:0\n', '1:1', /listn.*listen/],
     'a time where a count is wanted': ['limits:\n  images: 30s\n', '2:11', /limits\.images/],
     'a count where a time is wanted': ['drain: 30\n', '1:8', /drain.*time/],
@@ -123,11 +124,18 @@ test('a task that takes longer than its deadline fails with deadline_exceeded', 
 });
 test('--first-key makes one key with a request that works, on the first start only', async () => {
     const data = path.join(newDirectory(), 'data');
+    let firstStatus;
     const firstLines = async () => {
         const child = spawn(BINARY, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--first-key', 'me'], { stdio: ['ignore', 'pipe', 'ignore'] });
         let said = '';
         child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
-        const timer = setInterval(() => /listening on/.test(said) && child.kill('SIGTERM'), 20);
+        const timer = setInterval(async () => {
+            const [, url, key] = said.match(/listening on (\S+)\n[^]*?(?:(fg_\S+)|keys exist)[^]*paste the key/) ?? [];
+            if (!url) return;
+            clearInterval(timer);
+            if (key) firstStatus = (await fetch(`${url}/v1/models`, { headers: { Authorization: `Bearer ${key}` } })).status;
+            child.kill('SIGTERM');
+        }, 20);
         const late = setTimeout(() => child.kill('SIGKILL'), 60_000);
         await new Promise((done) => child.on('close', done));
         clearInterval(timer);
@@ -137,7 +145,22 @@ test('--first-key makes one key with a request that works, on the first start on
     const first = await firstLines();
     assert.match(first, /fg_[A-Za-z0-9_-]{43}/);
     assert.match(first, /curl/);
-    assert.doesNotMatch(await firstLines(), /fg_/);
+    assert.equal(firstStatus, 200, 'the key works at once');
+    assert.match(first, /open http:\/\/127\.0\.0\.1:\d+\/ in a browser/);
+    const second = await firstLines();
+    assert.doesNotMatch(second, /fg_/);
+    assert.match(second, /keys exist; another: filmgate keys create --data \/\S+ --name NAME/);
+});
+test('a start without any key is warned of, and the end says how long it may take', async () => {
+    const child = spawn(BINARY, ['serve', '--data', path.join(newDirectory(), 'data'), '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+    child.stdout.once('data', () => child.kill('SIGTERM'));
+    const late = setTimeout(() => child.kill('SIGKILL'), 60_000);
+    await new Promise((done) => child.on('close', done));
+    clearTimeout(late);
+    assert.match(said, /no valid key.*keys create/);
+    assert.match(said, /stopping; work under way may finish for 30s, a second signal parks it now/);
 });
 
 test('the servers ended well', endedWell);

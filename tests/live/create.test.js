@@ -90,7 +90,7 @@ const imageForms = {
     'bare base64': [tiny.toString('base64'), 1],
     'base64 in lines': [tiny.toString('base64').replace(/.{60}/g, '$&\r\n'), 1],
     'objects around URLs': [[{ url: `${web.url}/1.png` }, { image_url: { url: `${web.url}/2.png` } }], 2],
-    'nulls and empty texts in a list': [[null, '', `${web.url}/1.png`], 1],
+    'nulls in a list': [[null, `${web.url}/1.png`], 1],
 };
 for (const [name, [images, count]] of Object.entries(imageForms))
     test(`images: ${name}`, async () => assert.equal((await accepted({ json: { ...wish, images } })).detail.input.images.length, count));
@@ -159,6 +159,7 @@ const shapes = [
     [{ metadata: { resolution: '1080P' }, orientation: 'square' }, 960, 960, 'square'],
     [{ size: '16x9' }, 640, 352, 'landscape'],
     [{ aspect_ratio: 'adaptive' }, 352, 640, 'portrait'],
+    [{ aspect_ratio: '16x9' }, 640, 352, 'landscape'],
 ];
 for (const [fields, width, height, orientation] of shapes)
     test(`${JSON.stringify(fields)} plans ${width}x${height}`, async () => {

@@ -27,6 +27,10 @@ test('every route of the table is in the OpenAPI document, and the other way rou
         Object.keys(item).filter((method) => ['get', 'post', 'delete', 'put', 'patch'].includes(method)).map((method) => `${method.toUpperCase()} ${route.replace(/\{[^}]+\}$/, '…')}`));
     assert.deepEqual(written.sort(), rows.sort());
 });
+test('the example configuration is good', async () => {
+    const result = await command(['dump', 'config', '--config', path.join(ROOT, 'examples/filmgate.yaml')]);
+    assert.equal(result.status, 0, result.stderr);
+});
 test('every error code of the API page is one of the table', async () => {
     const { stdout } = await command(['dump', 'errors']);
     for (const [code] of api.matchAll(/`(task_not_exist|task_already_ended|idempotency_key_reused|invalid_request)`/g)) assert.ok(stdout.includes(code), code);

@@ -61,6 +61,7 @@ const wrongFields = {
     'a size that is too large': [{ size: '99999x99999' }, 'size'],
     'an unknown orientation': [{ orientation: 'diagonal' }, 'orientation'],
     'a ratio beyond 4 to 1': [{ aspect_ratio: '99:1' }, 'aspect_ratio'],
+    'a ratio that is a word': [{ aspect_ratio: 'banana' }, 'aspect_ratio'],
     'a duration of 0': [{ duration: 0 }, 'duration'],
     'a negative duration': [{ duration: -1 }, 'duration'],
     'a duration that is too long': [{ duration: 21 }, 'duration'],
@@ -70,6 +71,7 @@ const wrongFields = {
     'a priority out of bounds': [{ priority: 10 }, 'priority'],
     'a seed out of bounds': [{ seed: '99999999999999999' }, 'seed'],
     'too many images': [{ images: ['http://192.0.2.1/1', 'http://192.0.2.1/2', 'http://192.0.2.1/3'] }, 'images'],
+    'an image that is empty': [{ images: [''] }, 'images'],
     'an image that is a number': [{ images: [1] }, 'images'],
     'an image with a foreign scheme': [{ images: ['file:///etc/passwd'] }, 'images'],
     'a part index from outside': [{ images: [{ $part: 0 }] }, 'images'],
@@ -132,7 +134,7 @@ for (const [name, [type, body]] of Object.entries(brokenBodies))
 
 test('415 for a type that no form fits', async () => {
     for (const type of ['application/xml', 'image/png', 'application/octet-stream', 'text/html'])
-        await refusedBody(415, 'unsupported_media_type', type, 'x');
+        assert.match((await refusedBody(415, 'unsupported_media_type', type, 'x')).json.message, /JSON.*multipart.*urlencoded/);
 });
 
 // Keys

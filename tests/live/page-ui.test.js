@@ -177,6 +177,7 @@ test('pictures: chosen, ordered, removed, dropped, and sent in their order', () 
     await wish(page, 'two pictures');
     await page.click('#create');
     await drawn(page);
+    await until('the task to be listed', async () => (await named('two pictures')).length > 0);
     const [task] = await named('two pictures');
     const sent = await Promise.all(task.detail.input.images.map((link) => server.fetchLink(link)));
     assert.ok(sent[0].bytes.equals(cold) && sent[1].bytes.equals(warm));

@@ -181,7 +181,7 @@ static void test_keys_command(void **state)
     assert_int_equal(strlen(printed), 3 + 43 + 1);
     char key[KEYS_TEXT_SIZE];
     snprintf(key, sizeof(key), "%.46s", printed);
-    assert_int_equal(run_keys(create, printed, sizeof(printed)), CLI_LOCAL);
+    assert_int_equal(run_keys(create, printed, sizeof(printed)), CLI_USAGE);
     assert_string_equal(printed, "");
     assert_int_equal(run_keys(create_bad, printed, sizeof(printed)), CLI_USAGE);
     assert_int_equal(run_keys(create_unnamed, printed, sizeof(printed)), CLI_USAGE);
@@ -189,7 +189,7 @@ static void test_keys_command(void **state)
     assert_non_null(strstr(printed, "\"name\":\"three\",\"tenant\":\"three\",\"operator\":false"));
     assert_null(strstr(printed, key));
     assert_int_equal(run_keys(revoke, printed, sizeof(printed)), CLI_OK);
-    assert_int_equal(run_keys(revoke, printed, sizeof(printed)), CLI_LOCAL);
+    assert_int_equal(run_keys(revoke, printed, sizeof(printed)), CLI_USAGE);
     assert_int_equal(run_keys(create, printed, sizeof(printed)), CLI_OK);
 }
 

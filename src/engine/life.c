@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The engine's beginning and end. It starts by one walk over the store's unfinished tasks. It stops in this order: nothing new, work under way
+ * finishes or is parked, all of it is committed, whoever waits is answered. The thread that starts and stops owns
+ * the loop's things before the loop's thread runs and after it is gone. */
+#include "engine/engine.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "engine/actor.h"
+
+/* ---- stop ---- */
+
+static void park_all(struct engine *engine)
+{
+    engine->is_parked = true;
+    for (struct actor *actor = engine->actors, *next; actor; actor = next) {
+        next = actor->next;
+        if (actor->is_running) {
+            actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_PARKED});
+        }
+    }
+}
+
+/* Nothing works, nothing is with the store, and no create or cancel waits for what could still
+ * come. A commit that keeps failing (disk full) does not hold the end up once all is parked: the
+ * store still has the state before it. */
+static bool is_drained(const struct engine *engine)
+{
+    if (engine->n_writes > 0 || engine->sweeping) {
+        return false;
+    }
+    return engine->is_parked || engine->n_running == 0;
+}
+
+static void on_drain_tick(struct loop_timer *timer)
+{
+    struct engine *engine = CONTAINER_OF(timer, struct engine, drain_tick);
+    bool is_over = clock_mono_ms() >= engine->drain_until_ms || atomic_load(&engine->is_hurried);
+    if (!engine->is_parked && is_over) {
+        park_all(engine);
+    }
+    if (is_drained(engine)) {
+        engine->is_over = true;
+        loop_stop(engine->loop);
+    } else {
+        loop_arm(engine->loop, &engine->drain_tick, ENGINE_DRAIN_TICK_MS);
+    }
+}
+
+static void on_drain(struct loop_job *job)
+{
+    struct engine *engine = CONTAINER_OF(job, struct engine, drain_job);
+    engine->is_draining = true;
+    loop_disarm(engine->loop, &engine->sweep);
+    loop_disarm(engine->loop, &engine->figures);
+    loop_arm(engine->loop, &engine->drain_tick, 0);
+}
+
+void engine_close(struct engine *engine)
+{
+    atomic_store(&engine->is_closing, true);
+}
+
+void engine_hurry(struct engine *engine)
+{
+    atomic_store(&engine->is_hurried, true);
+}
+
+static void discard_all(struct engine *engine)
+{
+    while (engine->actors) {
+        actor_discard(engine->actors);
+    }
+}
+
+/* The loop's thread is gone or never was: this one owns its things now. Lets the store answer what
+ * it has (it does within its own time limits), answers whoever still waits, closes. */
+static void settle(struct engine *engine)
+{
+    engine->is_over = true;
+    if (!engine->loop) { /* a start that failed at once */
+        return;
+    }
+    while (engine->n_writes > 0 || atomic_load(&engine->n_callers) > 0) {
+        loop_turn(engine->loop, ENGINE_DRAIN_TICK_MS);
+        if (engine->n_writes == 0) {
+            discard_all(engine);
+        }
+    }
+    loop_turn(engine->loop, 0); /* a create answered just now has left its task in the inbox */
+    discard_all(engine);
+    loop_disarm(engine->loop, &engine->grant);
+    loop_disarm(engine->loop, &engine->figures);
+    loop_disarm(engine->loop, &engine->sweep);
+    loop_disarm(engine->loop, &engine->drain_tick);
+    engine->exchanges = exchange_pool_free(engine->exchanges);
+    engine->blocking = blocking_free(engine->blocking);
+    while (loop_watches(engine->loop) > 0) { /* killed helpers that are still to be reaped */
+        loop_turn(engine->loop, ENGINE_DRAIN_TICK_MS);
+    }
+}
+
+void engine_stop(struct engine *engine, int64_t drain_ms)
+{
+    engine_close(engine);
+    engine->drain_until_ms = clock_mono_ms() + drain_ms;
+    loop_post(engine->loop, &engine->drain_job);
+    pthread_join(engine->thread, NULL);
+    engine->has_thread = false;
+    settle(engine);
+}
+
+struct engine *engine_free(struct engine *engine)
+{
+    if (!engine) {
+        return NULL;
+    }
+    must(!engine->has_thread);
+    engine->loop = loop_free(engine->loop);
+    engine->schedule = schedule_free(engine->schedule);
+    engine->table = table_free(engine->table);
+    free(engine);
+    return NULL;
+}
+
+/* ---- start ---- */
+
+static void recover(void *context, const struct task *task)
+{
+    struct engine *engine = context;
+    atomic_fetch_add(&engine->n_unfinished, 1);
+    actor_new(engine, task, &(struct task_event){.kind = TASK_EVENT_RECOVERED});
+}
+
+static int recover_all(struct engine *engine)
+{
+    size_t n_damaged = 0;
+    int fault = store_walk_unfinished(engine->parts.store, recover, engine, &n_damaged);
+    if (n_damaged > 0) {
+        log_error("%zu unfinished tasks cannot be read and were passed over", n_damaged);
+    }
+    int64_t n_found = atomic_load(&engine->n_unfinished);
+    if (n_found > 0) {
+        log_info("took up %lld unfinished tasks", (long long)n_found);
+    }
+    return fault;
+}
+
+static void *run_thread(void *argument)
+{
+    struct engine *engine = argument;
+    loop_run(engine->loop);
+    return NULL;
+}
+
+/* Signals are main's: it has blocked what it waits for before any thread starts. */
+static int start_thread(struct engine *engine)
+{
+    int fault = pthread_create(&engine->thread, NULL, run_thread, engine);
+    engine->has_thread = fault == 0;
+    return -fault;
+}
+
+static int64_t slots_of(const struct settings *settings)
+{
+    long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return settings->render_slots > 0 ? settings->render_slots : (n_cores > 0 ? n_cores : 1);
+}
+
+static int open_parts(struct engine *engine)
+{
+    int fault = loop_new(&engine->loop);
+    fault = fault < 0 ? fault : exchange_pool_new(engine->loop, &engine->exchanges);
+    fault = fault < 0 ? fault : blocking_new(engine->loop, &engine->blocking);
+    engine->attempt_parts = (struct attempt_parts){
+        .settings = engine->parts.settings,
+        .guard = engine->parts.guard,
+        .assets = engine->parts.assets,
+        .loop = engine->loop,
+        .exchanges = engine->exchanges,
+        .blocking = engine->blocking,
+    };
+    return fault;
+}
+
+static struct engine *new_engine(const struct engine_parts *parts)
+{
+    const struct settings *settings = parts->settings;
+    struct engine *engine = must_calloc(1, sizeof *engine);
+    engine->parts = *parts;
+    engine->table = table_new((size_t)settings->hot_tasks, (size_t)settings->hot_bytes);
+    engine->schedule = schedule_new();
+    engine->n_slots = slots_of(settings);
+    engine->mean_render_s = -1.0;
+    engine->policy = (struct task_policy){
+        .max_attempts = (int)settings->attempts,
+        .backoff_base_ms = settings->backoff,
+        .backoff_max_ms = ENGINE_BACKOFF_MAX_MS,
+    };
+    engine_init_slots(engine);
+    engine->drain_tick.fire = on_drain_tick;
+    engine->drain_job.run = on_drain;
+    return engine;
+}
+
+int engine_start(const struct engine_parts *parts, struct engine **ret_engine)
+{
+    struct engine *engine = new_engine(parts);
+    int fault = open_parts(engine);
+    fault = fault < 0 ? fault : recover_all(engine);
+    if (fault == 0) {
+        fault = sweep_arm(engine);
+    }
+    if (fault == 0) {
+        fault = start_thread(engine);
+    }
+    if (fault < 0) {
+        settle(engine);
+        engine_free(engine);
+        return fault;
+    }
+    *ret_engine = engine;
+    return 0;
+}
