@@ -42,6 +42,16 @@ static int coloured_image(size_t i)
                        sample_plain(width, height, colour[0], colour[1], colour[2]), 0);
 }
 
+/* As the helper does it. */
+static enum media_end film(const struct media_animatic *animatic, void (*report)(int), char *note)
+{
+    struct caption *caption = animatic_caption(animatic);
+    const enum media_end end = animatic_render(animatic, caption, report, note);
+
+    caption = caption_free(caption);
+    return end;
+}
+
 struct request {
     const char *prompt;
     int64_t seed;
@@ -66,7 +76,7 @@ static int render(const struct request *request)
 
     for (size_t i = 0; i < request->n_images; i++)
         images[i] = coloured_image(i);
-    assert_int_equal(animatic_render(&animatic, NULL, note), MEDIA_DONE);
+    assert_int_equal(film(&animatic, NULL, note), MEDIA_DONE);
     assert_string_equal(note, "");
     for (size_t i = 0; i < request->n_images; i++)
         close(images[i]);
@@ -233,12 +243,12 @@ static void broken_image_is_named(void **state)
     };
 
     (void)state;
-    assert_int_equal(animatic_render(&animatic, NULL, note), MEDIA_BAD_IMAGE);
+    assert_int_equal(film(&animatic, NULL, note), MEDIA_BAD_IMAGE);
     assert_string_equal(note, "image 2 cannot be decoded");
     close(images[1]);
     images[1] = coloured_image(2);
     report_last = report_count = 0;
-    assert_int_equal(animatic_render(&animatic, note_report, note), MEDIA_DONE);
+    assert_int_equal(film(&animatic, note_report, note), MEDIA_DONE);
     assert_int_equal(report_last, 10);
     assert_true(report_count >= 10);
     for (int i = 0; i < 3; i++)
@@ -264,7 +274,7 @@ static void full_disk_is_told_apart(void **state)
     small = (struct rlimit){.rlim_cur = 2000, .rlim_max = before.rlim_max};
     (void)signal(SIGXFSZ, SIG_IGN);
     must(setrlimit(RLIMIT_FSIZE, &small) == 0);
-    end = animatic_render(&animatic, NULL, note);
+    end = film(&animatic, NULL, note);
     must(setrlimit(RLIMIT_FSIZE, &before) == 0);
     (void)signal(SIGXFSZ, SIG_DFL);
     assert_int_equal(end, MEDIA_NO_SPACE);
