@@ -356,7 +356,8 @@ struct typeset_ink typeset_ink(const struct typeset *typeset)
 
 static cairo_path_t *take_path(PangoLayout *layout)
 {
-    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1);
+    /* Without bounds: Cairo leaves out of a path the glyphs that would not show. */
+    cairo_surface_t *surface = cairo_recording_surface_create(CAIRO_CONTENT_ALPHA, NULL);
     cairo_t *cairo = cairo_create(surface);
     cairo_path_t *path;
 

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@
 #include "proc/channel.h"
 
 static const int ANY_ARGUMENTS[] = {
-    /* Open descriptors. No ioctl, no fcntl: neither is needed, and both do too many things. */
+    /* Open descriptors; ioctl is below. */
     SCMP_SYS(read),
     SCMP_SYS(pread64),
     SCMP_SYS(write),
@@ -66,7 +67,6 @@ static const int ANY_ARGUMENTS[] = {
     SCMP_SYS(lstat),
     SCMP_SYS(newfstatat),
     SCMP_SYS(access),
-    SCMP_SYS(ioctl),
     SCMP_SYS(fcntl),
     SCMP_SYS(dup),
     SCMP_SYS(dup2),
@@ -96,6 +96,8 @@ static const struct rule SOME_ARGUMENTS[] = {
     /* The C library's fstat(). A filter cannot see whether the path is empty: what could be learnt
      * with one is whether a file is there and how large it is. */
     {SCMP_SYS(newfstatat), 3, UINT32_MAX, AT_EMPTY_PATH},
+    /* isatty(), which the log asks before its first line; not what ioctl can do besides. */
+    {SCMP_SYS(ioctl), 1, UINT32_MAX, TCGETS},
     /* Messages without descriptors, to the parent. */
     {SCMP_SYS(sendto), 0, UINT32_MAX, CHANNEL_FD},
 #if HAS_SANITIZER

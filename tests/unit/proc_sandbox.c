@@ -304,7 +304,7 @@ static const struct {
     {"code", try_code, false},
     {"turn-into-code", try_turn_into_code, false},
     {"io-uring", try_io_uring, false},
-    {"terminal", try_terminal, true},
+    {"terminal", try_terminal, false},
 #ifdef __x86_64__
     {"other-abi", try_other_abi, false},
 #endif
