@@ -297,7 +297,8 @@ bool typeset_init(struct typeset *typeset, const char *text, enum caption_style 
 void typeset_fini(struct typeset *typeset)
 {
     pango_font_description_free(typeset->font);
-    g_clear_object(&typeset->layout);
+    if (typeset->layout != NULL)
+        g_object_unref(typeset->layout);
     *typeset = (struct typeset){0};
 }
 

@@ -4,7 +4,8 @@
  * and those that are with some. All others kill the process at once: a call that is missing here
  * shows in the first test that needs it, while an error code would be a bug that nobody sees. The
  * exception is clone3, whose arguments a filter cannot read: it does not exist, and the C library
- * falls back to clone. Called once, by the helper's only thread. */
+ * falls back to clone. Called once, by the helper's first thread; those that libraries may have
+ * started by then are inside as well. */
 #include "proc/sandbox.h"
 
 #include <errno.h>
