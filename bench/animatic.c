@@ -28,7 +28,9 @@ int main(int argc, char **argv)
         .output = memfd_create("out.mp4", MFD_CLOEXEC),
     };
     char note[200] = "";
-    enum media_end end = animatic_render(&animatic, NULL, note);
+    struct caption *caption = animatic_caption(&animatic);
+    enum media_end end = animatic_render(&animatic, caption, NULL, note);
+    caption = caption_free(caption);
     if (end != MEDIA_DONE) {
         fprintf(stderr, "rendering failed: %s\n", note);
         return 1;

@@ -11,7 +11,7 @@
 #include "store/store.h"
 
 enum {
-    AUTH_KEY_MAX = 512, /* bytes of a key */
+    AUTH_KEY_MAX = 512,     /* bytes of a key */
     AUTH_REFRESH_MS = 1000, /* how often the store is asked whether something changed */
 };
 

@@ -110,8 +110,9 @@ static enum MHD_Result create_resumed(struct api_request *request)
         result = reply_outcome(request, create);
     } else {
         static const struct api_error_details LATE = {
-            .message = "The task could not be confirmed in time; it may have been accepted. Send the "
-                       "request again with the same Idempotency-Key to find out."};
+            .message =
+                "The task could not be confirmed in time; it may have been accepted. Send the "
+                "request again with the same Idempotency-Key to find out."};
         log_task(LOG_WARN, create->task_id, "creating the task took too long, answered with 503");
         result = api_reply_error(request, API_ERROR_UNAVAILABLE, &LATE);
     }
@@ -124,20 +125,20 @@ static enum MHD_Result create_resumed(struct api_request *request)
 static bool is_media_type(const char *type, const char *wanted)
 {
     size_t length = strlen(wanted);
-    return strncasecmp(type, wanted, length) == 0
-           && (type[length] == '\0' || strchr("; \t", type[length]) != NULL);
+    return strncasecmp(type, wanted, length) == 0 &&
+           (type[length] == '\0' || strchr("; \t", type[length]) != NULL);
 }
 
 static bool is_json_type(const char *type)
 {
     static const char SUFFIX[] = "+json";
-    if (is_media_type(type, "application/json") || is_media_type(type, "text/plain")
-        || is_media_type(type, "text/json"))
+    if (is_media_type(type, "application/json") || is_media_type(type, "text/plain") ||
+        is_media_type(type, "text/json"))
         return true;
     size_t length = strcspn(type, "; \t");
     size_t suffix = sizeof(SUFFIX) - 1;
-    return length == 0
-           || (length > suffix && strncasecmp(type + length - suffix, SUFFIX, suffix) == 0);
+    return length == 0 ||
+           (length > suffix && strncasecmp(type + length - suffix, SUFFIX, suffix) == 0);
 }
 
 /* Turns the body into an object. False, and `ret_error` empty, when its type is not supported. */
@@ -229,9 +230,8 @@ static bool decode(struct api_request *request, struct reading *reading,
         .duration_s = (int)(settings->duration / 1000),
     };
     size_t n_files = reading->form != NULL ? reading->form->n_files : 0;
-    reading->is_decoded = unified_decode(reading->object, n_files, &limits, &reading->decoded,
-                                         ret_fault)
-                          == 0;
+    reading->is_decoded =
+        unified_decode(reading->object, n_files, &limits, &reading->decoded, ret_fault) == 0;
     return reading->is_decoded;
 }
 

@@ -21,8 +21,8 @@ bool entity_list_has_tag(const char *list, const char *tag)
         if (strncmp(list, "W/", 2) == 0)
             list += 2;
         size_t taken = strcspn(list, ",");
-        if (taken >= length && strncmp(list, tag, length) == 0
-            && strspn(list + length, " \t") >= taken - length)
+        if (taken >= length && strncmp(list, tag, length) == 0 &&
+            strspn(list + length, " \t") >= taken - length)
             return true;
         list += taken;
     }
@@ -72,8 +72,8 @@ enum entity_range entity_read_range(const char *header, int64_t size, int64_t *r
         return ENTITY_WHOLE;
     int64_t second = 0;
     bool has_second = read_number(&at, &second);
-    if (at[strspn(at, " \t")] != '\0' || (!has_first && !has_second)
-        || (has_first && has_second && second < first))
+    if (at[strspn(at, " \t")] != '\0' || (!has_first && !has_second) ||
+        (has_first && has_second && second < first))
         return ENTITY_WHOLE;
     if (!has_first)
         first = second < size ? size - second : 0;

@@ -83,7 +83,8 @@ char *api_error_body(enum api_error error, const struct api_error_details *detai
 
 void api_error_dump(FILE *out)
 {
-    fprintf(out, "| status | code | type | try again | message |\n| --- | --- | --- | --- | --- |\n");
+    fprintf(out,
+            "| status | code | type | try again | message |\n| --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < API_ERROR_COUNT; i++) {
         const struct api_error_info *info = &INFOS[i];
         fprintf(out, "| %d | `%s` | `%s` | %s | %s |\n", info->status, info->code, info->type,

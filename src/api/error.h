@@ -19,8 +19,8 @@ enum api_error {
 
 enum {
     API_ERROR_MESSAGE_MAX = 2000, /* bytes of one message; the rest is cut */
-    API_ERROR_ID_MAX = 255, /* bytes of an id that is echoed */
-    API_ERROR_RETRY_AFTER_S = 2, /* said with every error that may pass by itself */
+    API_ERROR_ID_MAX = 255,       /* bytes of an id that is echoed */
+    API_ERROR_RETRY_AFTER_S = 2,  /* said with every error that may pass by itself */
 };
 
 struct api_error_info {
@@ -33,11 +33,11 @@ struct api_error_info {
 
 /* What this case adds; every member may be NULL. Texts from outside are made well-formed. */
 struct api_error_details {
-    const char *code; /* more precise than the table's */
+    const char *code;    /* more precise than the table's */
     const char *message; /* instead of the table's English text */
-    const char *param; /* the parameter at fault */
-    const char *id; /* of the task; as the client gave it */
-    const char *status; /* of the task */
+    const char *param;   /* the parameter at fault */
+    const char *id;      /* of the task; as the client gave it */
+    const char *status;  /* of the task */
 };
 
 const struct api_error_info *api_error_info(enum api_error error);

@@ -80,8 +80,8 @@ static bool is_known(const struct api_request *request, const struct file *file)
 static const char *range_of(const struct api_request *request, const struct file *file)
 {
     const char *condition = api_header(request, "If-Range");
-    if (condition != NULL && strcmp(condition, file->etag) != 0
-        && strcmp(condition, file->modified) != 0)
+    if (condition != NULL && strcmp(condition, file->etag) != 0 &&
+        strcmp(condition, file->modified) != 0)
         return NULL;
     return api_header(request, "Range");
 }
@@ -91,8 +91,7 @@ static enum MHD_Result reply_outside(struct api_request *request, const struct f
     char range[40];
     size_t length;
     struct api_error_details details = {.param = "Range"};
-    struct MHD_Response *response =
-        api_error_response(request, API_ERROR_RANGE, &details, &length);
+    struct MHD_Response *response = api_error_response(request, API_ERROR_RANGE, &details, &length);
     if (response == NULL)
         return MHD_NO;
     snprintf(range, sizeof(range), "bytes */%" PRId64, file->info.bytes);

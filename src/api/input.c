@@ -77,8 +77,8 @@ static const char *data_of_uri(const char *text)
     enum { HEAD_MAX = 200 };
     const char *comma = memchr(text, ',', strnlen(text, HEAD_MAX));
     size_t mark = sizeof(MARK) - 1;
-    if (comma == NULL || (size_t)(comma - text) < 5 + mark
-        || strncasecmp(comma - mark, MARK, mark) != 0)
+    if (comma == NULL || (size_t)(comma - text) < 5 + mark ||
+        strncasecmp(comma - mark, MARK, mark) != 0)
         return NULL;
     return comma + 1;
 }
@@ -145,8 +145,8 @@ enum input_outcome input_store(struct api_request *request, const struct unified
         outcome = store_one(&input, &decoded->images[i], files, &task->images[i]);
         has_stored = has_stored || task->images[i].key != NULL;
     }
-    if (outcome != INPUT_STORED && has_stored
-        && asset_erase_task(request->api->parts.assets, task->id) < 0)
+    if (outcome != INPUT_STORED && has_stored &&
+        asset_erase_task(request->api->parts.assets, task->id) < 0)
         log_task(LOG_WARN, task->id, "erasing the inputs of a refused request failed");
     return outcome;
 }

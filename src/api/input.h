@@ -12,8 +12,8 @@
 
 enum input_outcome {
     INPUT_STORED = 0,
-    INPUT_INVALID = 1, /* not a usable image or URL: the fault is filled */
-    INPUT_NO_MEMORY = 2, /* beyond what all bodies may take together */
+    INPUT_INVALID = 1,      /* not a usable image or URL: the fault is filled */
+    INPUT_NO_MEMORY = 2,    /* beyond what all bodies may take together */
     INPUT_STORE_FAILED = 3, /* the asset store did not take it */
 };
 

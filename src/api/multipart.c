@@ -15,7 +15,7 @@
 #include "base/must.h"
 
 enum {
-    BOUNDARY_MAX = 70, /* RFC 2046 */
+    BOUNDARY_MAX = 70,  /* RFC 2046 */
     HEADERS_MAX = 4096, /* bytes of one part's headers */
 };
 
@@ -86,8 +86,8 @@ static bool take_header(const char *line, size_t length, struct part *part, char
 {
     static const char DISPOSITION[] = "Content-Disposition:";
     char copy[HEADERS_MAX + 1];
-    if (length < sizeof(DISPOSITION) - 1
-        || strncasecmp(line, DISPOSITION, sizeof(DISPOSITION) - 1) != 0)
+    if (length < sizeof(DISPOSITION) - 1 ||
+        strncasecmp(line, DISPOSITION, sizeof(DISPOSITION) - 1) != 0)
         return true; /* what a file is, we see from its bytes */
     memcpy(copy, line, length);
     copy[length] = '\0';
@@ -96,8 +96,8 @@ static bool take_header(const char *line, size_t length, struct part *part, char
     char filename[1024];
     if (!multipart_parameter(copy, "name", part->name, sizeof(part->name)))
         return fail(ret_error, "a part has no name, or one of more than 128 bytes");
-    part->is_file = multipart_parameter(copy, "filename", filename, sizeof(filename))
-                    || multipart_parameter(copy, "filename*", filename, sizeof(filename));
+    part->is_file = multipart_parameter(copy, "filename", filename, sizeof(filename)) ||
+                    multipart_parameter(copy, "filename*", filename, sizeof(filename));
     return true;
 }
 
@@ -207,8 +207,8 @@ bool multipart_read(const char *type, const char *body, size_t length, struct mu
                     char ret_error[MULTIPART_ERROR_SIZE])
 {
     char delimiter[4 + BOUNDARY_MAX + 1] = "\r\n--";
-    if (!multipart_parameter(type, "boundary", delimiter + 4, BOUNDARY_MAX + 1)
-        || delimiter[4] == '\0')
+    if (!multipart_parameter(type, "boundary", delimiter + 4, BOUNDARY_MAX + 1) ||
+        delimiter[4] == '\0')
         return fail(ret_error, "the Content-Type names no boundary");
 
     /* The first boundary opens the body, or follows a preamble that means nothing. */

@@ -101,7 +101,8 @@ static bool has_prefix(const uint8_t *address, const struct proxy_block *block)
     int rest = block->bits % 8;
     if (memcmp(address, block->address, whole) != 0)
         return false;
-    return rest == 0 || ((address[whole] ^ block->address[whole]) & (0xff << (8 - rest)) & 0xff) == 0;
+    return rest == 0 ||
+           ((address[whole] ^ block->address[whole]) & (0xff << (8 - rest)) & 0xff) == 0;
 }
 
 bool origin_is_trusted(const struct origin_proxies *proxies, const struct sockaddr *peer)

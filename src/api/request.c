@@ -79,8 +79,8 @@ static bool reserve(struct api_request *request, size_t more)
 bool api_request_add(struct api_request *request, const char *data, size_t length)
 {
     request->seen_bytes += length;
-    bool is_kept = !request->is_refused && request->route != NULL
-                   && request->route->body != ROUTE_BODY_NONE;
+    bool is_kept =
+        !request->is_refused && request->route != NULL && request->route->body != ROUTE_BODY_NONE;
     if (!request->is_refused && request->seen_bytes > request->body_limit)
         refuse_body(request, API_ERROR_TOO_LARGE);
     else if (is_kept && !reserve(request, length))
@@ -154,8 +154,8 @@ bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]
     }
     const union MHD_ConnectionInfo *peer =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    facts.peer_is_trusted = peer != NULL && peer->client_addr != NULL
-                            && origin_is_trusted(api->proxies, peer->client_addr);
+    facts.peer_is_trusted = peer != NULL && peer->client_addr != NULL &&
+                            origin_is_trusted(api->proxies, peer->client_addr);
     if (facts.peer_is_trusted) {
         facts.forwarded_host = api_header(request, "X-Forwarded-Host");
         facts.forwarded_proto = api_header(request, "X-Forwarded-Proto");
@@ -240,8 +240,7 @@ enum MHD_Result api_reply_tree(struct api_request *request, unsigned status, jso
 }
 
 struct MHD_Response *api_error_response(const struct api_request *request, enum api_error error,
-                                        const struct api_error_details *details,
-                                        size_t *ret_length)
+                                        const struct api_error_details *details, size_t *ret_length)
 {
     const struct api_error_info *info = api_error_info(error);
     char *text = api_error_body(error, details, ret_length);

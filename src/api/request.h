@@ -32,22 +32,22 @@ struct api {
     struct view_cache *views;
     struct wait_room *waits;
     struct origin_proxies *proxies;
-    uint8_t secret[32]; /* the store's */
-    char url[ORIGIN_BASE_SIZE]; /* where we listen */
-    _Atomic int64_t body_bytes; /* memory of all bodies now; at most settings.body_memory */
+    uint8_t secret[32];          /* the store's */
+    char url[ORIGIN_BASE_SIZE];  /* where we listen */
+    _Atomic int64_t body_bytes;  /* memory of all bodies now; at most settings.body_memory */
     _Atomic int64_t n_under_way; /* requests begun and not completed */
-    atomic_bool is_draining; /* answers close their connection */
+    atomic_bool is_draining;     /* answers close their connection */
 };
 
 struct api_request {
     struct api *api;
     struct MHD_Connection *connection;
-    const char *method, *path; /* decoded; the library's */
-    const struct route *route; /* NULL only while refused */
-    struct auth_identity who; /* empty for routes that ask for no key */
+    const char *method, *path;            /* decoded; the library's */
+    const struct route *route;            /* NULL only while refused */
+    struct auth_identity who;             /* empty for routes that ask for no key */
     char request_id[API_REQUEST_ID_SIZE]; /* empty until api_request_id() */
-    bool has_client_id; /* the client chose it */
-    bool must_close; /* the answer ends the connection */
+    bool has_client_id;                   /* the client chose it */
+    bool must_close;                      /* the answer ends the connection */
     bool is_refused;
     enum api_error refusal; /* with is_refused */
     struct wire_facts facts;
@@ -55,11 +55,11 @@ struct api_request {
 
     char *body; /* NULL while empty; with a NUL behind it */
     size_t body_length, body_capacity;
-    size_t body_limit; /* of what is kept */
-    size_t seen_bytes; /* of the body, kept or not */
+    size_t body_limit;    /* of what is kept */
+    size_t seen_bytes;    /* of the body, kept or not */
     size_t charged_bytes; /* our share of api.body_bytes */
 
-    struct wait *wait; /* while suspended: our reference */
+    struct wait *wait;                                       /* while suspended: our reference */
     enum MHD_Result (*resumed)(struct api_request *request); /* answers after the wait */
 };
 
@@ -74,7 +74,8 @@ CHECKED bool api_request_charge(struct api_request *request, size_t bytes);
 /* The client's X-Request-Id when it is fit (1..128 of [A-Za-z0-9._:-]), else a fresh `req_<26>`. */
 const char *api_request_id(struct api_request *request);
 const char *api_header(const struct api_request *request, const char *name); /* NULL when absent */
-const char *api_argument(const struct api_request *request, const char *name); /* NULL when absent */
+const char *api_argument(const struct api_request *request,
+                         const char *name); /* NULL when absent */
 /* The base of links in this request's answer. False when its Host is not fit. */
 CHECKED bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]);
 

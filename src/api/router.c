@@ -10,7 +10,7 @@
 
 static const struct route ROUTES[ROUTE_COUNT] = {
 #define ROUTE(name, method, path, match, who, body, handler, summary)                              \
-    [ROUTE_##name] = {#name,          #method,                path, ROUTE_MATCH_##match,           \
+    [ROUTE_##name] = {#name,           #method,           path,    ROUTE_MATCH_##match,            \
                       ROUTE_WHO_##who, ROUTE_BODY_##body, handler, summary},
 #include "api/route.def"
 };

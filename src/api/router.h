@@ -24,7 +24,7 @@ enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_SMALL, ROUTE_BODY_TASK };
 
 enum {
     ROUTE_SMALL_BODY_BYTES = 64 * 1024, /* NONE and SMALL */
-    ROUTE_ALLOW_SIZE = 80, /* of the text that route_allow() writes */
+    ROUTE_ALLOW_SIZE = 80,              /* of the text that route_allow() writes */
 };
 
 struct route {

@@ -29,11 +29,12 @@
 
 enum {
     SWALLOW_MAX_BYTES = 1024 * 1024, /* of a refused request's body, to keep its connection */
-    POOL_BYTES = 20 * 1024, /* of one connection: its headers, and the window through which bodies come */
+    POOL_BYTES =
+        20 * 1024, /* of one connection: its headers, and the window through which bodies come */
     BACKLOG = 1024,
-    THREADS_MAX = 8, /* when the configuration leaves it to us */
+    THREADS_MAX = 8,           /* when the configuration leaves it to us */
     CLOSE_PATIENCE_MS = 10000, /* for suspended requests to be answered at the stop */
-    LAST_WORDS_MS = 1000, /* for those answers to reach their clients */
+    LAST_WORDS_MS = 1000,      /* for those answers to reach their clients */
 };
 
 struct server {
@@ -60,17 +61,14 @@ static enum MHD_Result reply_preflight(struct api_request *request)
     route_allow(request->path, allow);
     bool is_whole = MHD_add_response_header(response, "Allow", allow) == MHD_YES;
     if (request->api->parts.settings->cors)
-        is_whole = is_whole
-                   && MHD_add_response_header(response, "Access-Control-Allow-Methods",
-                                              "GET, HEAD, POST, DELETE, OPTIONS")
-                          == MHD_YES
-                   && MHD_add_response_header(response, "Access-Control-Allow-Headers",
-                                              "Authorization, Content-Type, Accept, "
-                                              "Idempotency-Key, X-Request-Id, X-Forwarded-Host, "
-                                              "If-None-Match, Range")
-                          == MHD_YES
-                   && MHD_add_response_header(response, "Access-Control-Max-Age", "86400")
-                          == MHD_YES;
+        is_whole = is_whole &&
+                   MHD_add_response_header(response, "Access-Control-Allow-Methods",
+                                           "GET, HEAD, POST, DELETE, OPTIONS") == MHD_YES &&
+                   MHD_add_response_header(response, "Access-Control-Allow-Headers",
+                                           "Authorization, Content-Type, Accept, "
+                                           "Idempotency-Key, X-Request-Id, X-Forwarded-Host, "
+                                           "If-None-Match, Range") == MHD_YES &&
+                   MHD_add_response_header(response, "Access-Control-Max-Age", "86400") == MHD_YES;
     must(is_whole);
     return api_reply_response(request, MHD_HTTP_NO_CONTENT, response, 0);
 }
@@ -136,9 +134,8 @@ static enum MHD_Result answer(struct api_request *request)
 /* A refused request whose body is still to come: worth reading past it to keep the connection? */
 static bool is_not_worth_reading(const struct api_request *request)
 {
-    return request->is_refused
-           && (request->facts.expects_continue
-               || request->facts.content_length > SWALLOW_MAX_BYTES);
+    return request->is_refused &&
+           (request->facts.expects_continue || request->facts.content_length > SWALLOW_MAX_BYTES);
 }
 
 /* What we keep for one connection. */
@@ -230,9 +227,8 @@ static void *notice_uri(void *context UNUSED, const char *uri, struct MHD_Connec
     return NULL;
 }
 
-__attribute__((format(printf, 2, 0))) static void library_says(void *context UNUSED,
-                                                               const char *format,
-                                                               va_list arguments)
+__attribute__((format(printf, 2, 0))) static void
+library_says(void *context UNUSED, const char *format, va_list arguments)
 {
     char text[300];
     vsnprintf(text, sizeof(text), format, arguments);
@@ -246,8 +242,8 @@ __attribute__((format(printf, 2, 0))) static void library_says(void *context UNU
 static bool split_address(const char *listen, char ret_host[256], char ret_port[8])
 {
     const char *colon = strrchr(listen, ':');
-    if (colon == NULL || strlen(colon + 1) < 1 || strlen(colon + 1) > 5
-        || strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
+    if (colon == NULL || strlen(colon + 1) < 1 || strlen(colon + 1) > 5 ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
         return false;
     const char *host = listen;
     size_t length = (size_t)(colon - listen);
@@ -271,8 +267,8 @@ static int bind_listener(const struct addrinfo *address, int *ret_fd)
     if (fd < 0)
         return -errno;
     int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0
-        || bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
         int r = -errno;
         close(fd);
         return r;
@@ -316,8 +312,8 @@ static void write_url(int fd, char ret_url[ORIGIN_BASE_SIZE])
     char host[NI_MAXHOST] = "127.0.0.1";
     char port[NI_MAXSERV] = "0";
     if (getsockname(fd, (struct sockaddr *)&bound, &length) == 0)
-        (void)getnameinfo((struct sockaddr *)&bound, length, host, sizeof(host), port,
-                          sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+        (void)getnameinfo((struct sockaddr *)&bound, length, host, sizeof(host), port, sizeof(port),
+                          NI_NUMERICHOST | NI_NUMERICSERV);
     if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
         snprintf(host, sizeof(host), "%s", bound.ss_family == AF_INET6 ? "::1" : "127.0.0.1");
     bool is_ipv6 = strchr(host, ':') != NULL;
@@ -345,18 +341,16 @@ static struct MHD_Daemon *start_daemon(struct server *server)
         {MHD_OPTION_END, 0, NULL},
     };
     struct MHD_OptionItem *options = threads > 1 ? pool : pool + 1;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_INTERNAL_POLLING_THREAD
-                     | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    return MHD_start_daemon(flags, 0, NULL, NULL, handle, &server->api,
-                            MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
-                            MHD_OPTION_LISTEN_SOCKET, server->listener,
-                            MHD_OPTION_CONNECTION_LIMIT, connections > threads ? connections : threads,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(settings->http_idle / 1000),
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-                            MHD_OPTION_NOTIFY_COMPLETED, completed, &server->api,
-                            MHD_OPTION_NOTIFY_CONNECTION, notice_connection, NULL,
-                            MHD_OPTION_URI_LOG_CALLBACK, notice_uri, NULL,
-                            MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_INTERNAL_POLLING_THREAD |
+                     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, handle, &server->api, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
+        MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_CONNECTION_LIMIT,
+        connections > threads ? connections : threads, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)(settings->http_idle / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED, completed, &server->api,
+        MHD_OPTION_NOTIFY_CONNECTION, notice_connection, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        notice_uri, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 /* Everything but the daemon. What was made before a failure is for release(). */

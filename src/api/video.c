@@ -67,12 +67,11 @@ static enum engine_outcome find_task(const struct api_request *request, const ch
     if (!task_parse_id(given, model, id))
         return ENGINE_NOT_FOUND;
     const struct task *task = NULL;
-    enum engine_outcome outcome =
-        engine_task(request->api->parts.engine, id, &task, ret_figures);
+    enum engine_outcome outcome = engine_task(request->api->parts.engine, id, &task, ret_figures);
     if (outcome != ENGINE_OK)
         return outcome == ENGINE_STORE_FAILED ? outcome : ENGINE_NOT_FOUND;
-    bool is_ours = request->who.is_operator
-                   || strcmp(task->request->tenant, request->who.tenant) == 0;
+    bool is_ours =
+        request->who.is_operator || strcmp(task->request->tenant, request->who.tenant) == 0;
     if (!is_ours || (model[0] != '\0' && !is_same_model(model, task->request->model))) {
         task_unref(task);
         return ENGINE_NOT_FOUND;
@@ -161,8 +160,7 @@ static bool read_cursor(const char *cursor, int64_t *ret_micros, char ret_id[ID_
     char plain[CURSOR_MAX / 4 * 3 + 4];
     size_t length = strnlen(cursor, CURSOR_MAX + 1);
     size_t n_plain = 0;
-    if (length > CURSOR_MAX
-        || !codec_base64_decode(cursor, length, (uint8_t *)plain, &n_plain))
+    if (length > CURSOR_MAX || !codec_base64_decode(cursor, length, (uint8_t *)plain, &n_plain))
         return false;
     plain[n_plain] = '\0';
     char *end = NULL;
@@ -180,9 +178,8 @@ static json_t *list_entry(const struct api_request *request, const struct view_s
 {
     struct engine_figures figures = {.wait_s = -1};
     const struct task *fresh = NULL;
-    if (!task_state_is_end(stored->state)
-        && engine_task(request->api->parts.engine, stored->request->id, &fresh, &figures)
-               != ENGINE_OK)
+    if (!task_state_is_end(stored->state) &&
+        engine_task(request->api->parts.engine, stored->request->id, &fresh, &figures) != ENGINE_OK)
         fresh = NULL;
     json_t *entry = view_tree(source, fresh != NULL ? fresh : stored, &figures);
     if (fresh != NULL)
@@ -206,8 +203,8 @@ static bool has_older(struct store *store, const struct store_list_query *shown,
     return true;
 }
 
-static enum MHD_Result reply_list(struct api_request *request,
-                                  const struct store_list_query *query, const char *base)
+static enum MHD_Result reply_list(struct api_request *request, const struct store_list_query *query,
+                                  const char *base)
 {
     struct store *store = request->api->parts.store;
     const struct task *tasks[LIST_MAX];
@@ -241,8 +238,8 @@ static enum MHD_Result reply_list(struct api_request *request,
 enum MHD_Result video_tasks(struct api_request *request)
 {
     char before_id[ID_SHORT_SIZE];
-    struct store_list_query query = {
-        .tenant = request->who.is_operator ? NULL : request->who.tenant};
+    struct store_list_query query = {.tenant =
+                                         request->who.is_operator ? NULL : request->who.tenant};
     if (!read_limit(api_argument(request, "limit"), &query.limit))
         return api_reply_invalid(request, "limit", "limit must be a number from 1 to 100.");
     const char *before = api_argument(request, "before");

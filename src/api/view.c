@@ -125,16 +125,15 @@ static struct MHD_Response *make_response(struct view_bytes *bytes, bool is_know
     }
     if (response == NULL)
         return NULL;
-    bool is_whole = MHD_add_response_header(response, "ETag", bytes->etag) == MHD_YES
-                    && MHD_add_response_header(response, "Cache-Control", "private, no-cache")
-                           == MHD_YES;
+    bool is_whole =
+        MHD_add_response_header(response, "ETag", bytes->etag) == MHD_YES &&
+        MHD_add_response_header(response, "Cache-Control", "private, no-cache") == MHD_YES;
     if (!is_known)
-        is_whole = is_whole
-                   && MHD_add_response_header(response, "Content-Type",
-                                              "application/json; charset=utf-8")
-                          == MHD_YES
-                   && MHD_add_response_header(response, "X-Content-Type-Options", "nosniff")
-                          == MHD_YES;
+        is_whole =
+            is_whole &&
+            MHD_add_response_header(response, "Content-Type", "application/json; charset=utf-8") ==
+                MHD_YES &&
+            MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES;
     must(is_whole);
     return response;
 }
@@ -228,8 +227,8 @@ struct entry {
     char *base;
     struct view *view;
     size_t cost;
-    int64_t order; /* when it was put: the oldest of a task's goes first */
-    struct entry *next; /* in its bucket */
+    int64_t order;               /* when it was put: the oldest of a task's goes first */
+    struct entry *next;          /* in its bucket */
     struct entry *newer, *older; /* in the order of use */
 };
 
@@ -348,8 +347,8 @@ struct view *view_cache_find(struct view_cache *cache, const struct task *task, 
     struct view *view = NULL;
     pthread_mutex_lock(&shard->lock);
     struct entry *entry = find(shard, hash, task->request->id, base);
-    if (entry != NULL && entry->view->revision == task->revision
-        && now_ms >= entry->view->made_ms && now_ms < entry->view->expires_ms) {
+    if (entry != NULL && entry->view->revision == task->revision &&
+        now_ms >= entry->view->made_ms && now_ms < entry->view->expires_ms) {
         view = entry->view;
         atomic_fetch_add(&view->references, 1);
         use_unlink(shard, entry);

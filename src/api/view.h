@@ -15,8 +15,8 @@
 #include "task/task.h"
 
 enum {
-    VIEW_BASES_MAX = 4, /* views of one task; another replaces the oldest */
-    VIEW_FIGURES_MS = 1000, /* how old a queued task's figures may be */
+    VIEW_BASES_MAX = 4,                      /* views of one task; another replaces the oldest */
+    VIEW_FIGURES_MS = 1000,                  /* how old a queued task's figures may be */
     VIEW_LINK_LEFT_MS = 24 * 60 * 60 * 1000, /* what every link in an answer has left at least */
 };
 
@@ -27,7 +27,7 @@ struct view_cache;
 struct view_source {
     const struct link_key *link_key;
     const uint8_t *secret; /* 32 bytes */
-    int64_t valid_for_ms; /* links */
+    int64_t valid_for_ms;  /* links */
     const char *base;
     int64_t now_ms; /* wall clock */
 };

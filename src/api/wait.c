@@ -15,7 +15,7 @@
 
 struct wait_room {
     atomic_uint references;
-    pthread_mutex_t lock; /* owns the rest */
+    pthread_mutex_t lock;   /* owns the rest */
     pthread_cond_t changed; /* a request left, or the room closes */
     struct wait *suspended;
     size_t n_present; /* requests between begin and end */

@@ -19,9 +19,9 @@ struct wait {
     struct wait_room *room; /* a reference */
     atomic_uint references;
     struct MHD_Connection *connection; /* under the room's lock; NULL once resumed */
-    struct wait *next, *previous; /* in the room, while suspended; under its lock */
-    int64_t deadline_ms; /* clock_mono_ms() */
-    bool is_done; /* under the room's lock: what was waited for has come */
+    struct wait *next, *previous;      /* in the room, while suspended; under its lock */
+    int64_t deadline_ms;               /* clock_mono_ms() */
+    bool is_done;                      /* under the room's lock: what was waited for has come */
     bool is_abandoned; /* under the room's lock: the request was answered without it */
     /* Called in wait_done() when nobody waits any more: put right what the answer denied. May be NULL. */
     void (*abandoned)(struct wait *wait);

@@ -145,12 +145,11 @@ static enum MHD_Result see_header(void *context, enum MHD_ValueKind kind UNUSED,
     return MHD_YES;
 }
 
-static enum MHD_Result see_argument(void *context, enum MHD_ValueKind kind UNUSED,
-                                    const char *name, size_t name_size, const char *value,
-                                    size_t value_size)
+static enum MHD_Result see_argument(void *context, enum MHD_ValueKind kind UNUSED, const char *name,
+                                    size_t name_size, const char *value, size_t value_size)
 {
-    if (memchr(name, '\0', name_size) != NULL
-        || (value != NULL && memchr(value, '\0', value_size) != NULL))
+    if (memchr(name, '\0', name_size) != NULL ||
+        (value != NULL && memchr(value, '\0', value_size) != NULL))
         complain(context, "The address holds a NUL.");
     return MHD_YES;
 }
@@ -165,8 +164,7 @@ static bool hides_bytes(const struct wire_line *line, const char *version)
 }
 
 enum wire_verdict wire_check(struct MHD_Connection *connection, const struct wire_line *line,
-                             const char *method, const char *version,
-                             struct wire_facts *ret_facts)
+                             const char *method, const char *version, struct wire_facts *ret_facts)
 {
     struct wire_facts facts = {.content_length = -1};
     struct head_walk walk = {.facts = &facts};

@@ -44,5 +44,4 @@ enum wire_verdict { WIRE_FINE, WIRE_BROKEN, WIRE_URI_TOO_LONG };
 /* Judges a request at the library's first call. With WIRE_BROKEN, `ret_facts->problem` says why. */
 CHECKED enum wire_verdict wire_check(struct MHD_Connection *connection,
                                      const struct wire_line *line, const char *method,
-                                     const char *version,
-                                     struct wire_facts *ret_facts);
+                                     const char *version, struct wire_facts *ret_facts);

@@ -19,7 +19,7 @@ struct buf {
 };
 
 void buf_init(struct buf *buf, size_t max);
-void buf_fini(struct buf *buf); /* may be called twice; usable with CLEANUP(buf_fini) */
+void buf_fini(struct buf *buf);  /* may be called twice; usable with CLEANUP(buf_fini) */
 void buf_clear(struct buf *buf); /* empty again, memory kept */
 void buf_add(struct buf *buf, const void *data, size_t length);
 void buf_puts(struct buf *buf, const char *text);

@@ -14,6 +14,19 @@
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 #define UNUSED __attribute__((unused))
 
+/* Built with a sanitizer that brings a runtime with needs of its own: 1, else 0. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER 0
+#endif
+
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Move a pointer out of a variable: yields its value and leaves NULL behind. */
@@ -25,8 +38,7 @@
     })
 
 /* The struct that embeds `member` at `ptr`. */
-#define CONTAINER_OF(ptr, type, member)                                                            \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* A clean-up for locals that came from malloc: CLEANUP(free_pointer) char *text = …; */
 void free_pointer(void *pointer_to_pointer);

@@ -101,8 +101,8 @@ json_t *json_parse(const char *text, size_t length, char ret_error[JSON_ERROR_SI
     const char *problem = check_limits(json, 1, &left);
     if (problem == NULL)
         return json;
-    snprintf(ret_error, JSON_ERROR_SIZE, "%s (at most %d levels, %d members and elements)",
-             problem, JSON_DEPTH_LIMIT, JSON_MEMBERS_LIMIT);
+    snprintf(ret_error, JSON_ERROR_SIZE, "%s (at most %d levels, %d members and elements)", problem,
+             JSON_DEPTH_LIMIT, JSON_MEMBERS_LIMIT);
     json_decref(json);
     return NULL;
 }

@@ -10,7 +10,7 @@
 #include "base/compiler.h"
 
 enum {
-    JSON_DEPTH_LIMIT = 32, /* nesting of arrays and objects in a request */
+    JSON_DEPTH_LIMIT = 32,      /* nesting of arrays and objects in a request */
     JSON_MEMBERS_LIMIT = 10000, /* members and elements in all */
     JSON_ERROR_SIZE = 200,
     /* How we write: compact, keys as inserted, floats with 16 digits, UTF-8 as it is. */

@@ -21,8 +21,8 @@
 #include "base/codec.h"
 
 enum {
-    LINE_SIZE = 4096, /* with its newline */
-    ID_ROOM = 128, /* bytes a request or task id may take, escaped */
+    LINE_SIZE = 4096,             /* with its newline */
+    ID_ROOM = 128,                /* bytes a request or task id may take, escaped */
     TAIL_ROOM = 2 * ID_ROOM + 64, /* what stays free for all that follows the message */
     RECORDER_LINES = 128,
 };

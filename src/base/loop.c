@@ -38,7 +38,7 @@ struct loop {
     struct loop_job *inbox_tail;
 
     struct epoll_event batch[BATCH_MAX]; /* data.ptr NULL: removed since */
-    int batch_length; /* 0 outside the dispatch */
+    int batch_length;                    /* 0 outside the dispatch */
     long watch_count;
 
     struct loop_timer **heap; /* from 1 */

@@ -18,13 +18,13 @@ enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
 struct loop_watch {
     int fd;
     void (*ready)(struct loop_watch *watch, int events); /* LOOP_* bits; HANGUP always reported */
-    bool active; /* owned by the loop */
+    bool active;                                         /* owned by the loop */
 };
 
 struct loop_timer {
     void (*fire)(struct loop_timer *timer);
-    int64_t due_ms; /* clock_mono_ms(); owned by the loop while active */
-    int64_t order; /* owned by the loop: timers due together fire in the order of arming */
+    int64_t due_ms;  /* clock_mono_ms(); owned by the loop while active */
+    int64_t order;   /* owned by the loop: timers due together fire in the order of arming */
     long heap_index; /* owned by the loop; 0 when inactive */
 };
 

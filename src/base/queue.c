@@ -12,7 +12,7 @@
 #include "base/must.h"
 
 struct queue {
-    pthread_mutex_t lock; /* owns all below but max */
+    pthread_mutex_t lock;    /* owns all below but max */
     pthread_cond_t has_news; /* an item came, or the queue was closed */
     struct queue_item *head;
     struct queue_item *tail;

@@ -215,8 +215,8 @@ static void hold_progress(struct actor *actor, double progress)
 static void on_held_progress(struct loop_timer *timer)
 {
     struct actor *actor = CONTAINER_OF(timer, struct actor, progress);
-    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_PROGRESS,
-                                           .progress = actor->held_progress});
+    actor_feed(actor,
+               &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = actor->held_progress});
 }
 
 static void on_attempt_event(void *context, const struct task_event *event)

@@ -23,7 +23,7 @@
 enum {
     ACTOR_EVENTS_MAX = 8,        /* that wait for a commit: one of each kind that can meet in one */
     ACTOR_STORE_RETRY_MS = 1000, /* pause before a failed commit is tried again */
-    ACTOR_PROGRESS_PERSIST_MS = 250, /* progress is committed, and shown, no oftener */
+    ACTOR_PROGRESS_PERSIST_MS = 250,       /* progress is committed, and shown, no oftener */
     ENGINE_BACKOFF_MAX_MS = 5 * 60 * 1000, /* between attempts */
     ENGINE_DRAIN_TICK_MS = 20,             /* how often a stop looks whether all is done */
     ENGINE_FIGURES_MS = 1000,              /* how often queue positions are counted */
@@ -49,7 +49,7 @@ struct actor {
     struct schedule_entry entry;
     struct attempt *attempt;       /* NULL unless running */
     struct engine_cancel *cancels; /* waiting for the commit, by `next` */
-    int64_t persisted_ms; /* of the last commit, clock_mono_ms() */
+    int64_t persisted_ms;          /* of the last commit, clock_mono_ms() */
     int64_t slot_granted_ms;       /* clock_mono_ms() */
     struct actor *chain;           /* on the engine's bucket */
     struct actor *next, *previous; /* on the engine's list of all actors */

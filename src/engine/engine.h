@@ -79,7 +79,7 @@ struct engine_cancel {
     const struct task *task; /* with OK and CONFLICT */
     struct engine *engine;
     struct loop_job job;
-    bool was_posted_again; /* it overtook the task's admission */
+    bool was_posted_again;      /* it overtook the task's admission */
     struct engine_cancel *next; /* waits on its actor for the commit */
 };
 void engine_cancel(struct engine *engine, struct engine_cancel *cancel);

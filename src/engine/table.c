@@ -22,7 +22,7 @@ struct node {
     _Atomic int64_t queue_position;
     _Atomic double wait_s;
     atomic_bool was_asked;
-    size_t bytes; /* once ended: what it counts for */
+    size_t bytes;  /* once ended: what it counts for */
     bool is_ended; /* is on the list of ended tasks */
 };
 

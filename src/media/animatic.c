@@ -51,8 +51,8 @@ struct stage {
 struct film {
     const struct media_animatic *animatic;
     struct stage stages[IMAGES_MAX];
-    struct backdrop *backdrop; /* when there is no image */
-    struct caption *caption;   /* NULL: nothing to show */
+    struct backdrop *backdrop;     /* when there is no image */
+    const struct caption *caption; /* borrowed; NULL: nothing to show */
     struct codec_writer *writer;
     AVFrame *frame;
 };
@@ -282,7 +282,13 @@ static enum media_end end_of(int error, char *ret_note)
     return error == -ENOSPC || error == -EDQUOT || error == -EFBIG ? MEDIA_NO_SPACE : MEDIA_FAILED;
 }
 
-enum media_end animatic_render(const struct media_animatic *animatic,
+struct caption *animatic_caption(const struct media_animatic *animatic)
+{
+    return caption_new(animatic->prompt, animatic->n_images == 0 ? CAPTION_TITLE : CAPTION_SUBTITLE,
+                       animatic->width, animatic->height);
+}
+
+enum media_end animatic_render(const struct media_animatic *animatic, const struct caption *caption,
                                void (*report)(int frames_encoded), char ret_note[200])
 {
     struct film *film = must_calloc(1, sizeof *film);
@@ -293,20 +299,17 @@ enum media_end animatic_render(const struct media_animatic *animatic,
     must(animatic->height > 0 && animatic->height % 2 == 0);
     ret_note[0] = '\0';
     film->animatic = animatic;
+    film->caption = caption;
     choose_motions(film);
     end = load_images(film, report, ret_note);
     if (end == MEDIA_DONE) {
         if (animatic->n_images == 0)
             film->backdrop =
                 backdrop_new(animatic->prompt, animatic->seed, animatic->width, animatic->height);
-        film->caption = caption_new(animatic->prompt,
-                                    animatic->n_images == 0 ? CAPTION_TITLE : CAPTION_SUBTITLE,
-                                    animatic->width, animatic->height);
         end = end_of(encode(film, report), ret_note);
     }
     film->writer = codec_writer_free(film->writer);
     av_frame_free(&film->frame);
-    film->caption = caption_free(film->caption);
     film->backdrop = backdrop_free(film->backdrop);
     for (size_t i = 0; i < animatic->n_images; i++)
         picture_fini(&film->stages[i].picture);

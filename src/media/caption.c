@@ -22,6 +22,10 @@ struct caption {
     uint16_t *alpha[2];           /* 0..256, for luma and for chroma */
 };
 
+struct caption_mark {
+    struct typeset_outline *outline;
+};
+
 /* ---- drawing ---- */
 
 /* Three passes of a running mean along one line of `n` bytes, `step` apart: nearly a Gaussian. */
@@ -82,27 +86,23 @@ struct place {
 static struct place place_text(const struct typeset *typeset, enum caption_style style)
 {
     const double type_px = typeset->type_px;
-    PangoRectangle logical;
+    const struct typeset_box box = typeset_box(typeset);
     struct place place = {0};
-    double x, y, width, height;
+    double x = (typeset->width - box.width) / 2;
+    double y = (typeset->height - box.height) / 2;
 
-    pango_layout_get_extents(typeset->layout, NULL, &logical);
-    width = (double)logical.width / PANGO_SCALE;
-    height = (double)logical.height / PANGO_SCALE;
-    x = (typeset->width - width) / 2;
-    y = (typeset->height - height) / 2;
     if (style == CAPTION_MARK)
-        x = typeset->width * (1 - TYPESET_SAFE_MARGIN / 2) - width;
+        x = typeset->width * (1 - TYPESET_SAFE_MARGIN / 2) - box.width;
     if (style == CAPTION_MARK)
-        y = typeset->height * (1 - TYPESET_SAFE_MARGIN / 2) - height;
+        y = typeset->height * (1 - TYPESET_SAFE_MARGIN / 2) - box.height;
     if (style == CAPTION_SUBTITLE)
-        y = typeset->height * (1 - TYPESET_SAFE_MARGIN) - height - 0.38 * type_px;
-    place.text_x = x - (double)logical.x / PANGO_SCALE;
-    place.text_y = y - (double)logical.y / PANGO_SCALE;
+        y = typeset->height * (1 - TYPESET_SAFE_MARGIN) - box.height - 0.38 * type_px;
+    place.text_x = x - box.x;
+    place.text_y = y - box.y;
     place.plate_x = x - 0.7 * type_px;
     place.plate_y = y - 0.38 * type_px;
-    place.plate_width = width + 1.4 * type_px;
-    place.plate_height = height + 0.76 * type_px;
+    place.plate_width = box.width + 1.4 * type_px;
+    place.plate_height = box.height + 0.76 * type_px;
     return place;
 }
 
@@ -132,7 +132,7 @@ static void draw_shadow(cairo_t *cairo, const struct typeset *typeset, const str
     cairo_t *shadow = cairo_create(mask);
 
     cairo_move_to(shadow, place->text_x, place->text_y + 0.06 * typeset->type_px);
-    pango_cairo_show_layout(shadow, typeset->layout);
+    typeset_show(typeset, shadow);
     cairo_destroy(shadow);
     blur(mask, (int)lround(fmax(0.07 * typeset->type_px, 1)));
     cairo_set_source_rgba(cairo, 0, 0, 0, opacity);
@@ -165,7 +165,7 @@ static cairo_surface_t *draw(const struct caption *caption, const struct typeset
     cairo_push_group(cairo);
     cairo_move_to(cairo, place.text_x, place.text_y);
     cairo_set_source_rgb(cairo, 1, 1, 1);
-    pango_cairo_show_layout(cairo, typeset->layout);
+    typeset_show(typeset, cairo);
     cairo_pop_group_to_source(cairo);
     cairo_paint_with_alpha(cairo, ink.text);
     cairo_destroy(cairo);
@@ -254,25 +254,60 @@ static void to_planes(struct caption *caption, cairo_surface_t *surface)
     to_chroma(caption, argb, stride);
 }
 
+/* Takes the typeset. */
+static struct caption *render(struct typeset *typeset, enum caption_style style)
+{
+    struct caption *caption = must_calloc(1, sizeof *caption);
+    const struct place place = place_text(typeset, style);
+    cairo_surface_t *surface;
+
+    place_box(caption, typeset, &place);
+    surface = draw(caption, typeset, &place);
+    must(cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS);
+    to_planes(caption, surface);
+    cairo_surface_destroy(surface);
+    typeset_fini(typeset);
+    return caption;
+}
+
 struct caption *caption_new(const char *text, enum caption_style style, int width, int height)
 {
-    struct caption *caption;
     struct typeset typeset;
-    cairo_surface_t *surface;
-    struct place place;
 
     must(width > 0 && height > 0 && width % 2 == 0 && height % 2 == 0);
     if (!typeset_init(&typeset, text, style, width, height))
         return NULL;
-    caption = must_calloc(1, sizeof *caption);
-    place = place_text(&typeset, style);
-    place_box(caption, &typeset, &place);
-    surface = draw(caption, &typeset, &place);
-    must(cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS);
-    to_planes(caption, surface);
-    cairo_surface_destroy(surface);
-    typeset_fini(&typeset);
-    return caption;
+    return render(&typeset, style);
+}
+
+struct caption_mark *caption_mark_new(const char *text)
+{
+    struct typeset_outline *outline = typeset_outline_new(text);
+    struct caption_mark *mark;
+
+    if (outline == NULL)
+        return NULL;
+    mark = must_calloc(1, sizeof *mark);
+    mark->outline = outline;
+    return mark;
+}
+
+struct caption_mark *caption_mark_free(struct caption_mark *mark)
+{
+    if (mark == NULL)
+        return NULL;
+    typeset_outline_free(mark->outline);
+    free(mark);
+    return NULL;
+}
+
+struct caption *caption_of_mark(const struct caption_mark *mark, int width, int height)
+{
+    struct typeset typeset;
+
+    must(width > 0 && height > 0 && width % 2 == 0 && height % 2 == 0);
+    typeset_init_outlined(&typeset, mark->outline, width, height);
+    return render(&typeset, CAPTION_MARK);
 }
 
 struct caption *caption_free(struct caption *caption)

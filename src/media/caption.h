@@ -21,6 +21,14 @@ struct caption;
  * become spaces in SUBTITLE) for frames of width×height. NULL when the text shows nothing. */
 struct caption *caption_new(const char *text, enum caption_style style, int width, int height);
 struct caption *caption_free(struct caption *caption);
+
+/* A CAPTION_MARK for frames whose size is not known yet: its fonts are read when it is made, and
+ * caption_of_mark() opens no file. NULL when the text shows nothing. */
+struct caption_mark;
+struct caption_mark *caption_mark_new(const char *text);
+struct caption_mark *caption_mark_free(struct caption_mark *mark);
+struct caption *caption_of_mark(const struct caption_mark *mark, int width, int height);
+
 /* Blends it into a yuv420p frame; `opacity` 0..1. */
 void caption_blend(const struct caption *caption, uint8_t *const planes[3], const int strides[3],
                    double opacity);

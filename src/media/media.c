@@ -79,8 +79,10 @@ static enum media_end translate(enum proc_end end, int signal_or_status, const j
     case PROC_CRASHED:
         break;
     }
+    const char *name = signal_or_status < 0 ? sigdescr_np(-signal_or_status) : NULL;
     if (signal_or_status < 0)
-        (void)snprintf(ret_note, JOB_NOTE_SIZE, "signal %d", -signal_or_status);
+        (void)snprintf(ret_note, JOB_NOTE_SIZE, "signal %d (%s)", -signal_or_status,
+                       name ? name : "unknown");
     else
         (void)snprintf(ret_note, JOB_NOTE_SIZE, "status %d", signal_or_status);
     return MEDIA_CRASHED;

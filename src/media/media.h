@@ -15,11 +15,11 @@
 enum media_end {
     MEDIA_DONE,
     MEDIA_CRASHED,
-    MEDIA_STALLED, /* no progress, or out of time */
+    MEDIA_STALLED,   /* no progress, or out of time */
     MEDIA_BAD_IMAGE, /* an input image cannot be decoded: `note` says which */
     MEDIA_BAD_VIDEO, /* variants: the source is no playable video */
-    MEDIA_NO_SPACE, /* writing failed: disk full or file limit */
-    MEDIA_FAILED, /* anything else, said in `note` */
+    MEDIA_NO_SPACE,  /* writing failed: disk full or file limit */
+    MEDIA_FAILED,    /* anything else, said in `note` */
 };
 
 struct media_facts {
@@ -28,7 +28,8 @@ struct media_facts {
 };
 
 struct media_handler {
-    void (*progress)(void *context, double progress); /* may be NULL; 0..1; render: frames encoded / n_frames */
+    void (*progress)(void *context,
+                     double progress); /* may be NULL; 0..1; render: frames encoded / n_frames */
     /* Last callback. `facts` (of the source video) only with MEDIA_DONE. `note` may be empty, never NULL. */
     void (*ended)(void *context, enum media_end end, const struct media_facts *facts,
                   const char *note);
@@ -47,10 +48,10 @@ struct media_animatic {
     const char *prompt; /* UTF-8 */
     int64_t seed;
     int width, height; /* even */
-    int n_frames; /* at 30 a second */
+    int n_frames;      /* at 30 a second */
     const int *images; /* readable descriptors of whole image files */
-    size_t n_images; /* 0..MEDIA_IMAGES_MAX */
-    int output; /* read-write descriptor of an empty file: mp4, H.264 yuv420p, faststart */
+    size_t n_images;   /* 0..MEDIA_IMAGES_MAX */
+    int output;        /* read-write descriptor of an empty file: mp4, H.264 yuv420p, faststart */
 };
 
 struct media_job;

@@ -10,7 +10,10 @@
 #include "media/typeset.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/must.h"
 
 enum {
     TEXT_BYTES_MAX = 8192, /* of a caption, more is cut: no type is so small that it would show */
@@ -18,6 +21,13 @@ enum {
     SUBTITLE_LINES = 3,
     TITLE_LINES = 8,
     TITLE_PARAGRAPHS = 8,
+    OUTLINE_FRAME = 4096, /* side of the frame that an outline is taken for: any is scaled down */
+};
+
+struct typeset_outline {
+    cairo_path_t *path;
+    struct typeset_box box;
+    double type_px;
 };
 
 /* ---- looks ---- */
@@ -237,11 +247,15 @@ static void fit_cut(struct typeset *typeset, double type_px)
     pango_layout_set_height(typeset->layout, -typeset->look->lines);
 }
 
+static double largest_type(const struct look *look, int width, int height)
+{
+    return fmax(fmin(height * look->type_height, width * look->type_width), TYPE_PX_MIN);
+}
+
 static void fit(struct typeset *typeset)
 {
     const struct look *look = typeset->look;
-    const double largest = fmax(
-        fmin(typeset->height * look->type_height, typeset->width * look->type_width), TYPE_PX_MIN);
+    const double largest = largest_type(look, typeset->width, typeset->height);
     const double least = fmax(largest * look->least, TYPE_PX_MIN);
     double type_px = largest;
 
@@ -283,11 +297,115 @@ bool typeset_init(struct typeset *typeset, const char *text, enum caption_style 
 void typeset_fini(struct typeset *typeset)
 {
     pango_font_description_free(typeset->font);
-    g_object_unref(typeset->layout);
+    if (typeset->layout != NULL)
+        g_object_unref(typeset->layout);
     *typeset = (struct typeset){0};
+}
+
+/* ---- drawing ---- */
+
+/* How much smaller than its outline the text is set. */
+static double outline_scale(const struct typeset *typeset)
+{
+    return typeset->type_px / typeset->outline->type_px;
+}
+
+struct typeset_box typeset_box(const struct typeset *typeset)
+{
+    PangoRectangle logical;
+
+    if (typeset->outline != NULL) {
+        const struct typeset_box *box = &typeset->outline->box;
+        const double scale = outline_scale(typeset);
+
+        return (struct typeset_box){box->x * scale, box->y * scale, box->width * scale,
+                                    box->height * scale};
+    }
+    pango_layout_get_extents(typeset->layout, NULL, &logical);
+    return (struct typeset_box){
+        .x = (double)logical.x / PANGO_SCALE,
+        .y = (double)logical.y / PANGO_SCALE,
+        .width = (double)logical.width / PANGO_SCALE,
+        .height = (double)logical.height / PANGO_SCALE,
+    };
+}
+
+void typeset_show(const struct typeset *typeset, cairo_t *cairo)
+{
+    double x = 0, y = 0;
+
+    if (typeset->outline == NULL) {
+        pango_cairo_show_layout(cairo, typeset->layout);
+        return;
+    }
+    cairo_get_current_point(cairo, &x, &y);
+    cairo_save(cairo);
+    cairo_new_path(cairo);
+    cairo_translate(cairo, x, y);
+    cairo_scale(cairo, outline_scale(typeset), outline_scale(typeset));
+    cairo_append_path(cairo, typeset->outline->path);
+    cairo_restore(cairo);
+    cairo_fill(cairo);
 }
 
 struct typeset_ink typeset_ink(const struct typeset *typeset)
 {
     return typeset->look->ink;
+}
+
+/* ---- outlines ---- */
+
+static cairo_path_t *take_path(PangoLayout *layout)
+{
+    /* Without bounds: Cairo leaves out of a path the glyphs that would not show. */
+    cairo_surface_t *surface = cairo_recording_surface_create(CAIRO_CONTENT_ALPHA, NULL);
+    cairo_t *cairo = cairo_create(surface);
+    cairo_path_t *path;
+
+    pango_cairo_layout_path(cairo, layout);
+    path = cairo_copy_path(cairo);
+    must(path->status == CAIRO_STATUS_SUCCESS);
+    cairo_destroy(cairo);
+    cairo_surface_destroy(surface);
+    return path;
+}
+
+struct typeset_outline *typeset_outline_new(const char *text)
+{
+    struct typeset_outline *outline;
+    struct typeset typeset;
+
+    if (!typeset_init(&typeset, text, CAPTION_MARK, OUTLINE_FRAME, OUTLINE_FRAME))
+        return NULL;
+    outline = must_calloc(1, sizeof *outline);
+    outline->path = take_path(typeset.layout);
+    outline->box = typeset_box(&typeset);
+    outline->type_px = typeset.type_px;
+    typeset_fini(&typeset);
+    return outline;
+}
+
+struct typeset_outline *typeset_outline_free(struct typeset_outline *outline)
+{
+    if (outline == NULL)
+        return NULL;
+    cairo_path_destroy(outline->path);
+    free(outline);
+    return NULL;
+}
+
+void typeset_init_outlined(struct typeset *typeset, const struct typeset_outline *outline,
+                           int width, int height)
+{
+    const struct look *look = &LOOKS[CAPTION_MARK];
+    const double room = width * (1 - 2 * TYPESET_SAFE_MARGIN);
+
+    *typeset = (struct typeset){
+        .look = look,
+        .outline = outline,
+        .width = width,
+        .height = height,
+        .type_px =
+            fmin(largest_type(look, width, height), outline->type_px * room / outline->box.width),
+    };
 }

@@ -38,6 +38,7 @@ struct copy {
 
 struct variants {
     const struct media_variants *files;
+    const struct caption_mark *mark;
     struct codec_reader *reader;
     AVRational frame_rate;
     int64_t n_expected; /* frames, by the container's word; 0: unknown */
@@ -191,7 +192,8 @@ static int open_outputs(struct variants *variants)
         return 0;
     width = even(variants->width);
     height = even(variants->height);
-    variants->marked.mark = caption_new(MARK, CAPTION_MARK, width, height);
+    if (variants->mark)
+        variants->marked.mark = caption_of_mark(variants->mark, width, height);
     /* A copy that should bear the mark and does not is worse than none. */
     error = variants->marked.mark ? copy_open(variants, &variants->marked, variants->files->marked,
                                               width, height, MARKED_CRF)
@@ -325,10 +327,16 @@ static void tell_facts(const struct variants *variants, struct media_facts *ret_
     };
 }
 
-enum media_end variants_make(const struct media_variants *files, void (*report)(double progress),
-                             struct media_facts *ret_facts, char ret_note[200])
+struct caption_mark *variants_mark(void)
 {
-    struct variants variants = {.files = files, .still = av_frame_alloc()};
+    return caption_mark_new(MARK);
+}
+
+enum media_end variants_make(const struct media_variants *files, const struct caption_mark *mark,
+                             void (*report)(double progress), struct media_facts *ret_facts,
+                             char ret_note[200])
+{
+    struct variants variants = {.files = files, .mark = mark, .still = av_frame_alloc()};
     must(variants.still && report);
     variants.source_error = open_source(&variants);
     if (variants.source_error == 0 && open_outputs(&variants) == 0 && decode_all(&variants, report))

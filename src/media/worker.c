@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The main of a media helper: takes one job, does it, answers, ends. Single-threaded. */
+ * The main of a media helper: takes one job, reads the fonts that it needs, closes the sandbox, and
+ * only then looks at a stranger's image or video; answers, ends. Single-threaded. */
 #include <libavutil/log.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -12,10 +14,12 @@
 #include "media/job.h"
 #include "media/media.h"
 #include "media/variants.h"
+#include "proc/sandbox.h"
 
 enum {
     REPORT_EVERY_MS = 50,
     FRAMES_PER_S = 30, /* of an animatic */
+    EXIT_OPEN = 4,     /* the sandbox does not close: a kernel without seccomp filters */
 };
 
 /* The renderers' callbacks carry no context, and the process serves one job on one thread: the one
@@ -60,6 +64,13 @@ static _Noreturn void finish(enum media_end end, const struct media_facts *facts
     proc_finish(result);
 }
 
+/* From here on nothing can be opened. Without it no stranger's byte is read. */
+static void close_sandbox(void)
+{
+    if (sandbox_enter() < 0)
+        _exit(EXIT_OPEN);
+}
+
 static _Noreturn void run_animatic(const struct proc_job *job)
 {
     char note[JOB_NOTE_SIZE] = "";
@@ -75,7 +86,9 @@ static _Noreturn void run_animatic(const struct proc_job *job)
     };
     must(animatic.prompt && animatic.width > 0 && animatic.height > 0 && animatic.n_frames > 0);
     reporting.n_frames = animatic.n_frames;
-    enum media_end end = animatic_render(&animatic, report_frames, note);
+    struct caption *caption = animatic_caption(&animatic);
+    close_sandbox();
+    enum media_end end = animatic_render(&animatic, caption, report_frames, note);
     struct media_facts facts = {
         .width = animatic.width,
         .height = animatic.height,
@@ -97,7 +110,9 @@ static _Noreturn void run_variants(const struct proc_job *job)
         .medium = job->fds[3],
         .marked = job->n_fds > JOB_VARIANTS_FDS ? job->fds[JOB_VARIANTS_FDS] : -1,
     };
-    enum media_end end = variants_make(&variants, report, &facts, note);
+    struct caption_mark *mark = variants.marked < 0 ? NULL : variants_mark();
+    close_sandbox();
+    enum media_end end = variants_make(&variants, mark, report, &facts, note);
     finish(end, &facts, note);
 }
 

@@ -22,19 +22,6 @@ enum {
     EXIT_UNSPEAKABLE = 3,  /* the result cannot be written, or is longer than a message */
 };
 
-/* Sanitizers reserve more address space than any limit we could set. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-#define HAS_SANITIZER 1
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER 0
-#endif
-
 static int set_limit(__rlimit_resource_t resource, int64_t most)
 {
     struct rlimit limit = {.rlim_cur = (rlim_t)most, .rlim_max = (rlim_t)most};
@@ -54,6 +41,7 @@ static int set_limits(const json_t *envelope)
         error = set_limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
     if (error == 0 && file > 0)
         error = set_limit(RLIMIT_FSIZE, file);
+    /* Sanitizers reserve more address space than any limit we could set. */
     if (error == 0 && memory > 0 && !HAS_SANITIZER)
         error = set_limit(RLIMIT_AS, memory);
     /* Past the file limit a write fails with EFBIG instead. */
@@ -62,9 +50,11 @@ static int set_limits(const json_t *envelope)
     return error;
 }
 
+/* Dies with it, and shows its memory to no other process of the same user. */
 static int bind_to_parent(const json_t *envelope)
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
     /* It may have died before we asked to be told. */
     return getppid() == json_int(envelope, CHANNEL_PARENT, 0) ? 0 : -ESRCH;

@@ -169,7 +169,8 @@ int store_open_with(const struct store_backend *backend, const char *directory,
     store->queue = queue_new(STORE_QUEUE_MAX);
     fault = -pthread_create(&store->writer, NULL, store_writer_main, store);
     if (fault < 0) {
-        snprintf(ret_error, STORE_ERROR_SIZE, "the store's writer cannot start: %s", strerror(-fault));
+        snprintf(ret_error, STORE_ERROR_SIZE, "the store's writer cannot start: %s",
+                 strerror(-fault));
         store->queue = queue_free(store->queue);
         backend->close(self);
         free(store);

@@ -20,5 +20,5 @@ struct image_info {
 /* Recognises PNG (ISO 15948), JPEG (ITU T.81; walks markers to the SOF), WebP (RFC 9649; VP8, VP8L,
  * VP8X) and GIF (89a) by content. False when the bytes are none of them or end too early. */
 CHECKED bool image_sniff(const uint8_t *bytes, size_t length, struct image_info *ret_info);
-const char *image_type_mime(enum image_type type); /* image/png … */
+const char *image_type_mime(enum image_type type);      /* image/png … */
 const char *image_type_extension(enum image_type type); /* png, jpg, webp, gif */

@@ -9,7 +9,7 @@
 
 struct plan {
     char orientation[12]; /* portrait | landscape | square */
-    int width, height; /* even, 16-aligned where computed */
+    int width, height;    /* even, 16-aligned where computed */
 };
 
 /* small portrait 352×640, small landscape 640×352, small square 480×480; large 704×1280, 1280×704,

@@ -27,7 +27,7 @@ struct field {
 
 #define FIELD(type, name, is_required)                                                             \
     {                                                                                              \
-        #name, offsetof(type, name), is_required                                                   \
+#name, offsetof(type, name), is_required                                                   \
     }
 
 static const struct field request_texts[] = {

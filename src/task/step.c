@@ -56,8 +56,7 @@ static bool are_times_sound(const struct task *task)
            (task->started_ms == 0 || task->started_ms >= created_ms) &&
            (task->not_before_ms == 0 || (task->not_before_ms > 0 && task->state == TASK_QUEUED)) &&
            (is_end ? task->ended_ms >= created_ms && task->ended_ms > 0 : task->ended_ms == 0) &&
-           (task->expired_ms == 0 ||
-            (task->expired_ms >= task->ended_ms && is_end));
+           (task->expired_ms == 0 || (task->expired_ms >= task->ended_ms && is_end));
 }
 
 static bool is_attempt_sound(const struct task *task)

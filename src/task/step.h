@@ -13,15 +13,15 @@
 
 enum task_event_kind {
     TASK_EVENT_SLOT_GRANTED, /* queued: a slot on `channel` is ours */
-    TASK_EVENT_STARTED, /* submitting: the engine accepted and works on it */
-    TASK_EVENT_PROGRESS, /* rendering: `progress` 0..1 */
-    TASK_EVENT_RENDERED, /* rendering: a result lies in the spool */
-    TASK_EVENT_STORED, /* fetching: `result` is stored as assets */
+    TASK_EVENT_STARTED,      /* submitting: the engine accepted and works on it */
+    TASK_EVENT_PROGRESS,     /* rendering: `progress` 0..1 */
+    TASK_EVENT_RENDERED,     /* rendering: a result lies in the spool */
+    TASK_EVENT_STORED,       /* fetching: `result` is stored as assets */
     TASK_EVENT_FAILED, /* any attempt step: `failure`, `note`; `may_retry`: another attempt could mend it */
-    TASK_EVENT_CANCEL, /* its owner asks */
-    TASK_EVENT_DEADLINE, /* its deadline passed */
+    TASK_EVENT_CANCEL,    /* its owner asks */
+    TASK_EVENT_DEADLINE,  /* its deadline passed */
     TASK_EVENT_RECOVERED, /* found unfinished at start of the process */
-    TASK_EVENT_PARKED, /* the process stops while an attempt of the built-in engine is under way */
+    TASK_EVENT_PARKED,  /* the process stops while an attempt of the built-in engine is under way */
     TASK_EVENT_EXPIRED, /* an end: retention takes result and inputs out of the answers */
     TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more */
     TASK_EVENT_COUNT
@@ -29,34 +29,34 @@ enum task_event_kind {
 
 struct task_event {
     enum task_event_kind kind;
-    const char *channel; /* SLOT_GRANTED */
-    bool is_builtin; /* SLOT_GRANTED */
-    double progress; /* PROGRESS */
+    const char *channel;       /* SLOT_GRANTED */
+    bool is_builtin;           /* SLOT_GRANTED */
+    double progress;           /* PROGRESS */
     struct task_result result; /* STORED */
     enum task_failure failure; /* FAILED */
-    bool may_retry; /* FAILED */
-    const char *note; /* FAILED; NULL or one sentence, cut to TASK_NOTE_SIZE */
+    bool may_retry;            /* FAILED */
+    const char *note;          /* FAILED; NULL or one sentence, cut to TASK_NOTE_SIZE */
 };
 
 /* What the shell must do, as bits. Persist comes first and is awaited before the others. */
 enum task_effect {
-    TASK_EFFECT_PERSIST = 1, /* commit the new record */
-    TASK_EFFECT_START = 2, /* fetch inputs and start the engine */
+    TASK_EFFECT_PERSIST = 1,      /* commit the new record */
+    TASK_EFFECT_START = 2,        /* fetch inputs and start the engine */
     TASK_EFFECT_STORE_RESULT = 4, /* make variants and store the files */
-    TASK_EFFECT_STOP = 8, /* stop whatever works for this task (helper, downloads) */
-    TASK_EFFECT_ENQUEUE = 16, /* back to the schedule, not before task.not_before_ms */
-    TASK_EFFECT_RELEASE = 32, /* the attempt's slot is free again; its spool may go */
-    TASK_EFFECT_FORGET = 64, /* ended: nothing more to do for it */
+    TASK_EFFECT_STOP = 8,         /* stop whatever works for this task (helper, downloads) */
+    TASK_EFFECT_ENQUEUE = 16,     /* back to the schedule, not before task.not_before_ms */
+    TASK_EFFECT_RELEASE = 32,     /* the attempt's slot is free again; its spool may go */
+    TASK_EFFECT_FORGET = 64,      /* ended: nothing more to do for it */
 };
 
 struct task_policy {
-    int max_attempts; /* of one task */
+    int max_attempts;                        /* of one task */
     int64_t backoff_base_ms, backoff_max_ms; /* between attempts: base * 2^(n-1), capped */
 };
 
 struct task_step {
     struct task *task; /* a new, unpublished copy; NULL when the event changes nothing */
-    unsigned effects; /* enum task_effect bits */
+    unsigned effects;  /* enum task_effect bits */
 };
 
 /* Never fails: an event that has no place in the task's state (late, repeated) changes nothing and

@@ -77,10 +77,11 @@ static size_t text_bytes(const char *text)
 
 size_t task_request_bytes(const struct task_request *request)
 {
-    const char *const texts[] = {request->tenant, request->model, request->request_id, request->prompt,
-                                 request->orientation, request->size, request->aspect_ratio,
-                                 request->title, request->style, request->negative_prompt,
-                                 request->character_url, request->character_timestamps};
+    const char *const texts[] = {
+        request->tenant,          request->model,         request->request_id,
+        request->prompt,          request->orientation,   request->size,
+        request->aspect_ratio,    request->title,         request->style,
+        request->negative_prompt, request->character_url, request->character_timestamps};
     size_t bytes = sizeof *request + request->n_images * sizeof *request->images;
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
         bytes += text_bytes(texts[i]);

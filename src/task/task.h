@@ -15,7 +15,7 @@
 #include "task/state.h"
 
 enum {
-    TASK_IMAGES_MAX = 32, /* a hard bound; the operator's limit lies below */
+    TASK_IMAGES_MAX = 32,  /* a hard bound; the operator's limit lies below */
     TASK_MODEL_SIZE = 129, /* longest model name + NUL */
     TASK_TENANT_SIZE = 65,
     TASK_PUBLIC_ID_SIZE = TASK_MODEL_SIZE + ID_SHORT_SIZE, /* `<model>:task_<26>` + NUL */
@@ -25,9 +25,9 @@ enum {
 };
 
 enum task_image_role {
-    TASK_IMAGE_INPUT, /* from `images`, `image`, `input_reference` */
-    TASK_IMAGE_FIRST, /* first_frame_image */
-    TASK_IMAGE_LAST, /* last_frame_image, metadata.image_end, metadata.lastFrame */
+    TASK_IMAGE_INPUT,     /* from `images`, `image`, `input_reference` */
+    TASK_IMAGE_FIRST,     /* first_frame_image */
+    TASK_IMAGE_LAST,      /* last_frame_image, metadata.image_end, metadata.lastFrame */
     TASK_IMAGE_REFERENCE, /* reference_images and its relatives */
 };
 
@@ -37,7 +37,7 @@ struct task_image {
     enum task_image_role role;
     char media_id[ID_SHORT_SIZE]; /* media_<26>, given at create */
     char *url;
-    char *key; /* asset key: task_…/media_….png */
+    char *key;    /* asset key: task_…/media_….png */
     char *sha256; /* of the bytes, hex; NULL for a URL: part of the request's digest */
 };
 
@@ -46,34 +46,35 @@ struct task_request {
     _Atomic unsigned references;
     char id[ID_SHORT_SIZE]; /* task_<26> */
     char *tenant;
-    char *model; /* as asked */
-    char *request_id; /* X-Request-Id of the create */
-    char *prompt; /* never NULL */
-    char *orientation; /* portrait | landscape | square: as asked, else chosen; never NULL */
-    char *size; /* as asked (small, large, 720P, 1280x720 …), else chosen; never NULL */
+    char *model;        /* as asked */
+    char *request_id;   /* X-Request-Id of the create */
+    char *prompt;       /* never NULL */
+    char *orientation;  /* portrait | landscape | square: as asked, else chosen; never NULL */
+    char *size;         /* as asked (small, large, 720P, 1280x720 …), else chosen; never NULL */
     char *aspect_ratio; /* "16:9" … */
     char *title, *style, *negative_prompt, *character_url, *character_timestamps;
-    char *operation; /* simple_compose | remix | extend | edit; never NULL */
+    char *operation;      /* simple_compose | remix | extend | edit; never NULL */
     json_t *remix_config; /* {source_task_id, prompt} or NULL */
-    json_t *tags; /* array or NULL */
-    json_t *extra; /* object: every field of the request that we do not know, as it came */
+    json_t *tags;         /* array or NULL */
+    json_t *extra;        /* object: every field of the request that we do not know, as it came */
     struct task_image *images;
     size_t n_images;
     int64_t created_micros;
     int64_t seed; /* meaningful when has_seed */
     int duration_s;
     int width, height; /* planned pixels */
-    int n_frames; /* planned: duration * 30 */
-    int priority; /* 0..9, default 2; higher goes first */
-    int n_variants; /* 1 */
-    bool has_seed, has_watermark_wish, watermark; /* a file with a mark is made when watermark is true */
+    int n_frames;      /* planned: duration * 30 */
+    int priority;      /* 0..9, default 2; higher goes first */
+    int n_variants;    /* 1 */
+    bool has_seed, has_watermark_wish,
+        watermark; /* a file with a mark is made when watermark is true */
     bool private_result, storyboard, enhance_prompt;
 };
 
 /* The result, known once stored. Its files are assets under `<task id>/<generation id>/`. */
 struct task_result {
     char generation_id[ID_SHORT_SIZE]; /* gen_<26> */
-    int width, height, n_frames; /* of the source file, probed */
+    int width, height, n_frames;       /* of the source file, probed */
     int64_t duration_ms;
     int64_t stored_micros;
     bool has_watermark; /* wm.mp4 exists */
@@ -85,20 +86,21 @@ struct task {
     _Atomic unsigned references;
     struct task_request *request; /* one reference of it is ours */
     enum task_state state;
-    int64_t revision; /* grows by one with every published change */
+    int64_t revision;         /* grows by one with every published change */
     int64_t status_update_ms; /* never decreases */
-    int64_t deadline_ms; /* wall clock, ms */
-    int64_t started_ms; /* first time an engine worked on it; 0 before. Never goes back to 0 */
+    int64_t deadline_ms;      /* wall clock, ms */
+    int64_t started_ms;    /* first time an engine worked on it; 0 before. Never goes back to 0 */
     int64_t not_before_ms; /* earliest time of the next attempt; 0: at once */
-    int64_t ended_ms; /* 0 until an end */
-    int64_t expired_ms; /* when retention took its files from the answers; 0 before */
-    double progress; /* 0..1, never falls */
-    int attempts; /* begun so far */
+    int64_t ended_ms;      /* 0 until an end */
+    int64_t expired_ms;    /* when retention took its files from the answers; 0 before */
+    double progress;       /* 0..1, never falls */
+    int attempts;          /* begun so far */
     char channel[TASK_CHANNEL_SIZE]; /* of the attempt under way or the last one */
     bool is_builtin; /* that channel is the built-in engine: interrupted work costs nothing */
     enum task_failure failure;
-    char failure_note[TASK_NOTE_SIZE]; /* one more sentence for this case («image 2: …»), or empty */
-    struct task_result result; /* meaningful when completed */
+    char
+        failure_note[TASK_NOTE_SIZE]; /* one more sentence for this case («image 2: …»), or empty */
+    struct task_result result;        /* meaningful when completed */
 };
 
 struct task_request *task_request_new(void); /* zeroed, one reference, `extra` an empty object */
@@ -112,7 +114,7 @@ struct task_request *task_request_unref(struct task_request *request); /* takes 
 struct task *task_new(struct task_request *request, int64_t deadline_ms);
 /* A private copy to change before publishing. */
 struct task *task_copy(const struct task *task);
-const struct task *task_ref(const struct task *task); /* thread-safe */
+const struct task *task_ref(const struct task *task);   /* thread-safe */
 const struct task *task_unref(const struct task *task); /* thread-safe; takes and returns NULL */
 
 /* `<model>:task_<26>` */
@@ -126,7 +128,7 @@ CHECKED bool task_parse_id(const char *text, char ret_model[TASK_MODEL_SIZE],
 /* The record as two JSON documents, for the store. Decoding accepts what encoding of any earlier
  * version wrote; NULL when the documents are damaged. */
 char *task_encode_request(const struct task_request *request); /* malloc'ed */
-char *task_encode_status(const struct task *task); /* malloc'ed */
+char *task_encode_status(const struct task *task);             /* malloc'ed */
 struct task *task_decode(const char *request_json, const char *status_json);
 
 /* SHA-256 over everything that the client asked for (not over ids and times that we gave): equal

@@ -56,9 +56,9 @@ typedef char *unified_link_fn(void *context, const char *key, const char *attach
 struct unified_view {
     unified_link_fn *link;
     void *link_context;
-    const char *user; /* user-… of the tenant */
+    const char *user;       /* user-… of the tenant */
     int64_t queue_position; /* 1-based; 0: not waiting or unknown */
-    double wait_s; /* estimated; negative: unknown */
+    double wait_s;          /* estimated; negative: unknown */
 };
 
 /* The answer to a query in the task's state, every key of the page. A new reference, never NULL.

@@ -119,8 +119,8 @@ static json_t *render_input_images(const struct task *task, const struct unified
         const struct task_image *image = &request->images[i];
         if (image->url == NULL && task->expired_ms != 0)
             continue;
-        CLEANUP(free_pointer) char *link =
-            image->url == NULL ? view->link(view->link_context, image->key, NULL) : NULL;
+        CLEANUP(free_pointer)
+        char *link = image->url == NULL ? view->link(view->link_context, image->key, NULL) : NULL;
         append(images, json_string(image->url != NULL ? image->url : link));
     }
     return images;

@@ -21,7 +21,8 @@ struct channel {
 struct channel_table;
 
 /* NULL with a sentence naming file and line when a channel's adapter is unknown. `settings` must outlive the table. */
-struct channel_table *channel_table_new(const struct settings *settings, char ret_error[SETTINGS_ERROR_SIZE]);
+struct channel_table *channel_table_new(const struct settings *settings,
+                                        char ret_error[SETTINGS_ERROR_SIZE]);
 struct channel_table *channel_table_free(struct channel_table *table);
 /* The channel for a model, by priority, then order in the file; NULL when none serves it. `*` in a pattern matches any run of characters. */
 const struct channel *channel_for_model(const struct channel_table *table, const char *model);

@@ -74,8 +74,11 @@ static void body_holds_both_envelopes(void **state)
 static void details_take_their_places(void **state)
 {
     (void)state;
-    struct api_error_details details = {
-        .code = "finer", .message = "it \"is\" so", .param = "size", .id = "a:b", .status = "failed"};
+    struct api_error_details details = {.code = "finer",
+                                        .message = "it \"is\" so",
+                                        .param = "size",
+                                        .id = "a:b",
+                                        .status = "failed"};
     json_t *body = body_of(API_ERROR_INVALID_REQUEST, &details);
     const json_t *inner = json_object_get(body, "error");
     assert_string_equal(text_at(body, "code"), "finer");
@@ -98,9 +101,11 @@ static void outside_text_is_cut_and_mended(void **state)
     assert_int_equal(strlen(text_at(body, "id")), API_ERROR_ID_MAX);
     json_decref(body);
 
-    details.id = "a\xff" "b\x01\n";
+    details.id = "a\xff"
+                 "b\x01\n";
     body = body_of(API_ERROR_TASK_NOT_EXIST, &details);
-    assert_string_equal(text_at(body, "id"), "a\xef\xbf\xbd" "b\x01\n");
+    assert_string_equal(text_at(body, "id"), "a\xef\xbf\xbd"
+                                             "b\x01\n");
     json_decref(body);
 }
 

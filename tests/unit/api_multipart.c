@@ -16,7 +16,8 @@
 
 static const char TYPE[] = "multipart/form-data; boundary=B";
 
-#define FIELD(name, value) "--B\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
+#define FIELD(name, value)                                                                         \
+    "--B\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
 #define FILE_PART(name, value)                                                                     \
     "--B\r\nContent-Disposition: form-data; name=\"" name "\"; filename=\"a.png\"\r\n"             \
     "Content-Type: image/png\r\n\r\n" value "\r\n"
@@ -58,8 +59,8 @@ static void reads_fields_and_files(void **state)
 static void repeated_names_become_lists(void **state)
 {
     (void)state;
-    static const char BODY[] = FIELD("a", "1") FIELD("a", "2") FIELD("b[]", "3")
-        FILE_PART("c", "x") FILE_PART("c", "y") END;
+    static const char BODY[] = FIELD("a", "1") FIELD("a", "2") FIELD("b[]", "3") FILE_PART("c", "x")
+        FILE_PART("c", "y") END;
     struct multipart form;
     char error[MULTIPART_ERROR_SIZE] = "";
     assert_true(read_form(TYPE, BODY, sizeof(BODY) - 1, &form, error));
@@ -191,8 +192,8 @@ static void reads_urlencoded(void **state)
     char error[MULTIPART_ERROR_SIZE] = "";
     char body[] = "model=a&prompt=b+c%20d&&images=1&images=2&flag&x=%E4%BD%A0";
     json_t *read = multipart_read_urlencoded(body, sizeof(body) - 1, error);
-    json_t *wanted = json_pack("{s:s,s:s,s:[s,s],s:s,s:s}", "model", "a", "prompt", "b c d", "images",
-                               "1", "2", "flag", "", "x", "\xe4\xbd\xa0");
+    json_t *wanted = json_pack("{s:s,s:s,s:[s,s],s:s,s:s}", "model", "a", "prompt", "b c d",
+                               "images", "1", "2", "flag", "", "x", "\xe4\xbd\xa0");
     assert_true(json_equal(read, wanted));
     json_decref(read);
     json_decref(wanted);

@@ -93,8 +93,9 @@ static size_t count(const char *text, const char *part)
 static void the_page_fits_its_policy(void **state)
 {
     (void)state;
-    static const char *const barred[] = {" style=", " onclick=", " onload=", " onerror=", "innerHTML",
-                                         "<link rel=\"stylesheet", "<iframe", "javascript:"};
+    static const char *const barred[] = {
+        " style=", " onclick=",  " onload=", " onerror=", "innerHTML", "<link rel=\"stylesheet",
+        "<iframe", "javascript:"};
     const char *root = getenv("MESON_SOURCE_ROOT");
     assert_non_null(root);
     char path[4096];

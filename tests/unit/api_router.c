@@ -43,8 +43,8 @@ static void head_takes_the_row_of_get(void **state)
 static void strangers_are_not_found(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"",           "/x",      "/v1/video/create/", "/V1/models",
-                                        "/v1/models/", "/assets", "//",                "/v1/videosx"};
+    static const char *const paths[] = {
+        "", "/x", "/v1/video/create/", "/V1/models", "/v1/models/", "/assets", "//", "/v1/videosx"};
     const struct route *found = NULL;
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
         assert_int_equal(route_find("GET", paths[i], &found), ROUTE_UNKNOWN);
@@ -88,9 +88,9 @@ static void assert_references(const json_t *document, json_t *at)
     const char *key;
     json_t *value;
     size_t i;
-    json_array_foreach(at, i, value)
-        assert_references(document, value);
-    json_object_foreach(at, key, value) {
+    json_array_foreach(at, i, value) assert_references(document, value);
+    json_object_foreach(at, key, value)
+    {
         if (strcmp(key, "$ref") == 0)
             assert_non_null(resolve(document, json_string_value(value)));
         assert_references(document, value);
@@ -110,8 +110,8 @@ static void openapi_holds_every_row(void **state)
     size_t operations = 0;
     const char *path;
     json_t *item;
-    json_object_foreach(json_object_get(document, "paths"), path, item)
-        operations += json_object_size(item);
+    json_object_foreach(json_object_get(document, "paths"), path, item) operations +=
+        json_object_size(item);
     assert_int_equal(operations, ROUTE_COUNT);
     const json_t *query = json_object_get(
         json_object_get(json_object_get(document, "paths"), "/v1/video/query"), "get");
@@ -127,10 +127,8 @@ static void openapi_holds_every_row(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row_finds_itself),
-        cmocka_unit_test(head_takes_the_row_of_get),
-        cmocka_unit_test(strangers_are_not_found),
-        cmocka_unit_test(allowed_methods_are_listed),
+        cmocka_unit_test(every_row_finds_itself),  cmocka_unit_test(head_takes_the_row_of_get),
+        cmocka_unit_test(strangers_are_not_found), cmocka_unit_test(allowed_methods_are_listed),
         cmocka_unit_test(openapi_holds_every_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

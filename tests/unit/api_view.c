@@ -63,8 +63,11 @@ static struct task *begin(const struct task *task)
 
 static struct view *render(const struct task *task, const char *base, int64_t now_ms)
 {
-    struct view_source source = {
-        .link_key = &KEY, .secret = SECRET, .valid_for_ms = WEEK_MS, .base = base, .now_ms = now_ms};
+    struct view_source source = {.link_key = &KEY,
+                                 .secret = SECRET,
+                                 .valid_for_ms = WEEK_MS,
+                                 .base = base,
+                                 .now_ms = now_ms};
     struct view *view = view_new(&source, task, &NO_FIGURES, true);
     assert_non_null(view);
     return view;

@@ -195,8 +195,8 @@ static void proxies_are_matched(void **state)
     assert_false(trusts(proxies, AF_INET6, "fe80::1"));
     origin_proxies_free(proxies);
 
-    static const char *const wrong[] = {"", "x", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129",
-                                        "10.0.0.0/8x", "10.0.0"};
+    static const char *const wrong[] = {
+        "", "x", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "10.0.0.0/8x", "10.0.0"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct settings_list one = {&wrong[i], 1};
         assert_null(origin_proxies_new(&one, error));
@@ -226,7 +226,8 @@ static void bases_come_from_plain_hosts(void **state)
     char longest[ORIGIN_HOST_MAX + 2];
     memset(longest, 'a', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
-    static const char *const wrong[] = {"", "a b", "a/b", "a\"", "u@h", "a?b", "a#b", "\xe4\xbd\xa0"};
+    static const char *const wrong[] = {"",    "a b", "a/b", "a\"",
+                                        "u@h", "a?b", "a#b", "\xe4\xbd\xa0"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         facts.host = wrong[i];
         assert_false(origin_base(&facts, base));
@@ -254,7 +255,8 @@ static void bearers_are_read(void **state)
     assert_null(auth_bearer(longest, &length));
     longest[7 + AUTH_KEY_MAX] = '\0';
     assert_non_null(auth_bearer(longest, &length));
-    static const char *const wrong[] = {"", "Bearer", "Bearer ", "Bearerabc", "Basic abc", "Bearer a b"};
+    static const char *const wrong[] = {"",          "Bearer",    "Bearer ",
+                                        "Bearerabc", "Basic abc", "Bearer a b"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_null(auth_bearer(wrong[i], &length));
     assert_null(auth_bearer(NULL, &length));
@@ -263,14 +265,10 @@ static void bearers_are_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broken_heads_are_refused),
-        cmocka_unit_test(nul_bytes_are_refused),
-        cmocka_unit_test(sound_heads_pass),
-        cmocka_unit_test(tags_are_compared),
-        cmocka_unit_test(ranges_are_read),
-        cmocka_unit_test(dates_are_written),
-        cmocka_unit_test(proxies_are_matched),
-        cmocka_unit_test(bases_come_from_plain_hosts),
+        cmocka_unit_test(broken_heads_are_refused), cmocka_unit_test(nul_bytes_are_refused),
+        cmocka_unit_test(sound_heads_pass),         cmocka_unit_test(tags_are_compared),
+        cmocka_unit_test(ranges_are_read),          cmocka_unit_test(dates_are_written),
+        cmocka_unit_test(proxies_are_matched),      cmocka_unit_test(bases_come_from_plain_hosts),
         cmocka_unit_test(bearers_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

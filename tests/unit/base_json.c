@@ -167,8 +167,7 @@ static void setters_take_any_text(void **state)
     json_set(json, "number", json_integer(3));
     assert_string_equal(json_text(json, "good"), "h\xc3\xa9");
     assert_true(json_is_null(json_object_get(json, "none")));
-    assert_string_equal(json_text(json, "broken"),
-                        "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    assert_string_equal(json_text(json, "broken"), "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     assert_int_equal(json_int(json, "number", 0), 3);
     CLEANUP(free_pointer) char *written = json_dumps(json, JSON_WRITE_FLAGS);
     assert_string_equal(written, "{\"good\":\"h\xc3\xa9\",\"none\":null,"

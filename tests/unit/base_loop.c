@@ -315,10 +315,8 @@ static void *post_jobs(void *argument)
     struct poster *poster = argument;
     for (int i = 0; i < JOBS_EACH; i++) {
         struct counted_job *counted = must_calloc(1, sizeof(*counted));
-        *counted = (struct counted_job){.job.run = count_job,
-                                        .tally = poster->tally,
-                                        .poster = poster->index,
-                                        .number = i + 1};
+        *counted = (struct counted_job){
+            .job.run = count_job, .tally = poster->tally, .poster = poster->index, .number = i + 1};
         loop_post(poster->tally->loop, &counted->job);
     }
     return NULL;

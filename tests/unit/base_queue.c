@@ -174,12 +174,9 @@ static void closing_wakes_the_receiver(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(items_come_out_in_order),
-        cmocka_unit_test(full_queue_refuses),
-        cmocka_unit_test(closed_queue_drains),
-        cmocka_unit_test(waiting_ends_at_its_deadline),
-        cmocka_unit_test(many_senders_lose_nothing),
-        cmocka_unit_test(closing_wakes_the_receiver),
+        cmocka_unit_test(items_come_out_in_order),   cmocka_unit_test(full_queue_refuses),
+        cmocka_unit_test(closed_queue_drains),       cmocka_unit_test(waiting_ends_at_its_deadline),
+        cmocka_unit_test(many_senders_lose_nothing), cmocka_unit_test(closing_wakes_the_receiver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,7 +158,7 @@ static void base64_refuses_what_cannot_be(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "Z",        "Zg=",   "Zg===", "=",     "==",    "====",
+        "Z",        "Zg=",  "Zg===", "=",     "==",    "====",
         "Zg==Zg==", "Zm=9", "Zm9v=", "Zm9v*", "Zm9vY", "Zm\303\251v",
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -233,11 +233,20 @@ static void utf8_by_the_rfc(void **state)
                                        "\xef\xbf\xbd",
                                        "\xf0\x90\x80\x80",
                                        "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {"\x80",         "\xc0\xaf",         "\xc1\xbf",
-                                      "\xe0\x9f\xbf", "\xed\xa0\x80",     "\xed\xbf\xbf",
-                                      "\xe2\x82",     "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
-                                      "\xf5\x80\x80\x80", "\xff",         "a\xc3",
-                                      "\xc3(",        "\xf0\x9f\x8e"};
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\xaf",
+                                      "\xc1\xbf",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xe2\x82",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xff",
+                                      "a\xc3",
+                                      "\xc3(",
+                                      "\xf0\x9f\x8e"};
     for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
         assert_true(codec_is_utf8(good[i], strlen(good[i])));
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)

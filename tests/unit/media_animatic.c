@@ -42,6 +42,16 @@ static int coloured_image(size_t i)
                        sample_plain(width, height, colour[0], colour[1], colour[2]), 0);
 }
 
+/* As the helper does it. */
+static enum media_end film(const struct media_animatic *animatic, void (*report)(int), char *note)
+{
+    struct caption *caption = animatic_caption(animatic);
+    const enum media_end end = animatic_render(animatic, caption, report, note);
+
+    caption = caption_free(caption);
+    return end;
+}
+
 struct request {
     const char *prompt;
     int64_t seed;
@@ -66,7 +76,7 @@ static int render(const struct request *request)
 
     for (size_t i = 0; i < request->n_images; i++)
         images[i] = coloured_image(i);
-    assert_int_equal(animatic_render(&animatic, NULL, note), MEDIA_DONE);
+    assert_int_equal(film(&animatic, NULL, note), MEDIA_DONE);
     assert_string_equal(note, "");
     for (size_t i = 0; i < request->n_images; i++)
         close(images[i]);
@@ -233,12 +243,12 @@ static void broken_image_is_named(void **state)
     };
 
     (void)state;
-    assert_int_equal(animatic_render(&animatic, NULL, note), MEDIA_BAD_IMAGE);
+    assert_int_equal(film(&animatic, NULL, note), MEDIA_BAD_IMAGE);
     assert_string_equal(note, "image 2 cannot be decoded");
     close(images[1]);
     images[1] = coloured_image(2);
     report_last = report_count = 0;
-    assert_int_equal(animatic_render(&animatic, note_report, note), MEDIA_DONE);
+    assert_int_equal(film(&animatic, note_report, note), MEDIA_DONE);
     assert_int_equal(report_last, 10);
     assert_true(report_count >= 10);
     for (int i = 0; i < 3; i++)
@@ -264,7 +274,7 @@ static void full_disk_is_told_apart(void **state)
     small = (struct rlimit){.rlim_cur = 2000, .rlim_max = before.rlim_max};
     (void)signal(SIGXFSZ, SIG_IGN);
     must(setrlimit(RLIMIT_FSIZE, &small) == 0);
-    end = animatic_render(&animatic, NULL, note);
+    end = film(&animatic, NULL, note);
     must(setrlimit(RLIMIT_FSIZE, &before) == 0);
     (void)signal(SIGXFSZ, SIG_DFL);
     assert_int_equal(end, MEDIA_NO_SPACE);
@@ -497,6 +507,46 @@ static void captions_in_any_frame(void **state)
     }
 }
 
+/* A mark is drawn from an outline, and looks as if it had been laid out for its frame. */
+static void marks_come_in_any_size(void **state)
+{
+    static const int sizes[][2] = {{352, 640}, {1280, 720}, {400, 400},
+                                   {64, 1000}, {2, 2},      {400, 2}};
+    struct caption_mark *mark = caption_mark_new("filmgate");
+
+    (void)state;
+    assert_non_null(mark);
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        const int height = sizes[i][1];
+        struct canvas plain = canvas_new(sizes[i][0], height, 90);
+        struct canvas laid_out = canvas_new(sizes[i][0], height, 90);
+        struct canvas outlined = canvas_new(sizes[i][0], height, 90);
+        struct caption *captions[] = {
+            caption_new("filmgate", CAPTION_MARK, sizes[i][0], height),
+            caption_of_mark(mark, sizes[i][0], height),
+        };
+
+        caption_blend(captions[0], laid_out.planes, laid_out.strides, 1);
+        caption_blend(captions[1], outlined.planes, outlined.strides, 1);
+        if (i < 3) {
+            const int top = height * 4 / 5;
+            const long seen = difference(&plain, &outlined, top, height);
+
+            assert_true(seen > 500);
+            assert_int_equal(difference(&plain, &outlined, 0, top), 0);
+            assert_true(difference(&laid_out, &outlined, top, height) < seen / 2);
+        }
+        for (size_t k = 0; k < ARRAY_LENGTH(captions); k++)
+            captions[k] = caption_free(captions[k]);
+        canvas_fini(&plain);
+        canvas_fini(&laid_out);
+        canvas_fini(&outlined);
+    }
+    mark = caption_mark_free(mark);
+    assert_null(caption_mark_free(NULL));
+    assert_null(caption_mark_new(" "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +562,7 @@ int main(void)
         cmocka_unit_test(text_is_no_markup),
         cmocka_unit_test(opacity_is_gradual),
         cmocka_unit_test(captions_in_any_frame),
+        cmocka_unit_test(marks_come_in_any_size),
     };
 
     av_log_set_level(AV_LOG_QUIET);

@@ -588,7 +588,7 @@ static void test_damaged(void **state)
         for (size_t k = 1; k < ARRAY_LENGTH(file); k++)
             file[k] = new_file();
         struct media_variants variants = {file[0], file[1], file[2], file[3], -1};
-        enum media_end end = variants_make(&variants, be_silent, &facts, note);
+        enum media_end end = variants_make(&variants, NULL, be_silent, &facts, note);
         assert_true(end == MEDIA_DONE || end == MEDIA_BAD_VIDEO || end == MEDIA_FAILED);
         for (size_t k = 0; k < ARRAY_LENGTH(file); k++)
             close_fd(&file[k]);

@@ -105,7 +105,8 @@ static unsigned hold_against(const json_t *page, const json_t *ours, const char 
         fail_msg("%s has another type", path);
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)page, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)page, key, value)
+    {
         (void)snprintf(below, sizeof below, "%.400s.%.100s", path, key);
         n += hold_against(value, json_object_get(ours, key), below);
     }
