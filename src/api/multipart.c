@@ -55,7 +55,7 @@ static const char *read_value(const char *text, char *ret_value, size_t size)
 
 bool multipart_parameter(const char *header, const char *name, char *ret_value, size_t size)
 {
-    char ignored[1024];
+    char ignored[1024] = "";
     size_t wanted = strlen(name);
     const char *at = strchr(header, ';');
     while (at != NULL && *at == ';') {
@@ -88,7 +88,8 @@ static bool take_header(const char *line, size_t length, struct part *part, char
     char copy[HEADERS_MAX + 1];
     if (length < sizeof(DISPOSITION) - 1 ||
         strncasecmp(line, DISPOSITION, sizeof(DISPOSITION) - 1) != 0)
-        return true; /* what a file is, we see from its bytes */
+        return true;             /* what a file is, we see from its bytes */
+    must(length <= HEADERS_MAX); /* the caller took it from a block no longer */
     memcpy(copy, line, length);
     copy[length] = '\0';
     if (strlen(copy) != length)

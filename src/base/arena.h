@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory of one request: many small pieces that go in one stroke, with a ceiling chosen at birth.
- * Not thread-safe: whoever handles the request owns it. */
+ * Memory of one piece of work: many small pieces that go in one stroke, with a ceiling chosen at birth.
+ * Not thread-safe. */
 #pragma once
 
 #include <stdbool.h>

@@ -5,7 +5,11 @@
  * the process aborts; the supervisor restarts it and the store recovers. */
 #pragma once
 
-#define must(cond) ((cond) ? (void)0 : must_fail(#cond, __FILE__, __LINE__))
+#define must(cond)                                                                                 \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            must_fail(#cond, __FILE__, __LINE__);                                                  \
+    } while (0)
 
 _Noreturn void must_fail(const char *condition, const char *file, int line);
 

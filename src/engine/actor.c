@@ -99,7 +99,6 @@ static void enter_schedule(struct actor *actor)
     actor->is_scheduled = true;
     schedule_put(engine->schedule, &actor->entry, actor->task->request->tenant);
     count_queue(engine);
-    /* A first guess until the figures are counted again. */
     if (!loop_is_armed(&engine->figures)) {
         loop_arm(engine->loop, &engine->figures, 0);
     }

@@ -2,7 +2,8 @@
  *
  * An actor carries one unfinished task through its life: it feeds events to task_step(), has the
  * store commit what came out, publishes it and only then carries out the effects. What the rooms of
- * engine/ share is declared here; nobody outside includes it. All on the loop's thread. */
+ * engine/ share is declared here; nobody outside includes it. On the loop's thread, or on the one that
+ * starts and stops the engine while that is not running. */
 #pragma once
 
 #include <pthread.h>

@@ -27,8 +27,7 @@ static void park_all(struct engine *engine)
     }
 }
 
-/* Nothing works, nothing is with the store, and no create or cancel waits for what could still
- * come. A commit that keeps failing (disk full) does not hold the end up once all is parked: the
+/* Nothing works and nothing is with the store; whoever still waits is answered by settle(). A commit that keeps failing (disk full) does not hold the end up once all is parked: the
  * store still has the state before it. */
 static bool is_drained(const struct engine *engine)
 {

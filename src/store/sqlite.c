@@ -193,14 +193,7 @@ static int sqlite_update(struct sqlite *sqlite, const struct store_write *write)
 
 static int sqlite_apply(void *self, struct store_write *write)
 {
-    switch (write->kind) {
-    case STORE_CREATE:
-        return sqlite_create(self, write);
-    case STORE_UPDATE:
-        return sqlite_update(self, write);
-    }
-    must(false && "a write is a create or an update");
-    return -EINVAL;
+    return write->kind == STORE_CREATE ? sqlite_create(self, write) : sqlite_update(self, write);
 }
 
 /* ---- small writes at once ---- */

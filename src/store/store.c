@@ -127,7 +127,7 @@ static void store_write_group(struct store *store, struct queue_item *items)
     }
 }
 
-/* Creates are refused while we are ailing, so nobody else would find out that it is over. */
+/* While we are ailing and nobody writes, nobody would find out that it is over. */
 static void store_probe(struct store *store)
 {
     int64_t probes = 0;

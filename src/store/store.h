@@ -54,8 +54,8 @@ void store_secret(const struct store *store, uint8_t ret_secret[32]);
 /* Small named numbers kept beside the tasks (longest link life …). 0 when absent. */
 CHECKED int store_number(struct store *store, const char *name, int64_t *ret_value);
 CHECKED int store_set_number(struct store *store, const char *name, int64_t value);
-/* The last writes failed (disk full, locked): creates are told 503 until one works again. Any
- * thread. */
+/* The last writes failed (disk full, locked), and none has worked since: /readyz says so.
+ * Any thread. */
 bool store_is_ailing(const struct store *store);
 /* Transactions that the writer committed since store_open(). Any thread. */
 uint64_t store_commits(const struct store *store);
@@ -118,7 +118,7 @@ CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms,
 /* Marks an expired task's files as erased, so that store_list_old() does not name it again.
  * STORE_NOT_FOUND when there is no expired task of that id. */
 CHECKED int store_mark_erased(struct store *store, const char *id);
-/* Erases idempotency entries older than `before_ms`. For the hourly sweep. */
+/* Erases idempotency entries older than `before_ms`. For the engine's sweep. */
 CHECKED int store_sweep_idempotency(struct store *store, int64_t before_ms);
 CHECKED int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT]);
 
@@ -143,8 +143,6 @@ CHECKED int store_key_add(struct store *store, const struct store_key *key);
 CHECKED int store_key_revoke(struct store *store, const char *name_or_id, int64_t now_ms);
 /* All keys, oldest first; `ret_keys` is malloc'ed. */
 CHECKED int store_keys(struct store *store, struct store_key **ret_keys, size_t *ret_count);
-/* A number that changes when anyone, also another process, committed something (PRAGMA
- * data_version): cheap, for once a second. */
+/* A number that changes when another process, or another `struct store`, committed something
+ * (PRAGMA data_version); commits through this one do not change it. Cheap, never waits. */
 CHECKED int store_version(struct store *store, int64_t *ret_version);
-/* A commit through `store` itself does not change store_version(): key commands of this process do
- * not exist while serving. */
