@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -230,15 +231,18 @@ static int start(struct gateway *gateway)
 struct impatience {
     struct engine *engine;
     sigset_t signals;
+    atomic_bool is_over; /* the engine has stopped */
 };
 
-/* Waits for a second signal; cancelled when the engine has stopped. */
+/* Waits for a second signal, until the engine has stopped. */
 static void *wait_for_impatience(void *context)
 {
-    const struct impatience *impatience = context;
-    int signal_number;
-    if (sigwait(&impatience->signals, &signal_number) == 0) {
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* not with the log's lock held */
+    static const struct timespec turn = {.tv_nsec = 50 * 1000 * 1000};
+    struct impatience *impatience = context;
+    int signal_number = 0;
+    while (signal_number <= 0 && !atomic_load(&impatience->is_over))
+        signal_number = sigtimedwait(&impatience->signals, NULL, &turn);
+    if (signal_number > 0) {
         log_info("second signal: work under way is parked now");
         engine_hurry(impatience->engine);
     }
@@ -247,14 +251,14 @@ static void *wait_for_impatience(void *context)
 
 static void stop_engine(struct gateway *gateway, const sigset_t *signals)
 {
-    struct impatience impatience = {gateway->engine, *signals};
+    struct impatience impatience = {.engine = gateway->engine, .signals = *signals};
     pthread_t thread;
     bool has_thread = pthread_create(&thread, NULL, wait_for_impatience, &impatience) == 0;
     bool has_served = gateway->server != NULL; /* else this is a start that failed: no waiting */
     engine_stop(gateway->engine, has_thread && has_served ? gateway->settings->drain : 0);
     if (!has_thread)
         return;
-    pthread_cancel(thread);
+    atomic_store(&impatience.is_over, true);
     pthread_join(thread, NULL);
 }
 
