@@ -185,7 +185,7 @@ static void on_started(const struct scene *scene)
         task->started_ms = scene->now_ms;
 }
 
-/* Not persisted here: the shell does that coarsely, for progress may be lost in a crash. */
+/* No effect follows from progress alone; the shell commits it before anyone sees it, as every change. */
 static void on_progress(const struct scene *scene)
 {
     double progress = scene->event->progress;

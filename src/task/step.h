@@ -38,7 +38,8 @@ struct task_event {
     const char *note;          /* FAILED; NULL or one sentence, cut to TASK_NOTE_SIZE */
 };
 
-/* What the shell must do, as bits. Persist comes first and is awaited before the others. */
+/* What the shell must do, as bits. A new task is committed first, with or without PERSIST, and that
+ * commit is awaited before the others. */
 enum task_effect {
     TASK_EFFECT_PERSIST = 1,      /* commit the new record */
     TASK_EFFECT_START = 2,        /* fetch inputs and start the engine */
