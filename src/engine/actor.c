@@ -187,7 +187,6 @@ static void forget(struct actor *actor)
     log_task(LOG_INFO, task->request->id, "%s%s%s", task_state_name(task->state),
              task->state == TASK_FAILED ? ": " : "",
              task->state == TASK_FAILED ? task_failure_code(task->failure) : "");
-    atomic_fetch_sub(&actor->engine->n_unfinished, 1);
     free_actor(actor);
 }
 
@@ -302,12 +301,24 @@ static void feed_waiting(struct actor *actor)
     }
 }
 
+/* What a start takes up keeps its order: one that was interrupted is older than those that waited behind it, but
+ * must be committed before it can queue again. */
+static void settle_recovery(struct actor *actor)
+{
+    if (actor->is_recovering) {
+        actor->is_recovering = false;
+        actor->engine->n_recovering--;
+        engine_grant_soon(actor->engine);
+    }
+}
+
 /* The store has no such task, or a newer one: somebody else writes it. Nothing more may happen here in its name. */
 static void lose(struct actor *actor)
 {
     log_task(LOG_ERROR, actor->task->request->id,
              "state %s was refused by the store: the task is another writer's",
              task_state_name(actor->task->state));
+    settle_recovery(actor);
     answer_cancels(actor, ENGINE_STORE_FAILED, NULL);
     atomic_fetch_sub(&actor->engine->n_unfinished, 1);
     actor->attempt = attempt_stop(actor->attempt);
@@ -331,8 +342,11 @@ static void on_committed(struct loop_job *job)
         return;
     }
     table_publish(engine->table, actor->task);
+    settle_recovery(actor);
     unsigned effects = actor->effects;
     if (task_state_is_end(actor->task->state)) {
+        /* Before the answer: who cancelled to make room finds it. */
+        atomic_fetch_sub(&engine->n_unfinished, 1);
         answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
                        actor->task);
     }
@@ -350,6 +364,7 @@ static void apply(struct actor *actor, const struct task_event *event)
     struct task_step step;
     task_step(actor->task, event, &engine->policy, clock_wall_ms(), &step);
     if (!step.task) {
+        settle_recovery(actor);
         carry_out(actor, step.effects);
         return;
     }
@@ -424,6 +439,8 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
     table_publish(engine->table, task);
     arm_deadline(actor);
     if (event) {
+        actor->is_recovering = true;
+        engine->n_recovering++;
         actor_feed(actor, event);
     } else {
         enqueue(actor);

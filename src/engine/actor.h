@@ -39,6 +39,7 @@ struct actor {
     bool is_committing;                /* `write` is with the store, or waits to be tried again */
     bool is_scheduled;                 /* `entry` is on the schedule */
     bool is_running;                   /* holds a slot */
+    bool is_recovering;                /* taken up from the store, and not yet settled anew */
     unsigned effects;                  /* to carry out once the commit is through */
     struct store_write write;          /* the store's while is_committing and not retrying */
     struct loop_job committed;         /* brings the store's answer to the loop */
@@ -78,6 +79,7 @@ struct engine {
     int64_t drain_until_ms; /* clock_mono_ms(); then what is under way is parked */
     int64_t n_running, n_slots;
     int64_t n_writes;     /* with the store, of actors and the sweep */
+    int64_t n_recovering; /* actors; while there are any, no slot is granted */
     double mean_render_s; /* learned, decaying; negative: nothing known */
     bool is_draining, is_parked;
     bool is_over; /* nothing more goes to the store */
@@ -86,15 +88,15 @@ struct engine {
     /* Any thread: */
     atomic_bool is_closing;
     atomic_bool is_hurried;
-    _Atomic int64_t n_unfinished; /* reserved at create, returned at the end of the task */
+    _Atomic int64_t n_unfinished; /* reserved at create, returned when the task's end is durable */
     _Atomic int64_t n_queued_now, n_running_now; /* for engine_stats() */
     _Atomic int64_t n_callers; /* creates and cancels within calls or with the store */
 };
 
 /* ---- actor.c ---- */
 
-/* Begins to carry `task` (takes a reference). `event` is the first thing that happens to it, or
- * NULL. */
+/* Begins to carry `task` (takes a reference). `event` is how one from the store is taken up again; NULL
+ * for a new one. */
 void actor_new(struct engine *engine, const struct task *task, const struct task_event *event);
 struct actor *actor_find(const struct engine *engine, const char *id);
 /* Something happened. May end (and free) the actor. */

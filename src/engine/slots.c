@@ -49,7 +49,8 @@ static void begin(struct actor *actor)
 static void on_grant(struct loop_timer *timer)
 {
     struct engine *engine = CONTAINER_OF(timer, struct engine, grant);
-    while (!engine->is_draining && engine->n_running < engine->n_slots) {
+    bool may_grant = !engine->is_draining && engine->n_recovering == 0;
+    while (may_grant && engine->n_running < engine->n_slots) {
         struct schedule_entry *entry = schedule_next(engine->schedule);
         if (!entry) {
             break;

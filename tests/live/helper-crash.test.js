@@ -31,11 +31,7 @@ test('killed once: tried again, then completes', async () => {
 test('killed in every attempt: fails with render_crashed', async () => {
     const { id } = await server.create(slow);
     const known = new Set();
-    for (let attempt = 0; attempt < 3; attempt++) {
-        await nextHelper(known);
-        await server.waitRendering(id, 0);
-        for (const pid of server.helpers()) process.kill(pid, 'SIGKILL');
-    }
+    for (let attempt = 0; attempt < 3; attempt++) process.kill(await nextHelper(known), 'SIGKILL');
     const end = await server.waitEnd(id);
     assert.deepEqual([end.status, end.error.code], ['failed', 'render_crashed']);
     assert.match(end.error.message, /charged/);
@@ -65,8 +61,7 @@ test('hanging once: tried again, then completes', async () => {
 test('other tasks are unharmed', async () => {
     const two = await start({ config: 'render:\n  slots: 2\ntasks:\n  attempts: 1\n' });
     const victim = await two.create(slow);
-    await two.waitRendering(victim.id, 0);
-    const [helper] = two.helpers();
+    const helper = await two.waitHelper();
     const others = [await two.create(slow), await two.create({}), await two.create({})];
     process.kill(helper, 'SIGKILL');
     const end = await two.waitEnd(victim.id);

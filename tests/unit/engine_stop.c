@@ -337,6 +337,28 @@ static void left_work_is_taken_up_at_no_cost(void **state)
     task_unref(overtaken);
 }
 
+/* The interrupted one must be committed before it can queue again; those behind it need not. */
+static void left_work_keeps_its_order(void **state)
+{
+    struct stage *stage = *state;
+    char interrupted[ID_SHORT_SIZE], waiting[ID_SHORT_SIZE];
+    stage_start(stage); /* the first start writes to the store itself */
+    stage_stop(stage, 0);
+    leave(stage, left_task("w", TASK_RENDERING, true), interrupted);
+    leave(stage, left_task("d", TASK_QUEUED, true), waiting);
+    stage->settings->render_slots = 1;
+    atomic_store(&ailment.held, WRITES_TO(TASK_QUEUED));
+    stage_start(stage);
+    AWAIT(atomic_load(&ailment.n_held) == 1);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); /* many turns of its loop */
+    atomic_store(&ailment.held, 0);
+    AWAIT(fake_starts("w") == 1);
+    assert_int_equal(fake_starts("d"), 0);
+    atomic_store(&fake.gate_is_open, true);
+    AWAIT(stage_unfinished(stage) == 0);
+    assert_int_equal(stage_stored_state(stage, waiting), TASK_COMPLETED);
+}
+
 static void a_model_that_nobody_serves_any_more_fails(void **state)
 {
     struct stage *stage = *state;
@@ -615,6 +637,7 @@ int main(void)
         STAGE_CASE(each_create_is_answered_once_and_kept),
         STAGE_CASE(a_create_that_comes_last_is_kept),
         STAGE_CASE(left_work_is_taken_up_at_no_cost),
+        STAGE_CASE(left_work_keeps_its_order),
         STAGE_CASE(a_model_that_nobody_serves_any_more_fails),
         STAGE_CASE(a_cancel_while_storing_leaves_no_files),
         STAGE_CASE(an_end_while_storing_leaves_no_files),
