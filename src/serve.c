@@ -237,7 +237,7 @@ struct impatience {
 /* Waits for a second signal, until the engine has stopped. */
 static void *wait_for_impatience(void *context)
 {
-    static const struct timespec turn = {.tv_nsec = 50 * 1000 * 1000};
+    static const struct timespec turn = {.tv_nsec = 50000000};
     struct impatience *impatience = context;
     int signal_number = 0;
     while (signal_number <= 0 && !atomic_load(&impatience->is_over))

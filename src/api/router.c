@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/handler.h"
+#include "base/buf.h"
 #include "base/must.h"
 
 static const struct route ROUTES[ROUTE_COUNT] = {
@@ -58,15 +59,17 @@ enum route_outcome route_find(const char *method, const char *path, const struct
 
 void route_allow(const char *path, char ret_allow[ROUTE_ALLOW_SIZE])
 {
-    ret_allow[0] = '\0';
+    struct buf allow;
+    buf_init(&allow, ROUTE_ALLOW_SIZE - 1);
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!has_path(&ROUTES[i], path))
-            continue;
-        strcat(ret_allow, ROUTES[i].method);
-        strcat(ret_allow, strcmp(ROUTES[i].method, "GET") == 0 ? ", HEAD, " : ", ");
-        must(strlen(ret_allow) < ROUTE_ALLOW_SIZE - sizeof("DELETE, HEAD, OPTIONS"));
+        if (has_path(&ROUTES[i], path))
+            buf_printf(&allow, "%s%s", ROUTES[i].method,
+                       strcmp(ROUTES[i].method, "GET") == 0 ? ", HEAD, " : ", ");
     }
-    strcat(ret_allow, "OPTIONS");
+    buf_puts(&allow, "OPTIONS");
+    must(!allow.overflowed);
+    memcpy(ret_allow, buf_text(&allow), allow.length + 1);
+    buf_fini(&allow);
 }
 
 void route_dump(FILE *out)

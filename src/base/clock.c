@@ -74,7 +74,9 @@ static void put_date_time(char *at, int64_t seconds)
     while (day >= month_days(year, month))
         day -= month_days(year, month++);
 
-    memcpy(at, "0000-00-00T00:00:00", 19);
+    static const char FORM[] = "0000-00-00T00:00:00";
+    for (size_t i = 0; i < sizeof(FORM) - 1; i++)
+        at[i] = FORM[i];
     put_digits(at, year, 4);
     put_digits(at + 5, month, 2);
     put_digits(at + 8, day + 1, 2);
@@ -141,6 +143,6 @@ bool clock_parse_iso_seconds(const char *text, int64_t *ret_seconds)
     int64_t days = days_before_year(year) + day - 1;
     for (int m = 1; m < month; m++)
         days += month_days(year, m);
-    *ret_seconds = days * DAY_SECONDS + hour * 3600 + minute * 60 + second;
+    *ret_seconds = days * DAY_SECONDS + (hour * INT64_C(60) + minute) * 60 + second;
     return true;
 }

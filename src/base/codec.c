@@ -123,7 +123,7 @@ bool codec_hex_decode(const char *text, uint8_t *ret_data, size_t length)
             return false;
     }
     for (size_t i = 0; i < length; i++)
-        ret_data[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+        ret_data[i] = (uint8_t)(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include "base/id.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -96,10 +97,8 @@ void id_typeid_write(const char *prefix, const struct uuid *uuid, char *ret_text
     size_t length = strlen(prefix);
     must(length == 0 || is_prefix(prefix, length));
     must(size > length + (length > 0) + ID_SUFFIX_LENGTH);
-    memcpy(ret_text, prefix, length);
-    if (length > 0)
-        ret_text[length++] = '_';
-    write_suffix(uuid, ret_text + length);
+    int written = snprintf(ret_text, size, "%s%s", prefix, length > 0 ? "_" : "");
+    write_suffix(uuid, ret_text + written);
 }
 
 bool id_typeid_read(const char *text, char *ret_prefix, struct uuid *ret_uuid)

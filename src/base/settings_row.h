@@ -34,7 +34,7 @@ struct settings_rows {
 
 enum {
     SETTINGS_ROW_COUNT = 0
-#define SETTING(...) +1
+#define SETTING(...) +1 /* NOLINT(bugprone-macro-parentheses): a sum */
 #include "base/settings.def"
 };
 

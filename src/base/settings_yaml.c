@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <libfyaml.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -318,14 +319,19 @@ static void keep_first_line(struct fy_diag *diag, void *user, const char *text, 
 /* Turns `<memory…>:3:7: error: what` into our form. */
 static bool fail_yaml(const struct settings_reader *reader, const char *said)
 {
-    struct settings_place place;
-    int begin = 0;
+    static const char MARK[] = ": error: ";
+    struct settings_place place = {0, 0};
     const char *colon = strstr(said, ">:");
-    if (colon != NULL)
-        sscanf(colon, ">:%d:%d: error: %n", &place.line, &place.column, &begin);
-    if (begin > 0)
-        return settings_fail(reader, place, "not good YAML: %s", colon + begin);
-    return settings_fail(reader, (struct settings_place){0, 0}, "not good YAML: %s", said);
+    if (colon != NULL) {
+        char *end;
+        long line = strtol(colon + 2, &end, 10);
+        long column = *end == ':' ? strtol(end + 1, &end, 10) : 0;
+        if (strncmp(end, MARK, sizeof(MARK) - 1) == 0) {
+            place = (struct settings_place){(int)line, (int)column};
+            said = end + sizeof(MARK) - 1;
+        }
+    }
+    return settings_fail(reader, place, "not good YAML: %s", said);
 }
 
 /* The parser holds one document after the other; the first is the configuration. */

@@ -77,7 +77,7 @@ struct table *table_new(size_t max_ended, size_t max_bytes)
         struct shard *shard = &table->shards[i];
         must(pthread_rwlock_init(&shard->lock, NULL) == 0);
         shard->n_buckets = TABLE_FIRST_BUCKETS;
-        shard->buckets = must_calloc(shard->n_buckets, sizeof *shard->buckets);
+        shard->buckets = must_calloc(shard->n_buckets, sizeof(struct node *));
     }
     return table;
 }
@@ -118,7 +118,7 @@ static void grow(struct shard *shard)
     size_t n_old = shard->n_buckets;
     struct node **old = shard->buckets;
     shard->n_buckets = n_old * 2;
-    shard->buckets = must_calloc(shard->n_buckets, sizeof *shard->buckets);
+    shard->buckets = must_calloc(shard->n_buckets, sizeof(struct node *));
     for (size_t i = 0; i < n_old; i++) {
         for (struct node *node = old[i]; node;) {
             struct node *next = node->chain;
@@ -160,6 +160,7 @@ static void append_ended(struct shard *shard, struct node *node)
 static struct node *pop_oldest_ended(struct shard *shard)
 {
     struct node *node = shard->oldest_ended;
+    must(node != NULL);
     shard->oldest_ended = node->younger;
     if (!shard->oldest_ended) {
         shard->youngest_ended = NULL;

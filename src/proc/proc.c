@@ -174,7 +174,7 @@ static int launch(const char *kind, const json_t *job, const int *fds, size_t n_
         return -errno;
     CLEANUP(close_fd) int ours = pair[0];
     CLEANUP(close_fd) int theirs = pair[1];
-    pid_t pid;
+    pid_t pid = -1;
     int error = put_job(ours, job, fds, n_fds, limits);
     if (error == 0)
         error = spawn(kind, theirs, &pid);

@@ -78,7 +78,7 @@ static int sqlite_keys_reserve(struct store_key **keys, size_t count, size_t *ro
     if (count < *room)
         return 0;
     size_t wanted = *room == 0 ? 16 : *room * 2;
-    if (wanted > KEYS_MAX * 2)
+    if (wanted > (size_t)KEYS_MAX * 2)
         return -EFBIG;
     struct store_key *grown = realloc(*keys, wanted * sizeof **keys);
     if (grown == NULL)
