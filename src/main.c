@@ -52,6 +52,7 @@ static int dump(int argc, char **argv)
     static const struct dump_table tables[] = {
         {"routes", server_dump_routes},
         {"errors", server_dump_errors},
+        {"metrics", server_dump_metrics},
     };
     return dump_main(argc, argv, tables, ARRAY_LENGTH(tables));
 }

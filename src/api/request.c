@@ -170,17 +170,20 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
     must(MHD_add_response_header(response, name, value) == MHD_YES);
 }
 
-/* The key's name, never the key; the path without its query, where ids and signatures stand. */
-static void log_request(struct api_request *request, enum log_level level, unsigned status,
+/* Counts an answer and logs it: the key's name, never the key; the path without its query, where ids and signatures stand. */
+static void note_answer(struct api_request *request, enum log_level level, unsigned status,
                         int64_t bytes)
 {
+    int64_t took_micros = clock_mono_micros() - request->started_micros;
+    metrics_count(&request->api->metrics, request->route, status, took_micros, bytes);
+    if (level == LOG_DEBUG && !log_is_wanted(LOG_DEBUG))
+        return; /* a shared view costs less than a line about it */
     struct log_about about = {0};
     if (request->request_id[0] != '\0')
         about.request_id = request->request_id;
     const char *key = request->who.name[0] != '\0' ? request->who.name : "-";
     log_write(level, &about, "%s %.200s %u, %lld ms, %lld bytes, key %s", request->method,
-              request->path, status, (long long)(clock_mono_ms() - request->started_ms),
-              (long long)bytes, key);
+              request->path, status, (long long)(took_micros / 1000), (long long)bytes, key);
 }
 
 static bool closes(const struct api_request *request)
@@ -205,7 +208,7 @@ enum MHD_Result api_reply_response(struct api_request *request, unsigned status,
         add_header(response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response(request->connection, status, response);
     MHD_destroy_response(response);
-    log_request(request, LOG_INFO, status, bytes);
+    note_answer(request, LOG_INFO, status, bytes);
     return result;
 }
 
@@ -289,7 +292,6 @@ enum MHD_Result api_reply_view(struct api_request *request, struct view *view)
     int64_t bytes = is_known ? 0 : (int64_t)view_length(view);
     if (take_client_id(request) || closes(request))
         return api_reply_response(request, status, view_own_response(view, is_known), bytes);
-    if (log_is_wanted(LOG_DEBUG)) /* a shared view costs less than a line about it */
-        log_request(request, LOG_DEBUG, status, bytes);
+    note_answer(request, LOG_DEBUG, status, bytes);
     return MHD_queue_response(request->connection, status, view_response(view, is_known));
 }

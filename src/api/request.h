@@ -12,6 +12,7 @@
 
 #include "api/auth.h"
 #include "api/error.h"
+#include "api/metrics.h"
 #include "api/origin.h"
 #include "api/router.h"
 #include "api/server.h"
@@ -37,6 +38,7 @@ struct api {
     _Atomic int64_t body_bytes;  /* memory of all bodies now; at most settings.body_memory */
     _Atomic int64_t n_under_way; /* requests begun and not completed */
     atomic_bool is_draining;     /* answers close their connection */
+    struct metrics metrics;
 };
 
 struct api_request {
@@ -51,7 +53,7 @@ struct api_request {
     bool is_refused;
     enum api_error refusal; /* with is_refused */
     struct wire_facts facts;
-    int64_t started_ms; /* clock_mono_ms() */
+    int64_t started_micros; /* clock_mono_micros() */
 
     char *body; /* NULL while empty; with a NUL behind it */
     size_t body_length, body_capacity;

@@ -184,7 +184,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
             .connection = connection,
             .method = method,
             .path = url,
-            .started_ms = clock_mono_ms(),
+            .started_micros = clock_mono_micros(),
         };
         *request_context = request;
         atomic_fetch_add(&api->n_under_way, 1);
@@ -211,13 +211,17 @@ static void completed(void *context, struct MHD_Connection *connection UNUSED,
 
 /* ---- one connection ---- */
 
-static void notice_connection(void *context UNUSED, struct MHD_Connection *connection UNUSED,
+static void notice_connection(void *context, struct MHD_Connection *connection UNUSED,
                               void **socket_context, enum MHD_ConnectionNotificationCode code)
 {
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+    struct api *api = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *socket_context = must_calloc(1, sizeof(struct connection));
-    else
+        atomic_fetch_add(&api->metrics.connections, 1);
+    } else {
         free(TAKE(*socket_context));
+        atomic_fetch_sub(&api->metrics.connections, 1);
+    }
 }
 
 /* The address before it is decoded. The result is the request's first context: none. */
@@ -349,7 +353,7 @@ static struct MHD_Daemon *start_daemon(struct server *server)
         connections > threads ? connections : threads, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(settings->http_idle / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED, completed, &server->api,
-        MHD_OPTION_NOTIFY_CONNECTION, notice_connection, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        MHD_OPTION_NOTIFY_CONNECTION, notice_connection, &server->api, MHD_OPTION_URI_LOG_CALLBACK,
         notice_uri, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
@@ -370,6 +374,7 @@ static int prepare(struct server *server, char ret_error[SERVER_ERROR_SIZE])
         return -EINVAL;
     }
     store_secret(api->parts.store, api->secret);
+    metrics_init(&api->metrics);
     api->views = view_cache_new((size_t)settings->view_bytes);
     int r = auth_new(api->parts.store, &api->auth);
     if (r != 0) {
@@ -475,4 +480,9 @@ void server_dump_routes(FILE *out)
 void server_dump_errors(FILE *out)
 {
     api_error_dump(out);
+}
+
+void server_dump_metrics(FILE *out)
+{
+    metrics_dump(out);
 }

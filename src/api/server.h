@@ -41,5 +41,6 @@ struct server *server_stop(struct server *server);
 /* For `filmgate dump`: Markdown. */
 void server_dump_routes(FILE *out);
 void server_dump_errors(FILE *out);
+void server_dump_metrics(FILE *out);
 /* The OpenAPI 3.1 document as JSON text, from the route table. malloc'ed. */
 char *server_openapi(const char *base_url);

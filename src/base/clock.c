@@ -35,6 +35,11 @@ int64_t clock_mono_ms(void)
     return read_clock(CLOCK_MONOTONIC, 1000);
 }
 
+int64_t clock_mono_micros(void)
+{
+    return read_clock(CLOCK_MONOTONIC, 1000000);
+}
+
 static bool is_leap(int year)
 {
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;

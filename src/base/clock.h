@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The two clocks and how times are written. Only shells call the first three; pure code gets
+ * The two clocks and how times are written. Only shells call the first four; pure code gets
  * `now` as an argument. */
 #pragma once
 
@@ -12,6 +12,7 @@
 int64_t clock_wall_micros(void); /* since 1970, UTC; may jump */
 int64_t clock_wall_ms(void);
 int64_t clock_mono_ms(void); /* never jumps; zero is arbitrary */
+int64_t clock_mono_micros(void);
 
 enum { CLOCK_ISO_MICROS_SIZE = 28, CLOCK_ISO_SECONDS_SIZE = 21 };
 

@@ -10,7 +10,7 @@
 #include "task/state.h"
 
 static const char HELP[] =
-    "Usage: filmgate dump states|routes|config|errors [--config FILE]\n"
+    "Usage: filmgate dump states|routes|config|errors|metrics [--config FILE]\n"
     "\n"
     "Prints one of the tables that filmgate is made of, as Markdown:\n"
     "\n"
@@ -19,6 +19,7 @@ static const char HELP[] =
     "  config     every setting with its default, the value in force, bounds and meaning;\n"
     "             what came from the environment is not shown\n"
     "  errors     every error of the API\n"
+    "  metrics    what GET /metrics shows\n"
     "\n"
     "Options:\n"
     "  -c, --config FILE        the configuration file whose values are shown\n"
@@ -95,7 +96,8 @@ int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_t
         config = optarg;
     }
     if (argc - optind != 1)
-        return cli_complain_usage("dump", "say which table: states, routes, config or errors");
+        return cli_complain_usage("dump",
+                                  "say which table: states, routes, config, errors or metrics");
     const char *name = argv[optind];
     if (strcmp(name, "config") == 0)
         return dump_config(config);
@@ -109,6 +111,6 @@ int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_t
             return CLI_OK;
         }
     }
-    return cli_complain_usage("dump", "there is no table \"%s\": states, routes, config or errors",
-                              name);
+    return cli_complain_usage(
+        "dump", "there is no table \"%s\": states, routes, config, errors or metrics", name);
 }

@@ -63,6 +63,27 @@ static void unlink_actor(struct actor *actor)
     }
 }
 
+/* ---- counts ---- */
+
+static void count_states(struct actor *actor)
+{
+    struct engine_counts *counts = &actor->engine->counts;
+    atomic_fetch_sub(&counts->in_state[actor->counted], 1);
+    actor->counted = actor->task->state;
+    atomic_fetch_add(&counts->in_state[actor->counted], 1);
+}
+
+static void count_end(struct actor *actor)
+{
+    const struct task *task = actor->task;
+    struct engine_counts *counts = &actor->engine->counts;
+    atomic_fetch_add(&counts->ended[task->state], 1);
+    if (task->state == TASK_COMPLETED) {
+        int64_t took_ms = task->ended_ms - task->request->created_micros / 1000;
+        histogram_add(&counts->task_seconds, (double)took_ms / 1000.0);
+    }
+}
+
 /* ---- queue and slot ---- */
 
 static void count_queue(struct engine *engine)
@@ -170,6 +191,7 @@ static void free_actor(struct actor *actor)
     release_slot(actor);
     leave_schedule(actor);
     unlink_actor(actor);
+    atomic_fetch_sub(&actor->engine->counts.in_state[actor->counted], 1);
     task_unref(actor->task);
     free(actor);
 }
@@ -196,6 +218,7 @@ static void learn_duration(struct actor *actor)
 {
     struct engine *engine = actor->engine;
     double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
+    histogram_add(&engine->counts.attempt_seconds, took_s);
     engine->mean_render_s =
         engine->mean_render_s < 0 ? took_s : 0.8 * engine->mean_render_s + 0.2 * took_s;
 }
@@ -226,6 +249,8 @@ static void on_attempt_event(void *context, const struct task_event *event)
     }
     if (event->kind == TASK_EVENT_STORED) {
         learn_duration(actor);
+    } else if (event->kind == TASK_EVENT_FAILED) {
+        atomic_fetch_add(&actor->engine->counts.failures[event->failure], 1);
     }
     actor_feed(actor, event);
 }
@@ -240,6 +265,10 @@ static void carry_out(struct actor *actor, unsigned effects)
         release_slot(actor);
     }
     if (effects & TASK_EFFECT_START) {
+        atomic_fetch_add(&actor->engine->counts.attempts, 1);
+        if (actor->task->attempts > 1) {
+            atomic_fetch_add(&actor->engine->counts.retries, 1);
+        }
         const struct attempt_handler handler = {on_attempt_event, actor};
         actor->attempt = attempt_start(&actor->engine->attempt_parts, actor->task, &handler);
     }
@@ -342,9 +371,11 @@ static void on_committed(struct loop_job *job)
         return;
     }
     table_publish(engine->table, actor->task);
+    count_states(actor);
     settle_recovery(actor);
     unsigned effects = actor->effects;
     if (task_state_is_end(actor->task->state)) {
+        count_end(actor);
         /* Before the answer: who cancelled to make room finds it. */
         atomic_fetch_sub(&engine->n_unfinished, 1);
         answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
@@ -435,6 +466,8 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
     actor->entry.created_micros = task->request->created_micros;
     actor->entry.priority = task->request->priority;
     actor->persisted_ms = clock_mono_ms();
+    actor->counted = task->state;
+    atomic_fetch_add(&engine->counts.in_state[task->state], 1);
     link_actor(actor);
     table_publish(engine->table, task);
     arm_deadline(actor);

@@ -39,6 +39,7 @@ struct actor {
     bool is_committing;                /* `write` is with the store, or waits to be tried again */
     bool is_scheduled;                 /* `entry` is on the schedule */
     bool is_running;                   /* holds a slot */
+    enum task_state counted;           /* in the engine's counts, as published */
     bool is_recovering;                /* taken up from the store, and not yet settled anew */
     unsigned effects;                  /* to carry out once the commit is through */
     struct store_write write;          /* the store's while is_committing and not retrying */
@@ -85,6 +86,7 @@ struct engine {
     bool is_over; /* nothing more goes to the store */
     bool has_thread;
     pthread_t thread;
+    struct engine_counts counts; /* written here, read by any thread */
     /* Any thread: */
     atomic_bool is_closing;
     atomic_bool is_hurried;

@@ -147,10 +147,10 @@ static bool tell_media_failure(struct attempt *attempt, enum media_end end, cons
         tell_failure(attempt, TASK_FAILURE_STORAGE, true, NULL);
         return true;
     case MEDIA_FAILED:
-        tell_failure(attempt, TASK_FAILURE_RENDER_FAILED, false, NULL);
-        return true;
+    case MEDIA_END_COUNT:
+        break;
     }
-    must(end >= MEDIA_DONE && end <= MEDIA_FAILED);
+    tell_failure(attempt, TASK_FAILURE_RENDER_FAILED, false, NULL);
     return true;
 }
 
@@ -158,8 +158,8 @@ static void log_media_end(const struct attempt *attempt, enum media_end end, con
                           const char *note)
 {
     if (end != MEDIA_DONE) {
-        log_task(LOG_WARN, attempt->task->request->id, "%s ended with %d in attempt %d: %s", work,
-                 (int)end, attempt->task->attempts, note);
+        log_task(LOG_WARN, attempt->task->request->id, "%s ended with %s in attempt %d: %s", work,
+                 media_end_name(end), attempt->task->attempts, note);
     }
 }
 
@@ -169,6 +169,7 @@ static void on_rendered(void *context, enum media_end end, const struct media_fa
     struct attempt *attempt = context;
     (void)facts; /* those of the stored file are probed with the variants */
     attempt->media = NULL;
+    atomic_fetch_add(&attempt->parts->counts->renders[end], 1);
     log_media_end(attempt, end, "rendering", note);
     if (!tell_media_failure(attempt, end, note)) {
         tell(attempt, &(struct task_event){.kind = TASK_EVENT_RENDERED});
@@ -451,6 +452,7 @@ static void on_variants(void *context, enum media_end end, const struct media_fa
 {
     struct attempt *attempt = context;
     attempt->media = NULL;
+    atomic_fetch_add(&attempt->parts->counts->variants[end], 1);
     log_media_end(attempt, end, "making variants", note);
     if (tell_media_failure(attempt, end, note)) {
         return;

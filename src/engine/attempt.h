@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "base/settings.h"
 #include "engine/blocking.h"
+#include "engine/engine.h"
 #include "net/exchange.h"
 #include "task/step.h"
 
@@ -22,6 +23,7 @@ struct attempt_parts {
     struct loop *loop;
     struct exchange_pool *exchanges;
     struct blocking *blocking;
+    struct engine_counts *counts;
 };
 
 struct attempt_handler {

@@ -69,6 +69,7 @@ static void on_created(struct store_write *write)
     struct engine_create *create = CONTAINER_OF(write, struct engine_create, write);
     struct engine *engine = create->engine;
     if (write->result == STORE_WRITTEN) {
+        atomic_fetch_add(&engine->counts.created, 1);
         table_publish(engine->table, create->fresh);
         admit(engine, create->fresh);
         log_write(
@@ -223,6 +224,11 @@ enum engine_outcome engine_task(struct engine *engine, const char *id, const str
     *ret_task = task;
     *ret_figures = (struct engine_figures){.wait_s = -1.0};
     return ENGINE_OK;
+}
+
+const struct engine_counts *engine_counts(const struct engine *engine)
+{
+    return &engine->counts;
 }
 
 void engine_stats(struct engine *engine, struct engine_stats *ret_stats)

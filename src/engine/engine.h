@@ -12,8 +12,10 @@
 #include "asset/asset.h"
 #include "asset/link.h"
 #include "base/compiler.h"
+#include "base/histogram.h"
 #include "base/loop.h"
 #include "base/settings.h"
+#include "media/media.h"
 #include "net/guard.h"
 #include "store/store.h"
 #include "task/task.h"
@@ -96,6 +98,20 @@ struct engine_figures {
 CHECKED enum engine_outcome engine_task(struct engine *engine, const char *id,
                                         const struct task **ret_task,
                                         struct engine_figures *ret_figures);
+
+/* What happened since engine_start(). */
+struct engine_counts {
+    _Atomic int64_t in_state[TASK_STATE_COUNT];    /* unfinished tasks now, as published */
+    _Atomic uint64_t ended[TASK_STATE_COUNT];      /* tasks */
+    _Atomic uint64_t failures[TASK_FAILURE_COUNT]; /* attempts that failed, by cause */
+    _Atomic uint64_t created, attempts,
+        retries; /* tasks; attempts begun; attempts after a failed one */
+    _Atomic uint64_t renders[MEDIA_END_COUNT];      /* rendering helpers, by their end */
+    _Atomic uint64_t variants[MEDIA_END_COUNT];     /* helpers that made variants, by their end */
+    struct histogram task_seconds, attempt_seconds; /* created to completed; slot to stored */
+};
+/* The engine counts, any thread looks. Owned by the engine. */
+const struct engine_counts *engine_counts(const struct engine *engine);
 
 struct engine_stats {
     int64_t unfinished, queued, running; /* tasks now */

@@ -14,6 +14,8 @@
 #include "base/must.h"
 #include "engine/actor.h"
 
+static const double task_seconds[] = {0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600};
+
 /* ---- stop ---- */
 
 static void park_all(struct engine *engine)
@@ -184,6 +186,7 @@ static int open_parts(struct engine *engine)
         .loop = engine->loop,
         .exchanges = engine->exchanges,
         .blocking = engine->blocking,
+        .counts = &engine->counts,
     };
     return fault;
 }
@@ -202,6 +205,8 @@ static struct engine *new_engine(const struct engine_parts *parts)
         .backoff_base_ms = settings->backoff,
         .backoff_max_ms = ENGINE_BACKOFF_MAX_MS,
     };
+    histogram_init(&engine->counts.task_seconds, task_seconds, ARRAY_LENGTH(task_seconds));
+    histogram_init(&engine->counts.attempt_seconds, task_seconds, ARRAY_LENGTH(task_seconds));
     engine_init_slots(engine);
     engine->drain_tick.fire = on_drain_tick;
     engine->drain_job.run = on_drain;

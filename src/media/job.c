@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How the ends of a job are called between the two sides. Pure. */
+ * How the ends of a job are called, between the two sides and elsewhere. Pure. */
 #include "media/job.h"
 
 #include <stddef.h>
@@ -8,29 +8,26 @@
 
 #include "base/must.h"
 
-static const struct {
-    enum media_end end;
-    const char *name;
-} ENDS[] = {
-    {MEDIA_DONE, "done"},         {MEDIA_BAD_IMAGE, "bad_image"}, {MEDIA_BAD_VIDEO, "bad_video"},
-    {MEDIA_NO_SPACE, "no_space"}, {MEDIA_FAILED, "failed"},
+static const char *const NAMES[MEDIA_END_COUNT] = {
+    [MEDIA_DONE] = "done",           [MEDIA_CRASHED] = "crashed",     [MEDIA_STALLED] = "stalled",
+    [MEDIA_BAD_IMAGE] = "bad_image", [MEDIA_BAD_VIDEO] = "bad_video", [MEDIA_NO_SPACE] = "no_space",
+    [MEDIA_FAILED] = "failed",
 };
 
-const char *job_end_name(enum media_end end)
+const char *media_end_name(enum media_end end)
 {
-    size_t i = 0;
-    while (i < ARRAY_LENGTH(ENDS) && ENDS[i].end != end)
-        i++;
-    must(i < ARRAY_LENGTH(ENDS));
-    return ENDS[i].name;
+    must((unsigned)end < MEDIA_END_COUNT);
+    return NAMES[end];
 }
 
 bool job_end_parse(const char *name, enum media_end *ret_end)
 {
-    for (size_t i = 0; name && i < ARRAY_LENGTH(ENDS); i++)
-        if (strcmp(ENDS[i].name, name) == 0) {
-            *ret_end = ENDS[i].end;
+    for (size_t i = 0; name && i < ARRAY_LENGTH(NAMES); i++) {
+        bool is_ours_to_see = i == MEDIA_CRASHED || i == MEDIA_STALLED;
+        if (!is_ours_to_see && strcmp(NAMES[i], name) == 0) {
+            *ret_end = (enum media_end)i;
             return true;
         }
+    }
     return false;
 }

@@ -36,6 +36,5 @@ enum {
     JOB_VARIANTS_FDS = 4, /* without the marked copy */
 };
 
-/* The ends that a helper can tell of; the others are the parent's to see. */
-const char *job_end_name(enum media_end end);
+/* Reads the name of an end that a helper can tell of; a crash or a stall is the parent's to see. */
 CHECKED bool job_end_parse(const char *name, enum media_end *ret_end);

@@ -20,7 +20,11 @@ enum media_end {
     MEDIA_BAD_VIDEO, /* variants: the source is no playable video */
     MEDIA_NO_SPACE,  /* writing failed: disk full or file limit */
     MEDIA_FAILED,    /* anything else, said in `note` */
+    MEDIA_END_COUNT
 };
+
+/* "done", "crashed" … */
+const char *media_end_name(enum media_end end);
 
 struct media_facts {
     int width, height, n_frames;

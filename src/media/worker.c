@@ -52,7 +52,7 @@ static _Noreturn void finish(enum media_end end, const struct media_facts *facts
     json_t *result = json_object();
     must(result);
     json_t *note_text = json_string(note);
-    json_set_text(result, JOB_END, job_end_name(end));
+    json_set_text(result, JOB_END, media_end_name(end));
     /* A note may quote what a file says of itself. */
     json_set(result, JOB_NOTE, note_text ? note_text : json_string(""));
     if (end == MEDIA_DONE) {

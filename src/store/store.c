@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "store/backend.h"
 
@@ -22,13 +23,15 @@ enum {
     STORE_NUMBER_NAME_MAX = 64, /* bytes */
 };
 
+static const double batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
+
 struct store {
     const struct store_backend *backend;
     void *self; /* the backend's */
     struct queue *queue;
     pthread_t writer;
-    _Atomic bool is_ailing;   /* the writer sets it, anyone reads it */
-    _Atomic uint64_t commits; /* the writer counts, anyone reads it */
+    _Atomic bool is_ailing; /* the writer sets it, anyone reads it */
+    struct store_counts counts;
 };
 
 /* ---- the writer's thread ---- */
@@ -43,11 +46,13 @@ static void store_judge(struct store *store, struct store_write *const *writes, 
                         int fault)
 {
     if (fault < 0) {
+        atomic_fetch_add(&store->counts.failures, 1);
         if (!store_is_row_fault(fault))
             atomic_store(&store->is_ailing, true);
         return;
     }
-    atomic_fetch_add(&store->commits, 1);
+    atomic_fetch_add(&store->counts.commits, 1);
+    histogram_add(&store->counts.batch, (double)count);
     for (size_t i = 0; i < count; i++) { /* a commit that changed nothing proves nothing */
         if (writes[i]->result == STORE_WRITTEN)
             atomic_store(&store->is_ailing, false);
@@ -66,6 +71,7 @@ static int store_apply(struct store *store, struct store_write *write)
 static int store_transact(struct store *store, struct store_write *const *writes, size_t count,
                           bool *ret_has_begun)
 {
+    int64_t began_micros = clock_mono_micros();
     int fault = store->backend->begin(store->self);
 
     *ret_has_begun = fault == 0;
@@ -81,6 +87,7 @@ static int store_transact(struct store *store, struct store_write *const *writes
     if (*ret_has_begun && fault < 0)
         store->backend->rollback(store->self);
     store_judge(store, writes, count, fault);
+    histogram_add(&store->counts.seconds, (double)(clock_mono_micros() - began_micros) / 1e6);
     return fault;
 }
 
@@ -167,6 +174,8 @@ int store_open_with(const struct store_backend *backend, const char *directory,
     store->backend = backend;
     store->self = self;
     store->queue = queue_new(STORE_QUEUE_MAX);
+    histogram_init(&store->counts.batch, batch_bounds, ARRAY_LENGTH(batch_bounds));
+    histogram_init(&store->counts.seconds, histogram_seconds, histogram_n_seconds);
     fault = -pthread_create(&store->writer, NULL, store_writer_main, store);
     if (fault < 0) {
         snprintf(ret_error, STORE_ERROR_SIZE, "the store's writer cannot start: %s",
@@ -226,9 +235,9 @@ bool store_is_ailing(const struct store *store)
     return atomic_load(&store->is_ailing);
 }
 
-uint64_t store_commits(const struct store *store)
+const struct store_counts *store_counts(const struct store *store)
 {
-    return atomic_load(&store->commits);
+    return &store->counts;
 }
 
 /* ---- writes ---- */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/histogram.h"
 #include "base/queue.h"
 #include "task/task.h"
 
@@ -57,8 +58,14 @@ CHECKED int store_set_number(struct store *store, const char *name, int64_t valu
 /* The last writes failed (disk full, locked), and none has worked since: /readyz says so.
  * Any thread. */
 bool store_is_ailing(const struct store *store);
-/* Transactions that the writer committed since store_open(). Any thread. */
-uint64_t store_commits(const struct store *store);
+/* What the writer did since store_open(). */
+struct store_counts {
+    _Atomic uint64_t commits, failures; /* transactions */
+    struct histogram batch;             /* writes in one that was committed */
+    struct histogram seconds;           /* one took, committed or not */
+};
+/* The writer counts, any thread looks. Owned by the store. */
+const struct store_counts *store_counts(const struct store *store);
 
 /* ---- writes, asynchronous ---- */
 
