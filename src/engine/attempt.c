@@ -146,6 +146,12 @@ static bool tell_media_failure(struct attempt *attempt, enum media_end end, cons
     case MEDIA_NO_SPACE:
         tell_failure(attempt, TASK_FAILURE_STORAGE, true, NULL);
         return true;
+    case MEDIA_TOO_LARGE:
+        tell_failure(attempt, TASK_FAILURE_OUTPUT_TOO_LARGE, false, NULL);
+        return true;
+    case MEDIA_NO_MEMORY:
+        tell_failure(attempt, TASK_FAILURE_RENDER_MEMORY, false, NULL);
+        return true;
     case MEDIA_FAILED:
     case MEDIA_END_COUNT:
         break;

@@ -25,6 +25,7 @@
 #include "media/codec.h"
 #include "media/dice.h"
 #include "media/picture.h"
+#include "media/port.h"
 
 enum {
     FRAMES_A_SECOND = 30,
@@ -181,7 +182,7 @@ static enum media_end load_images(struct film *film, void (*report)(int frames_e
         picture_fini(&picture);
         if (r == AVERROR(ENOMEM)) {
             (void)snprintf(ret_note, NOTE_SIZE, "not enough memory for image %zu", i + 1);
-            return MEDIA_FAILED;
+            return MEDIA_NO_MEMORY;
         }
         if (r < 0) {
             (void)snprintf(ret_note, NOTE_SIZE,
@@ -279,7 +280,7 @@ static enum media_end end_of(int error, char *ret_note)
         return MEDIA_DONE;
     (void)av_strerror(error, text, sizeof text);
     (void)snprintf(ret_note, NOTE_SIZE, "writing the video failed: %s", text);
-    return error == -ENOSPC || error == -EDQUOT || error == -EFBIG ? MEDIA_NO_SPACE : MEDIA_FAILED;
+    return port_end_of(error);
 }
 
 struct caption *animatic_caption(const struct media_animatic *animatic)

@@ -11,7 +11,7 @@
 static const char *const NAMES[MEDIA_END_COUNT] = {
     [MEDIA_DONE] = "done",           [MEDIA_CRASHED] = "crashed",     [MEDIA_STALLED] = "stalled",
     [MEDIA_BAD_IMAGE] = "bad_image", [MEDIA_BAD_VIDEO] = "bad_video", [MEDIA_NO_SPACE] = "no_space",
-    [MEDIA_FAILED] = "failed",
+    [MEDIA_TOO_LARGE] = "too_large", [MEDIA_NO_MEMORY] = "no_memory", [MEDIA_FAILED] = "failed",
 };
 
 const char *media_end_name(enum media_end end)

@@ -18,7 +18,9 @@ enum media_end {
     MEDIA_STALLED,   /* no progress, or out of time */
     MEDIA_BAD_IMAGE, /* an input image cannot be decoded: `note` says which */
     MEDIA_BAD_VIDEO, /* variants: the source is no playable video */
-    MEDIA_NO_SPACE,  /* writing failed: disk full or file limit */
+    MEDIA_NO_SPACE,  /* writing failed: the disk is full */
+    MEDIA_TOO_LARGE, /* a file would have passed its limit */
+    MEDIA_NO_MEMORY, /* more memory would have been needed than a helper may take */
     MEDIA_FAILED,    /* anything else, said in `note` */
     MEDIA_END_COUNT
 };

@@ -131,9 +131,13 @@ int port_error(const struct port *port)
     return port->error;
 }
 
-bool port_is_no_space(int error)
+enum media_end port_end_of(int error)
 {
-    return error == AVERROR(ENOSPC) || error == AVERROR(EFBIG) || error == AVERROR(EDQUOT);
+    if (error == AVERROR(ENOSPC) || error == AVERROR(EDQUOT))
+        return MEDIA_NO_SPACE;
+    if (error == AVERROR(EFBIG))
+        return MEDIA_TOO_LARGE;
+    return error == AVERROR(ENOMEM) ? MEDIA_NO_MEMORY : MEDIA_FAILED;
 }
 
 int port_write_all(int fd, const uint8_t *data, size_t length)

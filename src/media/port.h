@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "media/media.h"
 
 struct port;
 
@@ -20,7 +21,8 @@ AVIOContext *port_avio(struct port *port);
 /* 0, or the negative AVERROR of the first read or write that failed; libav itself tends to forget
  * it. */
 int port_error(const struct port *port);
-/* Is this error a disk or file limit that is full? */
-bool port_is_no_space(int error);
+/* What an error (negative AVERROR or errno) says about the job: MEDIA_NO_SPACE, MEDIA_TOO_LARGE,
+ * MEDIA_NO_MEMORY, else MEDIA_FAILED. */
+enum media_end port_end_of(int error);
 /* Writes `length` bytes at offset 0. 0 or negative AVERROR. */
 CHECKED int port_write_all(int fd, const uint8_t *data, size_t length);

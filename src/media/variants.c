@@ -134,7 +134,7 @@ static int copy_open(struct variants *variants, struct copy *copy, int fd, int w
     };
     copy->scaler = scaler_new(width, height, AV_PIX_FMT_YUV420P);
     int error = codec_writer_open(&spec, &copy->writer);
-    if (error == 0 || !audio || port_is_no_space(error))
+    if (error == 0 || !audio || port_end_of(error) != MEDIA_FAILED)
         return error;
     spec.audio = NULL; /* it was not fit for an mp4 after all */
     return codec_writer_open(&spec, &copy->writer);
@@ -308,9 +308,8 @@ static enum media_end conclude(const struct variants *variants, char ret_note[20
     (void)av_strerror(error, text, sizeof text);
     (void)snprintf(ret_note, 200, "%s: %s",
                    variants->output_error < 0 ? variants->output : "source", text);
-    if (variants->output_error < 0 && port_is_no_space(error))
-        return MEDIA_NO_SPACE;
-    return variants->output_error < 0 || error == AVERROR(ENOMEM) ? MEDIA_FAILED : MEDIA_BAD_VIDEO;
+    bool is_ours = variants->output_error < 0 || error == AVERROR(ENOMEM);
+    return is_ours ? port_end_of(error) : MEDIA_BAD_VIDEO;
 }
 
 static void tell_facts(const struct variants *variants, struct media_facts *ret_facts)

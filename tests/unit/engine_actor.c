@@ -186,6 +186,8 @@ static void attempts_end_as_they_must(void **state)
         {"v", TASK_FAILED, TASK_FAILURE_STORAGE, 3},
         {"b", TASK_FAILED, TASK_FAILURE_IMAGE_INVALID, 1},
         {"f", TASK_FAILED, TASK_FAILURE_RENDER_FAILED, 1},
+        {"t", TASK_FAILED, TASK_FAILURE_OUTPUT_TOO_LARGE, 1},
+        {"m", TASK_FAILED, TASK_FAILURE_RENDER_MEMORY, 1},
         {"i", TASK_FAILED, TASK_FAILURE_OUTPUT_INVALID, 1},
         {"z", TASK_FAILED, TASK_FAILURE_OUTPUT_INVALID, 1},
     };

@@ -258,6 +258,24 @@ static void broken_image_is_named(void **state)
 
 static void full_disk_is_told_apart(void **state)
 {
+    char note[200] = "";
+    struct media_animatic animatic = {
+        .prompt = "a quiet harbour",
+        .width = WIDTH,
+        .height = HEIGHT,
+        .n_frames = 60,
+        .output = open("/dev/full", O_RDWR | O_CLOEXEC),
+    };
+
+    (void)state;
+    must(animatic.output >= 0);
+    assert_int_equal(film(&animatic, NULL, note), MEDIA_NO_SPACE);
+    assert_true(strlen(note) > 0);
+    close(animatic.output);
+}
+
+static void file_limit_is_told_apart(void **state)
+{
     struct rlimit before, small;
     char note[200] = "";
     struct media_animatic animatic = {
@@ -277,7 +295,7 @@ static void full_disk_is_told_apart(void **state)
     end = film(&animatic, NULL, note);
     must(setrlimit(RLIMIT_FSIZE, &before) == 0);
     (void)signal(SIGXFSZ, SIG_DFL);
-    assert_int_equal(end, MEDIA_NO_SPACE);
+    assert_int_equal(end, MEDIA_TOO_LARGE);
     assert_true(strlen(note) > 0);
     close(animatic.output);
 }
@@ -555,6 +573,7 @@ int main(void)
         cmocka_unit_test(images_take_turns),
         cmocka_unit_test(broken_image_is_named),
         cmocka_unit_test(full_disk_is_told_apart),
+        cmocka_unit_test(file_limit_is_told_apart),
         cmocka_unit_test(backdrops_differ_and_move),
         cmocka_unit_test(every_text_shows_in_its_place),
         cmocka_unit_test(long_texts_are_cut),
