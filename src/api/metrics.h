@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the HTTP face counts of itself, and GET /metrics, which shows it beside what the store and the engine count. */
+ * What the HTTP face counts of itself. GET /metrics (api/exposition.c) shows it beside what the store and the engine count. */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "api/router.h"
 #include "base/histogram.h"
@@ -29,5 +28,3 @@ void metrics_init(struct metrics *metrics);
 /* Counts one answer; `route` is NULL when the request was refused before it had one. */
 void metrics_count(struct metrics *metrics, const struct route *route, unsigned status,
                    int64_t took_micros, int64_t bytes);
-/* The table as Markdown. */
-void metrics_dump(FILE *out);

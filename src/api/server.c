@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/request.h"
+#include "api/handler.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
