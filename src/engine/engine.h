@@ -53,6 +53,8 @@ enum engine_outcome {
     ENGINE_FULL = 4,     /* too many unfinished tasks, or the store's queue is full */
     ENGINE_CLOSING = 5,
     ENGINE_STORE_FAILED = 6, /* disk full, locked, damaged: not accepted */
+    ENGINE_TENANT_FULL = 7,  /* create: too many of the tenant's tasks are unfinished */
+    ENGINE_TENANT_DAY = 8,   /* create: the tenant has created as many as one day allows */
 };
 
 /* A create under way; embedded by the caller, the engine's until done(). */
@@ -63,8 +65,10 @@ struct engine_create {
     void (*done)(struct engine_create *create);
     enum engine_outcome outcome;
     const struct task *task; /* with OK and REPEATED: a reference of the caller's */
+    int64_t retry_after_s;   /* with TENANT_DAY: until the day is over; else 0 */
     /* private to the engine */
     struct engine *engine;
+    enum engine_outcome refusal; /* OK: it has a place, which goes back unless a task is made */
     struct store_write write;
     const struct task *fresh; /* what the write makes durable */
 };
@@ -96,6 +100,11 @@ struct engine_figures {
 CHECKED enum engine_outcome engine_task(struct engine *engine, const char *id,
                                         const struct task **ret_task,
                                         struct engine_figures *ret_figures);
+
+/* What queries show of a task that is in memory, else false; as all unfinished ones are. The store may be ahead of it for
+ * a moment. As engine_task() otherwise. */
+CHECKED bool engine_published(struct engine *engine, const char *id, const struct task **ret_task,
+                              struct engine_figures *ret_figures);
 
 struct engine_stats {
     int64_t unfinished, queued, running; /* tasks now */
