@@ -186,10 +186,11 @@ static void who_has_nothing_is_forgotten(void **state)
 
 /* ---- many threads ---- */
 
-enum { TAKERS = 64, TAKES = 100, LIMIT = 37 };
+enum { TAKERS = 64, TAKES = 2000, LIMIT = TAKERS * TAKES / 2 };
 
 struct taker {
     struct quota *quota;
+    pthread_barrier_t *start;
     pthread_t thread;
     int n_taken;
 };
@@ -197,6 +198,7 @@ struct taker {
 static void *take_many(void *argument)
 {
     struct taker *taker = argument;
+    (void)pthread_barrier_wait(taker->start);
     for (int i = 0; i < TAKES; i++)
         taker->n_taken += quota_take(taker->quota, "a", NOON_MS) == QUOTA_TAKEN;
     return NULL;
@@ -205,15 +207,18 @@ static void *take_many(void *argument)
 static int take_from_many_threads(struct quota *quota)
 {
     struct taker takers[TAKERS];
+    pthread_barrier_t start;
     int n_taken = 0;
+    must(pthread_barrier_init(&start, NULL, TAKERS) == 0);
     for (int i = 0; i < TAKERS; i++) {
-        takers[i] = (struct taker){.quota = quota};
+        takers[i] = (struct taker){.quota = quota, .start = &start};
         must(pthread_create(&takers[i].thread, NULL, take_many, &takers[i]) == 0);
     }
     for (int i = 0; i < TAKERS; i++) {
         must(pthread_join(takers[i].thread, NULL) == 0);
         n_taken += takers[i].n_taken;
     }
+    pthread_barrier_destroy(&start);
     return n_taken;
 }
 
