@@ -91,6 +91,11 @@ static enum MHD_Result reply_outcome(struct api_request *request, const struct c
         return api_reply_error(request, API_ERROR_IDEMPOTENCY_REUSED, &details);
     case ENGINE_FULL:
         return api_reply_error(request, API_ERROR_QUEUE_FULL, NULL);
+    case ENGINE_TENANT_FULL:
+        return api_reply_error(request, API_ERROR_TOO_MANY_TASKS, NULL);
+    case ENGINE_TENANT_DAY:
+        details.retry_after_s = create->engine.retry_after_s;
+        return api_reply_error(request, API_ERROR_DAILY_LIMIT, &details);
     case ENGINE_CLOSING:
         return api_reply_error(request, API_ERROR_CLOSING, NULL);
     case ENGINE_STORE_FAILED:

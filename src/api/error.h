@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/compiler.h"
@@ -31,13 +32,14 @@ struct api_error_info {
     const char *message, *message_zh;
 };
 
-/* What this case adds; every member may be NULL. Texts from outside are made well-formed. */
+/* What this case adds; every member may be NULL or 0. Texts from outside are made well-formed. */
 struct api_error_details {
-    const char *code;    /* more precise than the table's */
-    const char *message; /* instead of the table's English text */
-    const char *param;   /* the parameter at fault */
-    const char *id;      /* of the task; as the client gave it */
-    const char *status;  /* of the task */
+    const char *code;      /* more precise than the table's */
+    const char *message;   /* instead of the table's English text */
+    const char *param;     /* the parameter at fault */
+    const char *id;        /* of the task; as the client gave it */
+    const char *status;    /* of the task */
+    int64_t retry_after_s; /* with 429 and 503; 0: API_ERROR_RETRY_AFTER_S */
 };
 
 const struct api_error_info *api_error_info(enum api_error error);

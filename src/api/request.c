@@ -252,8 +252,10 @@ struct MHD_Response *api_error_response(const struct api_request *request, enum 
         return NULL;
     add_header(response, "Cache-Control", "no-store");
     if (info->status == 503 || info->status == 429) {
-        char seconds[16];
-        snprintf(seconds, sizeof(seconds), "%d", API_ERROR_RETRY_AFTER_S);
+        char seconds[24];
+        int64_t wait_s = details != NULL ? details->retry_after_s : 0;
+        snprintf(seconds, sizeof(seconds), "%lld",
+                 (long long)(wait_s > 0 ? wait_s : API_ERROR_RETRY_AFTER_S));
         add_header(response, "Retry-After", seconds);
     }
     if (error == API_ERROR_BAD_KEY)

@@ -172,18 +172,17 @@ static bool read_cursor(const char *cursor, int64_t *ret_micros, char ret_id[ID_
     return true;
 }
 
-/* One entry. The store's copy of a task that has not ended may lag behind, so the engine is asked. */
+/* One entry, as a query would show it now: an end that is stored but not yet published is not told here first, for its
+ * place is not free yet. */
 static json_t *list_entry(const struct api_request *request, const struct view_source *source,
                           const struct task *stored)
 {
     struct engine_figures figures = {.wait_s = -1};
-    const struct task *fresh = NULL;
-    if (!task_state_is_end(stored->state) &&
-        engine_task(request->api->parts.engine, stored->request->id, &fresh, &figures) != ENGINE_OK)
-        fresh = NULL;
-    json_t *entry = view_tree(source, fresh != NULL ? fresh : stored, &figures);
-    if (fresh != NULL)
-        task_unref(fresh);
+    const struct task *shown = NULL;
+    if (!engine_published(request->api->parts.engine, stored->request->id, &shown, &figures))
+        return view_tree(source, stored, &figures);
+    json_t *entry = view_tree(source, shown, &figures);
+    task_unref(shown);
     return entry;
 }
 
@@ -302,6 +301,8 @@ static enum MHD_Result reply_cancelled(struct api_request *request,
     case ENGINE_CLOSING:
         return api_reply_error(request, API_ERROR_CLOSING, NULL);
     case ENGINE_FULL:
+    case ENGINE_TENANT_FULL:
+    case ENGINE_TENANT_DAY:
     case ENGINE_STORE_FAILED:
         break;
     }

@@ -69,9 +69,9 @@ static const char *check_limits(json_t *json, int depth, long *left)
 
 /* Commas and opening brackets outside strings, of which our limits leave room for so many. Looked at before
  * anything is built: three bytes ("{},") become two hundred and forty. */
-static bool is_too_rich(const char *text, size_t length)
+static bool is_too_rich(const char *text, size_t length, long members)
 {
-    long left = 2L * JSON_MEMBERS_LIMIT + 1;
+    long left = 2 * members + 1;
     bool is_string = false;
     for (size_t i = 0; i < length && left >= 0; i++) {
         if (text[i] == '"')
@@ -84,10 +84,11 @@ static bool is_too_rich(const char *text, size_t length)
     return left < 0;
 }
 
-json_t *json_parse(const char *text, size_t length, char ret_error[JSON_ERROR_SIZE])
+json_t *json_parse_within(const char *text, size_t length, long *members_left,
+                          char ret_error[JSON_ERROR_SIZE])
 {
     json_error_t error;
-    if (is_too_rich(text, length)) {
+    if (is_too_rich(text, length, *members_left)) {
         snprintf(ret_error, JSON_ERROR_SIZE, "too many members and elements (at most %d)",
                  JSON_MEMBERS_LIMIT);
         return NULL;
@@ -97,14 +98,22 @@ json_t *json_parse(const char *text, size_t length, char ret_error[JSON_ERROR_SI
         explain(text, length, &error, ret_error);
         return NULL;
     }
-    long left = JSON_MEMBERS_LIMIT;
+    long left = *members_left;
     const char *problem = check_limits(json, 1, &left);
-    if (problem == NULL)
+    if (problem == NULL) {
+        *members_left = left;
         return json;
+    }
     snprintf(ret_error, JSON_ERROR_SIZE, "%s (at most %d levels, %d members and elements)", problem,
              JSON_DEPTH_LIMIT, JSON_MEMBERS_LIMIT);
     json_decref(json);
     return NULL;
+}
+
+json_t *json_parse(const char *text, size_t length, char ret_error[JSON_ERROR_SIZE])
+{
+    long members_left = JSON_MEMBERS_LIMIT;
+    return json_parse_within(text, length, &members_left, ret_error);
 }
 
 const char *json_text(const json_t *object, const char *key)

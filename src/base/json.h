@@ -23,6 +23,10 @@ void json_unref_pointer(json_t **json);
  * refused). NULL with a sentence in `ret_error` («line 3, column 7: …») when it is not JSON or
  * passes a limit. A new reference. */
 json_t *json_parse(const char *text, size_t length, char ret_error[JSON_ERROR_SIZE]);
+/* The same for one of several texts that share a limit: at most `*members_left` members and elements,
+ * which what was parsed is taken from. */
+json_t *json_parse_within(const char *text, size_t length, long *members_left,
+                          char ret_error[JSON_ERROR_SIZE]);
 /* Members of an object, or the fallback when absent or of another type. */
 const char *json_text(const json_t *object, const char *key); /* NULL when absent */
 long long json_int(const json_t *object, const char *key, long long fallback);

@@ -341,6 +341,14 @@ static void settle_recovery(struct actor *actor)
     }
 }
 
+/* Whoever hears or sees that the task has ended finds its place free: before the answer, and before the task is
+ * published. */
+static void return_place(const struct actor *actor)
+{
+    atomic_fetch_sub(&actor->engine->n_unfinished, 1);
+    quota_release(actor->engine->quota, actor->task->request->tenant);
+}
+
 /* The store has no such task, or a newer one: somebody else writes it. Nothing more may happen here in its name. */
 static void lose(struct actor *actor)
 {
@@ -348,8 +356,8 @@ static void lose(struct actor *actor)
              "state %s was refused by the store: the task is another writer's",
              task_state_name(actor->task->state));
     settle_recovery(actor);
+    return_place(actor);
     answer_cancels(actor, ENGINE_STORE_FAILED, NULL);
-    atomic_fetch_sub(&actor->engine->n_unfinished, 1);
     actor->attempt = attempt_stop(actor->attempt);
     free_actor(actor);
 }
@@ -370,14 +378,16 @@ static void on_committed(struct loop_job *job)
         lose(actor);
         return;
     }
-    table_publish(engine->table, actor->task);
+    bool is_end = task_state_is_end(actor->task->state);
     count_states(actor);
+    if (is_end) {
+        return_place(actor);
+        count_end(actor);
+    }
+    table_publish(engine->table, actor->task);
     settle_recovery(actor);
     unsigned effects = actor->effects;
-    if (task_state_is_end(actor->task->state)) {
-        count_end(actor);
-        /* Before the answer: who cancelled to make room finds it. */
-        atomic_fetch_sub(&engine->n_unfinished, 1);
+    if (is_end) {
         answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
                        actor->task);
     }

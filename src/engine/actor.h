@@ -17,6 +17,7 @@
 #include "engine/attempt.h"
 #include "engine/blocking.h"
 #include "engine/engine.h"
+#include "engine/quota.h"
 #include "engine/schedule.h"
 #include "engine/table.h"
 #include "task/step.h"
@@ -90,6 +91,7 @@ struct engine {
     /* Any thread: */
     atomic_bool is_closing;
     atomic_bool is_hurried;
+    struct quota *quota;          /* of tenants */
     _Atomic int64_t n_unfinished; /* reserved at create, returned when the task's end is durable */
     _Atomic int64_t n_queued_now, n_running_now; /* for engine_stats() */
     _Atomic int64_t n_callers; /* creates and cancels within calls or with the store */

@@ -39,13 +39,43 @@ static void admit(struct engine *engine, const struct task *task)
     loop_post(engine->loop, &admission->job);
 }
 
-/* Ends a create: whatever was not accepted gives its place back. */
+static void return_place(struct engine_create *create)
+{
+    const struct task_request *request = create->fresh->request;
+    atomic_fetch_sub(&create->engine->n_unfinished, 1);
+    quota_undo(create->engine->quota, request->tenant, request->created_micros / 1000);
+}
+
+/* Takes a place for the create, its tenant's and one of all, or says why there is none. */
+static enum engine_outcome take_place(struct engine_create *create)
+{
+    struct engine *engine = create->engine;
+    const struct task_request *request = create->fresh->request;
+    int64_t created_ms = request->created_micros / 1000;
+    if (atomic_load(&engine->is_closing)) {
+        return ENGINE_CLOSING;
+    }
+    enum quota_verdict verdict = quota_take(engine->quota, request->tenant, created_ms);
+    if (verdict != QUOTA_TAKEN) {
+        return verdict == QUOTA_DAY ? ENGINE_TENANT_DAY : ENGINE_TENANT_FULL;
+    }
+    if (atomic_fetch_add(&engine->n_unfinished, 1) >= engine->parts.settings->queue) {
+        return_place(create);
+        return ENGINE_FULL;
+    }
+    return ENGINE_OK;
+}
+
+/* Ends a create: what made no task gives its place back, before anybody hears of it. */
 static void answer_create(struct engine_create *create, enum engine_outcome outcome,
                           const struct task *task)
 {
     struct engine *engine = create->engine;
-    if (outcome != ENGINE_OK) {
-        atomic_fetch_sub(&engine->n_unfinished, 1);
+    if (outcome != ENGINE_OK && create->refusal == ENGINE_OK) {
+        return_place(create);
+    }
+    if (outcome == ENGINE_TENANT_DAY) {
+        create->retry_after_s = quota_day_left_s(create->fresh->request->created_micros / 1000);
     }
     create->outcome = outcome;
     create->task = task;
@@ -80,8 +110,8 @@ static void on_created(struct store_write *write)
         answer_create(create, ENGINE_OK, task_ref(create->fresh));
     } else if (write->result == STORE_REPEATED) {
         answer_repeated(create);
-    } else if (write->result == STORE_BUSY) {
-        answer_create(create, ENGINE_FULL, NULL);
+    } else if (write->result == STORE_BUSY) { /* its key is new */
+        answer_create(create, create->refusal, NULL);
     } else if (write->result == STORE_CONFLICT) {
         answer_create(create, ENGINE_CONFLICT, NULL);
     } else {
@@ -90,18 +120,10 @@ static void on_created(struct store_write *write)
     }
 }
 
-static enum engine_outcome reserve_place(struct engine *engine)
-{
-    int64_t before = atomic_fetch_add(&engine->n_unfinished, 1);
-    if (atomic_load(&engine->is_closing)) {
-        return ENGINE_CLOSING;
-    }
-    return before >= engine->parts.settings->queue ? ENGINE_FULL : ENGINE_OK;
-}
-
 void engine_create(struct engine *engine, struct engine_create *create)
 {
     create->engine = engine;
+    create->retry_after_s = 0;
     atomic_fetch_add(&engine->n_callers, 1);
     struct task_request *request = TAKE(create->request);
     int64_t deadline_ms = request->created_micros / 1000 + engine->parts.settings->deadline;
@@ -113,13 +135,12 @@ void engine_create(struct engine *engine, struct engine_create *create)
     };
     task_request_digest(request, create->write.digest);
     create->fresh = create->write.task = task_new(request, deadline_ms);
-    enum engine_outcome outcome = reserve_place(engine);
-    if (outcome == ENGINE_FULL && create->idempotency_key != NULL) {
-        create->write.only_existing = true; /* it may have been accepted before */
-        outcome = ENGINE_OK;
-    }
-    if (outcome != ENGINE_OK) {
-        answer_create(create, outcome, NULL);
+    create->refusal = take_place(create);
+    /* A request that has no place may have been accepted before. */
+    create->write.only_existing = create->refusal != ENGINE_OK && create->idempotency_key != NULL;
+    if (create->refusal == ENGINE_CLOSING ||
+        (create->refusal != ENGINE_OK && !create->write.only_existing)) {
+        answer_create(create, create->refusal, NULL);
     } else if (store_submit(engine->parts.store, &create->write) != 0) {
         answer_create(create, ENGINE_FULL, NULL);
     }
@@ -229,6 +250,12 @@ enum engine_outcome engine_task(struct engine *engine, const char *id, const str
 const struct engine_counts *engine_counts(const struct engine *engine)
 {
     return &engine->counts;
+}
+
+bool engine_published(struct engine *engine, const char *id, const struct task **ret_task,
+                      struct engine_figures *ret_figures)
+{
+    return table_find(engine->table, id, ret_task, ret_figures);
 }
 
 void engine_stats(struct engine *engine, struct engine_stats *ret_stats)

@@ -55,6 +55,8 @@ enum engine_outcome {
     ENGINE_FULL = 4,     /* too many unfinished tasks, or the store's queue is full */
     ENGINE_CLOSING = 5,
     ENGINE_STORE_FAILED = 6, /* disk full, locked, damaged: not accepted */
+    ENGINE_TENANT_FULL = 7,  /* create: too many of the tenant's tasks are unfinished */
+    ENGINE_TENANT_DAY = 8,   /* create: the tenant has created as many as one day allows */
 };
 
 /* A create under way; embedded by the caller, the engine's until done(). */
@@ -65,8 +67,10 @@ struct engine_create {
     void (*done)(struct engine_create *create);
     enum engine_outcome outcome;
     const struct task *task; /* with OK and REPEATED: a reference of the caller's */
+    int64_t retry_after_s;   /* with TENANT_DAY: until the day is over; else 0 */
     /* private to the engine */
     struct engine *engine;
+    enum engine_outcome refusal; /* OK: it has a place, which goes back unless a task is made */
     struct store_write write;
     const struct task *fresh; /* what the write makes durable */
 };
@@ -99,13 +103,18 @@ CHECKED enum engine_outcome engine_task(struct engine *engine, const char *id,
                                         const struct task **ret_task,
                                         struct engine_figures *ret_figures);
 
+/* What queries show of a task that is in memory, else false; as all unfinished ones are. The store may be ahead of it for
+ * a moment. As engine_task() otherwise. */
+CHECKED bool engine_published(struct engine *engine, const char *id, const struct task **ret_task,
+                              struct engine_figures *ret_figures);
+
 /* What happened since engine_start(). */
 struct engine_counts {
-    _Atomic int64_t in_state[TASK_STATE_COUNT];    /* unfinished tasks now, as published */
-    _Atomic uint64_t ended[TASK_STATE_COUNT];      /* tasks */
-    _Atomic uint64_t failures[TASK_FAILURE_COUNT]; /* attempts that failed, by cause */
-    _Atomic uint64_t created, attempts,
-        retries; /* tasks; attempts begun; attempts after a failed one */
+    _Atomic int64_t in_state[TASK_STATE_COUNT];     /* unfinished tasks now, as published */
+    _Atomic uint64_t ended[TASK_STATE_COUNT];       /* tasks */
+    _Atomic uint64_t failures[TASK_FAILURE_COUNT];  /* attempts that failed, by cause */
+    _Atomic uint64_t created;                       /* tasks */
+    _Atomic uint64_t attempts, retries;             /* begun; of them after a failed one */
     _Atomic uint64_t renders[MEDIA_END_COUNT];      /* rendering helpers, by their end */
     _Atomic uint64_t variants[MEDIA_END_COUNT];     /* helpers that made variants, by their end */
     struct histogram task_seconds, attempt_seconds; /* created to completed; slot to stored */

@@ -125,6 +125,7 @@ struct engine *engine_free(struct engine *engine)
     must(!engine->has_thread);
     engine->loop = loop_free(engine->loop);
     engine->schedule = schedule_free(engine->schedule);
+    engine->quota = quota_free(engine->quota);
     engine->table = table_free(engine->table);
     free(engine);
     return NULL;
@@ -136,6 +137,7 @@ static void recover(void *context, const struct task *task)
 {
     struct engine *engine = context;
     atomic_fetch_add(&engine->n_unfinished, 1);
+    quota_restore(engine->quota, task->request->tenant);
     actor_new(engine, task, &(struct task_event){.kind = TASK_EVENT_RECOVERED});
 }
 
@@ -151,6 +153,29 @@ static int recover_all(struct engine *engine)
         log_info("took up %lld unfinished tasks", (long long)n_found);
     }
     return fault;
+}
+
+struct day {
+    struct quota *quota;
+    int64_t number;
+};
+
+static void count_created(void *context, const char *tenant, int64_t count)
+{
+    const struct day *day = context;
+    quota_restore_day(day->quota, tenant, day->number, count);
+}
+
+/* What tenants have created today before this start. */
+static int recover_day(struct engine *engine)
+{
+    struct day day = {engine->quota, quota_day(clock_wall_ms())};
+    int64_t from_micros = day.number * QUOTA_DAY_MS * 1000;
+    if (engine->parts.settings->tenant_per_day == 0) {
+        return 0;
+    }
+    return store_count_created(engine->parts.store, from_micros,
+                               from_micros + INT64_C(1000) * QUOTA_DAY_MS, count_created, &day);
 }
 
 static void *run_thread(void *argument)
@@ -198,6 +223,10 @@ static struct engine *new_engine(const struct engine_parts *parts)
     engine->parts = *parts;
     engine->table = table_new((size_t)settings->hot_tasks, (size_t)settings->hot_bytes);
     engine->schedule = schedule_new();
+    engine->quota = quota_new(&(struct quota_limits){
+        .in_flight = settings->tenant_in_flight,
+        .per_day = settings->tenant_per_day,
+    });
     engine->n_slots = slots_of(settings);
     engine->mean_render_s = -1.0;
     engine->policy = (struct task_policy){
@@ -218,6 +247,7 @@ int engine_start(const struct engine_parts *parts, struct engine **ret_engine)
     struct engine *engine = new_engine(parts);
     int fault = open_parts(engine);
     fault = fault < 0 ? fault : recover_all(engine);
+    fault = fault < 0 ? fault : recover_day(engine);
     if (fault == 0) {
         fault = sweep_arm(engine);
     }

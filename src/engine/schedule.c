@@ -2,7 +2,7 @@
  *
  * The schedule: per tenant one queue for each priority, ordered by age. Tenants come with their
  * first task and go with their last, so a choice costs as many steps as tenants are waiting,
- * however long their queues are. */
+ * however long their queues are. Who comes anew gets behind those that have waited since before. */
 #include "engine/schedule.h"
 
 #include <stdbool.h>
@@ -17,6 +17,7 @@ struct lane {
 
 struct schedule_tenant {
     char *name;
+    uint64_t turn; /* its last one; before it had any: the last of all when it came */
     struct lane lanes[SCHEDULE_PRIORITIES];
     size_t n_queued, n_running;
     struct schedule_tenant *next; /* on the schedule's list */
@@ -24,6 +25,7 @@ struct schedule_tenant {
 
 struct schedule {
     struct schedule_tenant *tenants;
+    uint64_t turn; /* counts what was taken */
     size_t n_queued;
 };
 
@@ -48,6 +50,7 @@ static struct schedule_tenant *tenant_named(struct schedule *schedule, const cha
     }
     struct schedule_tenant *tenant = must_calloc(1, sizeof *tenant);
     tenant->name = must_strdup(name);
+    tenant->turn = schedule->turn;
     tenant->next = schedule->tenants;
     schedule->tenants = tenant;
     return tenant;
@@ -108,38 +111,46 @@ void schedule_remove(struct schedule *schedule, struct schedule_entry *entry)
     drop_idle_tenant(schedule, tenant);
 }
 
-/* Of two tenants' oldest tasks of one priority: is `a` to go before `b`? */
+static struct schedule_entry *first_of(const struct schedule_tenant *tenant)
+{
+    int priority = SCHEDULE_PRIORITIES - 1;
+    while (priority > 0 && !tenant->lanes[priority].oldest) {
+        priority--;
+    }
+    return tenant->lanes[priority].oldest;
+}
+
+/* Of two tenants' first tasks: is `a` to go before `b`? What a tenant says of its own tasks, priority
+ * and number, counts between tenants only when all else is equal. */
 static bool goes_before(const struct schedule_entry *a, const struct schedule_entry *b)
 {
     if (a->tenant->n_running != b->tenant->n_running) {
         return a->tenant->n_running < b->tenant->n_running;
     }
-    return a->created_micros < b->created_micros;
-}
-
-static struct schedule_entry *next_of_priority(const struct schedule *schedule, int priority)
-{
-    struct schedule_entry *best = NULL;
-    for (struct schedule_tenant *tenant = schedule->tenants; tenant; tenant = tenant->next) {
-        struct schedule_entry *entry = tenant->lanes[priority].oldest;
-        if (entry && (!best || goes_before(entry, best))) {
-            best = entry;
-        }
+    if (a->tenant->turn != b->tenant->turn) {
+        return a->tenant->turn < b->tenant->turn;
     }
-    return best;
+    if (a->priority != b->priority) {
+        return a->priority > b->priority;
+    }
+    return a->created_micros < b->created_micros;
 }
 
 struct schedule_entry *schedule_next(struct schedule *schedule)
 {
-    for (int priority = SCHEDULE_PRIORITIES - 1; priority >= 0; priority--) {
-        struct schedule_entry *entry = next_of_priority(schedule, priority);
-        if (entry) {
-            unlink_entry(schedule, entry);
-            entry->tenant->n_running++;
-            return entry;
+    struct schedule_entry *best = NULL;
+    for (struct schedule_tenant *tenant = schedule->tenants; tenant; tenant = tenant->next) {
+        struct schedule_entry *entry = first_of(tenant);
+        if (entry && (!best || goes_before(entry, best))) {
+            best = entry;
         }
     }
-    return NULL;
+    if (best) {
+        unlink_entry(schedule, best);
+        best->tenant->n_running++;
+        best->tenant->turn = ++schedule->turn;
+    }
+    return best;
 }
 
 void schedule_release(struct schedule *schedule, struct schedule_entry *entry)

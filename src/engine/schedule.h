@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who goes next: the index in memory of queued tasks. By priority (higher first), then fairness
- * (the tenant with the fewest attempts under way), then age. An index only: the store is the truth.
- * On the loop's thread. */
+ * Who goes next: the index in memory of queued tasks. Tenants are served by turns: first the one with the fewest
+ * attempts under way, of several the one whose last turn is the longest ago. A tenant's own tasks go by
+ * priority (higher first), then age. An index only: the store is the truth. On the loop's thread. */
 #pragma once
 
 #include <stddef.h>

@@ -31,6 +31,8 @@ struct store_backend {
                     const struct task **ret_tasks, size_t *ret_count);
     int (*mark_erased)(void *self, const char *id);
     int (*sweep_idempotency)(void *self, int64_t before_ms);
+    int (*count_created)(void *self, int64_t from_micros, int64_t before_micros,
+                         void (*each)(void *, const char *tenant, int64_t count), void *context);
     int (*count_states)(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
     int (*key_add)(void *self, const struct store_key *key);
     int (*key_revoke)(void *self, const char *name_or_id, int64_t now_ms);

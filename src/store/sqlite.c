@@ -302,6 +302,7 @@ const struct store_backend store_sqlite = {
     .list_old = sqlite_read_old,
     .mark_erased = sqlite_mark_erased,
     .sweep_idempotency = sqlite_sweep_idempotency,
+    .count_created = sqlite_read_created,
     .count_states = sqlite_read_states,
     .key_add = sqlite_key_add,
     .key_revoke = sqlite_key_revoke,

@@ -31,6 +31,7 @@ enum sqlite_statement {
     STATEMENT_TASKS_UNFINISHED,
     STATEMENT_TASKS_TO_EXPIRE,
     STATEMENT_TASKS_TO_ERASE,
+    STATEMENT_TASKS_CREATED,
     STATEMENT_STATES,
     STATEMENT_IDEMPOTENCY_FIND,
     STATEMENT_IDEMPOTENCY_PUT,
@@ -120,6 +121,8 @@ int sqlite_read_unfinished(void *self, void (*each)(void *, const struct task *)
                            size_t *ret_damaged);
 int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,
                     const struct task **ret_tasks, size_t *ret_count);
+int sqlite_read_created(void *self, int64_t from_micros, int64_t before_micros,
+                        void (*each)(void *, const char *tenant, int64_t count), void *context);
 int sqlite_read_states(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
 int sqlite_read_number(void *self, const char *name, int64_t *ret_value);
 

@@ -41,6 +41,17 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_TASKS_TO_ERASE] =
         "SELECT id, request, status FROM tasks"
         " WHERE expired_ms > 0 AND erased = 0 AND expired_ms < ?1 ORDER BY expired_ms, id",
+    /* From tenant to tenant along the index tasks_of_tenant, and of each only the days asked for:
+     * grouping would read the whole index. */
+    [STATEMENT_TASKS_CREATED] =
+        "WITH RECURSIVE tenants(tenant) AS ("
+        " SELECT min(tenant) FROM tasks"
+        " UNION ALL"
+        " SELECT (SELECT min(tenant) FROM tasks WHERE tenant > tenants.tenant) FROM tenants"
+        "  WHERE tenants.tenant IS NOT NULL)"
+        " SELECT tenant, (SELECT count(*) FROM tasks WHERE tasks.tenant = tenants.tenant"
+        "  AND created_micros >= ?1 AND created_micros < ?2)"
+        " FROM tenants WHERE tenant IS NOT NULL",
     [STATEMENT_STATES] = "SELECT state, count FROM states",
     [STATEMENT_IDEMPOTENCY_FIND] =
         "SELECT digest, task_id, created_ms FROM idempotency WHERE tenant = ?1 AND key = ?2",

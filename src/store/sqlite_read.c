@@ -225,6 +225,27 @@ int sqlite_read_unfinished(void *self, void (*each)(void *, const struct task *)
     return result;
 }
 
+int sqlite_read_created(void *self, int64_t from_micros, int64_t before_micros,
+                        void (*each)(void *, const char *tenant, int64_t count), void *context)
+{
+    struct sqlite *sqlite = self;
+    struct sqlite_reader *reader;
+    sqlite3_stmt *statement;
+    int result = sqlite_begin_read(sqlite, STATEMENT_TASKS_CREATED, &reader, &statement);
+
+    if (result < 0)
+        return result;
+    sqlite_bind_int(statement, 1, from_micros);
+    sqlite_bind_int(statement, 2, before_micros);
+    while ((result = sqlite_step(&reader->connection, statement)) > 0) {
+        int64_t count = sqlite3_column_int64(statement, 1);
+        if (count > 0)
+            each(context, sqlite_text(statement, 0), count);
+    }
+    sqlite_give_back(sqlite, reader);
+    return result;
+}
+
 int sqlite_read_states(void *self, int64_t ret_counts[TASK_STATE_COUNT])
 {
     struct sqlite *sqlite = self;

@@ -298,6 +298,13 @@ int store_sweep_idempotency(struct store *store, int64_t before_ms)
     return store->backend->sweep_idempotency(store->self, before_ms);
 }
 
+int store_count_created(struct store *store, int64_t from_micros, int64_t before_micros,
+                        void (*each)(void *context, const char *tenant, int64_t count),
+                        void *context)
+{
+    return store->backend->count_created(store->self, from_micros, before_micros, each, context);
+}
+
 int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT])
 {
     return store->backend->count_states(store->self, ret_counts);

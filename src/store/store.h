@@ -127,6 +127,12 @@ CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms,
 CHECKED int store_mark_erased(struct store *store, const char *id);
 /* Erases idempotency entries older than `before_ms`. For the engine's sweep. */
 CHECKED int store_sweep_idempotency(struct store *store, int64_t before_ms);
+/* How many tasks each tenant created from `from_micros` on and before `before_micros`: those that
+ * created any, by name; `each` borrows. Costs as much as there are tenants and such tasks, however
+ * many older ones there are. */
+CHECKED int store_count_created(struct store *store, int64_t from_micros, int64_t before_micros,
+                                void (*each)(void *context, const char *tenant, int64_t count),
+                                void *context);
 CHECKED int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT]);
 
 /* ---- keys ---- */

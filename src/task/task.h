@@ -64,7 +64,7 @@ struct task_request {
     int duration_s;
     int width, height; /* planned pixels */
     int n_frames;      /* planned: duration * 30 */
-    int priority;      /* 0..9, default 2; higher goes first */
+    int priority;      /* 0..9, default 2; of a tenant's own, the higher goes first */
     int n_variants;    /* 1 */
     bool has_seed, has_watermark_wish,
         watermark; /* a file with a mark is made when watermark is true */

@@ -93,7 +93,7 @@ const json_t *unified_parse_kept(const struct unified_reader *reader, const char
     char error[JSON_ERROR_SIZE];
     if (*text != '[' && *text != '{')
         return NULL;
-    json_t *value = json_parse(text, strlen(text), error);
+    json_t *value = json_parse_within(text, strlen(text), reader->members_left, error);
     if (value != NULL)
         must(json_array_append_new(reader->decoded->parsed, value) == 0);
     return value;
@@ -543,8 +543,10 @@ int unified_decode(const json_t *body, size_t n_parts, const struct unified_limi
                    struct unified_decoded *ret_decoded, struct unified_fault *ret_fault)
 {
     struct unified_decoded decoded = {.request = task_request_new(), .parsed = json_array()};
+    long members_left = JSON_MEMBERS_LIMIT;
     struct unified_reader reader = {
         .body = body,
+        .members_left = &members_left,
         .n_parts = n_parts,
         .limits = limits,
         .decoded = &decoded,

@@ -11,6 +11,7 @@ enum { UNIFIED_URL_BYTES = 8192 }; /* longest URL that a request may hold */
 struct unified_reader {
     const json_t *body;
     const json_t *metadata; /* an object or NULL; of the body, or parsed out of its text */
+    long *members_left; /* of JSON that came as text, in all: what is parsed out of it is kept */
     size_t n_parts;
     const struct unified_limits *limits;
     struct unified_decoded *decoded;
@@ -26,7 +27,7 @@ bool unified_is_http(const char *text); /* begins with http:// or https:// */
 /* Holds control characters, white space or invisible marks? `text` is good UTF-8. */
 bool unified_has_blank(const char *text);
 /* A list or an object that came as text, as form fields do; kept alive by what is decoded. NULL
- * when `text` is neither. */
+ * when `text` is neither, or there is more of it in the request than the limits of JSON allow. */
 const json_t *unified_parse_kept(const struct unified_reader *reader, const char *text);
 
 /* Collects the images of the request, in order, into reader->decoded. False with the fault filled.

@@ -34,13 +34,22 @@ for (const [name, rest] of Object.entries({
         assert.match(await raw(`OPTIONS /nowhere HTTP/1.1\r\nHost: x\r\n${rest}`), /^HTTP\/1\.1 204 /);
     });
 
+const peak = () => Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+
 test('millions of empty objects are refused before they are built', async () => {
-    const peak = () => Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
     const before = peak();
     const body = `{"model": "sora-2", "prompt": "x", "a": [${'{},'.repeat(4 << 20)}{}]}`;
     const answer = await server.call('POST', '/v1/video/create', { body, headers: { 'Content-Type': 'application/json' } });
     assert.equal(answer.status, 400, answer.text);
     assert.match(answer.json.message, /too many members/);
+    assert.ok(peak() - before < 200 * 1024, `${peak() - before} KiB more`);
+});
+
+test('nor are they built out of texts, a few thousand from each', async () => {
+    const before = peak();
+    const images = Array(500).fill(`[${'[],'.repeat(9000)}[]]`);
+    const answer = await server.call('POST', '/v1/video/create', { json: { model: 'sora-2', prompt: 'x', images } });
+    assert.deepEqual([answer.status, answer.json.error.param], [400, 'images'], answer.text);
     assert.ok(peak() - before < 200 * 1024, `${peak() - before} KiB more`);
 });
 

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { endedWell, sleep, start } from './harness.js';
 import { dataUri, tiny } from './media.js';
 
-const server = await start({ config: 'render:\n  slots: 1\nlimits:\n  queue: 100000\n' });
+const server = await start({ config: 'render:\n  slots: 1\nlimits:\n  queue: 100000\ntenants:\n  max_in_flight: 0\n' });
 const CONNECTIONS = 64, WANTED = 500;
 const wish = { model: 'sora-2', size: '64x64', duration: 1 };
 

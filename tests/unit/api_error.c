@@ -116,7 +116,7 @@ static void the_longest_body_fits(void **state)
     assert_non_null(text);
     memset(text, 1, 100000); /* six characters each in JSON */
     text[100000] = '\0';
-    struct api_error_details details = {text, text, text, text, text};
+    struct api_error_details details = {text, text, text, text, text, INT64_MAX};
     json_t *body = body_of(API_ERROR_BAD_KEY, &details);
     assert_int_equal(strlen(text_at(body, "message")), API_ERROR_MESSAGE_MAX);
     json_decref(body);

@@ -135,6 +135,26 @@ static void members_are_limited(void **state)
     assert_non_null(strstr(error, "too many members"));
 }
 
+static void texts_may_share_a_limit(void **state)
+{
+    (void)state;
+    char error[JSON_ERROR_SIZE] = "";
+    long left = 4;
+    json_t *first = json_parse_within("[1,[2]]", 7, &left, error);
+    assert_non_null(first);
+    assert_int_equal(left, 1);
+    assert_null(json_parse_within("[1,2]", 5, &left, error));
+    assert_non_null(strstr(error, "too many members"));
+    assert_null(json_parse_within("[1", 2, &left, error));
+    assert_int_equal(left, 1); /* a refusal takes nothing */
+    json_t *second = json_parse_within("{\"a\":1}", 7, &left, error);
+    assert_non_null(second);
+    assert_int_equal(left, 0);
+    assert_null(json_parse_within("[1]", 3, &left, error));
+    json_decref(first);
+    json_decref(second);
+}
+
 static void readers_fall_back(void **state)
 {
     (void)state;
@@ -197,6 +217,7 @@ int main(void)
         cmocka_unit_test(the_last_duplicate_counts),
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(members_are_limited),
+        cmocka_unit_test(texts_may_share_a_limit),
         cmocka_unit_test(readers_fall_back),
         cmocka_unit_test(setters_take_any_text),
         cmocka_unit_test(canonical_text_ignores_order),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The schedule's order: priority, then fairness between tenants, then age. */
+ * The schedule's order: tenants by turns, then priority, then age. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/must.h"
@@ -90,6 +91,75 @@ static void tenants_share(void **state)
     schedule_free(schedule);
 }
 
+enum { CROWD = 1000, SLOTS_MAX = 4, GUESTS = 20 };
+
+/* Until the guests' tasks have ended: the oldest that runs ends, the next one takes its slot. */
+static void serve_guests(struct schedule *schedule, int n_slots)
+{
+    struct schedule_entry *running[SLOTS_MAX];
+    struct job guests[GUESTS];
+    int n_done = 0;
+    for (int i = 0; i < n_slots; i++)
+        running[i] = schedule_next(schedule);
+    for (int i = 0; i < GUESTS; i++) {
+        guests[i] = make("guest", 2, CROWD + i);
+        schedule_put(schedule, &guests[i].entry, "guest");
+    }
+    for (int turn = 0; n_done < GUESTS; turn++) {
+        assert_true(turn <= 2 * GUESTS + n_slots);
+        struct schedule_entry *ended = running[turn % n_slots];
+        n_done += strcmp(CONTAINER_OF(ended, struct job, entry)->name, "guest") == 0;
+        schedule_release(schedule, ended);
+        running[turn % n_slots] = schedule_next(schedule);
+    }
+    for (int i = 0; i < n_slots; i++)
+        schedule_release(schedule, running[i]);
+}
+
+/* A tenant has a thousand tasks in the queue, all older and more urgent by its own word, and all slots.
+ * Another one that comes has every other turn, also when there is only one slot. */
+static void a_crowd_starves_nobody(void **state)
+{
+    (void)state;
+    struct job *crowd = must_calloc(CROWD, sizeof *crowd);
+    for (int n_slots = 1; n_slots <= SLOTS_MAX; n_slots++) {
+        struct schedule *schedule = schedule_new();
+        for (int i = 0; i < CROWD; i++) {
+            crowd[i] = make("crowd", 9, i);
+            schedule_put(schedule, &crowd[i].entry, "crowd");
+        }
+        serve_guests(schedule, n_slots);
+        for (int i = 0; i < CROWD; i++) {
+            if (crowd[i].entry.tenant)
+                schedule_remove(schedule, &crowd[i].entry);
+        }
+        schedule_free(schedule);
+    }
+    free(crowd);
+}
+
+/* Who asks for one task at a time, and is unknown between them, gains nothing by that, nor by its priority. */
+static void who_comes_anew_waits_its_turn(void **state)
+{
+    (void)state;
+    struct schedule *schedule = schedule_new();
+    struct job a = make("a", 2, 1), b = make("b", 2, 2), c = make("c", 2, 3),
+               anew = make("anew", 9, 0);
+    schedule_put(schedule, &a.entry, "a");
+    assert_string_equal(take(schedule), "a");
+    schedule_put(schedule, &b.entry, "b");
+    schedule_put(schedule, &c.entry, "c");
+    schedule_release(schedule, &a.entry);
+    assert_string_equal(take(schedule), "b");
+    schedule_put(schedule, &anew.entry, "a");
+    schedule_release(schedule, &b.entry);
+    assert_string_equal(take(schedule), "c");
+    schedule_release(schedule, &c.entry);
+    assert_string_equal(take(schedule), "anew");
+    schedule_release(schedule, &anew.entry);
+    schedule_free(schedule);
+}
+
 static void note_position(void *context, struct schedule_entry *entry, size_t position)
 {
     char *text = context;
@@ -119,6 +189,8 @@ int main(void)
         cmocka_unit_test(oldest_first),
         cmocka_unit_test(higher_priority_goes_first),
         cmocka_unit_test(tenants_share),
+        cmocka_unit_test(a_crowd_starves_nobody),
+        cmocka_unit_test(who_comes_anew_waits_its_turn),
         cmocka_unit_test(positions_follow_priority_and_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

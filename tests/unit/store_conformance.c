@@ -224,6 +224,42 @@ static void retention_lists_what_is_due(void **state)
         task_unref(tasks[i]);
 }
 
+struct creations {
+    char text[200];
+};
+
+static void note_creations(void *context, const char *tenant, int64_t count)
+{
+    struct creations *creations = context;
+    size_t length = strlen(creations->text);
+    (void)snprintf(creations->text + length, sizeof creations->text - length, "%s:%d ", tenant,
+                   (int)count);
+}
+
+static void creations_are_counted_by_tenant(void **state)
+{
+    struct scene *scene = *state;
+    struct creations creations = {""};
+    assert_int_equal(store_count_created(scene->store, 0, INT64_MAX, note_creations, &creations),
+                     0);
+    assert_string_equal(creations.text, "");
+    for (int i = -2; i < 12; i++)
+        scene_create(scene, "tenant-2", FIXTURE_MICROS + i);
+    scene_create(scene, "old", FIXTURE_MICROS - 1);
+    scene_create(scene, "young", FIXTURE_MICROS + 10);
+    scene_create(scene, "tenant-1", FIXTURE_MICROS);
+    struct task *task = fixture_task("tenant-1", FIXTURE_MICROS + 9);
+    struct task *done = fixture_completed(task, FIXTURE_MS + 5, 0);
+    assert_int_equal(fixture_write_now(scene->store, STORE_CREATE, task), STORE_WRITTEN);
+    assert_int_equal(fixture_write_now(scene->store, STORE_UPDATE, done), STORE_WRITTEN);
+    assert_int_equal(store_count_created(scene->store, FIXTURE_MICROS, FIXTURE_MICROS + 10,
+                                         note_creations, &creations),
+                     0);
+    assert_string_equal(creations.text, "tenant-1:2 tenant-2:10 ");
+    task_unref(done);
+    task_unref(task);
+}
+
 /* ---- idempotency ---- */
 
 static void a_key_makes_one_task(void **state)
@@ -418,6 +454,7 @@ int main(void)
         SCENE_CASE(pages_neither_skip_nor_repeat),
         SCENE_CASE(the_walk_meets_the_unfinished_oldest_first),
         SCENE_CASE(retention_lists_what_is_due),
+        SCENE_CASE(creations_are_counted_by_tenant),
         SCENE_CASE(a_key_makes_one_task),
         SCENE_CASE(an_old_key_is_free_again),
         SCENE_CASE(numbers_and_the_secret_stay),

@@ -400,6 +400,43 @@ static void lists_as_text_are_read(void **context)
     json_decref(body);
 }
 
+/* `count` empty lists as text: "[[],[],…]". */
+static char *empty_lists(size_t count)
+{
+    char *text = must_calloc(1, 3 * count + 2);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + 1 + 3 * i, "[],", 3);
+    text[0] = '[';
+    text[3 * count] = ']';
+    return text;
+}
+
+/* All that a request brings as text is parsed within one limit, for it is kept: else a body of
+ * megabytes would become gigabytes. */
+static void lists_as_text_share_one_limit(void **context)
+{
+    (void)context;
+    char *text = empty_lists(JSON_MEMBERS_LIMIT / 10);
+    for (int n_texts = 10; n_texts <= 20; n_texts += 10) {
+        struct unified_decoded decoded;
+        struct unified_fault fault;
+        json_t *images = json_array();
+        for (int i = 0; i < n_texts; i++)
+            assert_int_equal(json_array_append_new(images, json_string(text)), 0);
+        json_t *body = json_pack("{s:s,s:s,s:o}", "model", "m", "prompt", "p", "images", images);
+        int result = unified_decode(body, 0, &limits, &decoded, &fault);
+        assert_int_equal(result, n_texts > 10);
+        if (result == 0) {
+            assert_int_equal(decoded.n_images, 0);
+            unified_decoded_fini(&decoded);
+        } else {
+            assert_string_equal(fault.param, "images");
+        }
+        json_decref(body);
+    }
+    free(text);
+}
+
 static void file_parts_must_exist(void **context)
 {
     (void)context;
@@ -508,6 +545,7 @@ int main(void)
         cmocka_unit_test(faults_name_their_parameter),
         cmocka_unit_test(images_come_in_many_forms),
         cmocka_unit_test(lists_as_text_are_read),
+        cmocka_unit_test(lists_as_text_share_one_limit),
         cmocka_unit_test(file_parts_must_exist),
         cmocka_unit_test(unknown_fields_are_kept_as_they_came),
         cmocka_unit_test(large_unknown_fields_are_not_kept),
