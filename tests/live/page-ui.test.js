@@ -116,7 +116,7 @@ test('by keyboard alone: key, prompt, create, progress, and the finished video w
         assert.equal((await server.fetchLink(await page.getAttribute(`#result a:has-text("${name}")`, 'href'))).headers['content-type'], type);
     assert.equal(await page.isVisible('#percent'), false);
     assert.equal(await page.isVisible('#cancel'), false);
-    const got = await server.fetchLink(await page.getAttribute('#result a:has-text("Download")', 'href'));
+    const got = await server.fetchLink(await page.getAttribute('#download', 'href'));
     assert.match(got.headers['content-disposition'], /^attachment/);
     assert.equal(got.headers['content-type'], 'video/mp4');
     assert.equal(creations(page).length, 1);
@@ -180,6 +180,8 @@ test('pictures: chosen, dropped, removed, and sent in their order', () => visit(
         data.items.add(new File(['text'], 'notes.txt', { type: 'text/plain' }));
         return data;
     }, [...tiny]);
+    const over = (dataTransfer) => document.body.dispatchEvent(new DragEvent('dragover', { bubbles: true, cancelable: true, dataTransfer }));
+    assert.equal(await page.evaluate(over, dropped), false, 'a file may be dropped anywhere and does not replace the page');
     await page.dispatchEvent('footer', 'drop', { dataTransfer: dropped });
     assert.deepEqual(await names(), ['warm one.png', 'cold.png', 'dropped.png', 'notes.txt']);
     await page.focus('[aria-label="Remove warm one.png"]');
@@ -188,6 +190,7 @@ test('pictures: chosen, dropped, removed, and sent in their order', () => visit(
     await wish(page, 'two pictures');
     await page.click('#create');
     await waitText(page, '#problem', /image/);
+    assert.ok(await hasFocus(page, 'images'));
     assert.deepEqual(await named('two pictures'), []);
     await page.click('[aria-label="Remove notes.txt"]');
     assert.deepEqual(await names(), ['cold.png', 'dropped.png']);
@@ -218,7 +221,7 @@ for (const [name, files] of [['without pictures', []], ['with pictures', ['warm 
 test('a wrong key is refused in words, at the key; a key is kept nowhere and forgotten with its field', () => visit(async (page) => {
     await page.fill('#key', 'fg_wrong');
     await page.press('#key', 'Enter');
-    await waitText(page, '#key-problem', /key/i);
+    await waitText(page, '#key-problem', /not accepted/);
     await enter(page, server.key);
     await waitText(page, '#key-problem', /^$/);
     await page.waitForSelector('.tile');
