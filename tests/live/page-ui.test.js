@@ -44,33 +44,30 @@ async function visit(play, { options = {}, key = server.key } = {}) {
 
 async function enter(page, key) {
     await page.fill('#key', key);
-    await page.press('#key', 'Enter');
-    await page.waitForSelector('#inside', { state: 'visible' });
+    await Promise.all([page.waitForResponse((response) => response.url().includes('/v1/video/tasks')), page.press('#key', 'Enter')]);
 }
 
 const creations = (page) => page.sent.filter(({ method, url }) => method === 'POST' && url.endsWith('/v1/video/create'));
+const keysOf = (page) => creations(page).map(({ headers }) => headers['idempotency-key']);
 const queries = (page) => page.sent.filter(({ url }) => url.includes('/v1/video/query'));
 const text = (page, selector) => page.textContent(selector);
-const waitText = (page, selector, pattern) => page.waitForFunction(([where, what]) => new RegExp(what).test(document.querySelector(where).textContent), [selector, pattern.source]);
-const hasFocus = (page, id) => page.evaluate((wanted) => document.activeElement?.id === wanted, id);
-const isLoaded = (page, id) => page.waitForFunction((name) => document.getElementById(name).naturalWidth > 0, id);
+const waitText = (page, selector, pattern) => page.waitForFunction(([where, what]) => new RegExp(what).test(document.querySelector(where)?.textContent), [selector, pattern.source]);
+const hasFocus = (page, name) => page.evaluate((wanted) => [document.activeElement?.id, document.activeElement?.name].includes(wanted), name);
 const listed = async () => (await server.call('GET', '/v1/video/tasks?limit=100')).json.data;
 const named = async (prompt) => (await listed()).filter((task) => task.detail.input.prompt === prompt);
 
-async function tabTo(page, id) {
-    for (let i = 0; i < 40 && !(await hasFocus(page, id)); i++) await page.keyboard.press('Tab');
-    assert.ok(await hasFocus(page, id), `Tab does not lead to #${id}`);
+async function tabTo(page, name) {
+    for (let i = 0; i < 40 && !(await hasFocus(page, name)); i++) await page.keyboard.press('Tab');
+    assert.ok(await hasFocus(page, name), `Tab does not lead to ${name}`);
 }
 
-async function wish(page, prompt, { side = '64', duration = '1' } = {}) {
+async function wish(page, prompt, { size = 'small', duration = '1' } = {}) {
     await page.fill('#prompt', prompt);
-    await page.selectOption('#size', 'own');
-    await page.fill('#width', side);
-    await page.fill('#height', side);
-    await page.fill('#duration', duration);
+    await page.selectOption('[name=size]', size);
+    await page.fill('[name=duration]', duration);
 }
 
-const drawn = (page) => page.waitForSelector('#video', { state: 'visible' });
+const drawn = (page) => page.waitForSelector('video');
 
 test('browsers get the page under a policy that names its script and its style; others get the card', async () => {
     const page = await server.call('GET', '/', { key: null, unchecked: true, headers: { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
@@ -89,12 +86,11 @@ test('browsers get the page under a policy that names its script and its style; 
 test('by keyboard alone: key, prompt, create, progress, and the finished video with its previews', () => visit(async (page) => {
     await tabTo(page, 'key');
     await page.keyboard.type(server.key);
-    await page.keyboard.press('Enter');
-    await page.waitForSelector('#inside', { state: 'visible' });
     await tabTo(page, 'prompt');
     await page.keyboard.type('by keyboard alone');
-    await tabTo(page, 'portrait');
-    await page.keyboard.press('ArrowRight');
+    await tabTo(page, 'images');
+    await tabTo(page, 'orientation');
+    await page.keyboard.type('L');
     await tabTo(page, 'size');
     await page.keyboard.type('L');
     await tabTo(page, 'duration');
@@ -108,25 +104,26 @@ test('by keyboard alone: key, prompt, create, progress, and the finished video w
     await server.waitRendering(task.id);
     process.kill(helper, 'SIGSTOP'); // so that the page has time to see it
     await waitText(page, '#line', /^Rendering$/);
-    assert.match(await text(page, '#percent'), /^\d+ %$/);
-    assert.match(await page.title(), /^\d+ % · filmgate$/);
-    await waitText(page, '#voice', /Rendering/);
+    await waitText(page, '#percent', /^[1-9]\d* %$/);
+    assert.equal(`${await page.$eval('#bar', ({ value }) => value)} %`, await text(page, '#percent'));
+    assert.equal(await page.getAttribute('#line', 'role'), 'status');
     process.kill(helper, 'SIGCONT');
     await drawn(page);
-    await waitText(page, '#voice', /^Finished/);
-    await page.waitForFunction(() => document.getElementById('video').videoWidth === 1280);
-    await isLoaded(page, 'thumb');
-    await isLoaded(page, 'gif');
+    assert.equal(await text(page, '#line'), 'Finished');
+    await page.waitForFunction(() => document.querySelector('video').videoWidth === 1280);
+    await page.waitForFunction(() => [...document.querySelectorAll('#result img')].filter(({ naturalWidth }) => naturalWidth > 0).length === 2);
+    for (const [name, type] of [['Thumbnail', 'image/webp'], ['GIF', 'image/gif']])
+        assert.equal((await server.fetchLink(await page.getAttribute(`#result a:has-text("${name}")`, 'href'))).headers['content-type'], type);
     assert.equal(await page.isVisible('#percent'), false);
+    assert.equal(await page.isVisible('#cancel'), false);
     const got = await server.fetchLink(await page.getAttribute('#download', 'href'));
     assert.match(got.headers['content-disposition'], /^attachment/);
     assert.equal(got.headers['content-type'], 'video/mp4');
     assert.equal(creations(page).length, 1);
     assert.equal((await named('by keyboard alone')).length, 1);
-    await tabTo(page, 'fresh');
+    await tabTo(page, task.id);
     await page.keyboard.press('Enter');
-    assert.ok(await hasFocus(page, 'prompt'));
-    assert.equal(await page.isVisible('#video'), false);
+    assert.equal(await page.$eval(':focus', (tile) => tile.getAttribute('aria-pressed')), 'true');
 }, { key: null }));
 
 test('two clicks at once make one task', () => visit(async (page) => {
@@ -137,7 +134,7 @@ test('two clicks at once make one task', () => visit(async (page) => {
     assert.equal((await named('clicked twice')).length, 1);
 }));
 
-test('an answer that is lost is asked for again with the same Idempotency-Key', () => visit(async (page) => {
+test('pressed again after an answer that was lost, it is the same Idempotency-Key and one task', () => visit(async (page) => {
     let lost = 0;
     await page.route('**/v1/video/create', async (route) => {
         if (lost++ > 0) return route.continue();
@@ -146,96 +143,115 @@ test('an answer that is lost is asked for again with the same Idempotency-Key', 
     });
     await wish(page, 'an answer lost');
     await page.click('#create');
+    await waitText(page, '#problem', /cannot be reached/);
+    await until('the task to be made', async () => (await named('an answer lost')).length === 1);
+    await page.click('#create');
     await drawn(page);
-    const keys = creations(page).map(({ headers }) => headers['idempotency-key']);
-    assert.equal(keys.length, 2);
-    assert.equal(new Set(keys).size, 1);
+    assert.equal(await text(page, '#problem'), '');
+    assert.equal(keysOf(page).length, 2);
+    assert.equal(new Set(keysOf(page)).size, 1);
     assert.equal((await named('an answer lost')).length, 1);
     await page.click('#create');
     await until('a new press to be a new task', async () => (await named('an answer lost')).length === 2);
-    assert.notEqual(creations(page)[2].headers['idempotency-key'], keys[0]);
+    assert.notEqual(keysOf(page)[2], keysOf(page)[0]);
 }));
 
-test('pictures: chosen, ordered, removed, dropped, and sent in their order', () => visit(async (page) => {
+test('a wish that was changed after a lost answer is another one', () => visit(async (page) => {
+    await page.route('**/v1/video/create', (route) => route.abort());
+    for (const prompt of ['before', 'after']) {
+        await wish(page, prompt);
+        await page.click('#create');
+        await waitText(page, '#problem', /cannot be reached/);
+        await page.waitForSelector('#create:enabled');
+    }
+    await page.setInputFiles('#images', picture('cold.png'));
+    await page.click('#create');
+    await until('three presses', () => creations(page).length === 3);
+    assert.equal(new Set(keysOf(page)).size, 3);
+}));
+
+test('pictures: chosen, dropped, removed, and sent in their order', () => visit(async (page) => {
     const names = () => page.$$eval('#pictures img', (found) => found.map(({ alt }) => alt));
-    await page.setInputFiles('#files', [picture('warm one.png'), picture('cold.png')]);
-    assert.deepEqual(await names(), ['Image 1: warm one.png', 'Image 2: cold.png']);
-    await page.focus('[aria-label="Move image 2 forward"]');
-    await page.keyboard.press('Enter');
-    assert.deepEqual(await names(), ['Image 1: cold.png', 'Image 2: warm one.png']);
+    await page.setInputFiles('#images', [picture('warm one.png'), picture('cold.png')]);
+    assert.deepEqual(await names(), ['warm one.png', 'cold.png']);
     const dropped = await page.evaluateHandle((bytes) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], 'dropped.png', { type: 'image/png' }));
         data.items.add(new File(['text'], 'notes.txt', { type: 'text/plain' }));
         return data;
     }, [...tiny]);
-    await page.dispatchEvent('#drop', 'drop', { dataTransfer: dropped });
-    assert.equal((await names()).length, 3);
-    assert.match(await text(page, '#problem'), /notes\.txt.*is not a PNG/);
-    await page.click('[aria-label="Remove image 3"]');
-    assert.equal((await names()).length, 2);
+    const over = (dataTransfer) => document.body.dispatchEvent(new DragEvent('dragover', { bubbles: true, cancelable: true, dataTransfer }));
+    assert.equal(await page.evaluate(over, dropped), false, 'a file may be dropped anywhere and does not replace the page');
+    await page.dispatchEvent('footer', 'drop', { dataTransfer: dropped });
+    assert.deepEqual(await names(), ['warm one.png', 'cold.png', 'dropped.png', 'notes.txt']);
+    await page.focus('[aria-label="Remove warm one.png"]');
+    await page.keyboard.press('Enter');
+    assert.ok(await hasFocus(page, 'images'));
     await wish(page, 'two pictures');
     await page.click('#create');
+    await waitText(page, '#problem', /image/);
+    assert.ok(await hasFocus(page, 'images'));
+    assert.deepEqual(await named('two pictures'), []);
+    await page.click('[aria-label="Remove notes.txt"]');
+    assert.deepEqual(await names(), ['cold.png', 'dropped.png']);
+    await page.click('#create');
     await drawn(page);
-    await until('the task to be listed', async () => (await named('two pictures')).length > 0);
     const [task] = await named('two pictures');
     const sent = await Promise.all(task.detail.input.images.map((link) => server.fetchLink(link)));
-    assert.ok(sent[0].bytes.equals(cold) && sent[1].bytes.equals(warm));
+    assert.ok(sent.length === 2 && sent[0].bytes.equals(cold) && sent[1].bytes.equals(tiny));
 }));
 
 for (const [name, files] of [['without pictures', []], ['with pictures', ['warm one.png', "it's; tiny,\".png"]]])
     test(`the curl line works as it stands, ${name}`, () => visit(async (page) => {
         const prompt = `it's "quoted" $(false) \`x\` ${name}\n@second line; é 漢`;
-        await page.setInputFiles('#files', files.map(picture));
-        await wish(page, prompt);
-        const line = await text(page, '#curl');
+        await page.setInputFiles('#images', files.map(picture));
+        await wish(page, prompt, { duration: '2' });
+        await page.selectOption('[name=orientation]', 'square');
+        const line = await page.inputValue('#curl');
         assert.ok(!line.includes(server.key));
         const script = `cd ${pictures} && FILMGATE_KEY=${server.key} && ${line} -sS`;
         const { stdout } = await tool('bash', '-c', script);
         const task = await server.query(JSON.parse(stdout.toString()).id);
-        assert.equal(task.detail.input.prompt, prompt);
-        assert.equal(task.detail.input.size, '64x64');
-        assert.equal(task.detail.input.images.length, files.length);
+        const { images, ...input } = task.detail.input;
+        assert.deepEqual(input, { prompt, model: 'sora-2', orientation: 'square', size: 'small' });
+        assert.equal(images.length, files.length);
+        assert.equal(task.detail.pending_info?.n_frames ?? 60, 60);
     }));
 
-test('a wrong key is refused in words, at the key, and kept nowhere', () => visit(async (page) => {
-    await page.check('#keep');
+test('a wrong key is refused in words, at the key; a key is kept nowhere and forgotten with its field', () => visit(async (page) => {
     await page.fill('#key', 'fg_wrong');
-    await page.click('#door button');
+    await page.press('#key', 'Enter');
     await waitText(page, '#key-problem', /not accepted/);
-    assert.equal(await page.getAttribute('#key', 'aria-invalid'), 'true');
-    assert.ok(await hasFocus(page, 'key'));
-    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
     await enter(page, server.key);
-    assert.equal(await text(page, '#key-problem'), '');
-}, { key: null }));
-
-test('without a key nothing is sent', () => visit(async (page) => {
-    await page.fill('#prompt', 'no key');
-    await page.click('#create');
-    await waitText(page, '#key-problem', /Enter a key/);
-    assert.equal(creations(page).length, 0);
-}, { key: null }));
-
-test('the key is kept in this tab only when ticked, and forgotten when told to', () => visit(async (page) => {
-    await enter(page, server.key);
-    await page.reload();
-    assert.equal(await page.isVisible('#door'), true);
-    await page.check('#keep');
-    await enter(page, server.key);
-    await page.reload();
-    await page.waitForSelector('#inside', { state: 'visible' });
-    await page.click('#leave');
+    await waitText(page, '#key-problem', /^$/);
+    await page.waitForSelector('.tile');
     assert.deepEqual(await page.evaluate(() => [sessionStorage.length, localStorage.length, document.cookie]), [0, 0, '']);
-    assert.equal(await page.locator('.tile').count(), 0);
+    await page.fill('#key', '');
+    await page.press('#key', 'Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.tile').length === 0);
+    await page.reload();
+    assert.equal(await page.inputValue('#key'), '');
+}, { key: null }));
+
+test('without a key, or with one that is none, nothing is sent', () => visit(async (page) => {
+    await page.fill('#prompt', 'no key');
+    for (const key of ['', 'two words']) {
+        await page.fill('#key', key);
+        await page.click('#create');
+        assert.ok(await hasFocus(page, 'key'));
+    }
+    assert.deepEqual(page.sent.filter(({ url }) => url.includes('/v1/')), []);
 }, { key: null }));
 
 test('what the server says about a field stands at the form and leads to the field', () => visit(async (page) => {
     await wish(page, 'too long', { duration: '100000' });
     await page.click('#create');
     await waitText(page, '#problem', /"duration" must be/);
-    assert.equal(await page.getAttribute('#duration', 'aria-invalid'), 'true');
     assert.ok(await hasFocus(page, 'duration'));
+    await page.fill('#prompt', '');
+    await page.click('#create');
+    assert.ok(await hasFocus(page, 'prompt'));
+    assert.equal(creations(page).length, 1);
 }));
 
 for (const [envelope, body] of [['{error}', { error: { message: 'One sentence.', code: 'x' } }], ['{code, message}', { code: 'x', message: 'One sentence.' }]])
@@ -249,63 +265,74 @@ for (const [envelope, body] of [['{error}', { error: { message: 'One sentence.',
 test('markup in a prompt is text', () => visit(async (page) => {
     const prompt = '<img src=x onerror="document.title=1"><b>bold</b>';
     await wish(page, prompt);
-    assert.equal(await text(page, '#words'), prompt);
     await page.click('#create');
-    await drawn(page);
+    await waitText(page, '#words', /<b>bold<\/b>/);
     await waitText(page, '.tile', /<b>bold<\/b>/);
-    assert.equal(await page.locator('#gate b, .tile b').count(), 0);
+    await drawn(page);
+    assert.equal(await page.locator('#film b, .tile b').count(), 0);
 }));
 
-test('a task is cancelled, and its settings can be used again', () => visit(async (page) => {
-    await wish(page, 'to be cancelled', { side: '1280', duration: '60' });
+test('a task is cancelled', () => visit(async (page) => {
+    await wish(page, 'to be cancelled', { size: 'large', duration: '60' });
     await page.click('#create');
-    await page.waitForSelector('#cancel', { state: 'visible' });
     await page.click('#cancel');
-    await waitText(page, '#words', /^Cancelled\.$/);
+    await waitText(page, '#line', /^Cancelled$/);
+    await page.waitForSelector('#cancel', { state: 'hidden' });
     assert.equal((await named('to be cancelled'))[0].error.code, 'cancelled');
-    await page.fill('#prompt', '');
-    await page.click('#again');
-    assert.deepEqual(await page.$$eval('#prompt, #width, #height, #duration', (fields) => fields.map(({ value }) => value)), ['to be cancelled', '60', '1280', '1280']);
+    await waitText(page, '.tile', /Cancelled/);
 }));
 
-test('a hidden page asks nothing; shown again it asks at once', () => visit(async (page) => {
+test('a connection that is lost is told where the video comes, and progress goes on after it', () => visit(async (page) => {
+    let isLost = true;
+    await page.route('**/v1/video/query*', (route) => (isLost ? route.abort() : route.continue()));
+    await wish(page, 'out of touch');
+    await page.click('#create');
+    await waitText(page, '#line', /cannot be reached/);
+    isLost = false;
+    await drawn(page);
+    assert.equal(await text(page, '#line'), 'Finished');
+}));
+
+test('a hidden page asks nothing; shown again it asks', () => visit(async (page) => {
     const hide = (hidden) => page.evaluate((value) => {
         Object.defineProperty(document, 'hidden', { configurable: true, value });
         document.dispatchEvent(new Event('visibilitychange'));
     }, hidden);
-    await wish(page, 'hidden', { side: '1280', duration: '60' });
+    await wish(page, 'hidden', { size: 'large', duration: '60' });
     await page.click('#create');
     await until('a query', () => queries(page).length > 0);
     await hide(true);
+    const last = page.waitForRequest(/last/); // what was asked before has come here, too
+    await page.evaluate(() => fetch('/?last').then((answer) => answer.text()));
+    await last;
     const before = queries(page).length;
     await page.waitForTimeout(3000);
     assert.equal(queries(page).length, before);
     await hide(false);
     await until('the next query', () => queries(page).length > before);
     await page.click('#cancel');
-    await waitText(page, '#words', /^Cancelled\.$/);
+    await waitText(page, '#line', /^Cancelled$/);
 }));
 
-test('the tasks of the tenant, page by page; each can be looked at', async () => {
-    const key = await server.addKey('pages', { tenant: 'pages' });
-    for (let i = 0; i < 23; i++) await server.create({ prompt: `number ${i}` }, { key });
+test("the tenant's latest tasks, newest first; each can be looked at, and what is under way is shown at once", async () => {
+    const key = await server.addKey('latest', { tenant: 'latest' });
+    for (let i = 0; i < 21; i++) await server.create({ prompt: `number ${i}`, duration: 1 }, { key });
     await visit(async (page) => {
         await page.waitForSelector('.tile');
-        assert.equal(await page.locator('.tile').count(), 20);
-        await page.click('#older');
-        await page.waitForFunction(() => document.querySelectorAll('.tile').length === 23);
-        assert.equal(await page.locator('#older').count(), 0);
         const words = await page.$$eval('.tile', (tiles) => tiles.map((tile) => tile.children[1].textContent));
-        assert.deepEqual(words, Array.from({ length: 23 }, (_, i) => `number ${22 - i}`));
-        await page.click('.tile >> nth=22');
+        assert.deepEqual(words, Array.from({ length: 20 }, (_, i) => `number ${20 - i}`));
+        await waitText(page, '#words', /^number 20$/);
+        await page.click('.tile >> nth=19');
+        await page.waitForFunction(() => document.querySelectorAll('.tile')[19].getAttribute('aria-pressed') === 'true');
         await drawn(page);
-        assert.equal(await page.getAttribute('.tile >> nth=22', 'aria-pressed'), 'true');
+        await page.waitForFunction(() => document.querySelectorAll('.tile')[19].textContent.endsWith('Finished'));
+        assert.equal(await page.locator('.tile[aria-pressed=true]').count(), 1);
     }, { key });
 });
 
-test('a tenant without tasks is told so', async () => {
+test('a tenant without tasks is told where they will be', async () => {
     const key = await server.addKey('fresh', { tenant: 'fresh' });
-    await visit((page) => waitText(page, '#none', /^Nothing yet/), { key });
+    await visit((page) => page.waitForFunction(() => /kept here/.test(getComputedStyle(document.getElementById('strip'), '::before').content)), { key });
 });
 
 // WCAG's contrast of an element's text with what lies behind it.
@@ -325,12 +352,16 @@ for (const colorScheme of ['light', 'dark'])
             await fits();
             await server.create({ prompt: 'b'.repeat(200) });
             await enter(page, server.key);
-            await page.setInputFiles('#files', [picture('warm one.png'), picture('cold.png')]);
-            await page.fill('#prompt', 'a'.repeat(400));
+            await page.waitForSelector('.tile');
+            await page.setInputFiles('#images', [picture('warm one.png'), picture('cold.png')]);
+            await wish(page, 'a'.repeat(400), { duration: '100000' });
+            await page.click('summary');
+            await page.click('#create');
+            await waitText(page, '#problem', /must be/);
             await fits();
             await page.locator('.tile').first().click();
             await fits();
-            for (const selector of ['#prompt', '.label', '.quiet', '#create', '.plain', '.choice label', '.choice :checked + label', '#curl', '#shape', 'footer a'])
+            for (const selector of ['#prompt', '#wish label', '#drop', '#create', '#problem', '#words', '#line', 'summary', '#curl', '.tile .quiet', 'footer a'])
                 assert.ok((await contrast(page, selector)) >= 4.5, `${selector}: ${await contrast(page, selector)}`);
             const ground = await page.evaluate(() => Number(getComputedStyle(document.body).backgroundColor.match(/\d+/)[0]));
             assert.equal(ground < 128, colorScheme === 'dark');
