@@ -164,13 +164,13 @@ test('cancel says cancelled, twice; after an end it ends with 3', async () => {
     const done = await server.complete({});
     await ends(3, 'cancel', done.id);
 });
-test('list is newest first, with limits, and one JSON object a line', async () => {
+test('list is newest first, with limits, and one JSON array, a task a line', async () => {
     const { id } = await server.create({ prompt: 'the newest \u001b[31m one' });
     const table = await ok('list', '--limit', '3');
     assert.equal(table.trimEnd().split('\n').length, 4);
     assert.ok(table.split('\n')[1].startsWith(id));
     assert.ok(!table.includes('\u001b'), 'nothing that a terminal obeys');
-    const lines = (await ok('list', '--all', '--json')).trimEnd().split('\n').map((line) => JSON.parse(line));
+    const lines = JSON.parse(await ok('list', '--all', '--json'));
     assert.equal(lines[0].id, id);
     const listed = (await server.call('GET', '/v1/video/tasks?limit=100')).json.data;
     assert.deepEqual(lines.map((task) => task.id), listed.map((task) => task.id));
