@@ -11,6 +11,7 @@
 #include "api/server.h"
 #include "base/compiler.h"
 #include "cli/cli.h"
+#include "cli/doctor.h"
 #include "cli/dump.h"
 #include "cli/keys.h"
 #include "cli/tasks.h"
@@ -26,6 +27,7 @@ static const char HELP[] =
     "\n"
     "Commands of the operator:\n"
     "  serve      run the gateway\n"
+    "  doctor     look whether a gateway can run here, and what to do where it cannot\n"
     "  keys       make, list and revoke API keys\n"
     "  dump       print the tables of states, routes, settings and errors\n"
     "\n"
@@ -82,9 +84,9 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
-    {"serve", serve_main},   {"keys", keys_main},      {"dump", dump},
-    {"create", create_main}, {"query", tasks_query},   {"watch", tasks_watch},
-    {"list", tasks_list},    {"cancel", tasks_cancel}, {"version", version},
+    {"serve", serve_main},    {"keys", keys_main},    {"doctor", doctor_main}, {"dump", dump},
+    {"create", create_main},  {"query", tasks_query}, {"watch", tasks_watch},  {"list", tasks_list},
+    {"cancel", tasks_cancel}, {"version", version},
 };
 
 static const struct command *find_command(const char *name)

@@ -14,7 +14,11 @@
 #include "base/buf.h"
 #include "base/codec.h"
 
-enum { SENTENCE_BYTES = 2048, WORD_MOST = 32 };
+enum {
+    SENTENCE_BYTES = 2048,
+    WORD_MOST = 32,
+    DESCRIPTORS_OWN = 1024, /* of a server: database, helpers, files, the rest */
+};
 
 /* One command, one way to complain: set once, before anything can go wrong. */
 static bool tells_json;
@@ -258,4 +262,9 @@ struct settings *cli_load_settings(const char *file, const char *data)
     if (settings == NULL)
         cli_complain(CLI_USAGE, "%s", error);
     return settings;
+}
+
+long long cli_descriptors_wanted(const struct settings *settings)
+{
+    return (long long)settings->http_connections * 2 + DESCRIPTORS_OWN;
 }

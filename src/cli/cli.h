@@ -16,6 +16,7 @@
 enum cli_exit {
     CLI_OK = 0,
     CLI_TASK_FAILED = 1,
+    CLI_PROBLEM_FOUND = 1, /* of the doctor */
     CLI_USAGE = 2,
     CLI_REFUSED = 3,
     CLI_AWAY = 4,
@@ -26,7 +27,7 @@ enum cli_exit {
 #define CLI_EXIT_HELP                                                                              \
     "Exit status:\n"                                                                               \
     "  0    done\n"                                                                                \
-    "  1    the task failed or was cancelled\n"                                                    \
+    "  1    the task failed or was cancelled; doctor: there is a problem\n"                        \
     "  2    wrong usage or configuration\n"                                                        \
     "  3    the server refused (4xx)\n"                                                            \
     "  4    the server is away or in trouble (5xx)\n"                                              \
@@ -93,3 +94,6 @@ CHECKED int cli_make_data_directory(const char *directory);
 /* Loads the configuration for a command that reads it; `data` (or NULL) goes before the file's.
  * NULL after complaining: the command ends with CLI_USAGE. */
 struct settings *cli_load_settings(const char *file, const char *data);
+/* Descriptors that a server with these settings may need: every connection may hold a file besides
+ * itself. */
+long long cli_descriptors_wanted(const struct settings *settings);

@@ -21,6 +21,8 @@ struct client;
  * sentence when one of them cannot be used. */
 struct client *client_new(const char *url, const char *key, char ret_error[CLIENT_SENTENCE_SIZE]);
 struct client *client_free(struct client *client);
+/* From now on no call takes longer than that. */
+void client_hurry(struct client *client, int64_t most_ms);
 const char *client_url(const struct client *client);
 
 /* One field of a multipart body: a text, or a file that is sent from the disk. */
