@@ -205,6 +205,12 @@ const char *cli_nearest(const char *word, const char *const *names, size_t n_nam
     return nearest;
 }
 
+bool cli_is_lively(FILE *out)
+{
+    const char *terminal = getenv("TERM");
+    return isatty(fileno(out)) == 1 && terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
 void cli_print_json(const json_t *json)
 {
     size_t flags = isatty(STDOUT_FILENO) == 1 ? JSON_INDENT(2) : JSON_COMPACT;

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -209,9 +208,7 @@ static void look(struct doctor *doctor, const struct order *order)
 static bool wants_colours(void)
 {
     const char *refusal = getenv("NO_COLOR");
-    const char *terminal = getenv("TERM");
-    return isatty(STDOUT_FILENO) == 1 && (refusal == NULL || *refusal == '\0') &&
-           terminal != NULL && strcmp(terminal, "dumb") != 0;
+    return cli_is_lively(stdout) && (refusal == NULL || *refusal == '\0');
 }
 
 static int examine(const struct order *order)
