@@ -105,7 +105,7 @@ static void test_nearest(void **state)
     static const char *const pairs[][2] = {
         {"creat", "create"}, {"crate", "create"}, {"qurey", "query"}, {"lst", "list"},
         {"key", "keys"},     {"list", "list"},    {"xyzzy", NULL},    {"", NULL},
-        {"q", NULL},         {"listing", NULL},
+        {"q", NULL},         {"listing", "list"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++) {
         const char *nearest = cli_nearest(pairs[i][0], names, ARRAY_LENGTH(names));
