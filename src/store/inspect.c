@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reads a store's file without leaving a trace. A file with a log beside it (a server runs, or was
- * killed) is opened for reading, and the log is not put into the file at the end, as a last reader
- * else would. One without is opened as if nothing could change it, because SQLite would make a log
- * for it; a server that starts in that moment is noticed and the look repeated. One thread. */
+ * killed) is opened for reading only, so that the log is not put into the file at the end, as the
+ * last one to close it else does. One without is opened as if nothing could change it, because
+ * SQLite would make a log for it; a server that starts in that moment is noticed and the look
+ * repeated. One thread. */
 #include "store/inspect.h"
 
 #include <errno.h>
@@ -96,11 +97,9 @@ static int open_quietly(const char *path, bool has_log, sqlite3 **ret_db,
     buf_init(&name, (size_t)4 * PATH_MAX);
     buf_puts(&name, "file:");
     buf_percent_encode(&name, path, "/");
-    buf_puts(&name, has_log ? "?mode=ro" : "?mode=ro&immutable=1");
+    buf_puts(&name, has_log ? "" : "?immutable=1");
     int code = sqlite3_open_v2(buf_text(&name), &db,
                                SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     if (code == SQLITE_OK)

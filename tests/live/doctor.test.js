@@ -75,8 +75,11 @@ test('on a fresh machine all is well, and nothing is made by looking', async () 
     assert.match(result.stdout, /can be made by `serve`/);
     assert.ok(!fs.existsSync(data));
 });
-test('--json is one document with all checks', async () => {
-    const report = await doctor('--data', await quietData(), ...FREE);
+test('--json is one document with all checks, and leaves no file behind', async () => {
+    const data = await quietData();
+    const before = snapshot(data);
+    const report = await doctor('--data', data, ...FREE);
+    assert.deepEqual(snapshot(data), before);
     assert.deepEqual([...new Set(report.checks.map((check) => check.check))], CHECKS);
     assert.equal(report.problems, 0, JSON.stringify(report));
     finds(report, 'database', 'ok', /^sound, schema \d+$/);
