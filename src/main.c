@@ -11,6 +11,7 @@
 #include "api/server.h"
 #include "base/compiler.h"
 #include "cli/cli.h"
+#include "cli/doctor.h"
 #include "cli/dump.h"
 #include "cli/keys.h"
 #include "cli/tasks.h"
@@ -26,6 +27,7 @@ static const char HELP[] =
     "\n"
     "Commands of the operator:\n"
     "  serve      run the gateway\n"
+    "  doctor     look whether a gateway can run here, and what to do where it cannot\n"
     "  keys       make, list and revoke API keys\n"
     "  dump       print the tables of states, routes, settings and errors\n"
     "\n"
@@ -57,12 +59,23 @@ static int dump(int argc, char **argv)
     return dump_main(argc, argv, tables, ARRAY_LENGTH(tables));
 }
 
+static bool is_one_of(const char *text, const char *first, const char *second, const char *third)
+{
+    return strcmp(text, first) == 0 || strcmp(text, second) == 0 || strcmp(text, third) == 0;
+}
+
 static int version(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0)
-        return cli_complain_usage("version", "what is \"%s\" for?", argv[1]);
-    puts(argc > 1 ? "Usage: filmgate version\n\nPrints the version."
-                  : "filmgate " FILMGATE_VERSION);
+    static const char text[] = "Usage: filmgate version [--json]\n\nPrints the version.\n";
+    if (argc == 1) {
+        puts("filmgate " FILMGATE_VERSION);
+        return CLI_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return cli_show(text);
+    if (argc > 2 || strcmp(argv[1], "--json") != 0)
+        return cli_complain_usage("version", "what is \"%s\" for?", argv[argc - 1]);
+    puts("{\"version\":\"" FILMGATE_VERSION "\"}");
     return CLI_OK;
 }
 
@@ -72,9 +85,9 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
-    {"serve", serve_main},   {"keys", keys_main},      {"dump", dump},
-    {"create", create_main}, {"query", tasks_query},   {"watch", tasks_watch},
-    {"list", tasks_list},    {"cancel", tasks_cancel}, {"version", version},
+    {"serve", serve_main},    {"keys", keys_main},    {"doctor", doctor_main}, {"dump", dump},
+    {"create", create_main},  {"query", tasks_query}, {"watch", tasks_watch},  {"list", tasks_list},
+    {"cancel", tasks_cancel}, {"version", version},
 };
 
 static const struct command *find_command(const char *name)
@@ -86,9 +99,16 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static bool is_one_of(const char *text, const char *first, const char *second, const char *third)
+static int complain_unknown(const char *name)
 {
-    return strcmp(text, first) == 0 || strcmp(text, second) == 0 || strcmp(text, third) == 0;
+    const char *names[ARRAY_LENGTH(COMMANDS) + 1] = {"help"};
+    for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++)
+        names[i + 1] = COMMANDS[i].name;
+    const char *nearest = cli_nearest(name, names, ARRAY_LENGTH(names));
+    if (nearest == NULL)
+        return cli_complain_usage("", "there is no command \"%s\"", name);
+    return cli_complain_usage("", "there is no command \"%s\"; is it `filmgate %s` you mean?", name,
+                              nearest);
 }
 
 static int help(int argc, char **argv)
@@ -97,10 +117,23 @@ static int help(int argc, char **argv)
     if (argc < 2 || (argc == 2 && is_one_of(argv[1], "help", "--help", "-h")))
         return cli_show(HELP);
     const struct command *command = find_command(argv[1]);
-    if (command == NULL || argc > 2)
-        return cli_complain_usage("", "there is no command \"%s\"", argv[argc - 1]);
+    if (command == NULL)
+        return complain_unknown(argv[1]);
+    if (argc > 2)
+        return cli_complain_usage("", "`filmgate help` takes one command, what is \"%s\" for?",
+                                  argv[2]);
     char *asked[] = {argv[1], option, NULL};
     return command->run(2, asked);
+}
+
+/* Known before the options are read: those may be what is wrong. */
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    }
+    return false;
 }
 
 static int run(int argc, char **argv)
@@ -115,7 +148,7 @@ static int run(int argc, char **argv)
         return version(1, argv + 1);
     const struct command *command = find_command(argv[1]);
     if (command == NULL)
-        return cli_complain_usage("", "there is no command \"%s\"", argv[1]);
+        return complain_unknown(argv[1]);
     return command->run(argc - 1, argv + 1);
 }
 
@@ -125,6 +158,8 @@ int main(int argc, char **argv)
         return media_helper_main();
     signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
     signal(SIGXFSZ, SIG_IGN); /* so is a file at its size limit */
+    if (wants_json(argc, argv))
+        cli_tell_json();
     int status = run(argc, argv);
     if (fflush(stdout) != 0 && errno != EPIPE && status == CLI_OK)
         return cli_complain(CLI_LOCAL, "standard output cannot be written: %s", strerror(errno));

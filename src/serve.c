@@ -67,10 +67,7 @@ static const char HELP[] =
 
 enum { OPTION_FIRST_KEY = 256, ERROR_SIZE = 600, PATH_BYTES = 4096 };
 
-enum {
-    ANSWER_MS = 5000,       /* for requests under way, once nothing new is taken */
-    DESCRIPTORS_OWN = 1024, /* database, helpers, files, the rest */
-};
+enum { ANSWER_MS = 5000 }; /* for requests under way, once nothing new is taken */
 
 static const struct option LONG_OPTIONS[] = {
     {"listen", required_argument, NULL, 'l'},
@@ -103,11 +100,11 @@ struct gateway {
 
 /* ---- opening ---- */
 
-/* Every connection may hold a file besides itself; the soft limit is often 1024. */
+/* The soft limit is often 1024. */
 static void raise_descriptors(const struct settings *settings)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)settings->http_connections * 2 + DESCRIPTORS_OWN;
+    rlim_t wanted = (rlim_t)cli_descriptors_wanted(settings);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "net/address.h"
 
 enum {
     SWALLOW_MAX_BYTES = 1024 * 1024, /* of a refused request's body, to keep its connection */
@@ -242,70 +243,21 @@ library_says(void *context UNUSED, const char *format, va_list arguments)
 
 /* ---- start ---- */
 
-/* Takes `host:port` or `[host]:port` apart. */
-static bool split_address(const char *listen, char ret_host[256], char ret_port[8])
+static int open_listener(const char *address, int *ret_fd, char ret_error[SERVER_ERROR_SIZE])
 {
-    const char *colon = strrchr(listen, ':');
-    if (colon == NULL || strlen(colon + 1) < 1 || strlen(colon + 1) > 5 ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
-        return false;
-    const char *host = listen;
-    size_t length = (size_t)(colon - listen);
-    if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
-        host++;
-        length -= 2;
-    } else if (memchr(host, ':', length) != NULL) {
-        return false; /* an IPv6 address needs its brackets */
-    }
-    if (length < 1 || length > 255)
-        return false;
-    memcpy(ret_host, host, length);
-    ret_host[length] = '\0';
-    memcpy(ret_port, colon + 1, strlen(colon + 1) + 1);
-    return true;
-}
-
-static int bind_listener(const struct addrinfo *address, int *ret_fd)
-{
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
-        int r = -errno;
+    int fd = -1;
+    int r = address_bind(address, &fd, ret_error);
+    if (r < 0)
+        return r;
+    if (listen(fd, BACKLOG) < 0) {
+        r = -errno;
         close(fd);
+        snprintf(ret_error, SERVER_ERROR_SIZE, "listening on %.100s failed: %s", address,
+                 strerror(-r));
         return r;
     }
     *ret_fd = fd;
     return 0;
-}
-
-static int open_listener(const char *listen, int *ret_fd, char ret_error[SERVER_ERROR_SIZE])
-{
-    char host[256];
-    char port[8];
-    if (!split_address(listen, host, port)) {
-        snprintf(ret_error, SERVER_ERROR_SIZE,
-                 "listen: \"%.100s\" is not an address like 127.0.0.1:8080 or [::]:8080", listen);
-        return -EINVAL;
-    }
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    int failure = getaddrinfo(host, port, &hints, &found);
-    if (failure != 0) {
-        snprintf(ret_error, SERVER_ERROR_SIZE, "listen: \"%.100s\" cannot be resolved: %s", listen,
-                 gai_strerror(failure));
-        return -EADDRNOTAVAIL;
-    }
-    int r = bind_listener(found, ret_fd);
-    freeaddrinfo(found);
-    if (r == -EADDRINUSE)
-        snprintf(ret_error, SERVER_ERROR_SIZE, "%.100s is in use", listen);
-    else if (r < 0)
-        snprintf(ret_error, SERVER_ERROR_SIZE, "listening on %.100s failed: %s", listen,
-                 strerror(-r));
-    return r;
 }
 
 /* Where we can be reached, in a client's words: the wildcard address is no address to call. */

@@ -19,6 +19,7 @@ enum {
     AWAY_MS = 60000, /* a restart of the gateway is not the end of waiting */
     PATH_BYTES = 4096,
     TOO_MANY = 429,
+    SERVER_ERROR = 500,
 };
 
 enum client_outcome await_query(struct client *client, const char *id,
@@ -56,12 +57,15 @@ static void show(struct progress *progress, const json_t *view)
     progress_show(progress, fraction, word, clock_mono_ms());
 }
 
-/* Is this a failure to wait out? Anything but a plain refusal, as long as it is new. */
+/* Is this a failure to wait out? Anything but a plain refusal or a stranger's answer, as long as
+ * it is new. */
 static bool can_wait_out(enum client_outcome outcome, const struct client_answer *answer,
                          int64_t away_ms)
 {
     if (outcome == CLIENT_REFUSED)
         return answer->status == TOO_MANY;
+    if (outcome == CLIENT_TROUBLE && answer->status < SERVER_ERROR)
+        return false;
     return (outcome == CLIENT_AWAY || outcome == CLIENT_TROUBLE) && away_ms < AWAY_MS;
 }
 
@@ -70,17 +74,35 @@ static int give_up(struct progress *progress, const struct client *client,
 {
     progress_clear(progress);
     if (outcome == CLIENT_REFUSED)
-        return cli_complain(CLI_REFUSED, "%s", answer->sentence);
-    if (outcome != CLIENT_INTERRUPTED)
-        cli_complain(CLI_AWAY, "%s", answer->sentence);
-    fprintf(stderr, "filmgate: the task is not cancelled; go on with: filmgate watch --url %s %s\n",
-            client_url(client), id);
-    return client_exit(outcome);
+        return client_complain(outcome, answer);
+    CLEANUP(buf_fini) struct buf hint;
+    buf_init(&hint, PATH_BYTES);
+    buf_printf(&hint, "The task is not cancelled; go on with: filmgate watch --url %s %s",
+               client_url(client), id);
+    const struct cli_error error = {
+        .exit_status = client_exit(outcome),
+        .code = answer->code[0] != '\0' && outcome != CLIENT_INTERRUPTED ? answer->code : NULL,
+        .hint = buf_text(&hint),
+    };
+    return cli_complain_error(&error, "%s",
+                              outcome == CLIENT_INTERRUPTED ? "interrupted" : answer->sentence);
 }
 
-int await_end(struct client *client, const char *id, json_t **ret_view)
+/* Somebody may be looking: once, the first time that no answer comes. */
+static void say_away(struct progress *progress, const struct client_answer *answer, bool *has_said)
+{
+    if (*has_said)
+        return;
+    *has_said = true;
+    progress_clear(progress);
+    cli_note("%s; trying again, for a minute", answer->sentence);
+}
+
+int await_end(struct client *client, const char *id, const struct await_watcher *watcher,
+              json_t **ret_view)
 {
     struct progress progress;
+    bool has_said = false;
     int64_t good_ms = clock_mono_ms();
     progress_init(&progress, stderr, good_ms);
     for (int64_t pause_ms = FIRST_PAUSE_MS;; pause_ms = PAUSE_MS) {
@@ -88,14 +110,19 @@ int await_end(struct client *client, const char *id, json_t **ret_view)
         enum client_outcome outcome = await_query(client, id, &answer);
         if (outcome == CLIENT_OK) {
             good_ms = clock_mono_ms();
+            has_said = false;
             if (has_ended(answer.json)) {
                 progress_clear(&progress);
                 *ret_view = TAKE(answer.json);
                 return CLI_OK;
             }
+            if (watcher != NULL)
+                watcher->see(watcher->context, answer.json);
             show(&progress, answer.json);
         } else if (!can_wait_out(outcome, &answer, clock_mono_ms() - good_ms)) {
             return give_up(&progress, client, outcome, &answer, id);
+        } else {
+            say_away(&progress, &answer, &has_said);
         }
         if (answer.retry_after_s > 0)
             pause_ms =
@@ -116,7 +143,9 @@ void await_explain(const json_t *view)
     const json_t *error = json_object_get(view, "error");
     const char *message = error != NULL ? json_text(error, "message") : NULL;
     const char *code = error != NULL ? json_text(error, "code") : NULL;
-    if (await_verdict(view) != CLI_OK)
-        cli_complain(CLI_TASK_FAILED, "the task failed (%s): %s", code != NULL ? code : "unknown",
-                     message != NULL ? message : "no reason was given");
+    if (await_verdict(view) == CLI_OK)
+        return;
+    const struct cli_error tell = {.exit_status = CLI_TASK_FAILED, .code = code};
+    cli_complain_error(&tell, "the task failed (%s): %s", code != NULL ? code : "unknown",
+                       message != NULL ? message : "no reason was given");
 }

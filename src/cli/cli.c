@@ -11,26 +11,94 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/codec.h"
 
-enum { SENTENCE_BYTES = 2048 };
+enum {
+    SENTENCE_BYTES = 2048,
+    WORD_MOST = 32,
+    DESCRIPTORS_OWN = 1024, /* of a server: database, helpers, files, the rest */
+};
+
+/* One command, one way to complain: set once, before anything can go wrong. */
+static bool tells_json;
+
+void cli_tell_json(void)
+{
+    tells_json = true;
+}
+
+static const char *usual_code(int exit_status)
+{
+    switch (exit_status) {
+    case CLI_TASK_FAILED:
+        return "task_failed";
+    case CLI_USAGE:
+        return "usage";
+    case CLI_REFUSED:
+        return "refused";
+    case CLI_AWAY:
+        return "unreachable";
+    case CLI_INTERRUPTED:
+        return "interrupted";
+    default:
+        return "local";
+    }
+}
+
+static void tell_json(const struct cli_error *error, const char *sentence)
+{
+    CLEANUP(buf_fini) struct buf line;
+    buf_init(&line, (size_t)8 * SENTENCE_BYTES);
+    buf_puts(&line, "{\"error\":{\"code\":");
+    buf_json_string(&line, error->code != NULL ? error->code : usual_code(error->exit_status));
+    buf_puts(&line, ",\"message\":");
+    buf_json_string(&line, sentence);
+    if (error->hint != NULL && *error->hint != '\0') {
+        buf_puts(&line, ",\"hint\":");
+        buf_json_string(&line, error->hint);
+    }
+    fprintf(stderr, "%s}}\n", buf_text(&line));
+}
 
 /* Sentences may quote a server, a file name or an argument, so they are printed as foreign text. */
-PRINTF_LIKE(1, 0)
-static void print_sentence(const char *format, va_list values)
+static void tell_text(const char *prefix, const char *sentence)
 {
-    char sentence[SENTENCE_BYTES];
-    vsnprintf(sentence, sizeof(sentence), format, values);
+    fputs(prefix, stderr);
     cli_print_text(stderr, sentence, 0);
     fputc('\n', stderr);
 }
 
-int cli_complain(int exit_status, const char *format, ...)
+PRINTF_LIKE(3, 0)
+static void tell(const struct cli_error *error, const char *prefix, const char *format,
+                 va_list values)
+{
+    char sentence[SENTENCE_BYTES];
+    vsnprintf(sentence, sizeof(sentence), format, values);
+    if (tells_json) {
+        tell_json(error, sentence);
+        return;
+    }
+    tell_text(prefix, sentence);
+    if (error->hint != NULL && *error->hint != '\0')
+        tell_text("", error->hint);
+}
+
+int cli_complain_error(const struct cli_error *error, const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    fputs("filmgate: ", stderr);
-    print_sentence(format, values);
+    tell(error, "filmgate: ", format, values);
+    va_end(values);
+    return error->exit_status;
+}
+
+int cli_complain(int exit_status, const char *format, ...)
+{
+    const struct cli_error error = {.exit_status = exit_status};
+    va_list values;
+    va_start(values, format);
+    tell(&error, "filmgate: ", format, values);
     va_end(values);
     return exit_status;
 }
@@ -38,13 +106,28 @@ int cli_complain(int exit_status, const char *format, ...)
 int cli_complain_usage(const char *command, const char *format, ...)
 {
     const char *space = *command != '\0' ? " " : "";
+    char prefix[100];
+    char hint[100];
+    snprintf(prefix, sizeof(prefix), "filmgate%s%s: ", space, command);
+    snprintf(hint, sizeof(hint), "Try `filmgate%s%s --help`.", space, command);
+    const struct cli_error error = {.exit_status = CLI_USAGE, .hint = hint};
     va_list values;
     va_start(values, format);
-    fprintf(stderr, "filmgate%s%s: ", space, command);
-    print_sentence(format, values);
-    fprintf(stderr, "Try `filmgate%s%s --help`.\n", space, command);
+    tell(&error, prefix, format, values);
     va_end(values);
     return CLI_USAGE;
+}
+
+void cli_note(const char *format, ...)
+{
+    char sentence[SENTENCE_BYTES];
+    if (tells_json)
+        return;
+    va_list values;
+    va_start(values, format);
+    vsnprintf(sentence, sizeof(sentence), format, values);
+    va_end(values);
+    tell_text("filmgate: ", sentence);
 }
 
 int cli_show(const char *help)
@@ -81,6 +164,51 @@ bool cli_parse_number(const char *text, long long least, long long most, long lo
         return false;
     *ret_number = number;
     return true;
+}
+
+/* How many characters must be put in, taken out, changed or swapped with their neighbour. */
+static size_t distance(const char *one, const char *other)
+{
+    size_t n = strlen(one), m = strlen(other);
+    size_t table[WORD_MOST + 1][WORD_MOST + 1];
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (i == 0 || j == 0) {
+                table[i][j] = i + j;
+                continue;
+            }
+            size_t least = table[i - 1][j - 1] + (one[i - 1] != other[j - 1]);
+            if (table[i - 1][j] + 1 < least)
+                least = table[i - 1][j] + 1;
+            if (table[i][j - 1] + 1 < least)
+                least = table[i][j - 1] + 1;
+            if (i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] &&
+                table[i - 2][j - 2] + 1 < least)
+                least = table[i - 2][j - 2] + 1;
+            table[i][j] = least;
+        }
+    }
+    return table[n][m];
+}
+
+const char *cli_nearest(const char *word, const char *const *names, size_t n_names)
+{
+    const char *nearest = NULL;
+    size_t least = strlen(word) / 2 + 1; /* half of it may be wrong, no more */
+    for (size_t i = 0; i < n_names && strlen(word) <= WORD_MOST; i++) {
+        size_t found = strlen(names[i]) <= WORD_MOST ? distance(word, names[i]) : least;
+        if (found < least) {
+            least = found;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+bool cli_is_lively(FILE *out)
+{
+    const char *terminal = getenv("TERM");
+    return isatty(fileno(out)) == 1 && terminal != NULL && strcmp(terminal, "dumb") != 0;
 }
 
 void cli_print_json(const json_t *json)
@@ -140,4 +268,9 @@ struct settings *cli_load_settings(const char *file, const char *data)
     if (settings == NULL)
         cli_complain(CLI_USAGE, "%s", error);
     return settings;
+}
+
+long long cli_descriptors_wanted(const struct settings *settings)
+{
+    return (long long)settings->http_connections * 2 + DESCRIPTORS_OWN;
 }

@@ -16,6 +16,7 @@
 enum cli_exit {
     CLI_OK = 0,
     CLI_TASK_FAILED = 1,
+    CLI_PROBLEM_FOUND = 1, /* of the doctor */
     CLI_USAGE = 2,
     CLI_REFUSED = 3,
     CLI_AWAY = 4,
@@ -26,7 +27,7 @@ enum cli_exit {
 #define CLI_EXIT_HELP                                                                              \
     "Exit status:\n"                                                                               \
     "  0    done\n"                                                                                \
-    "  1    the task failed or was cancelled\n"                                                    \
+    "  1    the task failed or was cancelled; doctor: there is a problem\n"                        \
     "  2    wrong usage or configuration\n"                                                        \
     "  3    the server refused (4xx)\n"                                                            \
     "  4    the server is away or in trouble (5xx)\n"                                              \
@@ -45,10 +46,26 @@ enum cli_exit {
     "  FILMGATE_URL    the gateway's base URL\n"                                                   \
     "  FILMGATE_KEY    the API key; `filmgate keys create` makes one\n"
 
-/* Prints «filmgate: sentence» on stderr; returns `exit_status`, for the caller to return. */
+/* From now on errors are told as JSON, one object an error, and notes are not told at all. main
+ * calls it before anything else when `--json` is among the arguments. */
+void cli_tell_json(void);
+
+/* What an error is besides its sentence. */
+struct cli_error {
+    int exit_status;
+    const char *code; /* for programs; NULL: the one that goes with the exit status */
+    const char *hint; /* what to do about it, a line of its own; NULL or empty: none */
+};
+
+/* Tells an error on stderr: «filmgate: sentence», or {"error": {"code", "message", "hint"}}.
+ * Returns its exit status, for the caller to return. */
+int cli_complain_error(const struct cli_error *error, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same of an error that is no more than its sentence. */
 int cli_complain(int exit_status, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The same for wrong usage, with a pointer to the command's help. Returns CLI_USAGE. */
 int cli_complain_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Says on stderr what is no error: «filmgate: sentence». */
+void cli_note(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Prints a help text on stdout; returns CLI_OK. */
 int cli_show(const char *help);
 
@@ -66,6 +83,10 @@ int cli_next_option(const struct cli_options *options, int argc, char **argv);
 /* Reads a whole number between two bounds. */
 CHECKED bool cli_parse_number(const char *text, long long least, long long most,
                               long long *ret_number);
+/* The one of `names` that was probably meant by `word`, or NULL when none comes near. */
+const char *cli_nearest(const char *word, const char *const *names, size_t n_names);
+/* Is this a terminal where something may move and shine? Not one that calls itself dumb. */
+bool cli_is_lively(FILE *out);
 /* Compact in a pipe or file, indented on a terminal. */
 void cli_print_json(const json_t *json);
 /* At most `most` characters (0: all) of foreign text, nothing in it that a terminal obeys. */
@@ -75,3 +96,6 @@ CHECKED int cli_make_data_directory(const char *directory);
 /* Loads the configuration for a command that reads it; `data` (or NULL) goes before the file's.
  * NULL after complaining: the command ends with CLI_USAGE. */
 struct settings *cli_load_settings(const char *file, const char *data);
+/* Descriptors that a server with these settings may need: every connection may hold a file besides
+ * itself. */
+long long cli_descriptors_wanted(const struct settings *settings);

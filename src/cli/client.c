@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/must.h"
 #include "cli/cli.h"
+#include "cli/verdict.h"
 
 enum {
     ANSWER_BYTES = 64 * 1024 * 1024,
@@ -39,6 +40,7 @@ struct client {
     char *url;           /* without a slash or /v1 at its end */
     char *authorization; /* header line, or NULL */
     int signal_fd;
+    int64_t call_ms; /* the longest call */
     char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -113,6 +115,7 @@ struct client *client_new(const char *url, const char *key, char ret_error[CLIEN
     }
     client->curl = curl_easy_init();
     must(client->curl != NULL);
+    client->call_ms = CALL_MS;
     client->signal_fd = open_signals();
     must(client->signal_fd >= 0);
     return client;
@@ -129,6 +132,11 @@ struct client *client_free(struct client *client)
     free(client);
     curl_global_cleanup();
     return NULL;
+}
+
+void client_hurry(struct client *client, int64_t most_ms)
+{
+    client->call_ms = most_ms;
 }
 
 const char *client_url(const struct client *client)
@@ -206,7 +214,7 @@ static struct curl_slist *make_headers(const struct client *client, const struct
     struct curl_slist *headers = add_header(NULL, "Accept: application/json");
     if (client->authorization != NULL)
         headers = add_header(headers, client->authorization);
-    if (call->json != NULL)
+    if (call->json != NULL || call->text != NULL)
         headers = add_header(headers, "Content-Type: application/json");
     if (call->idempotency_key != NULL) {
         CLEANUP(buf_fini) struct buf line;
@@ -245,69 +253,32 @@ static bool has_not_got_lost(CURLcode code)
            code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
 }
 
-static enum client_outcome explain_transport(const struct client *client, CURLcode code,
-                                             char *ret_sentence)
+/* The URL without its query, which may hold a signature. */
+static void cut_query(const char *url, char ret_url[CLIENT_SENTENCE_SIZE])
 {
-    if (code == CURLE_ABORTED_BY_CALLBACK) {
-        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "interrupted");
-        return CLIENT_INTERRUPTED;
-    }
-    if (code == CURLE_READ_ERROR) {
-        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "a file could not be read while it was sent");
-        return CLIENT_LOCAL;
-    }
-    const char *reason =
-        client->curl_error[0] != '\0' ? client->curl_error : curl_easy_strerror(code);
-    bool is_down = code == CURLE_COULDNT_CONNECT;
-    snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "the gateway at %.200s does not answer: %.250s%s",
-             client->url, reason, is_down ? " (`filmgate serve` starts one)" : "");
-    return CLIENT_AWAY;
-}
-
-static void explain_refusal(const struct client *client, struct client_answer *answer)
-{
-    const char *message = answer->json != NULL ? json_text(answer->json, "message") : NULL;
-    const char *code = answer->json != NULL ? json_text(answer->json, "code") : NULL;
-    if (message == NULL) {
-        snprintf(answer->sentence, CLIENT_SENTENCE_SIZE,
-                 "%.200s answered %ld without saying why: is it a filmgate?", client->url,
-                 answer->status);
-        return;
-    }
-    const char *hint = "";
-    if (answer->status == 401)
-        hint = client->authorization == NULL
-                   ? " (set FILMGATE_KEY or give --key)"
-                   : " (`filmgate keys create --data DIR --name NAME` makes one; is that the data "
-                     "directory of this server?)";
-    snprintf(answer->sentence, CLIENT_SENTENCE_SIZE, "%ld %.60s: %.400s%s", answer->status,
-             code != NULL ? code : "refused", message, hint);
+    snprintf(ret_url, CLIENT_SENTENCE_SIZE, "%.*s", (int)strcspn(url, "?"), url);
 }
 
 static enum client_outcome judge(struct client *client, const struct buf *body,
                                  struct client_answer *answer)
 {
+    char url[CLIENT_SENTENCE_SIZE];
+    char *called = NULL;
+    char *type = NULL;
+    char *location = NULL;
     curl_off_t retry_after = 0;
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answer->status);
     curl_easy_getinfo(client->curl, CURLINFO_RETRY_AFTER, &retry_after);
+    curl_easy_getinfo(client->curl, CURLINFO_EFFECTIVE_URL, &called);
+    curl_easy_getinfo(client->curl, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(client->curl, CURLINFO_REDIRECT_URL, &location);
     if (retry_after > 0)
         answer->retry_after_s = retry_after < RETRY_AFTER_MOST_S ? retry_after : RETRY_AFTER_MOST_S;
     /* Our own server's answer: its size is bounded, the limits for requests do not apply. */
     answer->json = json_loadb(buf_text(body), body->length, JSON_REJECT_DUPLICATES, NULL);
-    if (answer->status >= 200 && answer->status < 300 && json_is_object(answer->json))
-        return CLIENT_OK;
-    if (answer->status >= 400 && answer->status < 500) {
-        explain_refusal(client, answer);
-        return CLIENT_REFUSED;
-    }
-    if (answer->status >= 500) {
-        explain_refusal(client, answer);
-        return CLIENT_TROUBLE;
-    }
-    snprintf(answer->sentence, CLIENT_SENTENCE_SIZE,
-             "what %.200s answered (%ld) is not an answer of a filmgate", client->url,
-             answer->status);
-    return CLIENT_TROUBLE;
+    cut_query(called != NULL ? called : client->url, url);
+    const struct verdict_head head = {url, type, location, client->authorization != NULL};
+    return verdict_of_answer(&head, answer);
 }
 
 static enum client_outcome perform(struct client *client, struct client_answer *ret_answer)
@@ -319,7 +290,7 @@ static enum client_outcome perform(struct client *client, struct client_answer *
     CURLcode code = curl_easy_perform(client->curl);
     ret_answer->may_have_arrived = !has_not_got_lost(code);
     if (code != CURLE_OK)
-        return explain_transport(client, code, ret_answer->sentence);
+        return verdict_of_silence(code, client->curl_error, client->url, ret_answer);
     return judge(client, &body, ret_answer);
 }
 
@@ -345,18 +316,23 @@ static enum client_outcome perform_parts(struct client *client, const struct cli
     return outcome;
 }
 
-static enum client_outcome perform_json(struct client *client, const json_t *json,
+static enum client_outcome perform_text(struct client *client, const char *body, size_t length,
                                         struct client_answer *ret_answer)
 {
-    char *body = json_dumps(json, JSON_WRITE_FLAGS);
-    must(body != NULL);
     set_post(client);
-    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+    curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
     curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body);
     enum client_outcome outcome = perform(client, ret_answer);
     curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, NULL);
-    free(body);
     return outcome;
+}
+
+static enum client_outcome perform_json(struct client *client, const json_t *json,
+                                        struct client_answer *ret_answer)
+{
+    CLEANUP(free_pointer) char *body = json_dumps(json, JSON_WRITE_FLAGS);
+    must(body != NULL);
+    return perform_text(client, body, strlen(body), ret_answer);
 }
 
 enum client_outcome client_call(struct client *client, const struct client_call *call,
@@ -366,7 +342,7 @@ enum client_outcome client_call(struct client *client, const struct client_call 
     CLEANUP(buf_fini) struct buf url;
     buf_init(&url, KEY_BYTES + 8192);
     buf_printf(&url, "%s%s", client->url, call->path);
-    set_common(client, buf_text(&url), CALL_MS);
+    set_common(client, buf_text(&url), client->call_ms);
     struct curl_slist *headers = make_headers(client, call);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
     enum client_outcome outcome;
@@ -374,6 +350,8 @@ enum client_outcome client_call(struct client *client, const struct client_call 
         outcome = perform_parts(client, call, ret_answer);
     else if (call->json != NULL)
         outcome = perform_json(client, call->json, ret_answer);
+    else if (call->text != NULL)
+        outcome = perform_text(client, buf_text(call->text), call->text->length, ret_answer);
     else
         outcome = perform(client, ret_answer);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
@@ -412,9 +390,11 @@ static size_t on_file(char *data, size_t size, size_t count, void *context)
 }
 
 enum client_outcome client_download(struct client *client, const char *link, int fd,
-                                    char ret_sentence[CLIENT_SENTENCE_SIZE])
+                                    struct client_answer *ret_answer)
 {
     struct sink sink = {.fd = fd};
+    char url[CLIENT_SENTENCE_SIZE];
+    *ret_answer = (struct client_answer){.retry_after_s = -1};
     set_common(client, link, DOWNLOAD_MS);
     curl_easy_setopt(client->curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(client->curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);
@@ -426,16 +406,28 @@ enum client_outcome client_download(struct client *client, const char *link, int
     if (code == CURLE_OK)
         return CLIENT_OK;
     if (sink.error != 0) {
-        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "cannot be written: %s", strerror(sink.error));
+        snprintf(ret_answer->sentence, CLIENT_SENTENCE_SIZE, "cannot be written: %s",
+                 strerror(sink.error));
         return CLIENT_LOCAL;
     }
     if (code == CURLE_HTTP_RETURNED_ERROR) {
-        long status = 0;
-        curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-        snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "the link was answered with %ld", status);
-        return status >= 500 ? CLIENT_TROUBLE : CLIENT_REFUSED;
+        curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &ret_answer->status);
+        snprintf(ret_answer->sentence, CLIENT_SENTENCE_SIZE, "the link was answered with %ld",
+                 ret_answer->status);
+        return ret_answer->status >= 500 ? CLIENT_TROUBLE : CLIENT_REFUSED;
     }
-    return explain_transport(client, code, ret_sentence);
+    cut_query(link, url);
+    return verdict_of_silence(code, client->curl_error, url, ret_answer);
+}
+
+int client_complain(enum client_outcome outcome, const struct client_answer *answer)
+{
+    const struct cli_error error = {
+        .exit_status = client_exit(outcome),
+        .code = answer->code[0] != '\0' ? answer->code : NULL,
+        .hint = answer->hint,
+    };
+    return cli_complain_error(&error, "%s", answer->sentence);
 }
 
 int client_exit(enum client_outcome outcome)

@@ -9,9 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/compiler.h"
 
-enum { CLIENT_SENTENCE_SIZE = 600 };
+enum { CLIENT_SENTENCE_SIZE = 600, CLIENT_CODE_SIZE = 64, CLIENT_HINT_SIZE = 200 };
 
 struct client;
 
@@ -20,6 +21,8 @@ struct client;
  * sentence when one of them cannot be used. */
 struct client *client_new(const char *url, const char *key, char ret_error[CLIENT_SENTENCE_SIZE]);
 struct client *client_free(struct client *client);
+/* From now on no call takes longer than that. */
+void client_hurry(struct client *client, int64_t most_ms);
 const char *client_url(const struct client *client);
 
 /* One field of a multipart body: a text, or a file that is sent from the disk. */
@@ -32,8 +35,9 @@ struct client_part {
 struct client_call {
     const char *path;                /* with its query */
     const json_t *json;              /* body of a POST, or NULL */
+    const struct buf *text;          /* the same as it stands, or NULL */
     const struct client_part *parts; /* body of a multipart POST, or NULL */
-    size_t n_parts;                  /* with `json` and this 0 it is a GET */
+    size_t n_parts;                  /* with none of the three it is a GET */
     const char *idempotency_key;     /* NULL: none */
 };
 
@@ -52,6 +56,8 @@ struct client_answer {
     int64_t retry_after_s; /* -1: not said */
     bool may_have_arrived; /* no answer came, but the request may have reached the gateway */
     char sentence[CLIENT_SENTENCE_SIZE]; /* what went wrong */
+    char code[CLIENT_CODE_SIZE];         /* for programs: the server's, or ours; may be empty */
+    char hint[CLIENT_HINT_SIZE];         /* what to do about it; may be empty */
 };
 
 /* `ret_answer` is always written. */
@@ -60,8 +66,10 @@ CHECKED enum client_outcome client_call(struct client *client, const struct clie
 void client_answer_fini(struct client_answer *answer); /* usable with CLEANUP */
 /* Fetches a link, without the key, into `fd`. */
 CHECKED enum client_outcome client_download(struct client *client, const char *link, int fd,
-                                            char ret_sentence[CLIENT_SENTENCE_SIZE]);
+                                            struct client_answer *ret_answer);
 /* Waits; false when interrupted. */
 CHECKED bool client_pause(struct client *client, int64_t wait_ms);
+/* Tells why a call did not end well; returns the exit status. */
+int client_complain(enum client_outcome outcome, const struct client_answer *answer);
 /* The exit status for an outcome. */
 int client_exit(enum client_outcome outcome);

@@ -15,17 +15,20 @@
 #include "base/must.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/input.h"
 #include "cli/output.h"
 #include "cli/tasks.h"
 #include "cli/await.h"
 
 static const char COMMAND[] = "create";
+static const char DEFAULT_MODEL[] = "sora-2";
 
 static const char HELP[] =
     "Usage: filmgate create [OPTION]... PROMPT\n"
+    "       filmgate create [OPTION]... --body FILE\n"
     "\n"
     "Creates a video task and prints its id. PROMPT is one argument; `-` reads it from\n"
-    "standard input.\n"
+    "standard input, without the line's end behind it.\n"
     "\n"
     "Options:\n"
     "  -m, --model MODEL        the model (default: sora-2)\n"
@@ -37,6 +40,8 @@ static const char HELP[] =
     "      --seed NUMBER        the same seed and request give the same video\n"
     "      --watermark          ask for a file with a visible mark\n"
     "      --title TEXT         a title for lists\n"
+    "      --body FILE          send this JSON as the request, as it stands; `-` reads it from\n"
+    "                           standard input. Instead of PROMPT and all options above\n"
     "      --idempotency-key K  a repeated request with this key makes no second task\n"
     "                           (default: a fresh one for this invocation)\n"
     "  -w, --wait               wait for the end; on a terminal with a progress line\n"
@@ -54,13 +59,15 @@ static const char HELP[] =
     "\n" CLI_EXIT_HELP;
 
 enum {
-    PROMPT_BYTES = 1024 * 1024, /* from standard input */
+    PROMPT_BYTES = 1024 * 1024,    /* from standard input */
+    BODY_BYTES = 64 * 1024 * 1024, /* of --body; what a server takes is its setting */
     IMAGES_MOST = 32,
     PARTS_MOST = IMAGES_MOST + 16,
     TRIES = 3,
     PAUSE_MS = 1000,
     PAUSE_MOST_S = 30,
     SERVICE_UNAVAILABLE = 503,
+    HINT_BYTES = 1024,
 };
 
 enum option_letter {
@@ -72,6 +79,7 @@ enum option_letter {
     OPTION_WATERMARK,
     OPTION_TITLE,
     OPTION_IDEMPOTENCY_KEY,
+    OPTION_BODY,
     OPTION_JSON,
     OPTION_URL,
     OPTION_KEY,
@@ -88,6 +96,7 @@ static const struct option LONG_OPTIONS[] = {
     {"watermark", no_argument, NULL, OPTION_WATERMARK},
     {"title", required_argument, NULL, OPTION_TITLE},
     {"idempotency-key", required_argument, NULL, OPTION_IDEMPOTENCY_KEY},
+    {"body", required_argument, NULL, OPTION_BODY},
     {"wait", no_argument, NULL, 'w'},
     {"output", required_argument, NULL, 'o'},
     {"json", no_argument, NULL, OPTION_JSON},
@@ -123,7 +132,9 @@ static const struct field FIELD_TABLE[FIELDS] = {
 
 struct wish {
     const char *prompt;
-    const char *model;
+    const char *model;          /* NULL: not asked */
+    const char *body_file;      /* NULL: the request is made of the other fields */
+    const struct buf *body;     /* what stands in it */
     const char *fields[FIELDS]; /* NULL: not asked */
     const char *images[IMAGES_MOST];
     size_t n_images;
@@ -199,6 +210,9 @@ static int take_option(struct wish *wish, int option)
     case OPTION_IDEMPOTENCY_KEY:
         wish->idempotency_key = optarg;
         return CLI_OK;
+    case OPTION_BODY:
+        wish->body_file = optarg;
+        return CLI_OK;
     case OPTION_JSON:
         wish->json = true;
         return CLI_OK;
@@ -213,6 +227,20 @@ static int take_option(struct wish *wish, int option)
     }
 }
 
+/* A whole body leaves nothing to ask for. */
+static int check_body(const struct wish *wish, int n_arguments)
+{
+    if (n_arguments > 0)
+        return cli_complain_usage(COMMAND, "--body holds the prompt: give no other");
+    bool has_field = wish->model != NULL || wish->n_images > 0;
+    for (size_t i = 0; i < FIELDS; i++)
+        has_field |= wish->fields[i] != NULL;
+    if (has_field)
+        return cli_complain_usage(COMMAND, "--body holds the whole request: options such as "
+                                           "--model and --image belong in it");
+    return CLI_OK;
+}
+
 static int read_options(struct wish *wish, int argc, char **argv)
 {
     for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
@@ -220,11 +248,15 @@ static int read_options(struct wish *wish, int argc, char **argv)
         if (status != CLI_OK || wish->help)
             return status;
     }
+    if (wish->body_file != NULL)
+        return check_body(wish, argc - optind);
     if (optind == argc)
         return cli_complain_usage(COMMAND, "the prompt is missing");
     if (argc - optind > 1)
         return cli_complain_usage(COMMAND, "the prompt must be one argument: put it in quotes");
     wish->prompt = argv[optind];
+    if (wish->model == NULL)
+        wish->model = DEFAULT_MODEL;
     return CLI_OK;
 }
 
@@ -239,18 +271,22 @@ static bool is_idempotency_key(const char *key)
     return length >= 1 && length <= 255;
 }
 
-static int read_prompt(struct buf *prompt)
+/* What stands in files or comes from standard input, into `text`. */
+static int read_input(struct wish *wish, struct buf *text)
 {
-    char piece[4096];
-    for (size_t n; (n = fread(piece, 1, sizeof(piece), stdin)) > 0;)
-        buf_add(prompt, piece, n);
-    if (ferror(stdin))
-        return cli_complain(CLI_LOCAL, "the prompt cannot be read from standard input");
-    if (prompt->overflowed)
-        return cli_complain(CLI_LOCAL, "the prompt is longer than %d bytes", PROMPT_BYTES);
-    while (prompt->length > 0 && strchr("\r\n", prompt->data[prompt->length - 1]) != NULL)
-        prompt->data[--prompt->length] = '\0';
-    return CLI_OK;
+    if (wish->body_file != NULL) {
+        buf_init(text, BODY_BYTES);
+        wish->body = text;
+        return input_read(wish->body_file, "the request body", text);
+    }
+    buf_init(text, PROMPT_BYTES);
+    if (strcmp(wish->prompt, "-") != 0)
+        return codec_is_utf8(wish->prompt, strlen(wish->prompt))
+                   ? CLI_OK
+                   : cli_complain(CLI_LOCAL, "the prompt is not a text in UTF-8");
+    int status = input_read_prompt(text);
+    wish->prompt = buf_text(text);
+    return status;
 }
 
 /* ---- the request ---- */
@@ -330,10 +366,12 @@ static enum client_outcome send_wish(struct client *client, const struct wish *w
                                      struct client_answer *ret_answer)
 {
     struct client_part parts[PARTS_MOST];
-    CLEANUP(json_unref_pointer) json_t *body = wish->has_file ? NULL : make_json(wish);
+    bool is_made = wish->body == NULL && !wish->has_file;
+    CLEANUP(json_unref_pointer) json_t *body = is_made ? make_json(wish) : NULL;
     const struct client_call call = {
         .path = "/v1/video/create",
         .json = body,
+        .text = wish->body,
         .parts = parts,
         .n_parts = wish->has_file ? make_parts(wish, parts) : 0,
         .idempotency_key = wish->idempotency_key,
@@ -355,7 +393,7 @@ static void print_result(const struct wish *wish, const json_t *answer, const ch
 static int finish(struct client *client, const struct wish *wish, const char *id)
 {
     CLEANUP(json_unref_pointer) json_t *view = NULL;
-    int status = await_end(client, id, &view);
+    int status = await_end(client, id, NULL, &view);
     if (status != CLI_OK)
         return status;
     status = await_verdict(view);
@@ -369,16 +407,24 @@ static int finish(struct client *client, const struct wish *wish, const char *id
 }
 
 static int explain(const struct wish *wish, enum client_outcome outcome,
-                   const struct client_answer *answer)
+                   struct client_answer *answer)
 {
-    int status = client_exit(outcome);
-    cli_complain(status, "%s", outcome == CLIENT_INTERRUPTED ? "interrupted" : answer->sentence);
+    CLEANUP(buf_fini) struct buf hint;
+    buf_init(&hint, HINT_BYTES);
     if (answer->may_have_arrived)
-        cli_complain(status,
-                     "the task may exist all the same; the same command with "
-                     "--idempotency-key %s finds it or makes it",
-                     wish->idempotency_key);
-    return status;
+        buf_printf(&hint,
+                   "The task may exist all the same; the same command with "
+                   "--idempotency-key %s finds it or makes it.",
+                   wish->idempotency_key);
+    else
+        buf_puts(&hint, answer->hint);
+    bool is_interrupted = outcome == CLIENT_INTERRUPTED;
+    const struct cli_error error = {
+        .exit_status = client_exit(outcome),
+        .code = answer->code[0] != '\0' && !is_interrupted ? answer->code : NULL,
+        .hint = buf_text(&hint),
+    };
+    return cli_complain_error(&error, "%s", is_interrupted ? "interrupted" : answer->sentence);
 }
 
 static int run(struct client *client, const struct wish *wish)
@@ -398,18 +444,12 @@ static int run(struct client *client, const struct wish *wish)
 
 int create_main(int argc, char **argv)
 {
-    struct wish wish = {.model = "sora-2"};
+    struct wish wish = {0};
     int status = read_options(&wish, argc, argv);
     if (status != CLI_OK || wish.help)
         return wish.help ? cli_show(HELP) : status;
-    CLEANUP(buf_fini) struct buf prompt;
-    buf_init(&prompt, PROMPT_BYTES);
-    if (strcmp(wish.prompt, "-") == 0) {
-        status = read_prompt(&prompt);
-        wish.prompt = buf_text(&prompt);
-    }
-    if (status == CLI_OK && !codec_is_utf8(wish.prompt, strlen(wish.prompt)))
-        status = cli_complain(CLI_LOCAL, "the prompt is not a text in UTF-8");
+    CLEANUP(buf_fini) struct buf text;
+    status = read_input(&wish, &text);
     if (status == CLI_OK && wish.output != NULL)
         status = output_prepare(wish.output);
     if (status != CLI_OK)

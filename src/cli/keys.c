@@ -19,9 +19,9 @@
 #include "cli/cli.h"
 
 static const char HELP[] =
-    "Usage: filmgate keys create --name NAME [--tenant TENANT] [--operator]\n"
+    "Usage: filmgate keys create --name NAME [--tenant TENANT] [--operator] [--json]\n"
     "       filmgate keys list [--json]\n"
-    "       filmgate keys revoke NAME|ID\n"
+    "       filmgate keys revoke NAME|ID [--json]\n"
     "\n"
     "Makes, lists and revokes API keys, in the data directory itself: before the server runs\n"
     "or beside it. A running server takes notice within a second or two.\n"
@@ -34,7 +34,8 @@ static const char HELP[] =
     "  -t, --tenant TENANT      whose tasks the key makes and sees (default: NAME); keys of\n"
     "                           one tenant share their tasks\n"
     "      --operator           an operator's key: it sees the tasks of all tenants\n"
-    "      --json               list as JSON\n"
+    "      --json               print JSON: the key's record (when made, with the key), or all\n"
+    "                           records as an array\n"
     "  -d, --data DIR           the data directory (default: the configuration's, else ./var)\n"
     "  -c, --config FILE        the configuration file\n"
     "  -h, --help               show this help\n"
@@ -139,6 +140,73 @@ static int check_create(const struct order *order)
     return CLI_OK;
 }
 
+static void write_time(int64_t ms, char ret_text[CLOCK_ISO_SECONDS_SIZE])
+{
+    if (ms > 0)
+        clock_iso_seconds(ms / 1000, ret_text);
+    else
+        snprintf(ret_text, CLOCK_ISO_SECONDS_SIZE, "-");
+}
+
+static json_t *describe(const struct store_key *key)
+{
+    char created[CLOCK_ISO_SECONDS_SIZE];
+    char revoked[CLOCK_ISO_SECONDS_SIZE];
+    write_time(key->created_ms, created);
+    write_time(key->revoked_ms, revoked);
+    json_t *row = json_object();
+    json_set_text(row, "id", key->id);
+    json_set_text(row, "name", key->name);
+    json_set_text(row, "tenant", key->tenant);
+    json_set(row, "operator", json_boolean(key->is_operator));
+    json_set_text(row, "created_at", created);
+    json_set_text(row, "revoked_at", key->revoked_ms > 0 ? revoked : NULL);
+    return row;
+}
+
+static void print_json(const struct store_key *keys, size_t count)
+{
+    CLEANUP(json_unref_pointer) json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, describe(&keys[i]));
+    cli_print_json(list);
+}
+
+/* The record that was written last of those that bear this name or id; `secret` (NULL: not known)
+ * goes with it. */
+static int print_record(struct store *store, const char *name_or_id, const char *secret)
+{
+    CLEANUP(free_pointer) struct store_key *keys = NULL;
+    size_t count = 0;
+    int result = store_keys(store, &keys, &count);
+    const struct store_key *found = NULL;
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        bool is_asked =
+            strcmp(keys[i].name, name_or_id) == 0 || strcmp(keys[i].id, name_or_id) == 0;
+        bool is_later = found == NULL || keys[i].created_ms >= found->created_ms;
+        if (is_asked && is_later)
+            found = &keys[i];
+    }
+    if (result != 0 || found == NULL)
+        return complain_store(result);
+    CLEANUP(json_unref_pointer) json_t *row = describe(found);
+    if (secret != NULL)
+        json_set_text(row, "key", secret);
+    cli_print_json(row);
+    return CLI_OK;
+}
+
+static int tell_made(const struct order *order, struct store *store, const char *tenant,
+                     const char *key)
+{
+    if (order->json)
+        return print_record(store, order->name, key);
+    fprintf(stderr, "key \"%s\" of tenant \"%s\"%s; it is shown only now, on standard output.\n",
+            order->name, tenant, order->is_operator ? ", an operator's" : "");
+    puts(key);
+    return CLI_OK;
+}
+
 static int create_key(const struct order *order)
 {
     struct store *store = NULL;
@@ -150,46 +218,15 @@ static int create_key(const struct order *order)
     if (status != CLI_OK)
         return status;
     int outcome = keys_make(store, order->name, tenant, order->is_operator, key);
+    if (outcome == STORE_WRITTEN)
+        status = tell_made(order, store, tenant, key);
     store_close(store);
     if (outcome == STORE_CONFLICT)
         return cli_complain(CLI_USAGE,
                             "there is a valid key \"%s\" already: revoke it first, or "
                             "choose another name",
                             order->name);
-    if (outcome != STORE_WRITTEN)
-        return complain_store(outcome);
-    fprintf(stderr, "key \"%s\" of tenant \"%s\"%s; it is shown only now, on standard output.\n",
-            order->name, tenant, order->is_operator ? ", an operator's" : "");
-    puts(key);
-    return CLI_OK;
-}
-
-static void write_time(int64_t ms, char ret_text[CLOCK_ISO_SECONDS_SIZE])
-{
-    if (ms > 0)
-        clock_iso_seconds(ms / 1000, ret_text);
-    else
-        snprintf(ret_text, CLOCK_ISO_SECONDS_SIZE, "-");
-}
-
-static void print_json(const struct store_key *keys, size_t count)
-{
-    CLEANUP(json_unref_pointer) json_t *list = json_array();
-    for (size_t i = 0; i < count; i++) {
-        char created[CLOCK_ISO_SECONDS_SIZE];
-        char revoked[CLOCK_ISO_SECONDS_SIZE];
-        write_time(keys[i].created_ms, created);
-        write_time(keys[i].revoked_ms, revoked);
-        json_t *row = json_object();
-        json_set_text(row, "id", keys[i].id);
-        json_set_text(row, "name", keys[i].name);
-        json_set_text(row, "tenant", keys[i].tenant);
-        json_set(row, "operator", json_boolean(keys[i].is_operator));
-        json_set_text(row, "created_at", created);
-        json_set_text(row, "revoked_at", keys[i].revoked_ms > 0 ? revoked : NULL);
-        json_array_append_new(list, row);
-    }
-    cli_print_json(list);
+    return outcome == STORE_WRITTEN ? status : complain_store(outcome);
 }
 
 static void print_table(const struct store_key *keys, size_t count)
@@ -237,15 +274,16 @@ static int revoke_key(const struct order *order)
     if (status != CLI_OK)
         return status;
     int outcome = store_key_revoke(store, order->argument, clock_wall_ms());
+    if (outcome == STORE_WRITTEN && order->json)
+        status = print_record(store, order->argument, NULL);
+    else if (outcome == STORE_WRITTEN)
+        fprintf(stderr, "revoked: \"%s\"\n", order->argument);
     store_close(store);
     if (outcome == STORE_NOT_FOUND)
         return cli_complain(CLI_USAGE,
                             "there is no valid key \"%s\": `filmgate keys list` shows them",
                             order->argument);
-    if (outcome != STORE_WRITTEN)
-        return complain_store(outcome);
-    fprintf(stderr, "revoked: \"%s\"\n", order->argument);
-    return CLI_OK;
+    return outcome == STORE_WRITTEN ? status : complain_store(outcome);
 }
 
 /* ---- the command ---- */

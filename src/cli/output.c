@@ -65,15 +65,16 @@ static int open_part(int directory_fd, const char *name, char *ret_part, size_t 
 }
 
 static enum client_outcome fetch(struct client *client, const char *link, int fd,
-                                 char *ret_sentence)
+                                 struct client_answer *ret_answer)
 {
     enum client_outcome outcome = CLIENT_AWAY;
     for (int tries = 1; tries <= TRIES; tries++) {
         if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0) {
-            snprintf(ret_sentence, CLIENT_SENTENCE_SIZE, "cannot be written: %s", strerror(errno));
+            snprintf(ret_answer->sentence, CLIENT_SENTENCE_SIZE, "cannot be written: %s",
+                     strerror(errno));
             return CLIENT_LOCAL;
         }
-        outcome = client_download(client, link, fd, ret_sentence);
+        outcome = client_download(client, link, fd, ret_answer);
         if (outcome != CLIENT_AWAY && outcome != CLIENT_TROUBLE)
             return outcome;
         if (tries < TRIES && !client_pause(client, tries * PAUSE_MS))
@@ -86,11 +87,11 @@ static int save_link(struct client *client, const char *link, const char *direct
                      int directory_fd, const char *name)
 {
     char part[64];
-    char sentence[CLIENT_SENTENCE_SIZE] = "";
+    struct client_answer answer = {.retry_after_s = -1};
     CLEANUP(close_fd) int fd = open_part(directory_fd, name, part, sizeof(part));
     if (fd < 0)
         return complain_file(directory, name);
-    enum client_outcome outcome = fetch(client, link, fd, sentence);
+    enum client_outcome outcome = fetch(client, link, fd, &answer);
     if (outcome == CLIENT_OK &&
         (fsync(fd) != 0 || renameat(directory_fd, part, directory_fd, name) != 0)) {
         unlinkat(directory_fd, part, 0);
@@ -99,7 +100,12 @@ static int save_link(struct client *client, const char *link, const char *direct
     if (outcome == CLIENT_OK)
         return CLI_OK;
     unlinkat(directory_fd, part, 0);
-    return cli_complain(client_exit(outcome), "\"%s/%s\": %s", directory, name, sentence);
+    const struct cli_error error = {
+        .exit_status = client_exit(outcome),
+        .code = answer.code[0] != '\0' ? answer.code : NULL,
+        .hint = answer.hint,
+    };
+    return cli_complain_error(&error, "\"%s/%s\": %s", directory, name, answer.sentence);
 }
 
 static int save_answer(const json_t *view, const char *directory, int directory_fd)

@@ -5,14 +5,14 @@
 
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
+
+#include "cli/cli.h"
 
 enum { BAR_MOST = 40, BAR_LEAST = 5, COLUMNS_USUAL = 80 };
 
 void progress_init(struct progress *progress, FILE *out, int64_t now_ms)
 {
-    *progress =
-        (struct progress){.out = out, .began_ms = now_ms, .is_live = isatty(fileno(out)) == 1};
+    *progress = (struct progress){.out = out, .began_ms = now_ms, .is_live = cli_is_lively(out)};
 }
 
 void progress_line(double fraction, const char *word, int64_t elapsed_ms, size_t columns,

@@ -4,6 +4,7 @@
 #include "cli/tasks.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/must.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/output.h"
@@ -40,7 +42,8 @@ static const char WATCH_HELP[] =
     "Options:\n"
     "  -o, --output DIR         save video.mp4, md.mp4, preview.gif, thumbnail.webp and\n"
     "                           answer.json in DIR\n"
-    "      --json               print the whole last answer\n" CLI_SERVER_OPTIONS_HELP
+    "      --json               one JSON object a line: each answer that is new, the\n"
+    "                           last one whole\n" CLI_SERVER_OPTIONS_HELP
     "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Example:\n"
     "  filmgate watch \"$id\" --output boat\n"
@@ -55,10 +58,10 @@ static const char LIST_HELP[] =
     "Options:\n"
     "  -n, --limit NUMBER       at most so many (default: 20)\n"
     "      --all                every one there is\n"
-    "      --json               one JSON object a line: the answers to their "
+    "      --json               one JSON array, a task a line: the answers to their "
     "queries\n" CLI_SERVER_OPTIONS_HELP "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Example:\n"
-    "  filmgate list --all --json | jq -r 'select(.status == \"failed\").id'\n"
+    "  filmgate list --all --json | jq -r '.[] | select(.status == \"failed\").id'\n"
     "\n" CLI_EXIT_HELP;
 
 static const char CANCEL_HELP[] =
@@ -237,26 +240,51 @@ static int query(struct client *client, const struct order *order)
     CLEANUP(client_answer_fini) struct client_answer answer;
     enum client_outcome outcome = await_query(client, order->id, &answer);
     if (outcome != CLIENT_OK)
-        return cli_complain(client_exit(outcome), "%s", answer.sentence);
+        return client_complain(outcome, &answer);
     show_view(answer.json, order->json);
     return CLI_OK;
+}
+
+/* The answers as lines, each that says something new. */
+struct lines {
+    char *last; /* line, NULL before the first */
+};
+
+static void print_line(void *context, const json_t *view)
+{
+    struct lines *lines = context;
+    char *line = json_dumps(view, JSON_WRITE_FLAGS);
+    must(line != NULL);
+    if (lines->last != NULL && strcmp(lines->last, line) == 0) {
+        free(line);
+        return;
+    }
+    puts(line);
+    fflush(stdout);
+    free(lines->last);
+    lines->last = line;
 }
 
 static int watch(struct client *client, const struct order *order)
 {
     CLEANUP(json_unref_pointer) json_t *view = NULL;
+    struct lines lines = {NULL};
+    const struct await_watcher watcher = {print_line, &lines};
     int status = order->output != NULL ? output_prepare(order->output) : CLI_OK;
     if (status == CLI_OK)
-        status = await_end(client, order->id, &view);
-    if (status != CLI_OK)
+        status = await_end(client, order->id, order->json ? &watcher : NULL, &view);
+    if (status == CLI_OK && order->json) {
+        print_line(&lines, view);
+        await_explain(view);
+    } else if (status == CLI_OK) {
+        show_view(view, false);
+    }
+    free(lines.last);
+    if (view == NULL)
         return status;
     status = await_verdict(view);
-    if (status == CLI_OK && order->output != NULL)
-        status = output_save(client, view, order->output);
-    if (order->json)
-        await_explain(view);
-    show_view(view, order->json);
-    return status;
+    return status == CLI_OK && order->output != NULL ? output_save(client, view, order->output)
+                                                     : status;
 }
 
 static int cancel(struct client *client, const struct order *order)
@@ -267,7 +295,7 @@ static int cancel(struct client *client, const struct order *order)
     CLEANUP(client_answer_fini) struct client_answer answer;
     enum client_outcome outcome = client_call(client, &call, &answer);
     if (outcome != CLIENT_OK)
-        return cli_complain(client_exit(outcome), "%s", answer.sentence);
+        return client_complain(outcome, &answer);
     show_view(answer.json, order->json);
     return CLI_OK;
 }
@@ -330,8 +358,8 @@ static void print_page(const json_t *data, const struct order *order, bool is_fi
     json_array_foreach(data, index, view)
     {
         if (order->json) {
+            puts(is_first && index == 0 ? "[" : ",");
             json_dumpf(view, stdout, JSON_WRITE_FLAGS);
-            putchar('\n');
         } else {
             print_row(view, now_ms);
         }
@@ -344,6 +372,7 @@ static int list(struct client *client, const struct order *order)
     CLEANUP(buf_fini) struct buf next;
     buf_init(&path, PATH_BYTES);
     buf_init(&next, PATH_BYTES);
+    bool is_empty = true;
     for (long long left = order->all ? LIST_MOST : order->limit; left > 0;) {
         long long asked = left < LIST_PAGE ? left : LIST_PAGE;
         buf_clear(&path);
@@ -356,11 +385,9 @@ static int list(struct client *client, const struct order *order)
         CLEANUP(client_answer_fini) struct client_answer answer;
         enum client_outcome outcome = client_call(client, &call, &answer);
         if (outcome != CLIENT_OK)
-            return cli_complain(client_exit(outcome), "%s", answer.sentence);
+            return client_complain(outcome, &answer);
         const json_t *data = json_object_get(answer.json, "data");
-        if (next.length == 0 && json_array_size(data) == 0 && !order->json &&
-            isatty(STDOUT_FILENO) == 1)
-            puts("no tasks yet");
+        is_empty &= json_array_size(data) == 0;
         print_page(data, order, next.length == 0);
         left -= (long long)json_array_size(data);
         const char *cursor = json_text(answer.json, "next");
@@ -369,6 +396,10 @@ static int list(struct client *client, const struct order *order)
         buf_clear(&next);
         buf_puts(&next, cursor);
     }
+    if (order->json)
+        puts(is_empty ? "[]" : "\n]");
+    else if (is_empty && isatty(STDOUT_FILENO) == 1)
+        puts("no tasks yet");
     return CLI_OK;
 }
 

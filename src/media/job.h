@@ -14,6 +14,7 @@
 #define JOB_NAME "job"
 #define JOB_ANIMATIC "animatic"
 #define JOB_VARIANTS "variants"
+#define JOB_PROBE "probe"
 
 #define JOB_PROGRESS "progress"
 #define JOB_END "end"
@@ -36,5 +37,12 @@ enum {
     JOB_VARIANTS_FDS = 4, /* without the marked copy */
 };
 
+/* A probe's report. */
+#define JOB_FONTS "fonts"
+#define JOB_CODECS "codecs"
+#define JOB_LIBRARIES "libraries"
+
 /* Reads the name of an end that a helper can tell of; a crash or a stall is the parent's to see. */
 CHECKED bool job_end_parse(const char *name, enum media_end *ret_end);
+/* What it means that a helper ended otherwise than PROC_DONE, with a note for the log. */
+enum media_end job_explain(enum proc_end end, int signal_or_status, char ret_note[JOB_NOTE_SIZE]);

@@ -64,30 +64,6 @@ static enum media_end read_result(const json_t *result, struct media_facts *ret_
     return end;
 }
 
-static enum media_end translate(enum proc_end end, int signal_or_status, const json_t *result,
-                                struct media_facts *ret_facts, char ret_note[JOB_NOTE_SIZE])
-{
-    switch (end) {
-    case PROC_DONE:
-        return read_result(result, ret_facts, ret_note);
-    case PROC_TIMED_OUT:
-        (void)snprintf(ret_note, JOB_NOTE_SIZE, "out of time");
-        return MEDIA_STALLED;
-    case PROC_STALLED:
-        (void)snprintf(ret_note, JOB_NOTE_SIZE, "no progress");
-        return MEDIA_STALLED;
-    case PROC_CRASHED:
-        break;
-    }
-    const char *name = signal_or_status < 0 ? sigdescr_np(-signal_or_status) : NULL;
-    if (signal_or_status < 0)
-        (void)snprintf(ret_note, JOB_NOTE_SIZE, "signal %d (%s)", -signal_or_status,
-                       name ? name : "unknown");
-    else
-        (void)snprintf(ret_note, JOB_NOTE_SIZE, "status %d", signal_or_status);
-    return MEDIA_CRASHED;
-}
-
 static void on_ended(void *context, enum proc_end proc_end, int signal_or_status,
                      const json_t *result)
 {
@@ -95,7 +71,8 @@ static void on_ended(void *context, enum proc_end proc_end, int signal_or_status
     struct media_handler handler = job->handler;
     struct media_facts facts = {0};
     char note[JOB_NOTE_SIZE] = "";
-    enum media_end end = translate(proc_end, signal_or_status, result, &facts, note);
+    enum media_end end = proc_end == PROC_DONE ? read_result(result, &facts, note)
+                                               : job_explain(proc_end, signal_or_status, note);
     free(job);
     handler.ended(handler.context, end, end == MEDIA_DONE ? &facts : NULL, note);
 }

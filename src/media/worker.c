@@ -13,6 +13,7 @@
 #include "media/animatic.h"
 #include "media/job.h"
 #include "media/media.h"
+#include "media/survey.h"
 #include "media/variants.h"
 #include "proc/sandbox.h"
 
@@ -116,6 +117,17 @@ static _Noreturn void run_variants(const struct proc_job *job)
     finish(end, &facts, note);
 }
 
+static _Noreturn void run_probe(void)
+{
+    json_t *result = json_object();
+    must(result);
+    json_set(result, JOB_FONTS, survey_fonts());
+    close_sandbox();
+    json_set(result, JOB_CODECS, survey_codecs());
+    json_set(result, JOB_LIBRARIES, survey_libraries());
+    proc_finish(result);
+}
+
 int media_helper_main(void)
 {
     struct proc_job job;
@@ -128,6 +140,8 @@ int media_helper_main(void)
         run_animatic(&job);
     if (name && strcmp(name, JOB_VARIANTS) == 0)
         run_variants(&job);
+    if (name && strcmp(name, JOB_PROBE) == 0)
+        run_probe();
     json_decref(job.job);
     return EXIT_FAILURE;
 }

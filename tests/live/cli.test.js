@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { BINARY, command, endedWell, newDirectory, start, until } from './harness.js';
+import { BINARY, command, endedWell, newDirectory, start, terminal, until } from './harness.js';
 import { decodesCleanly, probe, saved, tiny, warm } from './media.js';
 
 const server = await start({ config: 'render:\n  slots: 1\n' });
@@ -17,7 +17,7 @@ const cli = (...args) => command(args, { env });
 const ID = /^sora-2:task_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 const slow = { duration: 60, size: 'large' };
 
-const COMMANDS = ['serve', 'keys', 'create', 'query', 'watch', 'list', 'cancel', 'dump', 'version'];
+const COMMANDS = ['serve', 'doctor', 'keys', 'create', 'query', 'watch', 'list', 'cancel', 'dump', 'version'];
 
 async function ok(...args) {
     const result = await cli(...args);
@@ -48,6 +48,13 @@ for (const name of COMMANDS)
         assert.match(text, new RegExp(`^Usage: filmgate ${name}`));
         assert.ok(text.split('\n').every((line) => line.length <= 100), 'it fits on a terminal');
     });
+test('version --json', async () => assert.match(JSON.parse(await ok('version', '--json')).version, /^\d+\.\d+\.\d+$/));
+test('an unknown command suggests the nearest one, where one is near', async () => {
+    for (const [given, meant] of [['creat', 'create'], ['lsit', 'list'], ['wacth', 'watch'], ['hlep', 'help'], ['doctr', 'doctor']]) {
+        for (const args of [[given], ['help', given]]) assert.match((await ends(2, ...args)).stderr, new RegExp(`"${given}"; is it \`filmgate ${meant}\` you mean`));
+    }
+    for (const given of ['xyzzy', 'q', '', 'x'.repeat(1000)]) assert.doesNotMatch((await ends(2, given)).stderr, /you mean/);
+});
 test('--version says the version', async () => assert.match(await ok('--version'), /^filmgate \d+\.\d+\.\d+\n$/));
 
 const wrong = [[], ['nonsense'], ['create'], ['create', 'a', 'b'], ['create', '--nonsense', 'x'], ['create', '--duration', 'ten', 'x'], ['query'], ['query', 'a', 'b'], ['watch'], ['cancel'], ['list', '--limit', '0'], ['keys'], ['keys', 'create'], ['keys', 'nonsense'], ['dump'], ['dump', 'nonsense'], ['serve', '--nonsense'], ['serve', 'x'], ['query', '--url', 'nonsense', 'x']];
@@ -68,6 +75,33 @@ test('create sends what it is told', async () => {
     const id = (await ok('create', '--model', 'veo3', '--orientation', 'landscape', '--size', 'small', '--duration', '2', '--seed', '9', '--title', 'A title', '--watermark', 'a prompt')).trim();
     const { input, pending_info: info } = (await server.cancel(id)).json.detail ?? {};
     assert.deepEqual([input?.model, info?.width, info?.n_frames, info?.seed, info?.title], ['veo3', 640, 60, 9, 'A title']);
+});
+test('create --body sends a request as it stands, from a file or standard input', async () => {
+    const body = JSON.stringify({ model: 'sora-2', prompt: 'whole: 猫', size: '64x64', duration: 1, orientation: 'landscape' });
+    const id = (await ok('create', '--body', saved(Buffer.from(body), 'body.json'))).trim();
+    assert.equal((await server.query(id)).detail.input.prompt, 'whole: 猫');
+    const piped = await command(['create', '--body', '-', '--wait', '--json'], { env, input: body });
+    assert.equal(piped.status, 0, piped.stderr);
+    assert.equal(JSON.parse(piped.stdout).status, 'completed');
+    const refused = await command(['create', '--body', '-'], { env, input: '{"prompt": ' });
+    assert.equal(refused.status, 3);
+    assert.match(refused.stderr, /invalid_request|bad_request_body/);
+});
+test('create says what is wrong with its input', async () => {
+    const cases = [['', /missing: "standard input" is empty/], ['\n', /missing.*empty line/], [Buffer.from([0xff, 0x41]), /not a text in UTF-8/], ['a\0b', /not a text in UTF-8/], ['x'.repeat((1 << 20) + 1), /longer than 1048576 bytes/]];
+    for (const [input, sentence] of cases) {
+        const result = await command(['create', '-'], { env, input });
+        assert.deepEqual([result.status, result.stdout], [5, ''], result.stderr);
+        assert.match(result.stderr, sentence);
+    }
+    for (const [file, sentence] of [['/nonexistent', /"\/nonexistent": No such file/], ['/tmp', /"\/tmp": Is a directory/]]) assert.match((await ends(5, 'create', '--body', file)).stderr, sentence);
+    for (const args of [['--model', 'x'], ['--image', 'http://x/y'], ['--seed', '1'], ['a prompt']]) assert.match((await ends(2, 'create', '--body', '-', ...args)).stderr, /--body holds/);
+});
+test('create - on a terminal reads until the end of the file', async () => {
+    const { status, said } = await terminal(['create', '-', ...cheap], { env: { ...env, TERM: 'xterm' }, typed: 'typed by hand\n\x04' });
+    assert.equal(status, 0, said);
+    const [id] = /sora-2:task_\S+/.exec(said);
+    assert.equal((await server.query(id)).detail.input.prompt, 'typed by hand');
 });
 test('create --json prints the answer', async () => assert.match(JSON.parse(await ok('create', 'x', '--json', ...cheap)).id, ID));
 test('create with - reads the prompt from standard input', async () => {
@@ -123,6 +157,17 @@ test('watch waits until the end and saves the files', async () => {
     assert.match(text, /completed/);
     assert.ok(fs.existsSync(path.join(out, 'video.mp4')));
 });
+test('watch --json prints what is new, a line each, until the end', async () => {
+    const { id } = await server.create({ duration: 5, size: 'small' });
+    const result = await cli('watch', '--json', id);
+    assert.deepEqual([result.status, result.stderr], [0, '']);
+    const lines = result.stdout.trimEnd().split('\n');
+    assert.equal(new Set(lines).size, lines.length, 'nothing twice');
+    const views = lines.map((line) => JSON.parse(line));
+    assert.ok(views.every((view) => view.id === id));
+    assert.ok(views.slice(0, -1).every((view) => view.status === 'pending'));
+    assert.equal(views.at(-1).status, 'completed');
+});
 test('watch outlives a restart of the server', async () => {
     const { id } = await server.create({ duration: 10, size: 'small' });
     const watching = cli('watch', id);
@@ -164,13 +209,13 @@ test('cancel says cancelled, twice; after an end it ends with 3', async () => {
     const done = await server.complete({});
     await ends(3, 'cancel', done.id);
 });
-test('list is newest first, with limits, and one JSON object a line', async () => {
+test('list is newest first, with limits, and one JSON array, a task a line', async () => {
     const { id } = await server.create({ prompt: 'the newest \u001b[31m one' });
     const table = await ok('list', '--limit', '3');
     assert.equal(table.trimEnd().split('\n').length, 4);
     assert.ok(table.split('\n')[1].startsWith(id));
     assert.ok(!table.includes('\u001b'), 'nothing that a terminal obeys');
-    const lines = (await ok('list', '--all', '--json')).trimEnd().split('\n').map((line) => JSON.parse(line));
+    const lines = JSON.parse(await ok('list', '--all', '--json'));
     assert.equal(lines[0].id, id);
     const listed = (await server.call('GET', '/v1/video/tasks?limit=100')).json.data;
     assert.deepEqual(lines.map((task) => task.id), listed.map((task) => task.id));
@@ -228,6 +273,24 @@ test('keys: the key alone on standard output, once; never again', async () => {
 test('keys with names that are none end with 2', async () => {
     const data = ['--data', path.join(newDirectory(), 'data')];
     for (const name of ['', 'a b', 'x'.repeat(65), '../x']) assert.equal((await command(['keys', 'create', '--name', name, ...data])).status, 2, name);
+});
+test('keys --json prints records; the key only when it is made', async () => {
+    const data = ['--data', path.join(newDirectory(), 'data')];
+    const run = async (...args) => {
+        const result = await command(['keys', ...args, '--json', ...data]);
+        assert.deepEqual([result.status, result.stderr], [0, '']);
+        return JSON.parse(result.stdout);
+    };
+    const { key, ...made } = await run('create', '--name', 'a', '--operator');
+    assert.match(key, /^fg_[A-Za-z0-9_-]{43}$/);
+    assert.deepEqual([made.name, made.tenant, made.operator, made.revoked_at], ['a', 'a', true, null]);
+    assert.deepEqual(await run('list'), [made]);
+    const revoked = await run('revoke', 'a');
+    assert.deepEqual({ ...revoked, revoked_at: null }, made);
+    assert.match(revoked.revoked_at, /^\d{4}-.*Z$/);
+    const again = await run('create', '--name', 'a');
+    assert.notEqual(again.id, made.id);
+    assert.equal((await run('revoke', again.id)).id, again.id);
 });
 test('dump prints Markdown tables', async () => {
     for (const name of ['states', 'routes', 'config', 'errors']) assert.match(await ok('dump', name), /^\| .* \|\n\| --- /);

@@ -67,10 +67,39 @@ export function command(args, { env = {}, input = '', timeout = PATIENCE } = {})
     });
 }
 
+const PTY = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
+
+// The same on a terminal, whose two directions are one text: {status, said}. `typed` is what a
+// person types once `when` stands there.
+export function terminal(args, { env = {}, typed = '', when = /(?:)/, timeout = PATIENCE } = {}) {
+    return new Promise((done, fail) => {
+        const child = spawn('python3', ['-c', PTY, BINARY, ...args], { env: cleanEnvironment(env), stdio: ['pipe', 'pipe', 'inherit'] });
+        let said = '';
+        let left = typed;
+        const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
+        const type = () => {
+            if (left !== '' && when.test(said)) child.stdin.write(left);
+            if (when.test(said)) left = '';
+        };
+        child.stdout.setEncoding('utf8').on('data', (text) => {
+            said += text;
+            type();
+        });
+        child.stdin.on('error', () => {}); // it may have ended
+        child.on('error', fail);
+        child.on('close', (status) => {
+            clearTimeout(timer);
+            done({ status, said: said.replaceAll('\r\n', '\n') });
+        });
+        type();
+    });
+}
+
 function cleanEnvironment(extra) {
     const env = { ...process.env, ...extra };
     for (const name of ['FILMGATE_URL', 'FILMGATE_KEY', 'http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'])
         if (extra[name] === undefined) delete env[name];
+    for (const name of Object.keys(extra)) if (extra[name] === undefined) delete env[name];
     return env;
 }
 

@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/keys.h"
 #include "cli/progress.h"
+#include "cli/verdict.h"
 
 struct line {
     double fraction;
@@ -95,6 +96,88 @@ static void test_numbers(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
         assert_false(cli_parse_number(wrong[i], 0, 10, &number));
     assert_int_equal(number, 10);
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"create", "query", "list", "keys"};
+    static const char *const pairs[][2] = {
+        {"creat", "create"}, {"crate", "create"}, {"qurey", "query"}, {"lst", "list"},
+        {"key", "keys"},     {"list", "list"},    {"xyzzy", NULL},    {"", NULL},
+        {"q", NULL},         {"listing", "list"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++) {
+        const char *nearest = cli_nearest(pairs[i][0], names, ARRAY_LENGTH(names));
+        if (pairs[i][1] == NULL)
+            assert_null(nearest);
+        else
+            assert_string_equal(nearest, pairs[i][1]);
+    }
+    char long_word[200];
+    memset(long_word, 'x', sizeof(long_word) - 1);
+    long_word[sizeof(long_word) - 1] = '\0';
+    assert_null(cli_nearest(long_word, names, ARRAY_LENGTH(names)));
+}
+
+/* ---- verdicts ---- */
+
+static void test_silence(void **state)
+{
+    (void)state;
+    static const struct {
+        CURLcode reason;
+        enum client_outcome outcome;
+        const char *code;
+    } cases[] = {
+        {CURLE_COULDNT_CONNECT, CLIENT_AWAY, "connection_refused"},
+        {CURLE_COULDNT_RESOLVE_HOST, CLIENT_AWAY, "unknown_host"},
+        {CURLE_OPERATION_TIMEDOUT, CLIENT_AWAY, "timeout"},
+        {CURLE_SSL_CONNECT_ERROR, CLIENT_AWAY, "tls_failed"},
+        {CURLE_PEER_FAILED_VERIFICATION, CLIENT_AWAY, "tls_untrusted"},
+        {CURLE_RECV_ERROR, CLIENT_AWAY, "unreachable"},
+        {CURLE_ABORTED_BY_CALLBACK, CLIENT_INTERRUPTED, ""},
+        {CURLE_READ_ERROR, CLIENT_LOCAL, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct client_answer answer = {.retry_after_s = -1};
+        assert_int_equal(verdict_of_silence(cases[i].reason, "", "http://host:1", &answer),
+                         cases[i].outcome);
+        assert_string_equal(answer.code, cases[i].code);
+        assert_true(answer.sentence[0] != '\0');
+        assert_int_equal(cases[i].outcome == CLIENT_AWAY,
+                         strstr(answer.sentence, "http://host:1") != NULL);
+    }
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        long status;
+        const char *body;
+        enum client_outcome outcome;
+        const char *code;
+    } cases[] = {
+        {200, "{}", CLIENT_OK, ""},
+        {200, "[]", CLIENT_TROUBLE, "not_filmgate"},
+        {200, NULL, CLIENT_TROUBLE, "not_filmgate"},
+        {302, NULL, CLIENT_TROUBLE, "not_filmgate"},
+        {404, NULL, CLIENT_REFUSED, "not_filmgate"},
+        {404, "{\"detail\":\"Not Found\"}", CLIENT_REFUSED, "not_filmgate"},
+        {404, "{\"code\":\"task_not_exist\",\"message\":\"x\"}", CLIENT_REFUSED, "task_not_exist"},
+        {503, "{\"code\":\"queue_full\",\"message\":\"x\"}", CLIENT_TROUBLE, "queue_full"},
+        {502, NULL, CLIENT_TROUBLE, "not_filmgate"},
+    };
+    const struct verdict_head head = {.url = "http://host:1/v1"};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct client_answer answer = {.status = cases[i].status, .retry_after_s = -1};
+        if (cases[i].body != NULL)
+            answer.json = json_loads(cases[i].body, 0, NULL);
+        assert_int_equal(verdict_of_answer(&head, &answer), cases[i].outcome);
+        assert_string_equal(answer.code, cases[i].code);
+        client_answer_fini(&answer);
+    }
 }
 
 /* ---- keys ---- */
@@ -216,7 +299,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_progress_line), cmocka_unit_test(test_progress_width),
         cmocka_unit_test(test_foreign_text),  cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_keys_make),     cmocka_unit_test(test_keys_command),
+        cmocka_unit_test(test_nearest),       cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_answers),       cmocka_unit_test(test_keys_make),
+        cmocka_unit_test(test_keys_command),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
