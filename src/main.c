@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/dump.h"
 #include "cli/keys.h"
+#include "cli/links.h"
 #include "cli/tasks.h"
 #include "media/media.h"
 #include "serve.h"
@@ -27,6 +28,7 @@ static const char HELP[] =
     "Commands of the operator:\n"
     "  serve      run the gateway\n"
     "  keys       make, list and revoke API keys\n"
+    "  links      rotate the key that links are signed with\n"
     "  dump       print the tables of states, routes, settings and errors\n"
     "\n"
     "Commands that speak to a running gateway:\n"
@@ -71,9 +73,9 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
-    {"serve", serve_main},   {"keys", keys_main},      {"dump", dump},
-    {"create", create_main}, {"query", tasks_query},   {"watch", tasks_watch},
-    {"list", tasks_list},    {"cancel", tasks_cancel}, {"version", version},
+    {"serve", serve_main},  {"keys", keys_main},    {"dump", dump},       {"create", create_main},
+    {"query", tasks_query}, {"watch", tasks_watch}, {"list", tasks_list}, {"cancel", tasks_cancel},
+    {"version", version},   {"links", links_main},
 };
 
 static const struct command *find_command(const char *name)

@@ -144,7 +144,7 @@ enum MHD_Result files_asset(struct api_request *request)
         .rscd = api_argument(request, "rscd"),
         .sig = api_argument(request, "sig"),
     };
-    enum link_verdict verdict = link_check(parts->link_key, key, &parameters, clock_wall_ms());
+    enum link_verdict verdict = link_check(parts->link_keys, key, &parameters, clock_wall_ms());
     if (verdict != LINK_OK)
         return reply_verdict(request, verdict);
 

@@ -7,7 +7,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { endedWell, start } from './harness.js';
+import { command, endedWell, newDirectory, start } from './harness.js';
 
 const server = await start();
 const task = await server.complete({ prompt: 'linked' });
@@ -28,11 +28,10 @@ function changed(link, changes) {
 }
 
 // Signs as the server does, with its key: the only way to a link of another time.
-function signed(key, parameters) {
+function signed(key, parameters, { url: base = server.url, secret = fs.readFileSync(path.join(server.data, 'link.key')) } = {}) {
     const { st, se, sr = 'b', sp = 'r', rscd = '' } = parameters;
-    const secret = fs.readFileSync(path.join(server.data, 'link.key'));
     const sig = crypto.createHmac('sha256', secret).update(['filmgate-link-v1', key, st, se, sr, sp, rscd].join('\n')).digest('base64');
-    const url = new URL(`/assets/${key}`, server.url);
+    const url = new URL(`/assets/${key}`, base);
     for (const [name, value] of Object.entries({ st, se, sr, sp, ...(rscd ? { rscd } : {}), sig })) url.searchParams.set(name, value);
     return url.href;
 }
@@ -210,6 +209,62 @@ test('a file that is not there: 404, with a good signature', async () => {
     const window = { st: iso(Date.now() - HOUR), se: iso(Date.now() + HOUR) };
     const answer = await get({}, signed('task_01k6x15vhrff09dkkqjrzwhm60/gen_01k6x15vhrff09dkkqjrzwhm60/src.mp4', window));
     assert.deepEqual([answer.status, answer.json.code], [404, 'not_found']);
+});
+// Another key
+
+const rotate = (one, ...options) => command(['links', 'rotate', '--data', one.data, ...options]);
+
+test('links of the key before work on, those of the key before last do not', async () => {
+    const turned = await start();
+    const old = await turned.complete({ prompt: 'old' });
+    const busy = await rotate(turned);
+    assert.equal(busy.status, 5, 'not under a running server');
+    assert.match(busy.stderr, /stop it/);
+
+    assert.equal(await turned.stop(), 0);
+    const first = await rotate(turned);
+    assert.equal(first.status, 0, first.stderr);
+    assert.match(first.stderr, /work until they expire/);
+    await turned.launch();
+    assert.equal((await turned.fetchLink(old.video_url)).status, 200);
+    const anew = await turned.query(old.id);
+    assert.notEqual(anew.video_url, old.video_url, 'signed with the new key');
+    assert.equal((await turned.fetchLink(anew.video_url)).status, 200);
+    const forged = await turned.fetchLink(changed(old.video_url, { se: later }));
+    assert.deepEqual([forged.status, forged.json.code], [403, 'link_signature_invalid']);
+
+    assert.equal(await turned.stop(), 0);
+    const soon = await rotate(turned);
+    assert.equal(soon.status, 2, soon.stderr);
+    assert.match(soon.stderr, /may live until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: rotate after that, or with --force/);
+    const forced = await rotate(turned, '--force');
+    assert.equal(forced.status, 0, forced.stderr);
+    assert.match(forced.stderr, /are dead/);
+    await turned.launch();
+    const dead = await turned.fetchLink(old.video_url);
+    assert.deepEqual([dead.status, dead.json.code], [403, 'link_signature_invalid']);
+    assert.equal((await turned.fetchLink(anew.video_url)).status, 200);
+    for (const name of ['link.key', 'link.key.old']) assert.equal(fs.statSync(path.join(turned.data, name)).mode & 0o777, 0o600);
+});
+test('whoever stole the key that was rotated away signs nothing that lasts', async () => {
+    const robbed = await start();
+    const before = await robbed.complete({ prompt: 'stolen' });
+    const stolen = fs.readFileSync(path.join(robbed.data, 'link.key'));
+    assert.equal(await robbed.stop(), 0);
+    assert.equal((await rotate(robbed)).status, 0);
+    await robbed.launch();
+    const of = decodeURIComponent(new URL(before.video_url).pathname.slice('/assets/'.length));
+    const sign = (se) => signed(of, { st: iso(Date.now() - HOUR), se: iso(se) }, { url: robbed.url, secret: stolen });
+    assert.equal((await robbed.fetchLink(sign(Date.now() + HOUR))).status, 200, 'as one that was given out before');
+    const lasting = await robbed.fetchLink(sign(Date.now() + 8 * 24 * HOUR));
+    assert.deepEqual([lasting.status, lasting.json.code], [403, 'link_signature_invalid']);
+});
+test('a directory without keys is left alone', async () => {
+    const directory = newDirectory();
+    const result = await command(['links', 'rotate', '--data', directory]);
+    assert.equal(result.status, 5);
+    assert.match(result.stderr, /there is no link\.key in/);
+    assert.deepEqual(fs.readdirSync(directory), []);
 });
 test('64 readers at once all get the whole film', async () => {
     const answers = await Promise.all(Array.from({ length: 64 }, () => server.fetchLink(task.video_url, { agent: false })));
