@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "asset/asset.h"
+#include "asset/disposition.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/codec.h"
@@ -18,8 +19,7 @@
 
 enum {
     LINK_MAX_BYTES = 16 * 1024,
-    ATTACHMENT_MAX_BYTES = 200, /* of the file name we propose; what is longer is cut */
-    SIGNATURE_SIZE = 45,        /* base64 of 32 bytes, and NUL */
+    SIGNATURE_SIZE = 45, /* base64 of 32 bytes, and NUL */
     STEPS_PER_LIFE = 4,
     LEAD_S = 3600, /* links begin an hour early, for clocks that are behind */
     LONGEST_STEP_S = 24 * 3600,
@@ -58,50 +58,6 @@ static void sign(const struct link_key *key, const char *asset_key,
     buf_fini(&text);
 }
 
-/* Copies a file name without what could end the quoted string, the header or the folder; other
- * bytes than those of well-formed UTF-8 do not get through. Characters beyond ASCII stay whole. */
-static void clean_name(const char *name, struct buf *ret_clean)
-{
-    bool is_text = codec_is_utf8(name, strlen(name));
-    for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++) {
-        bool is_start = (*c & 0xc0u) != 0x80;
-        if (is_start && ret_clean->length >= ATTACHMENT_MAX_BYTES)
-            return;
-        bool is_bad = *c < ' ' || *c == 0x7f || (*c >= 0x80 && !is_text) ||
-                      strchr("\"\\/:*?<>|%;", (char)*c) != NULL;
-        buf_putc(ret_clean, is_bad ? '_' : (char)*c);
-    }
-    if (ret_clean->length == 0)
-        buf_puts(ret_clean, "download");
-}
-
-/* RFC 6266: `filename` for all, and `filename*` (RFC 8187) where the name is not ASCII.
- * malloc'ed. */
-static char *write_disposition(const char *attachment)
-{
-    struct buf clean;
-    struct buf text;
-    buf_init(&clean, 2 * ATTACHMENT_MAX_BYTES);
-    buf_init(&text, LINK_MAX_BYTES);
-    clean_name(attachment, &clean);
-    bool is_ascii = true;
-    buf_puts(&text, "attachment; filename=\"");
-    for (const unsigned char *c = (const unsigned char *)buf_text(&clean); *c != '\0'; c++) {
-        if ((*c & 0xc0u) == 0x80)
-            continue; /* one '_' for a character */
-        buf_putc(&text, *c < 0x80 ? (char)*c : '_');
-        is_ascii = is_ascii && *c < 0x80;
-    }
-    buf_putc(&text, '"');
-    if (!is_ascii) {
-        buf_puts(&text, "; filename*=UTF-8''");
-        buf_percent_encode(&text, buf_text(&clean), "");
-    }
-    buf_fini(&clean);
-    must(!text.overflowed);
-    return buf_take(&text);
-}
-
 static void add_parameter(struct buf *link, const char *name, const char *value)
 {
     buf_puts(link, name);
@@ -115,7 +71,8 @@ char *link_sign(const struct link_key *key, const char *base, const char *asset_
     char st[CLOCK_ISO_SECONDS_SIZE];
     char se[CLOCK_ISO_SECONDS_SIZE];
     char signature[SIGNATURE_SIZE];
-    CLEANUP(free_pointer) char *rscd = attachment != NULL ? write_disposition(attachment) : NULL;
+    CLEANUP(free_pointer)
+    char *rscd = attachment != NULL ? disposition_attachment(attachment) : NULL;
     clock_iso_seconds(st_s, st);
     clock_iso_seconds(se_s, se);
     struct link_parameters parameters = {

@@ -17,7 +17,8 @@
  * step equal, byte for byte. At least valid_for - step is left at `now_ms`. Seconds since 1970. */
 void link_window(int64_t now_ms, int64_t valid_for_ms, int64_t *ret_st_s, int64_t *ret_se_s);
 
-/* The absolute link. `base` has no trailing slash; `attachment` (a file name, UTF-8) or NULL.
+/* The absolute link. `base` has no trailing slash; `attachment` is a file name for
+ * disposition_attachment(), or NULL.
  * malloc'ed, never NULL. */
 char *link_sign(const struct link_key *key, const char *base, const char *asset_key, int64_t st_s,
                 int64_t se_s, const char *attachment);

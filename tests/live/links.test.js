@@ -106,6 +106,69 @@ test('HEAD with a range', async () => {
     assert.equal(answer.status, 206);
     assert.equal(answer.headers['content-length'], '10');
 });
+
+// Conditions, each with what GET and HEAD answer; T is the file's tag, M its time.
+const T = whole.headers.etag, M = whole.headers['last-modified'];
+const before = new Date(Date.parse(M) - 1000).toUTCString(), after = new Date(Date.parse(M) + 1000).toUTCString();
+const part = { Range: 'bytes=0-9' };
+const conditions = [
+    ['If-None-Match: T', { 'If-None-Match': T }, 304],
+    ['If-None-Match: a list with T', { 'If-None-Match': `"x", W/"y" ,${T}` }, 304],
+    ['If-None-Match: W/T', { 'If-None-Match': `W/${T}` }, 304],
+    ['If-None-Match: *', { 'If-None-Match': '*' }, 304],
+    ['If-None-Match: another', { 'If-None-Match': '"x", W/"y"' }, 200],
+    ['If-None-Match: T without quotes', { 'If-None-Match': T.slice(1, -1) }, 200],
+    ['If-None-Match goes before Range', { 'If-None-Match': T, ...part }, 304],
+    ['If-None-Match: another, with Range', { 'If-None-Match': '"x"', ...part }, 206],
+    ['If-None-Match stands above If-Modified-Since', { 'If-None-Match': '"x"', 'If-Modified-Since': M }, 200],
+    ['If-Modified-Since: M', { 'If-Modified-Since': M }, 304],
+    ['If-Modified-Since: later', { 'If-Modified-Since': after }, 304],
+    ['If-Modified-Since: earlier', { 'If-Modified-Since': before }, 200],
+    ['If-Modified-Since: nonsense', { 'If-Modified-Since': 'yesterday' }, 200],
+    ['If-Match: T', { 'If-Match': T }, 200],
+    ['If-Match: a list with T', { 'If-Match': `"x", ${T}` }, 200],
+    ['If-Match: *', { 'If-Match': '*' }, 200],
+    ['If-Match: W/T is weak', { 'If-Match': `W/${T}` }, 412],
+    ['If-Match: another', { 'If-Match': '"x"' }, 412],
+    ['If-Match goes before If-None-Match', { 'If-Match': '"x"', 'If-None-Match': T }, 412],
+    ['If-Match: T, then If-None-Match', { 'If-Match': T, 'If-None-Match': T }, 304],
+    ['If-Match stands above If-Unmodified-Since', { 'If-Match': T, 'If-Unmodified-Since': before }, 200],
+    ['If-Match with Range', { 'If-Match': T, ...part }, 206],
+    ['If-Match: another, with a Range outside', { 'If-Match': '"x"', Range: `bytes=${size}-` }, 412],
+    ['If-Unmodified-Since: M', { 'If-Unmodified-Since': M }, 200],
+    ['If-Unmodified-Since: later', { 'If-Unmodified-Since': after }, 200],
+    ['If-Unmodified-Since: earlier', { 'If-Unmodified-Since': before }, 412],
+    ['If-Unmodified-Since: nonsense', { 'If-Unmodified-Since': 'x' }, 200],
+    ['If-Range: T', { 'If-Range': T, ...part }, 206],
+    ['If-Range: W/T is weak', { 'If-Range': `W/${T}`, ...part }, 200],
+    ['If-Range: another', { 'If-Range': '"x"', ...part }, 200],
+    ['If-Range: a list', { 'If-Range': `${T}, "x"`, ...part }, 200],
+    ['If-Range: *', { 'If-Range': '*', ...part }, 200],
+    ['If-Range: M', { 'If-Range': M, ...part }, 206],
+    ['If-Range: later', { 'If-Range': after, ...part }, 200],
+    ['If-Range: earlier', { 'If-Range': before, ...part }, 200],
+    ['If-Range: nonsense', { 'If-Range': 'x', ...part }, 200],
+    ['If-Range: T, with a Range outside', { 'If-Range': T, Range: `bytes=${size}-` }, 416],
+    ['If-Range: another, with a Range outside', { 'If-Range': '"x"', Range: `bytes=${size}-` }, 200],
+    ['If-Range without Range', { 'If-Range': T }, 200],
+    ['a suffix longer than the file', { Range: `bytes=-${size + 1}` }, 206, size],
+    ['several ranges', { Range: 'bytes=0-1,4-5' }, 200],
+];
+for (const [name, headers, status, length] of conditions)
+    test(`${name}: ${status}`, async () => {
+        const answer = await get(headers);
+        assert.equal(answer.status, status);
+        const lengths = { 200: size, 206: length ?? 10, 304: 0 };
+        if (status < 400) {
+            assert.ok(answer.bytes.equals(whole.bytes.subarray(0, lengths[status])));
+            assert.equal(answer.headers.etag, T);
+        }
+        if (status === 412) assert.equal(answer.json.code, 'precondition_failed');
+        const head = await get(headers, task.video_url, 'HEAD');
+        assert.equal(head.status, status);
+        assert.equal(head.bytes.length, 0);
+        for (const header of ['content-length', 'content-range', 'etag', 'content-type']) assert.equal(head.headers[header], answer.headers[header], header);
+    });
 test('If-None-Match: 304 for the same file', async () => {
     const { etag } = whole.headers;
     for (const tags of [etag, `"x", ${etag}`, '*', `W/${etag}`]) {
@@ -129,6 +192,41 @@ test('downloadable_url is the same film as an attachment with a name', async () 
     assert.equal(answer.headers['content-disposition'], `attachment; filename="${task.detail.id}.mp4"`);
     assert.ok(answer.bytes.equals(whole.bytes));
     assert.equal(whole.headers['content-disposition'], undefined);
+});
+const titles = {
+    'a lake at dawn': 'attachment; filename="a lake at dawn.mp4"',
+    'dawn.mp4': 'attachment; filename="dawn.mp4"',
+    '夜明け': `attachment; filename="___.mp4"; filename*=UTF-8''${encodeURIComponent('夜明け')}.mp4`,
+    'film 🎬': `attachment; filename="film _.mp4"; filename*=UTF-8''film%20${encodeURIComponent('🎬')}.mp4`,
+    'a"; filename="b.exe': 'attachment; filename="a__ filename=_b.exe.mp4"',
+    'a\r\nSet-Cookie: b=c': 'attachment; filename="a__Set-Cookie_ b=c.mp4"',
+    '../../etc/passwd': 'attachment; filename="_.._etc_passwd.mp4"',
+    'C:\\a\\b': 'attachment; filename="C__a_b.mp4"',
+    '\u202egpj.exe': 'attachment; filename="_gpj.exe.mp4"',
+    '.profile': 'attachment; filename="profile.mp4"',
+    '...': 'attachment; filename="download.mp4"',
+};
+for (const [title, wanted] of Object.entries(titles))
+    test(`a download is called ${JSON.stringify(title)}`, async () => {
+        const named = await server.complete({ title });
+        assert.equal(named.detail.draft_info.title, title, 'kept as it came');
+        const answer = await get({}, named.detail.draft_info.downloadable_url);
+        assert.equal(answer.status, 200);
+        assert.equal(answer.headers['content-disposition'], wanted);
+        assert.equal(answer.headers['set-cookie'], undefined);
+        const renamed = changed(named.detail.draft_info.downloadable_url, { rscd: 'attachment; filename="other.mp4"' });
+        assert.equal((await get({}, renamed)).status, 403, 'the name is signed');
+    });
+test('the longest title that is taken keeps the extension, and the link fits', async () => {
+    for (const letter of ['a', '\u0001', '映', '🎬', '"']) {
+        const title = letter.repeat(Math.floor(512 / Buffer.byteLength(letter)));
+        const named = await server.complete({ title });
+        const link = named.detail.draft_info.downloadable_url;
+        assert.ok(link.length < 2000, `${link.length}`);
+        const { status, headers } = await get({}, link);
+        assert.equal(status, 200);
+        assert.match(headers['content-disposition'], /^attachment; filename="[ !#-~]{1,200}\.mp4"(; filename\*=UTF-8''[-.~\w%]+\.mp4)?$/);
+    }
 });
 
 // What is left of them

@@ -281,51 +281,16 @@ static void links_are_for_one_asset_and_one_key(void **state)
                          LINK_MALFORMED);
 }
 
-static void file_names_stay_in_their_quotes(void **state)
+static void names_of_downloads_are_signed(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name;
-        const char *rscd;
-    } cases[] = {
-        {"film.mp4", "attachment; filename=\"film.mp4\""},
-        {"a b.mp4", "attachment; filename=\"a b.mp4\""},
-        {"", "attachment; filename=\"download\""},
-        {"a\"; x=\"b.mp4", "attachment; filename=\"a__ x=_b.mp4\""},
-        {"a\r\nSet-Cookie: b", "attachment; filename=\"a__Set-Cookie_ b\""},
-        {"a\\\"b", "attachment; filename=\"a__b\""},
-        {"../../a.mp4", "attachment; filename=\".._.._a.mp4\""},
-        {"100%41.mp4", "attachment; filename=\"100_41.mp4\""},
-        {"\xc3\xb6.mp4", "attachment; filename=\"_.mp4\"; filename*=UTF-8''%C3%B6.mp4"},
-        {"\xe6\x98\xa0\xe7\x94\xbb'(1)*.mp4", "attachment; filename=\"__'(1)_.mp4\"; "
-                                              "filename*=UTF-8''%E6%98%A0%E7%94%BB%27%281%29_.mp4"},
-        {"\xc3(.mp4", "attachment; filename=\"_(.mp4\""}, /* not UTF-8 */
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        struct query query;
-        sign_and_take_apart(start_s, start_s + DAY_S, cases[i].name, &query);
-        assert_string_equal(query.parameters.rscd, cases[i].rscd);
-        assert_int_equal(check(&query, start_s), LINK_OK);
-    }
-}
-
-static void long_file_names_are_cut_between_characters(void **state)
-{
-    (void)state;
-    char name[5002];
-    memset(name, 'a', sizeof(name));
-    for (size_t i = 1; i + 1 < sizeof(name); i += 2)
-        memcpy(name + i, "\xc3\xb6", 2);
-    name[sizeof(name) - 1] = '\0';
     struct query query;
-    sign_and_take_apart(start_s, start_s + DAY_S, name, &query);
-    assert_true(strlen(query.parameters.rscd) < 1500);
-    char encoded[1500];
-    const char *from = strstr(query.parameters.rscd, "''") + 2;
-    snprintf(encoded, sizeof(encoded), "%s", from);
-    assert_true(codec_percent_decode(encoded));
-    assert_true(codec_is_utf8(encoded, strlen(encoded)));
+    sign_and_take_apart(start_s, start_s + DAY_S, "\xc3\xb6\"\r\n.mp4", &query);
+    assert_string_equal(query.parameters.rscd,
+                        "attachment; filename=\"____.mp4\"; filename*=UTF-8''%C3%B6___.mp4");
     assert_int_equal(check(&query, start_s), LINK_OK);
+    query.parameters.rscd = "attachment; filename=\"____.exe\"";
+    assert_int_equal(check(&query, start_s), LINK_TAMPERED);
 }
 
 /* A key that was rotated away verifies what was signed with it, and nothing that could not be. */
@@ -377,8 +342,7 @@ int main(void)
         cmocka_unit_test(changed_links_are_refused),
         cmocka_unit_test(signatures_have_one_spelling),
         cmocka_unit_test(links_are_for_one_asset_and_one_key),
-        cmocka_unit_test(file_names_stay_in_their_quotes),
-        cmocka_unit_test(long_file_names_are_cut_between_characters),
+        cmocka_unit_test(names_of_downloads_are_signed),
         cmocka_unit_test(links_of_the_previous_key_keep_working),
         cmocka_unit_test(no_previous_key_is_no_key),
     };
