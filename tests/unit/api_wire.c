@@ -120,6 +120,8 @@ static void tags_are_compared(void **state)
         {"\"x\", *", false, false},
         {"\"a,b\", \"c\"", false, false},
         {"\"x,\"a\"", false, false}, /* after the first tag there is no comma */
+        {"\"x\" \"a\"", false, false},
+        {"\"x\"\"a\"", false, false},
         {"\"a,\", \"a\"", true, true},
         {"\"ab\"", false, false},
         {"\"A\"", false, false},

@@ -390,6 +390,8 @@ static void urls_are_checked_by_their_text(void **state)
         {"http://user:word@example.com/", false},
         {"http://@example.com/", false},
         {"http://a\\@example.com/", false},
+        {"http://127.0.0.1\\.example.com/", false},
+        {"http://example.com/a\\b", true},
         {"http://example.com:0/", false},
         {"http://example.com:/", false},
         {"http://example.com:65536/", false},
