@@ -68,41 +68,92 @@ void entity_date(int64_t seconds, char ret_date[ENTITY_DATE_SIZE])
              (tm.tm_year + 1900) % 10000, tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
 }
 
-/* Fits the parts to a moment; `month` by its name. */
-static bool fit_moment(struct tm *tm, const char *month, int64_t *ret_seconds)
+static bool take_digits(const char **at, size_t count, int *ret_number)
 {
-    tm->tm_mon = 0;
-    while (tm->tm_mon < 12 && strcmp(MONTHS[tm->tm_mon], month) != 0)
-        tm->tm_mon++;
-    tm->tm_year -= 1900;
-    if (tm->tm_mon == 12 || tm->tm_year < 70 || tm->tm_mday < 1 || tm->tm_mday > 31 ||
-        tm->tm_hour < 0 || tm->tm_hour > 23 || tm->tm_min < 0 || tm->tm_min > 59 ||
-        tm->tm_sec < 0 || tm->tm_sec > 60)
+    int number = 0;
+    for (size_t i = 0; i < count; i++, (*at)++) {
+        if (**at < '0' || **at > '9')
+            return false;
+        number = number * 10 + (**at - '0');
+    }
+    *ret_number = number;
+    return true;
+}
+
+static bool take_word(const char **at)
+{
+    size_t length = strspn(*at, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    *at += length;
+    return length >= 3;
+}
+
+static bool take_month(const char **at, struct tm *tm)
+{
+    for (tm->tm_mon = 0; tm->tm_mon < 12; tm->tm_mon++) {
+        if (strncmp(*at, MONTHS[tm->tm_mon], 3) == 0) {
+            *at += 3;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_year(const char **at, size_t digits, struct tm *tm)
+{
+    int year;
+    if (!take_digits(at, digits, &year))
         return false;
-    *ret_seconds = (int64_t)timegm(tm);
+    tm->tm_year = digits == 4 ? year - 1900 : year < 70 ? year + 100 : year;
+    return true;
+}
+
+/* A part of a pattern: w a day's name, d the day (one digit after a blank), b the month's name, Y
+ * and y the year with four digits and two, h m s the time; else the character itself. */
+static bool take_part(const char **at, char part, struct tm *tm)
+{
+    switch (part) {
+    case 'w':
+        return take_word(at);
+    case 'd':
+        if (**at != ' ')
+            return take_digits(at, 2, &tm->tm_mday);
+        (*at)++;
+        return take_digits(at, 1, &tm->tm_mday);
+    case 'b':
+        return take_month(at, tm);
+    case 'Y':
+        return take_year(at, 4, tm);
+    case 'y':
+        return take_year(at, 2, tm);
+    case 'h':
+        return take_digits(at, 2, &tm->tm_hour) && tm->tm_hour <= 23;
+    case 'm':
+        return take_digits(at, 2, &tm->tm_min) && tm->tm_min <= 59;
+    case 's':
+        return take_digits(at, 2, &tm->tm_sec) && tm->tm_sec <= 60;
+    default:
+        return *(*at)++ == part;
+    }
+}
+
+static bool read_pattern(const char *text, const char *pattern, int64_t *ret_seconds)
+{
+    struct tm tm = {0};
+    for (; *pattern != '\0'; pattern++) {
+        if (!take_part(&text, *pattern, &tm))
+            return false;
+    }
+    if (*text != '\0' || tm.tm_year < 70 || tm.tm_mday < 1 || tm.tm_mday > 31)
+        return false;
+    *ret_seconds = (int64_t)timegm(&tm);
     return true;
 }
 
 bool entity_read_date(const char *text, int64_t *ret_seconds)
 {
-    struct tm tm = {0};
-    char month[4] = "";
-    int end = 0;
-    int *day = &tm.tm_mday, *year = &tm.tm_year;
-    int *hour = &tm.tm_hour, *minute = &tm.tm_min, *second = &tm.tm_sec;
-    (void)sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", day, month, year, hour,
-                 minute, second, &end);
-    if (end == 0) /* RFC 850: two digits of the year */
-        (void)sscanf(text, "%*[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", day, month, year,
-                     hour, minute, second, &end);
-    if (end == 0) /* asctime() */
-        (void)sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, day, hour, minute,
-                     second, year, &end);
-    if (end == 0 || text[end] != '\0')
-        return false;
-    if (tm.tm_year < 100)
-        tm.tm_year += tm.tm_year < 70 ? 2000 : 1900;
-    return fit_moment(&tm, month, ret_seconds);
+    return read_pattern(text, "w, d b Y h:m:s GMT", ret_seconds) ||
+           read_pattern(text, "w, d-b-y h:m:s GMT", ret_seconds) || /* RFC 850 */
+           read_pattern(text, "w b d h:m:s Y", ret_seconds);        /* asctime() */
 }
 
 /* Digits up to something else; a number beyond 18 digits is cut to the greatest one. */

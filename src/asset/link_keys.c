@@ -106,7 +106,7 @@ static int open_directory(const char *directory, char *ret_error)
 static int read_or_make_current(int folder, const char *directory, struct link_key *ret_key,
                                 char *ret_error)
 {
-    int64_t changed_s;
+    int64_t changed_s = 0;
     int error = read_key(folder, current_name, directory, ret_key, &changed_s, ret_error);
     if (error != -ENOENT)
         return error;
@@ -121,7 +121,7 @@ static int read_or_make_current(int folder, const char *directory, struct link_k
 static int read_previous(int folder, const char *directory, int64_t longest_ms,
                          struct link_keys *keys, char *ret_error)
 {
-    int64_t changed_s;
+    int64_t changed_s = 0;
     int error = read_key(folder, previous_name, directory, &keys->previous, &changed_s, ret_error);
     keys->previous_until_s = error == 0 ? changed_s + longest_ms / 1000 : 0;
     return error == -ENOENT ? 0 : error;
@@ -184,7 +184,7 @@ int link_keys_rotate(const char *directory, int64_t longest_ms, int64_t now_ms, 
                      int64_t *ret_until_s, char ret_error[LINK_KEYS_ERROR_SIZE])
 {
     struct link_keys keys = {.previous_until_s = 0};
-    int64_t changed_s;
+    int64_t changed_s = 0;
     CLEANUP(close_fd) int folder = open_directory(directory, ret_error);
     if (folder < 0)
         return folder;
