@@ -13,7 +13,7 @@
 
 enum { FIELDS = 7, LONGEST_STEP_S = 24 * 3600, DAY_S = 24 * 3600 };
 
-static const struct link_key KEY = {{0x5a, 0x17, 0xc3}};
+static const struct link_keys KEYS = {.current = {{0x5a, 0x17, 0xc3}}};
 static const char BASE[] = "https://example.com";
 static const char SAMPLE_KEY[] =
     "task_01k6x15vhrff09dkkqjrzwhm60/gen_01k6x1bffaf3dr786harh8maqt/src.mp4";
@@ -39,7 +39,7 @@ static enum link_verdict check_parts(const struct parts *parts, int64_t now_s)
         .rscd = parts->fields[5],
         .sig = parts->fields[6],
     };
-    return link_check(&KEY, parts->fields[0], &parameters, now_s * 1000);
+    return link_check(&KEYS, parts->fields[0], &parameters, now_s * 1000);
 }
 
 static void split(const char *link, struct parts *ret_parts)
@@ -103,7 +103,7 @@ static void check_signed(const char *key, const char *attachment, const uint8_t 
     link_window(now_s * 1000, valid_s * 1000, &st_s, &se_s);
     must(st_s <= now_s && se_s - now_s > valid_s - LONGEST_STEP_S);
 
-    CLEANUP(free_pointer) char *link = link_sign(&KEY, BASE, key, st_s, se_s, attachment);
+    CLEANUP(free_pointer) char *link = link_sign(&KEYS.current, BASE, key, st_s, se_s, attachment);
     CLEANUP(parts_fini) struct parts parts;
     split(link, &parts);
     must(strcmp(parts.fields[0], key) == 0 && (parts.fields[5] != NULL) == (attachment != NULL));

@@ -14,6 +14,7 @@
 #include "cli/doctor.h"
 #include "cli/dump.h"
 #include "cli/keys.h"
+#include "cli/links.h"
 #include "cli/tasks.h"
 #include "media/media.h"
 #include "serve.h"
@@ -29,6 +30,7 @@ static const char HELP[] =
     "  serve      run the gateway\n"
     "  doctor     look whether a gateway can run here, and what to do where it cannot\n"
     "  keys       make, list and revoke API keys\n"
+    "  links      rotate the key that links are signed with\n"
     "  dump       print the tables of states, routes, settings and errors\n"
     "\n"
     "Commands that speak to a running gateway:\n"
@@ -85,8 +87,9 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
-    {"serve", serve_main},    {"keys", keys_main},    {"doctor", doctor_main}, {"dump", dump},
-    {"create", create_main},  {"query", tasks_query}, {"watch", tasks_watch},  {"list", tasks_list},
+    {"serve", serve_main},    {"keys", keys_main},    {"links", links_main},
+    {"doctor", doctor_main},  {"dump", dump},         {"create", create_main},
+    {"query", tasks_query},   {"watch", tasks_watch}, {"list", tasks_list},
     {"cancel", tasks_cancel}, {"version", version},
 };
 

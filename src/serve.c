@@ -10,13 +10,11 @@
 #include "serve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -90,7 +88,7 @@ struct gateway {
     struct settings *settings;
     int lock; /* descriptor of <data>/lock; -1: not held */
     struct store *store;
-    struct link_key link_key;
+    struct link_keys link_keys;
     struct asset_store *assets;
     struct guard *guard;
     struct channel_table *channels;
@@ -163,23 +161,18 @@ static int lock_data(struct gateway *gateway)
 {
     const char *data = gateway->settings->data;
     int status = cli_make_data_directory(data);
-    if (status != CLI_OK)
-        return status;
-    CLEANUP(buf_fini) struct buf path;
-    buf_init(&path, PATH_BYTES);
-    buf_printf(&path, "%s/lock", data);
-    gateway->lock = open(buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (gateway->lock < 0)
-        return cli_complain(CLI_LOCAL, "\"%s\" cannot be opened: %s", buf_text(&path),
-                            strerror(errno));
-    if (flock(gateway->lock, LOCK_EX | LOCK_NB) == 0)
-        return CLI_OK;
-    if (errno == EWOULDBLOCK)
-        return cli_complain(CLI_LOCAL,
-                            "another filmgate serves the data directory \"%s\"; stop it "
-                            "or give this one --data of its own",
-                            data);
-    return cli_complain(CLI_LOCAL, "\"%s\" cannot be locked: %s", buf_text(&path), strerror(errno));
+    return status != CLI_OK ? status : cli_lock_data_directory(data, &gateway->lock);
+}
+
+static int open_link_keys(struct gateway *gateway, char ret_error[ERROR_SIZE])
+{
+    int64_t longest_ms = 0;
+    int fault = engine_longest_valid_for(gateway->store, &longest_ms);
+    if (fault < 0) {
+        snprintf(ret_error, ERROR_SIZE, "the database cannot be read: %s", strerror(-fault));
+        return fault;
+    }
+    return link_keys_open(gateway->settings->data, longest_ms, &gateway->link_keys, ret_error);
 }
 
 static int open_data(struct gateway *gateway)
@@ -189,8 +182,7 @@ static int open_data(struct gateway *gateway)
     int status = lock_data(gateway);
     if (status != CLI_OK)
         return status;
-    if (store_open(data, &gateway->store, error) != 0 ||
-        link_key_open(data, &gateway->link_key, error) != 0 ||
+    if (store_open(data, &gateway->store, error) != 0 || open_link_keys(gateway, error) != 0 ||
         asset_open_directory(data, &gateway->assets, error) != 0)
         return cli_complain(CLI_LOCAL, "%s", error);
     return CLI_OK;
@@ -213,7 +205,7 @@ static int start(struct gateway *gateway)
         .channels = gateway->channels,
         .store = gateway->store,
         .assets = gateway->assets,
-        .link_key = &gateway->link_key,
+        .link_keys = &gateway->link_keys,
         .engine = gateway->engine,
     };
     char error[SERVER_ERROR_SIZE] = "";

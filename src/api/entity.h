@@ -10,10 +10,14 @@
 
 enum { ENTITY_DATE_SIZE = 30 };
 
-/* Does an If-None-Match list (or `*`) hold this tag, quotes included? Weak comparison. NULL: no. */
-bool entity_list_has_tag(const char *list, const char *tag);
+enum entity_comparison { ENTITY_WEAK, ENTITY_STRONG }; /* a weak tag is never strongly equal */
+
+/* Does an If-None-Match or If-Match list (or `*`) hold this strong tag, quotes included? NULL: no. */
+bool entity_list_has_tag(const char *list, const char *tag, enum entity_comparison comparison);
 /* `Mon, 06 Oct 2025 15:10:26 GMT` */
 void entity_date(int64_t seconds, char ret_date[ENTITY_DATE_SIZE]);
+/* Reads any of the three forms of RFC 9110; false for anything else. */
+CHECKED bool entity_read_date(const char *text, int64_t *ret_seconds);
 
 enum entity_range { ENTITY_WHOLE, ENTITY_PART, ENTITY_OUTSIDE };
 

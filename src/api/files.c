@@ -17,7 +17,8 @@ struct file {
     int fd;
     struct asset_info info;
     char etag[ASSET_ETAG_SIZE];
-    char modified[ENTITY_DATE_SIZE];
+    int64_t modified_s;
+    char modified[ENTITY_DATE_SIZE]; /* the same */
 };
 
 static enum MHD_Result reply_verdict(struct api_request *request, enum link_verdict verdict)
@@ -67,23 +68,40 @@ static struct MHD_Response *open_response(struct file *file, int64_t first, int6
     return response;
 }
 
-static bool is_known(const struct api_request *request, const struct file *file)
+/* The conditions of RFC 9110, section 13.2.2, in its order: first those under which nothing at
+ * all is answered. A date that cannot be read is no condition. */
+static bool is_other(const struct api_request *request, const struct file *file)
 {
-    const char *tags = api_header(request, "If-None-Match");
+    int64_t date_s;
+    const char *tags = api_header(request, "If-Match");
     if (tags != NULL)
-        return entity_list_has_tag(tags, file->etag);
-    const char *since = api_header(request, "If-Modified-Since");
-    return since != NULL && strcmp(since, file->modified) == 0;
+        return !entity_list_has_tag(tags, file->etag, ENTITY_STRONG);
+    const char *since = api_header(request, "If-Unmodified-Since");
+    return since != NULL && entity_read_date(since, &date_s) && file->modified_s > date_s;
 }
 
-/* A range counts only while the client's copy is of this very file. */
+static bool is_known(const struct api_request *request, const struct file *file)
+{
+    int64_t date_s;
+    const char *tags = api_header(request, "If-None-Match");
+    if (tags != NULL)
+        return entity_list_has_tag(tags, file->etag, ENTITY_WEAK);
+    const char *since = api_header(request, "If-Modified-Since");
+    return since != NULL && entity_read_date(since, &date_s) && file->modified_s <= date_s;
+}
+
+/* A range is for GET alone (RFC 9110, section 14.2), and counts only while the client's copy is of this very
+ * file: its tag, which a weak one never is, or its time to the second. */
 static const char *range_of(const struct api_request *request, const struct file *file)
 {
-    const char *condition = api_header(request, "If-Range");
-    if (condition != NULL && strcmp(condition, file->etag) != 0 &&
-        strcmp(condition, file->modified) != 0)
+    int64_t date_s;
+    if (strcmp(request->method, MHD_HTTP_METHOD_GET) != 0)
         return NULL;
-    return api_header(request, "Range");
+    const char *condition = api_header(request, "If-Range");
+    if (condition == NULL || strcmp(condition, file->etag) == 0 ||
+        (entity_read_date(condition, &date_s) && date_s == file->modified_s))
+        return api_header(request, "Range");
+    return NULL;
 }
 
 static enum MHD_Result reply_outside(struct api_request *request, const struct file *file)
@@ -107,6 +125,8 @@ static enum MHD_Result reply_file(struct api_request *request, struct file *file
     int64_t length = size;
     unsigned status = MHD_HTTP_OK;
     char range[80] = "";
+    if (is_other(request, file))
+        return api_reply_error(request, API_ERROR_PRECONDITION, NULL);
     if (is_known(request, file)) {
         length = 0;
         status = MHD_HTTP_NOT_MODIFIED;
@@ -144,7 +164,7 @@ enum MHD_Result files_asset(struct api_request *request)
         .rscd = api_argument(request, "rscd"),
         .sig = api_argument(request, "sig"),
     };
-    enum link_verdict verdict = link_check(parts->link_key, key, &parameters, clock_wall_ms());
+    enum link_verdict verdict = link_check(parts->link_keys, key, &parameters, clock_wall_ms());
     if (verdict != LINK_OK)
         return reply_verdict(request, verdict);
 
@@ -158,7 +178,8 @@ enum MHD_Result files_asset(struct api_request *request)
     if (r != ASSET_OK)
         return api_reply_error(request, API_ERROR_NOT_FOUND, NULL);
     snprintf(file.etag, sizeof(file.etag), "\"%s\"", file.info.sha256);
-    entity_date(file.info.stored_ms / 1000, file.modified);
+    file.modified_s = file.info.stored_ms / 1000;
+    entity_date(file.modified_s, file.modified);
     enum MHD_Result result = reply_file(request, &file);
     if (file.fd >= 0)
         close(file.fd);

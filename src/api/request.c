@@ -289,7 +289,7 @@ enum MHD_Result api_reply_invalid(struct api_request *request, const char *param
 enum MHD_Result api_reply_view(struct api_request *request, struct view *view)
 {
     const char *known = api_header(request, "If-None-Match");
-    bool is_known = known != NULL && entity_list_has_tag(known, view_etag(view));
+    bool is_known = known != NULL && entity_list_has_tag(known, view_etag(view), ENTITY_WEAK);
     unsigned status = is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK;
     int64_t bytes = is_known ? 0 : (int64_t)view_length(view);
     if (take_client_id(request) || closes(request))

@@ -22,7 +22,7 @@ struct server_parts {
     const struct channel_table *channels;
     struct store *store;
     struct asset_store *assets;
-    const struct link_key *link_key;
+    const struct link_keys *link_keys;
     struct engine *engine;
 };
 

@@ -39,7 +39,7 @@ static struct view_source source_for(const struct api_request *request, const ch
 {
     const struct api *api = request->api;
     return (struct view_source){
-        .link_key = api->parts.link_key,
+        .link_key = &api->parts.link_keys->current,
         .secret = api->secret,
         .valid_for_ms = api->parts.settings->links_valid_for,
         .base = base,

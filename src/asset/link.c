@@ -3,19 +3,14 @@
  * Signed links. What is signed is, joined by newlines: a name of this scheme, the asset's key,
  * st, se, sr, sp, and rscd or nothing. No field but the last can hold a newline (link_check()
  * refuses such), so two different links never sign the same text. Times are compared as they
- * were signed and have one spelling only. Pure but for link_key_open(); any thread. */
+ * were signed and have one spelling only. Pure; any thread. */
 #include "asset/link.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "asset/asset.h"
-#include "asset/tree.h"
+#include "asset/disposition.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/codec.h"
@@ -23,10 +18,8 @@
 #include "base/must.h"
 
 enum {
-    LINK_ERROR_SIZE = 300,
     LINK_MAX_BYTES = 16 * 1024,
-    ATTACHMENT_MAX_BYTES = 200, /* of the file name we propose; what is longer is cut */
-    SIGNATURE_SIZE = 45,        /* base64 of 32 bytes, and NUL */
+    SIGNATURE_SIZE = 45, /* base64 of 32 bytes, and NUL */
     STEPS_PER_LIFE = 4,
     LEAD_S = 3600, /* links begin an hour early, for clocks that are behind */
     LONGEST_STEP_S = 24 * 3600,
@@ -35,82 +28,6 @@ enum {
 static const char scheme_name[] = "filmgate-link-v1";
 static const char resource_blob[] = "b";
 static const char permission_read[] = "r";
-
-static int fail(char *ret_error, int error, const char *what, const char *path)
-{
-    char reason[64] = "";
-    const char *text = strerror_r(-error, reason, sizeof(reason));
-    snprintf(ret_error, LINK_ERROR_SIZE, "%s \"%.160s\": %s", what, path, text);
-    return error;
-}
-
-/* Writes a fresh key under a name of its own and links it to `link.key`: whole or not at all,
- * and when two start at a time the first one's counts. */
-static int make_key(int folder, const char *directory, char *ret_error)
-{
-    struct link_key key;
-    uint8_t nonce[8];
-    char hex[2 * sizeof(nonce) + 1];
-    char name[64];
-    crypt_random(key.bytes, sizeof(key.bytes));
-    crypt_random(nonce, sizeof(nonce));
-    codec_hex_encode(nonce, sizeof(nonce), hex);
-    snprintf(name, sizeof(name), ".tmp-%s-link.key", hex);
-    CLEANUP(close_fd)
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return fail(ret_error, -errno, "cannot make link.key in", directory);
-    int error = tree_write(fd, key.bytes, sizeof(key.bytes));
-    if (error == 0)
-        error = tree_sync(fd);
-    if (error == 0 && linkat(folder, name, folder, "link.key", 0) < 0 && errno != EEXIST)
-        error = -errno;
-    (void)unlinkat(folder, name, 0);
-    if (error == 0)
-        error = tree_sync(folder);
-    return error < 0 ? fail(ret_error, error, "cannot make link.key in", directory) : 0;
-}
-
-static int read_key(int fd, const char *directory, struct link_key *ret_key, char *ret_error)
-{
-    struct stat stat;
-    if (fstat(fd, &stat) < 0)
-        return fail(ret_error, -errno, "cannot read link.key in", directory);
-    if (!S_ISREG(stat.st_mode) || stat.st_size != LINK_KEY_SIZE) {
-        snprintf(ret_error, LINK_ERROR_SIZE, "link.key in \"%.160s\" is not a file of %d bytes",
-                 directory, (int)LINK_KEY_SIZE);
-        return -EINVAL;
-    }
-    if ((stat.st_mode & 077) != 0) {
-        snprintf(ret_error, LINK_ERROR_SIZE,
-                 "link.key in \"%.160s\" is open to others: its mode should be 0600", directory);
-        return -EPERM;
-    }
-    struct link_key key;
-    ssize_t length = pread(fd, key.bytes, sizeof(key.bytes), 0);
-    if (length != LINK_KEY_SIZE)
-        return fail(ret_error, length < 0 ? -errno : -EIO, "cannot read link.key in", directory);
-    *ret_key = key;
-    return 0;
-}
-
-int link_key_open(const char *directory, struct link_key *ret_key, char ret_error[300])
-{
-    const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    CLEANUP(close_fd) int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return fail(ret_error, -errno, "cannot open the directory", directory);
-    CLEANUP(close_fd) int fd = openat(folder, "link.key", flags);
-    if (fd < 0 && errno == ENOENT) {
-        int error = make_key(folder, directory, ret_error);
-        if (error < 0)
-            return error;
-        fd = openat(folder, "link.key", flags);
-    }
-    if (fd < 0)
-        return fail(ret_error, -errno, "cannot open link.key in", directory);
-    return read_key(fd, directory, ret_key, ret_error);
-}
 
 void link_window(int64_t now_ms, int64_t valid_for_ms, int64_t *ret_st_s, int64_t *ret_se_s)
 {
@@ -141,50 +58,6 @@ static void sign(const struct link_key *key, const char *asset_key,
     buf_fini(&text);
 }
 
-/* Copies a file name without what could end the quoted string, the header or the folder; other
- * bytes than those of well-formed UTF-8 do not get through. Characters beyond ASCII stay whole. */
-static void clean_name(const char *name, struct buf *ret_clean)
-{
-    bool is_text = codec_is_utf8(name, strlen(name));
-    for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++) {
-        bool is_start = (*c & 0xc0u) != 0x80;
-        if (is_start && ret_clean->length >= ATTACHMENT_MAX_BYTES)
-            return;
-        bool is_bad = *c < ' ' || *c == 0x7f || (*c >= 0x80 && !is_text) ||
-                      strchr("\"\\/:*?<>|%;", (char)*c) != NULL;
-        buf_putc(ret_clean, is_bad ? '_' : (char)*c);
-    }
-    if (ret_clean->length == 0)
-        buf_puts(ret_clean, "download");
-}
-
-/* RFC 6266: `filename` for all, and `filename*` (RFC 8187) where the name is not ASCII.
- * malloc'ed. */
-static char *write_disposition(const char *attachment)
-{
-    struct buf clean;
-    struct buf text;
-    buf_init(&clean, 2 * ATTACHMENT_MAX_BYTES);
-    buf_init(&text, LINK_MAX_BYTES);
-    clean_name(attachment, &clean);
-    bool is_ascii = true;
-    buf_puts(&text, "attachment; filename=\"");
-    for (const unsigned char *c = (const unsigned char *)buf_text(&clean); *c != '\0'; c++) {
-        if ((*c & 0xc0u) == 0x80)
-            continue; /* one '_' for a character */
-        buf_putc(&text, *c < 0x80 ? (char)*c : '_');
-        is_ascii = is_ascii && *c < 0x80;
-    }
-    buf_putc(&text, '"');
-    if (!is_ascii) {
-        buf_puts(&text, "; filename*=UTF-8''");
-        buf_percent_encode(&text, buf_text(&clean), "");
-    }
-    buf_fini(&clean);
-    must(!text.overflowed);
-    return buf_take(&text);
-}
-
 static void add_parameter(struct buf *link, const char *name, const char *value)
 {
     buf_puts(link, name);
@@ -198,7 +71,8 @@ char *link_sign(const struct link_key *key, const char *base, const char *asset_
     char st[CLOCK_ISO_SECONDS_SIZE];
     char se[CLOCK_ISO_SECONDS_SIZE];
     char signature[SIGNATURE_SIZE];
-    CLEANUP(free_pointer) char *rscd = attachment != NULL ? write_disposition(attachment) : NULL;
+    CLEANUP(free_pointer)
+    char *rscd = attachment != NULL ? disposition_attachment(attachment) : NULL;
     clock_iso_seconds(st_s, st);
     clock_iso_seconds(se_s, se);
     struct link_parameters parameters = {
@@ -242,7 +116,26 @@ static bool is_well_formed(const char *asset_key, const struct link_parameters *
     return asset_is_key(asset_key);
 }
 
-enum link_verdict link_check(const struct link_key *key, const char *asset_key,
+static bool has_signature_of(const struct link_key *key, const char *asset_key,
+                             const struct link_parameters *parameters)
+{
+    char expected[SIGNATURE_SIZE];
+    sign(key, asset_key, parameters, expected);
+    return strlen(parameters->sig) == SIGNATURE_SIZE - 1 &&
+           crypt_is_equal(expected, parameters->sig, SIGNATURE_SIZE - 1);
+}
+
+/* Both keys are always tried. */
+static bool is_signed(const struct link_keys *keys, const char *asset_key,
+                      const struct link_parameters *parameters, int64_t se_s)
+{
+    bool is_of_current = has_signature_of(&keys->current, asset_key, parameters);
+    bool is_of_previous = has_signature_of(&keys->previous, asset_key, parameters);
+    bool has_previous = keys->previous_until_s > 0;
+    return is_of_current || (is_of_previous && has_previous && se_s <= keys->previous_until_s);
+}
+
+enum link_verdict link_check(const struct link_keys *keys, const char *asset_key,
                              const struct link_parameters *parameters, int64_t now_ms)
 {
     int64_t st_s;
@@ -250,10 +143,7 @@ enum link_verdict link_check(const struct link_key *key, const char *asset_key,
     if (!is_well_formed(asset_key, parameters) || !clock_parse_iso_seconds(parameters->st, &st_s) ||
         !clock_parse_iso_seconds(parameters->se, &se_s))
         return LINK_MALFORMED;
-    char expected[SIGNATURE_SIZE];
-    sign(key, asset_key, parameters, expected);
-    if (strlen(parameters->sig) != SIGNATURE_SIZE - 1 ||
-        !crypt_is_equal(expected, parameters->sig, SIGNATURE_SIZE - 1))
+    if (!is_signed(keys, asset_key, parameters, se_s))
         return LINK_TAMPERED;
     if (now_ms / 1000 < st_s)
         return LINK_NOT_YET;

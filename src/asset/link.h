@@ -2,32 +2,23 @@
  *
  * Signed links to assets, shaped like Azure's service SAS:
  * `<base>/assets/<key>?st=…&se=…&sr=b&sp=r&sig=…`, and `rscd` (the Content-Disposition of the
- * answer) when it is a download. `sig` is base64 of HMAC-SHA256 over all of them. Pure but for
- * link_key_open(). */
+ * answer) when it is a download. `sig` is base64 of HMAC-SHA256 over all of them. Pure. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "asset/link_keys.h"
 #include "base/compiler.h"
-
-enum { LINK_KEY_SIZE = 32 };
-
-struct link_key {
-    uint8_t bytes[LINK_KEY_SIZE];
-};
-
-/* Reads `<directory>/link.key`, made at first start (0600). 0, or negative errno with a sentence
- * (wrong size, readable by others …). */
-CHECKED int link_key_open(const char *directory, struct link_key *ret_key, char ret_error[300]);
 
 /* The window of a link signed at `now_ms`: st = a step's beginning less an hour, se = that
  * beginning plus valid_for. Steps (a quarter of valid_for, at most 24 h) make links of the same
  * step equal, byte for byte. At least valid_for - step is left at `now_ms`. Seconds since 1970. */
 void link_window(int64_t now_ms, int64_t valid_for_ms, int64_t *ret_st_s, int64_t *ret_se_s);
 
-/* The absolute link. `base` has no trailing slash; `attachment` (a file name, UTF-8) or NULL.
+/* The absolute link. `base` has no trailing slash; `attachment` is a file name for
+ * disposition_attachment(), or NULL.
  * malloc'ed, never NULL. */
 char *link_sign(const struct link_key *key, const char *base, const char *asset_key, int64_t st_s,
                 int64_t se_s, const char *attachment);
@@ -39,7 +30,8 @@ struct link_parameters {
     const char *st, *se, *sr, *sp, *rscd, *sig;
 };
 
-/* Judges a link; the signature first (in constant time), so that nobody learns about times of
- * links that are not ours. */
-enum link_verdict link_check(const struct link_key *key, const char *asset_key,
+/* Judges a link; the signature first (by both keys, each in constant time), so that nobody learns
+ * about times of links that are not ours. One of the previous key that ends later than any link
+ * which was signed with it is LINK_TAMPERED: whoever got hold of that key made it. */
+enum link_verdict link_check(const struct link_keys *keys, const char *asset_key,
                              const struct link_parameters *parameters, int64_t now_ms);

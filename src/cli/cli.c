@@ -4,10 +4,12 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 
 enum {
     SENTENCE_BYTES = 2048,
+    PATH_BYTES = 4096,
     WORD_MOST = 32,
     DESCRIPTORS_OWN = 1024, /* of a server: database, helpers, files, the rest */
 };
@@ -258,6 +261,29 @@ int cli_make_data_directory(const char *directory)
         return cli_complain(
             CLI_LOCAL, "\"%s\" is in the way: the data directory must be a directory", directory);
     return 0;
+}
+
+int cli_lock_data_directory(const char *directory, int *ret_lock)
+{
+    CLEANUP(buf_fini) struct buf path;
+    buf_init(&path, PATH_BYTES);
+    buf_printf(&path, "%s/lock", directory);
+    int lock = open(buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0)
+        return cli_complain(CLI_LOCAL, "\"%s\" cannot be opened: %s", buf_text(&path),
+                            strerror(errno));
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+        *ret_lock = lock;
+        return CLI_OK;
+    }
+    int error = errno;
+    close(lock);
+    if (error == EWOULDBLOCK)
+        return cli_complain(CLI_LOCAL,
+                            "another filmgate serves the data directory \"%s\"; stop it "
+                            "or give this one --data of its own",
+                            directory);
+    return cli_complain(CLI_LOCAL, "\"%s\" cannot be locked: %s", buf_text(&path), strerror(error));
 }
 
 struct settings *cli_load_settings(const char *file, const char *data)

@@ -93,6 +93,9 @@ void cli_print_json(const json_t *json);
 void cli_print_text(FILE *out, const char *text, size_t most);
 /* Makes the data directory (mode 0700) unless it is there. 0, or CLI_LOCAL after complaining. */
 CHECKED int cli_make_data_directory(const char *directory);
+/* Takes the lock that a server holds over its data directory: a descriptor, which holds it until it
+ * is closed. 0, or CLI_LOCAL after complaining. */
+CHECKED int cli_lock_data_directory(const char *directory, int *ret_lock);
 /* Loads the configuration for a command that reads it; `data` (or NULL) goes before the file's.
  * NULL after complaining: the command ends with CLI_USAGE. */
 struct settings *cli_load_settings(const char *file, const char *data);

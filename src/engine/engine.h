@@ -122,6 +122,10 @@ struct engine_counts {
 /* The engine counts, any thread looks. Owned by the engine. */
 const struct engine_counts *engine_counts(const struct engine *engine);
 
+/* The longest life that a link to this store's files ever had; 0 while none was signed. It is on
+ * record before the first link of such a life is. 0 or negative errno. */
+CHECKED int engine_longest_valid_for(struct store *store, int64_t *ret_longest_ms);
+
 struct engine_stats {
     int64_t unfinished, queued, running; /* tasks now */
     int64_t hot;                         /* tasks in memory */

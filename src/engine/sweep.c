@@ -98,12 +98,17 @@ static void on_swept(struct blocking_job *job)
     free(sweep);
 }
 
+int engine_longest_valid_for(struct store *store, int64_t *ret_longest_ms)
+{
+    return store_number(store, number_valid_for, ret_longest_ms);
+}
+
 /* The longest life of any link that this store ever signed, this configuration's included; on record before the first link is signed. */
 static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
 {
     struct store *store = engine->parts.store;
     int64_t longest_ms = 0;
-    int fault = store_number(store, number_valid_for, &longest_ms);
+    int fault = engine_longest_valid_for(store, &longest_ms);
     if (fault >= 0 && engine->parts.settings->links_valid_for > longest_ms) {
         longest_ms = engine->parts.settings->links_valid_for;
         fault = store_set_number(store, number_valid_for, longest_ms);

@@ -328,6 +328,20 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
     return size * count;
 }
 
+/* Bodies of redirects, which curl reads past without on_body(), have the same ceiling. */
+static int on_progress(void *context, curl_off_t expected, curl_off_t received, curl_off_t to_send,
+                       curl_off_t sent)
+{
+    struct exchange *exchange = context;
+    (void)expected;
+    (void)to_send;
+    (void)sent;
+    if (exchange->is_ended || received <= exchange->fetch.max_bytes)
+        return 0;
+    (void)break_off(exchange, EXCHANGE_TOO_LARGE);
+    return 1;
+}
+
 /* 0 or the errno. */
 static int write_all(int fd, const char *data, size_t length)
 {
@@ -446,6 +460,9 @@ static CURLcode set_fetch(struct exchange *exchange, const struct exchange_fetch
     SET(code, easy, CURLOPT_HEADERDATA, exchange);
     SET(code, easy, CURLOPT_WRITEFUNCTION, on_body);
     SET(code, easy, CURLOPT_WRITEDATA, exchange);
+    SET(code, easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(code, easy, CURLOPT_XFERINFODATA, exchange);
+    SET(code, easy, CURLOPT_NOPROGRESS, 0L);
     return code;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -15,7 +16,6 @@
 
 enum {
     ASSET_KEY_SIZE = 2 * ID_SHORT_SIZE + 32,
-    ATTACHMENT_SIZE = ID_SHORT_SIZE + 8,
     PERCENT_UNFINISHED = 99, /* 100 is for what is completed */
 };
 
@@ -335,12 +335,25 @@ static json_t *render_creation_config(const struct task_request *request)
     return config;
 }
 
+/* What a download is called: the title, when one was asked for. As the client wrote it: whoever
+ * makes a header of it cleans it. */
+static char *new_file_name(const struct task_request *request)
+{
+    static const char extension[] = ".mp4";
+    const char *stem = request->title != NULL ? request->title : request->id;
+    size_t length = strlen(stem), n = sizeof extension - 1;
+    bool has_extension = length > n && strcasecmp(stem + length - n, extension) == 0;
+    size_t size = length + sizeof extension;
+    char *name = must_calloc(1, size);
+    (void)snprintf(name, size, "%s%s", stem, has_extension ? "" : extension);
+    return name;
+}
+
 static json_t *render_draft(const struct task *task, const struct unified_view *view)
 {
     const struct task_request *request = task->request;
     const struct task_result *result = &task->result;
-    char attachment[ATTACHMENT_SIZE];
-    (void)snprintf(attachment, sizeof attachment, "%s.mp4", request->id);
+    CLEANUP(free_pointer) char *attachment = new_file_name(request);
     json_t *draft = json_object();
     json_set_text(draft, "id", result->generation_id);
     set_file(draft, "url", task, view, video_file(task));

@@ -4,6 +4,7 @@
 // within bounds of size, time and redirects.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import zlib from 'node:zlib';
 import { endedWell, start } from './harness.js';
 import { encoded, imageServer, png, tiny } from './media.js';
 
@@ -126,6 +127,32 @@ test('without an allowance loopback is forbidden', async () => {
     const { id } = await strict.create({ images: [`${web.url}/image.png`] });
     assert.equal((await strict.waitEnd(id)).error.code, 'image_forbidden');
     assert.equal(seen.length, before);
+});
+test('proxies of the environment are not asked', async () => {
+    const trap = await imageServer((request, response) => response.writeHead(418).end());
+    const visits = [];
+    trap.server.on('connection', (socket) => visits.push(socket.remotePort));
+    const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'];
+    for (const scheme of ['http', 'socks5h']) {
+        const env = Object.fromEntries(names.map((name) => [name, `${scheme}://127.0.0.1:${trap.port}`]));
+        for (const exempt of ['', 'example.com', '*']) {
+            const proxied = await start({ env: { ...env, no_proxy: exempt, NO_PROXY: exempt }, config: `fetch:\n  allow: ["127.0.0.1:${web.port}"]\n` });
+            await proxied.complete({ images: [`${web.url}/image.png`] });
+            // Neither does a proxy reach what we may not.
+            const { id } = await proxied.create({ images: [`http://169.254.169.254/${scheme}`] });
+            assert.equal((await proxied.waitEnd(id)).error.code, 'image_forbidden');
+            assert.equal(await proxied.stop(), 0);
+        }
+    }
+    assert.deepEqual(visits, []);
+});
+test('a compressed answer is not inflated', async () => {
+    const bomb = zlib.gzipSync(Buffer.alloc(50_000_000));
+    answers['/gzip'] = (response) => response.writeHead(200, { 'Content-Type': 'image/png', 'Content-Encoding': 'gzip', 'Content-Length': bomb.length }).end(bomb);
+    const before = seen.length;
+    assert.ok(bomb.length < 100 * 1024, 'small enough to be taken as it is');
+    await fails(`${web.url}/gzip`, 'image_invalid');
+    assert.equal(seen[before].headers['accept-encoding'], undefined);
 });
 test('a fetch that hangs is ended by a cancel', async () => {
     const { id } = await server.create({ images: [`${web.url}/slow`] });

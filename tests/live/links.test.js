@@ -7,7 +7,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { endedWell, start } from './harness.js';
+import { command, endedWell, newDirectory, start } from './harness.js';
 
 const server = await start();
 const task = await server.complete({ prompt: 'linked' });
@@ -28,11 +28,10 @@ function changed(link, changes) {
 }
 
 // Signs as the server does, with its key: the only way to a link of another time.
-function signed(key, parameters) {
+function signed(key, parameters, { url: base = server.url, secret = fs.readFileSync(path.join(server.data, 'link.key')) } = {}) {
     const { st, se, sr = 'b', sp = 'r', rscd = '' } = parameters;
-    const secret = fs.readFileSync(path.join(server.data, 'link.key'));
     const sig = crypto.createHmac('sha256', secret).update(['filmgate-link-v1', key, st, se, sr, sp, rscd].join('\n')).digest('base64');
-    const url = new URL(`/assets/${key}`, server.url);
+    const url = new URL(`/assets/${key}`, base);
     for (const [name, value] of Object.entries({ st, se, sr, sp, ...(rscd ? { rscd } : {}), sig })) url.searchParams.set(name, value);
     return url.href;
 }
@@ -102,11 +101,81 @@ test('a film in pieces is the film', async () => {
     for (let at = 0; at < size; at += 4096) pieces.push((await get({ Range: `bytes=${at}-${at + 4095}` })).bytes);
     assert.ok(Buffer.concat(pieces).equals(whole.bytes));
 });
-test('HEAD with a range', async () => {
-    const answer = await get({ Range: 'bytes=0-9' }, task.video_url, 'HEAD');
-    assert.equal(answer.status, 206);
-    assert.equal(answer.headers['content-length'], '10');
+test('HEAD knows no ranges', async () => {
+    for (const range of ['bytes=0-9', `bytes=${size * 2}-`]) {
+        const answer = await get({ Range: range }, task.video_url, 'HEAD');
+        assert.equal(answer.status, 200);
+        assert.equal(Number(answer.headers['content-length']), size);
+        assert.equal(answer.headers['content-range'], undefined);
+    }
 });
+
+// Conditions, each with what GET and HEAD answer; T is the file's tag, M its time.
+const T = whole.headers.etag, M = whole.headers['last-modified'];
+const before = new Date(Date.parse(M) - 1000).toUTCString(), after = new Date(Date.parse(M) + 1000).toUTCString();
+const part = { Range: 'bytes=0-9' };
+const conditions = [
+    ['If-None-Match: T', { 'If-None-Match': T }, 304],
+    ['If-None-Match: a list with T', { 'If-None-Match': `"x", W/"y" ,${T}` }, 304],
+    ['If-None-Match: W/T', { 'If-None-Match': `W/${T}` }, 304],
+    ['If-None-Match: *', { 'If-None-Match': '*' }, 304],
+    ['If-None-Match: another', { 'If-None-Match': '"x", W/"y"' }, 200],
+    ['If-None-Match: T without quotes', { 'If-None-Match': T.slice(1, -1) }, 200],
+    ['If-None-Match goes before Range', { 'If-None-Match': T, ...part }, 304],
+    ['If-None-Match: another, with Range', { 'If-None-Match': '"x"', ...part }, 206],
+    ['If-None-Match stands above If-Modified-Since', { 'If-None-Match': '"x"', 'If-Modified-Since': M }, 200],
+    ['If-Modified-Since: M', { 'If-Modified-Since': M }, 304],
+    ['If-Modified-Since: later', { 'If-Modified-Since': after }, 304],
+    ['If-Modified-Since: earlier', { 'If-Modified-Since': before }, 200],
+    ['If-Modified-Since: nonsense', { 'If-Modified-Since': 'yesterday' }, 200],
+    ['If-Match: T', { 'If-Match': T }, 200],
+    ['If-Match: a list with T', { 'If-Match': `"x", ${T}` }, 200],
+    ['If-Match: *', { 'If-Match': '*' }, 200],
+    ['If-Match: W/T is weak', { 'If-Match': `W/${T}` }, 412],
+    ['If-Match: another', { 'If-Match': '"x"' }, 412],
+    ['If-Match goes before If-None-Match', { 'If-Match': '"x"', 'If-None-Match': T }, 412],
+    ['If-Match: T, then If-None-Match', { 'If-Match': T, 'If-None-Match': T }, 304],
+    ['If-Match stands above If-Unmodified-Since', { 'If-Match': T, 'If-Unmodified-Since': before }, 200],
+    ['If-Match with Range', { 'If-Match': T, ...part }, 206],
+    ['If-Match: another, with a Range outside', { 'If-Match': '"x"', Range: `bytes=${size}-` }, 412],
+    ['If-Unmodified-Since: M', { 'If-Unmodified-Since': M }, 200],
+    ['If-Unmodified-Since: later', { 'If-Unmodified-Since': after }, 200],
+    ['If-Unmodified-Since: earlier', { 'If-Unmodified-Since': before }, 412],
+    ['If-Unmodified-Since: nonsense', { 'If-Unmodified-Since': 'x' }, 200],
+    ['If-Range: T', { 'If-Range': T, ...part }, 206],
+    ['If-Range: W/T is weak', { 'If-Range': `W/${T}`, ...part }, 200],
+    ['If-Range: another', { 'If-Range': '"x"', ...part }, 200],
+    ['If-Range: a list', { 'If-Range': `${T}, "x"`, ...part }, 200],
+    ['If-Range: *', { 'If-Range': '*', ...part }, 200],
+    ['If-Range: M', { 'If-Range': M, ...part }, 206],
+    ['If-Range: later', { 'If-Range': after, ...part }, 200],
+    ['If-Range: earlier', { 'If-Range': before, ...part }, 200],
+    ['If-Range: nonsense', { 'If-Range': 'x', ...part }, 200],
+    ['If-Range: T, with a Range outside', { 'If-Range': T, Range: `bytes=${size}-` }, 416],
+    ['If-Range: another, with a Range outside', { 'If-Range': '"x"', Range: `bytes=${size}-` }, 200],
+    ['If-Range without Range', { 'If-Range': T }, 200],
+    ['a suffix longer than the file', { Range: `bytes=-${size + 1}` }, 206, size],
+    ['several ranges', { Range: 'bytes=0-1,4-5' }, 200],
+];
+for (const [name, headers, status, length] of conditions)
+    test(`${name}: ${status}`, async () => {
+        const answer = await get(headers);
+        assert.equal(answer.status, status);
+        const lengths = { 200: size, 206: length ?? 10, 304: 0 };
+        if (status < 400) {
+            assert.ok(answer.bytes.equals(whole.bytes.subarray(0, lengths[status])));
+            assert.equal(answer.headers.etag, T);
+        }
+        if (status === 412) assert.equal(answer.json.code, 'precondition_failed');
+        const head = await get(headers, task.video_url, 'HEAD');
+        assert.equal(head.bytes.length, 0);
+        if (status === 206 || status === 416) { // HEAD knows no ranges
+            assert.equal(head.status, 200);
+            return;
+        }
+        assert.equal(head.status, status);
+        for (const header of ['content-length', 'etag', 'content-type']) assert.equal(head.headers[header], answer.headers[header], header);
+    });
 test('If-None-Match: 304 for the same file', async () => {
     const { etag } = whole.headers;
     for (const tags of [etag, `"x", ${etag}`, '*', `W/${etag}`]) {
@@ -130,6 +199,41 @@ test('downloadable_url is the same film as an attachment with a name', async () 
     assert.equal(answer.headers['content-disposition'], `attachment; filename="${task.detail.id}.mp4"`);
     assert.ok(answer.bytes.equals(whole.bytes));
     assert.equal(whole.headers['content-disposition'], undefined);
+});
+const titles = {
+    'a lake at dawn': 'attachment; filename="a lake at dawn.mp4"',
+    'dawn.mp4': 'attachment; filename="dawn.mp4"',
+    '夜明け': `attachment; filename="___.mp4"; filename*=UTF-8''${encodeURIComponent('夜明け')}.mp4`,
+    'film 🎬': `attachment; filename="film _.mp4"; filename*=UTF-8''film%20${encodeURIComponent('🎬')}.mp4`,
+    'a"; filename="b.exe': 'attachment; filename="a__ filename=_b.exe.mp4"',
+    'a\r\nSet-Cookie: b=c': 'attachment; filename="a__Set-Cookie_ b=c.mp4"',
+    '../../etc/passwd': 'attachment; filename="_.._etc_passwd.mp4"',
+    'C:\\a\\b': 'attachment; filename="C__a_b.mp4"',
+    '\u202egpj.exe': 'attachment; filename="_gpj.exe.mp4"',
+    '.profile': 'attachment; filename="profile.mp4"',
+    '...': 'attachment; filename="download.mp4"',
+};
+for (const [title, wanted] of Object.entries(titles))
+    test(`a download is called ${JSON.stringify(title)}`, async () => {
+        const named = await server.complete({ title });
+        assert.equal(named.detail.draft_info.title, title, 'kept as it came');
+        const answer = await get({}, named.detail.draft_info.downloadable_url);
+        assert.equal(answer.status, 200);
+        assert.equal(answer.headers['content-disposition'], wanted);
+        assert.equal(answer.headers['set-cookie'], undefined);
+        const renamed = changed(named.detail.draft_info.downloadable_url, { rscd: 'attachment; filename="other.mp4"' });
+        assert.equal((await get({}, renamed)).status, 403, 'the name is signed');
+    });
+test('the longest title that is taken keeps the extension, and the link fits', async () => {
+    for (const letter of ['a', '\u0001', '映', '🎬', '"']) {
+        const title = letter.repeat(Math.floor(512 / Buffer.byteLength(letter)));
+        const named = await server.complete({ title });
+        const link = named.detail.draft_info.downloadable_url;
+        assert.ok(link.length < 2000, `${link.length}`);
+        const { status, headers } = await get({}, link);
+        assert.equal(status, 200);
+        assert.match(headers['content-disposition'], /^attachment; filename="[ !#-~]{1,200}\.mp4"(; filename\*=UTF-8''[-.~\w%]+\.mp4)?$/);
+    }
 });
 
 // What is left of them
@@ -210,6 +314,62 @@ test('a file that is not there: 404, with a good signature', async () => {
     const window = { st: iso(Date.now() - HOUR), se: iso(Date.now() + HOUR) };
     const answer = await get({}, signed('task_01k6x15vhrff09dkkqjrzwhm60/gen_01k6x15vhrff09dkkqjrzwhm60/src.mp4', window));
     assert.deepEqual([answer.status, answer.json.code], [404, 'not_found']);
+});
+// Another key
+
+const rotate = (one, ...options) => command(['links', 'rotate', '--data', one.data, ...options]);
+
+test('links of the key before work on, those of the key before last do not', async () => {
+    const turned = await start();
+    const old = await turned.complete({ prompt: 'old' });
+    const busy = await rotate(turned);
+    assert.equal(busy.status, 5, 'not under a running server');
+    assert.match(busy.stderr, /stop it/);
+
+    assert.equal(await turned.stop(), 0);
+    const first = await rotate(turned);
+    assert.equal(first.status, 0, first.stderr);
+    assert.match(first.stderr, /work until they expire/);
+    await turned.launch();
+    assert.equal((await turned.fetchLink(old.video_url)).status, 200);
+    const anew = await turned.query(old.id);
+    assert.notEqual(anew.video_url, old.video_url, 'signed with the new key');
+    assert.equal((await turned.fetchLink(anew.video_url)).status, 200);
+    const forged = await turned.fetchLink(changed(old.video_url, { se: later }));
+    assert.deepEqual([forged.status, forged.json.code], [403, 'link_signature_invalid']);
+
+    assert.equal(await turned.stop(), 0);
+    const soon = await rotate(turned);
+    assert.equal(soon.status, 2, soon.stderr);
+    assert.match(soon.stderr, /may live until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: rotate after that, or with --force/);
+    const forced = await rotate(turned, '--force');
+    assert.equal(forced.status, 0, forced.stderr);
+    assert.match(forced.stderr, /are dead/);
+    await turned.launch();
+    const dead = await turned.fetchLink(old.video_url);
+    assert.deepEqual([dead.status, dead.json.code], [403, 'link_signature_invalid']);
+    assert.equal((await turned.fetchLink(anew.video_url)).status, 200);
+    for (const name of ['link.key', 'link.key.old']) assert.equal(fs.statSync(path.join(turned.data, name)).mode & 0o777, 0o600);
+});
+test('whoever stole the key that was rotated away signs nothing that lasts', async () => {
+    const robbed = await start();
+    const before = await robbed.complete({ prompt: 'stolen' });
+    const stolen = fs.readFileSync(path.join(robbed.data, 'link.key'));
+    assert.equal(await robbed.stop(), 0);
+    assert.equal((await rotate(robbed)).status, 0);
+    await robbed.launch();
+    const of = decodeURIComponent(new URL(before.video_url).pathname.slice('/assets/'.length));
+    const sign = (se) => signed(of, { st: iso(Date.now() - HOUR), se: iso(se) }, { url: robbed.url, secret: stolen });
+    assert.equal((await robbed.fetchLink(sign(Date.now() + HOUR))).status, 200, 'as one that was given out before');
+    const lasting = await robbed.fetchLink(sign(Date.now() + 8 * 24 * HOUR));
+    assert.deepEqual([lasting.status, lasting.json.code], [403, 'link_signature_invalid']);
+});
+test('a directory without keys is left alone', async () => {
+    const directory = newDirectory();
+    const result = await command(['links', 'rotate', '--data', directory]);
+    assert.equal(result.status, 5);
+    assert.match(result.stderr, /there is no link\.key in/);
+    assert.deepEqual(fs.readdirSync(directory), []);
 });
 test('64 readers at once all get the whole film', async () => {
     const answers = await Promise.all(Array.from({ length: 64 }, () => server.fetchLink(task.video_url, { agent: false })));

@@ -70,7 +70,7 @@ export function imageServer(answer) {
         server.close();
     });
     return new Promise((done) => {
-        server.listen(0, '127.0.0.1', () => done({ port: server.address().port, url: `http://127.0.0.1:${server.address().port}` }));
+        server.listen(0, '127.0.0.1', () => done({ server, port: server.address().port, url: `http://127.0.0.1:${server.address().port}` }));
     });
 }
 

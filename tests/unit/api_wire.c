@@ -103,15 +103,83 @@ static void sound_heads_pass(void **state)
 static void tags_are_compared(void **state)
 {
     (void)state;
-    assert_true(entity_list_has_tag("\"a\"", "\"a\""));
-    assert_true(entity_list_has_tag("W/\"a\"", "\"a\""));
-    assert_true(entity_list_has_tag("\"x\" , W/\"a\" ,\"b\"", "\"a\""));
-    assert_true(entity_list_has_tag("*", "\"a\""));
-    assert_false(entity_list_has_tag("\"ab\"", "\"a\""));
-    assert_false(entity_list_has_tag("a", "\"a\""));
-    assert_false(entity_list_has_tag("\"a\"b", "\"a\""));
-    assert_false(entity_list_has_tag("", "\"a\""));
-    assert_false(entity_list_has_tag(NULL, "\"a\""));
+    static const struct {
+        const char *list;
+        bool is_weakly, is_strongly;
+    } rows[] = {
+        {"\"a\"", true, true},
+        {"W/\"a\"", true, false},
+        {"\"x\" , W/\"a\" ,\"b\"", true, false},
+        {"\"x\",\"a\"", true, true},
+        {" \t, ,, \"x\"\t,\"a\" ,", true, true},
+        {"W/\"a\", \"a\"", true, true},
+        {"*", true, true},
+        {" * ", true, true},
+        {"**", false, false},
+        {"*, \"a\"", false, false},
+        {"\"x\", *", false, false},
+        {"\"a,b\", \"c\"", false, false},
+        {"\"x,\"a\"", false, false}, /* after the first tag there is no comma */
+        {"\"x\" \"a\"", false, false},
+        {"\"x\"\"a\"", false, false},
+        {"\"a,\", \"a\"", true, true},
+        {"\"ab\"", false, false},
+        {"\"A\"", false, false},
+        {"a", false, false},
+        {"\"a", false, false},
+        {"a\"", false, false},
+        {"\"a\"b", true, true}, /* the first tag is whole */
+        {"w/\"a\"", false, false},
+        {"W/ \"a\"", false, false},
+        {"W/", false, false},
+        {"", false, false},
+        {" ,", false, false},
+        {NULL, false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (entity_list_has_tag(rows[i].list, "\"a\"", ENTITY_WEAK) != rows[i].is_weakly ||
+            entity_list_has_tag(rows[i].list, "\"a\"", ENTITY_STRONG) != rows[i].is_strongly)
+            fail_msg("wrong about %s", rows[i].list);
+    }
+}
+
+static void dates_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1: none */
+    } rows[] = {
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 784111777},
+        {"Sunday, 06-Nov-94 08:49:37 GMT", 784111777},
+        {"Sun Nov  6 08:49:37 1994", 784111777},
+        {"Thu, 01 Jan 1970 00:00:00 GMT", 0},
+        {"Tue, 19 Jan 2038 03:14:08 GMT", 2147483648},
+        {"Friday, 06-Nov-26 08:49:37 GMT", 1793954977},
+        {"Fri, 31 Dec 9999 23:59:59 GMT", 253402300799},
+        {"Sun, 06 Nov 1994 08:49:37 UTC", -1},
+        {"Sun, 06 Nov 1994 08:49:37 GMT ", -1},
+        {"Sun, 06 Nov 1994 08:49:37", -1},
+        {"Sun, 06 Nix 1994 08:49:37 GMT", -1},
+        {"Sun, 00 Nov 1994 08:49:37 GMT", -1},
+        {"Sun, 06 Nov 1994 24:49:37 GMT", -1},
+        {"Sun, 06 Nov 1994 -8:49:37 GMT", -1},
+        {"Sun, 6 Nov 1994 08:49:37 GMT", -1},
+        {"Sun, 06 Nov 94 08:49:37 GMT", -1},
+        {"Sun, 06 Nov", -1},
+        {"Sun Nov 16 08:49:37 1994", 784975777},
+        {"Sun, 06 Nov -994 08:49:37 GMT", -1},
+        {"784111777", -1},
+        {"\"a\"", -1},
+        {"tomorrow", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        int64_t seconds = -1;
+        bool is_date = entity_read_date(rows[i].text, &seconds);
+        if (is_date != (rows[i].seconds >= 0) || seconds != rows[i].seconds)
+            fail_msg("wrong about %s: %lld", rows[i].text, (long long)seconds);
+    }
 }
 
 static void ranges_are_read(void **state)
@@ -265,10 +333,15 @@ static void bearers_are_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broken_heads_are_refused), cmocka_unit_test(nul_bytes_are_refused),
-        cmocka_unit_test(sound_heads_pass),         cmocka_unit_test(tags_are_compared),
-        cmocka_unit_test(ranges_are_read),          cmocka_unit_test(dates_are_written),
-        cmocka_unit_test(proxies_are_matched),      cmocka_unit_test(bases_come_from_plain_hosts),
+        cmocka_unit_test(broken_heads_are_refused),
+        cmocka_unit_test(nul_bytes_are_refused),
+        cmocka_unit_test(sound_heads_pass),
+        cmocka_unit_test(tags_are_compared),
+        cmocka_unit_test(dates_are_read),
+        cmocka_unit_test(ranges_are_read),
+        cmocka_unit_test(dates_are_written),
+        cmocka_unit_test(proxies_are_matched),
+        cmocka_unit_test(bases_come_from_plain_hosts),
         cmocka_unit_test(bearers_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,120 +35,165 @@ static struct guard *make(const char *const *allow, size_t n_allow)
     return guard;
 }
 
+/* Every range of the registries that no stranger may make us dial: its first and last address,
+ * and whether the ones before and after it belong to anybody. */
+static const struct range {
+    const char *name, *first, *last;
+    bool is_before_allowed, is_after_allowed;
+} ranges[] = {
+    {"this network", "0.0.0.0", "0.255.255.255", false, true},
+    {"private, 10/8", "10.0.0.0", "10.255.255.255", true, true},
+    {"carrier's NAT", "100.64.0.0", "100.127.255.255", true, true},
+    {"loopback", "127.0.0.0", "127.255.255.255", true, true},
+    {"a cloud's agent", "168.63.129.16", "168.63.129.16", true, true},
+    {"link-local", "169.254.0.0", "169.254.255.255", true, true},
+    {"private, 172.16/12", "172.16.0.0", "172.31.255.255", true, true},
+    {"protocol assignments", "192.0.0.0", "192.0.0.255", true, true},
+    {"documentation, 1", "192.0.2.0", "192.0.2.255", true, true},
+    {"6to4 relays", "192.88.99.0", "192.88.99.255", true, true},
+    {"private, 192.168/16", "192.168.0.0", "192.168.255.255", true, true},
+    {"benchmarks", "198.18.0.0", "198.19.255.255", true, true},
+    {"documentation, 2", "198.51.100.0", "198.51.100.255", true, true},
+    {"documentation, 3", "203.0.113.0", "203.0.113.255", true, true},
+    {"multicast", "224.0.0.0", "239.255.255.255", true, false},
+    {"reserved", "240.0.0.0", "255.255.255.255", false, false},
+
+    {"unspecified, loopback, compatible", "::", "::ffff:ffff", false, false},
+    {"local NAT64", "64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"discard-only", "100::", "100::ffff:ffff:ffff:ffff", false, false},
+    {"dummy", "100:0:0:1::", "100:0:0:1:ffff:ffff:ffff:ffff", false, false},
+    {"below global unicast", "200::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, true},
+    {"protocol assignments, IPv6", "2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", true, true},
+    {"Teredo", "2001::", "2001::ffff:ffff:ffff:ffff:ffff:ffff", true, false},
+    {"benchmarks, IPv6", "2001:2::", "2001:2:0:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"ORCHID", "2001:10::", "2001:1f:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"ORCHIDv2", "2001:20::", "2001:2f:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"remote identifiers", "2001:30::", "2001:3f:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"documentation, IPv6", "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", true, true},
+    {"6bone", "3ffe::", "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true, false},
+    {"documentation, IPv6, 2", "3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", false, true},
+    {"above global unicast", "4000::", "5eff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", true, false},
+    {"segment routing", "5f00::", "5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"nobody's", "6000::", "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"unique local", "fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"link-local, IPv6", "fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"site-local", "fec0::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+    {"multicast, IPv6", "ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", false, false},
+};
+
+/* The address one below or above; all zeros and all ones turn into each other. */
+static void step(const char *address, int by, char ret_next[INET6_ADDRSTRLEN])
+{
+    uint8_t bytes[16];
+    int family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
+    size_t at = family == AF_INET6 ? 16 : 4;
+    assert_int_equal(inet_pton(family, address, bytes), 1);
+    uint8_t turn = by > 0 ? 0 : 0xff;
+    do {
+        at--;
+        bytes[at] = (uint8_t)(bytes[at] + by);
+    } while (bytes[at] == turn && at > 0);
+    assert_non_null(inet_ntop(family, bytes, ret_next, INET6_ADDRSTRLEN));
+}
+
+static void expect(const struct guard *guard, const char *name, const char *address,
+                   bool is_allowed)
+{
+    static const uint16_t ports[] = {80, 443, 8080, 1};
+    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++) {
+        if (allows(guard, address, ports[i]) != is_allowed)
+            fail_msg("%s: wrong about %s", name, address);
+    }
+}
+
 static void special_ranges_are_refused_to_their_edges(void **state)
 {
     (void)state;
-    static const struct {
-        const char *address;
-        bool is_allowed;
-    } cases[] = {
-        {"0.0.0.0", false},
-        {"0.255.255.255", false},
-        {"1.0.0.0", true},
-        {"8.8.8.8", true},
-        {"9.255.255.255", true},
-        {"10.0.0.0", false},
-        {"10.255.255.255", false},
-        {"11.0.0.0", true},
-        {"100.63.255.255", true},
-        {"100.64.0.0", false},
-        {"100.100.100.200", false},
-        {"100.127.255.255", false},
-        {"100.128.0.0", true},
-        {"126.255.255.255", true},
-        {"127.0.0.0", false},
-        {"127.0.0.1", false},
-        {"127.255.255.255", false},
-        {"128.0.0.0", true},
-        {"168.63.129.15", true},
-        {"168.63.129.16", false},
-        {"168.63.129.17", true},
-        {"169.253.255.255", true},
-        {"169.254.0.0", false},
-        {"169.254.169.254", false},
-        {"169.254.255.255", false},
-        {"169.255.0.0", true},
-        {"172.15.255.255", true},
-        {"172.16.0.0", false},
-        {"172.31.255.255", false},
-        {"172.32.0.0", true},
-        {"191.255.255.255", true},
-        {"192.0.0.0", false},
-        {"192.0.0.255", false},
-        {"192.0.1.0", true},
-        {"192.0.2.0", false},
-        {"192.0.2.255", false},
-        {"192.0.3.0", true},
-        {"192.88.98.255", true},
-        {"192.88.99.0", false},
-        {"192.88.99.255", false},
-        {"192.88.100.0", true},
-        {"192.167.255.255", true},
-        {"192.168.0.0", false},
-        {"192.168.255.255", false},
-        {"192.169.0.0", true},
-        {"198.17.255.255", true},
-        {"198.18.0.0", false},
-        {"198.19.255.255", false},
-        {"198.20.0.0", true},
-        {"198.51.99.255", true},
-        {"198.51.100.0", false},
-        {"198.51.100.255", false},
-        {"198.51.101.0", true},
-        {"203.0.112.255", true},
-        {"203.0.113.0", false},
-        {"203.0.113.255", false},
-        {"203.0.114.0", true},
-        {"223.255.255.255", true},
-        {"224.0.0.0", false},
-        {"239.255.255.255", false},
-        {"240.0.0.0", false},
-        {"255.255.255.255", false},
-
-        {"::", false},
-        {"::1", false},
-        {"::2", false},
-        {"100::1", false},
-        {"100:0:0:1::1", false},
-        {"200::1", false},
-        {"1fff:ffff::1", false},
-        {"2000::1", true},
-        {"2001::", false},
-        {"2001:2::1", false},
-        {"2001:10::1", false},
-        {"2001:20::1", false},
-        {"2001:1ff:ffff::1", false},
-        {"2001:200::1", true},
-        {"2001:db7:ffff::1", true},
-        {"2001:db8::1", false},
-        {"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", false},
-        {"2001:db9::1", true},
-        {"2001:4860:4860::8888", true},
-        {"2606:4700::1111", true},
-        {"3ffd:ffff::1", true},
-        {"3ffe::1", false},
-        {"3fff::1", false},
-        {"3fff:fff:ffff::1", false},
-        {"3fff:1000::1", true},
-        {"3fff:ffff:ffff::1", true},
-        {"4000::1", false},
-        {"5f00::1", false},
-        {"8000::1", false},
-        {"fc00::1", false},
-        {"fd00:ec2::254", false},
-        {"fdff:ffff::1", false},
-        {"fe80::1", false},
-        {"febf:ffff::1", false},
-        {"fec0::1", false},
-        {"ff02::1", false},
-        {"ffff::1", false},
-    };
     struct guard *guard = make(NULL, 0);
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        if (allows(guard, cases[i].address, 80) != cases[i].is_allowed)
-            fail_msg("wrong about %s", cases[i].address);
+    for (size_t i = 0; i < ARRAY_LENGTH(ranges); i++) {
+        const struct range *range = &ranges[i];
+        char next[INET6_ADDRSTRLEN];
+        expect(guard, range->name, range->first, false);
+        expect(guard, range->name, range->last, false);
+        step(range->first, 1, next);
+        if (strcmp(range->first, range->last) != 0)
+            expect(guard, range->name, next, false);
+        step(range->first, -1, next);
+        expect(guard, range->name, next, range->is_before_allowed);
+        step(range->last, 1, next);
+        expect(guard, range->name, next, range->is_after_allowed);
     }
     assert_null(guard_free(guard));
+}
+
+static void well_known_addresses_are_judged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *address;
+        bool is_allowed;
+    } rows[] = {
+        {"a public resolver", "8.8.8.8", true},
+        {"a public resolver, IPv6", "2001:4860:4860::8888", true},
+        {"another", "2606:4700::1111", true},
+        {"metadata of most clouds", "169.254.169.254", false},
+        {"metadata behind a carrier's range", "100.100.100.200", false},
+        {"metadata, IPv6", "fd00:ec2::254", false},
+        {"a container's gateway", "172.17.0.1", false},
+        {"localhost", "127.0.0.1", false},
+        {"a local resolver", "127.0.0.53", false},
+        {"broadcast", "255.255.255.255", false},
+        {"all nodes", "ff02::1", false},
+    };
+    struct guard *guard = make(NULL, 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        expect(guard, rows[i].name, rows[i].address, rows[i].is_allowed);
+    guard_free(guard);
+}
+
+/* An IPv4 address in each of its IPv6 dresses. */
+static void dress(const char *form, const char *address4, char ret_address[INET6_ADDRSTRLEN + 20])
+{
+    uint8_t b[4];
+    assert_int_equal(inet_pton(AF_INET, address4, b), 1);
+    const char *mark = strstr(form, "A");
+    snprintf(ret_address, INET6_ADDRSTRLEN + 20, "%.*s%02x%02x:%02x%02x%s", (int)(mark - form),
+             form, b[0], b[1], b[2], b[3], mark + 1);
+}
+
+static void no_dress_of_ipv4_opens_a_special_range(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *form; /* A stands for the address */
+        bool is_public_allowed;
+    } forms[] = {
+        {"mapped", "::ffff:A", true},
+        {"compatible", "::A", false},
+        {"translated", "::ffff:0:A", false},
+        {"NAT64", "64:ff9b::A", true},
+        {"local NAT64", "64:ff9b:1::A", false},
+        {"6to4", "2002:A::1", true},
+        {"6to4 without a host", "2002:A::", true},
+        {"Teredo's server", "2001:0:A::f7f7:f7f7", false},
+        {"ISATAP", "2606:4700::5efe:A", true},
+        {"ISATAP, globally unique", "2606:4700::200:5efe:A", true},
+        {"ISATAP behind 6to4", "2002:808:808::5efe:A", true},
+        {"ISATAP, link-local", "fe80::5efe:A", false},
+    };
+    struct guard *guard = make(NULL, 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
+        char address[INET6_ADDRSTRLEN + 20];
+        dress(forms[i].form, "8.8.8.8", address);
+        expect(guard, forms[i].name, address, forms[i].is_public_allowed);
+        for (size_t j = 0; strchr(ranges[j].first, ':') == NULL; j++) {
+            dress(forms[i].form, ranges[j].first, address);
+            expect(guard, forms[i].name, address, false);
+            dress(forms[i].form, ranges[j].last, address);
+            expect(guard, forms[i].name, address, false);
+        }
+    }
+    guard_free(guard);
 }
 
 static void ipv4_inside_ipv6_is_judged_as_ipv4(void **state)
@@ -345,6 +390,8 @@ static void urls_are_checked_by_their_text(void **state)
         {"http://user:word@example.com/", false},
         {"http://@example.com/", false},
         {"http://a\\@example.com/", false},
+        {"http://127.0.0.1\\.example.com/", false},
+        {"http://example.com/a\\b", true},
         {"http://example.com:0/", false},
         {"http://example.com:/", false},
         {"http://example.com:65536/", false},
@@ -385,6 +432,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(special_ranges_are_refused_to_their_edges),
+        cmocka_unit_test(well_known_addresses_are_judged),
+        cmocka_unit_test(no_dress_of_ipv4_opens_a_special_range),
         cmocka_unit_test(ipv4_inside_ipv6_is_judged_as_ipv4),
         cmocka_unit_test(exceptions_open_just_what_they_say),
         cmocka_unit_test(all_exceptions_count),

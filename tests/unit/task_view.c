@@ -481,7 +481,9 @@ static const struct binding {
     {TASK_COMPLETED, c_mark, "detail.draft_info.url", "\"" RESULT "wm.mp4\""},
     {TASK_COMPLETED, c_mark, "detail.draft_info.encodings.source_wm.path", "\"" RESULT "wm.mp4\""},
     {TASK_COMPLETED, c_mark, "detail.draft_info.downloadable_url",
-     "\"" RESULT "wm.mp4?as=" SAMPLE_ID ".mp4\""},
+     "\"" RESULT "wm.mp4?as=A title.mp4\""},
+    {TASK_COMPLETED, c_title, "detail.draft_info.downloadable_url",
+     "\"" RESULT "src.mp4?as=other.mp4\""},
     {TASK_COMPLETED, c_expired, "expired_at", "1759999999"},
     {TASK_COMPLETED, c_expired, "video_url", "null"},
     {TASK_COMPLETED, c_expired, "thumbnail_url", "null"},
@@ -546,6 +548,28 @@ static void ids_stand_wherever_the_page_has_them(void **context)
     task_unref(task);
 }
 
+static void downloads_are_called_by_the_title(void **context)
+{
+    (void)context;
+    static const struct {
+        const char *title, *name;
+    } rows[] = {
+        {NULL, SAMPLE_ID ".mp4"},       {"dawn", "dawn.mp4"},     {"v1.2", "v1.2.mp4"},
+        {"dawn.mp4", "dawn.mp4"},       {"dawn.MP4", "dawn.MP4"}, {"mp4", "mp4.mp4"},
+        {"a\"\r\n/b", "a\"\r\n/b.mp4"}, /* cleaned where the header is made */
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct task *task = sample_task(TASK_COMPLETED);
+        free(TAKE(task->request->title));
+        task->request->title = rows[i].title != NULL ? must_strdup(rows[i].title) : NULL;
+        json_t *answer = render(task);
+        const char *link = json_string_value(at(answer, "detail.draft_info.downloadable_url"));
+        assert_string_equal(strstr(link, "?as=") + 4, rows[i].name);
+        json_decref(answer);
+        task_unref(task);
+    }
+}
+
 static void links_lead_to_the_files_of_the_result(void **context)
 {
     (void)context;
@@ -558,7 +582,7 @@ static void links_lead_to_the_files_of_the_result(void **context)
         {"detail.gif_url", RESULT "preview.gif"},
         {"detail.thumbnail_url", RESULT "thumbnail.webp"},
         {"detail.draft_info.url", RESULT "src.mp4"},
-        {"detail.draft_info.downloadable_url", RESULT "src.mp4?as=" SAMPLE_ID ".mp4"},
+        {"detail.draft_info.downloadable_url", RESULT "src.mp4?as=A title.mp4"},
         {"detail.draft_info.encodings.source.path", RESULT "src.mp4"},
         {"detail.draft_info.encodings.source_wm.path", RESULT "src.mp4"},
         {"detail.draft_info.encodings.md.path", RESULT "md.mp4"},
@@ -721,6 +745,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(required_keys_stand_in_every_state),
         cmocka_unit_test(every_bound_key_follows_its_field),
         cmocka_unit_test(ids_stand_wherever_the_page_has_them),
+        cmocka_unit_test(downloads_are_called_by_the_title),
         cmocka_unit_test(links_lead_to_the_files_of_the_result),
         cmocka_unit_test(an_expired_result_leaves_no_link),
         cmocka_unit_test(the_queue_shows_only_while_waiting),
