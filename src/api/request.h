@@ -25,6 +25,9 @@ enum {
     API_ECHO_MAX = 255, /* bytes of an id that a client gave */
 };
 
+struct peer_table;
+struct reaper;
+
 /* What every handler works with; made by server_start(), immutable afterwards but for the atomics. */
 struct api {
     struct server_parts parts;
@@ -32,6 +35,8 @@ struct api {
     struct view_cache *views;
     struct wait_room *waits;
     struct origin_proxies *proxies;
+    struct peer_table *peers;
+    struct reaper *reaper;
     uint8_t secret[32];          /* the store's */
     char url[ORIGIN_BASE_SIZE];  /* where we listen */
     _Atomic int64_t body_bytes;  /* memory of all bodies now; at most settings.body_memory */
