@@ -85,7 +85,7 @@ export class Talk {
             const head = rest.slice(0, end);
             const length = BODILESS.test(head) ? 0 : Number(/\r\nContent-Length: (\d+)/i.exec(head)?.[1] ?? 0);
             if (rest.length < end + 4 + length) return found;
-            found.push({ status: Number(head.slice(9, 12)), head, body: rest.slice(end + 4, end + 4 + length), isInterim: head.startsWith('HTTP/1.1 1') });
+            found.push({ status: Number(head.slice(9, 12)), head, body: Buffer.from(rest.slice(end + 4, end + 4 + length), 'latin1').toString(), isInterim: head.startsWith('HTTP/1.1 1') });
             rest = rest.slice(end + 4 + length);
         }
     }
