@@ -178,7 +178,7 @@ static void log_request(struct api_request *request, enum log_level level, unsig
     if (request->request_id[0] != '\0')
         about.request_id = request->request_id;
     const char *key = request->who.name[0] != '\0' ? request->who.name : "-";
-    log_write(level, &about, "%s %.200s %u, %lld ms, %lld bytes, key %s", request->method,
+    log_write(level, &about, "%.20s %.200s %u, %lld ms, %lld bytes, key %s", request->method,
               request->path, status, (long long)(clock_mono_ms() - request->started_ms),
               (long long)bytes, key);
 }

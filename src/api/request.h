@@ -53,6 +53,7 @@ struct api_request {
     char request_id[API_REQUEST_ID_SIZE]; /* empty until api_request_id() */
     bool has_client_id;                   /* the client chose it */
     bool must_close;                      /* the answer ends the connection */
+    bool has_breathed;                    /* the library was told to ask once more */
     bool is_refused;
     enum api_error refusal; /* with is_refused */
     struct wire_facts facts;

@@ -169,6 +169,18 @@ static enum MHD_Result first_call(struct connection *own, const char *version)
     return answer(request);
 }
 
+/* A connection that is suspended while the library still means to read from it is read when it is resumed; if the client has closed
+ * his half by then, it is closed, and he never hears of his task. Asked again without an answer, the
+ * library no longer means to read: so whoever may be suspended is asked twice. */
+static bool needs_breath(struct api_request *request)
+{
+    if (request->has_breathed || request->is_refused || request->route == NULL ||
+        request->route->body == ROUTE_BODY_NONE)
+        return false;
+    request->has_breathed = true;
+    return true;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **request_context)
@@ -196,6 +208,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return goes_on ? MHD_YES : MHD_NO;
     }
     connection_body_is_there(CONTAINER_OF(request, struct connection, request));
+    if (needs_breath(request))
+        return MHD_YES;
     return request->resumed != NULL ? request->resumed(request) : answer(request);
 }
 

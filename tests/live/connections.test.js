@@ -12,7 +12,7 @@ import { isHeld, Talk } from './socket.js';
 
 const LIFE = 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n';
 const counted = await start({ config: 'http:\n  per_address: 3\n  requests: 3\ntrusted_proxies: [127.0.0.9]\n' });
-const strict = await start({ config: 'http:\n  head: 1s\n  body: 1s\n' }); // and patient with silence
+const strict = await start({ config: 'http:\n  idle: 1h\n  head: 1s\n  body: 1s\n' }); // and patient with silence
 const brisk = await start({ config: 'http:\n  idle: 1s\n  head: 1s\n' });
 
 const post = (server, length) => `POST /v1/video/create HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${server.key}\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
@@ -131,6 +131,16 @@ test('http.body does not count the wait for the store', async () => {
     const [answer] = await talk.answered(1);
     assert.ok([200, 503].includes(answer.status), answer.body); // 503 when the machine is so slow that the store gave up
     talk.hangUp();
+});
+
+test('who has closed his half with his request is let go after the answer', async () => {
+    for (const text of [LIFE, LIFE + LIFE, 'GET /hea', '']) {
+        const talk = await new Talk(strict).connected();
+        const { port } = talk;
+        const answers = await talk.say(text).hush().ended();
+        assert.equal(answers.length, text.split('\r\n\r\n').length - 1);
+        await until('the server lets go', () => !isHeld(strict, port));
+    }
 });
 
 test('http.idle ends who does not take his answers, and nobody else is harmed', async () => {

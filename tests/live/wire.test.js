@@ -147,6 +147,7 @@ const broken = {
     'a chunk extension without end': `${CHUNKS}2;${'x'.repeat(40_000)}`,
     'a chunk size without end': `${CHUNKS}${'0'.repeat(40_000)}`,
     'a trailer without end': `${CHUNKS}0\r\nX: ${'x'.repeat(40_000)}`,
+    'a line without blanks': `${'x'.repeat(70_000)}\r\n\r\n`,
     'an address without end': `GET /${'x'.repeat(40_000)}`,
     'a header without end': `GET /healthz HTTP/1.1\r\n${HOST}X: ${'x'.repeat(40_000)}`,
     'a head that is too large': get('/healthz', `${HOST}X: ${'x'.repeat(25_000)}\r\n`),
