@@ -31,6 +31,8 @@ void api_request_drop_body(struct api_request *request)
 void api_request_fini(struct api_request *request)
 {
     api_request_drop_body(request);
+    if (request->wait != NULL)
+        wait_desert(request->wait);
     request->wait = wait_unref(request->wait);
 }
 

@@ -71,6 +71,10 @@ export class Talk {
         return this;
     }
 
+    reset() {
+        this.#socket.resetAndDestroy();
+    }
+
     hangUp() {
         this.#socket.destroy();
     }

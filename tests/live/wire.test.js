@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { checkCreated, endedWell, small, start } from './harness.js';
+import { checkCreated, endedWell, small, start, until } from './harness.js';
 import { checkRefusal, Talk } from './socket.js';
 
 const server = await start();
@@ -306,6 +306,20 @@ test('who closes his half while his task waits for the store still gets his answ
     assert.equal(answer.status, 200, answer.body);
     checkCreated(JSON.parse(answer.body));
     talk.hangUp();
+});
+
+test('who is gone while his task waits for the store keeps nobody from stopping', async () => {
+    const left = await start();
+    const database = new DatabaseSync(path.join(left.data, fs.readdirSync(left.data).find((name) => name.endsWith('.db'))));
+    database.exec('BEGIN IMMEDIATE');
+    const talk = new Talk(left).say(sized(CREATE.replace(server.key, left.key), wish));
+    for (let i = 0; i < 20; i++) assert.equal((await left.call('GET', '/healthz', { key: null })).status, 200);
+    talk.reset();
+    database.exec('COMMIT');
+    database.close();
+    await until('the task', async () => (await left.call('GET', '/v1/video/tasks')).json.data.length === 1);
+    assert.equal(await left.stop(), 0);
+    assert.doesNotMatch(left.log, /did not leave/);
 });
 
 test('a connection that is cut in the middle makes no task and harms nobody', async () => {
