@@ -285,7 +285,8 @@ test('100-continue of HTTP/1.0 is not answered', async () => {
 // Clients that leave
 
 test('who has closed his half still gets his answers', async () => {
-    for (const text of [LIFE, LIFE.repeat(20), sized(CREATE, wish), `${CREATE}Transfer-Encoding: chunked\r\n\r\n${chunked(wish)}`]) {
+    // The end of his half may meet a create at any of its steps: so there are many.
+    for (const text of [LIFE, LIFE.repeat(20), `${CREATE}Transfer-Encoding: chunked\r\n\r\n${chunked(wish)}`, ...Array(30).fill(sized(CREATE, wish))]) {
         const talk = new Talk(server).say(text).hush();
         const answers = await talk.answered(text === LIFE.repeat(20) ? 20 : 1);
         assert.ok(answers.every(({ status }) => status === 200));
