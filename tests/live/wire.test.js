@@ -13,6 +13,8 @@ import { checkRefusal, Talk } from './socket.js';
 const server = await start();
 const HOST = 'Host: a\r\n';
 const LIFE = `GET /healthz HTTP/1.1\r\n${HOST}\r\n`;
+const LAST = `GET /healthz HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`; // its answer must not come
+const SEND = `POST /healthz HTTP/1.1\r\n${HOST}`; // 405, when nothing is wrong with the message
 const POST = `POST /v1/video/cancel HTTP/1.1\r\n${HOST}Authorization: Bearer ${server.key}\r\nContent-Type: application/json\r\n`;
 const CHUNKS = `${POST}Transfer-Encoding: chunked\r\n\r\n`;
 const CREATE = POST.replace('cancel', 'create');
@@ -26,17 +28,17 @@ const chunked = (...pieces) => pieces.map((piece) => `${piece.length.toString(16
 // Refused by us: one error in both envelopes, the connection closed, what follows not answered.
 
 const unfit = {
-    'a length and chunks': `${POST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-    'chunks and a length': `${POST}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`,
-    'two lengths': `${POST}Content-Length: 0\r\nContent-Length: 5\r\n\r\n`,
-    'two lengths, the greater first': `${POST}Content-Length: 5\r\nContent-Length: 0\r\n\r\n`,
-    'two lengths that agree': `${POST}Content-Length: 0\r\nContent-Length: 0\r\n\r\n`,
-    'an unknown coding': `${POST}Transfer-Encoding: gzip\r\n\r\n`,
-    'two codings in one': `${POST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
-    'a coding with a tail': `${POST}Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n`,
-    'two codings': `${POST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
-    'a coding in HTTP/1.0': `${CHUNKS.replace('HTTP/1.1', 'HTTP/1.0')}0\r\n\r\n`,
-    'a blank before the colon of a length': `${POST}Content-Length : 5\r\n\r\n`,
+    'a length and chunks': `${SEND}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'chunks and a length': `${SEND}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`,
+    'two lengths': `${SEND}Content-Length: 0\r\nContent-Length: 5\r\n\r\n`,
+    'two lengths, the greater first': `${SEND}Content-Length: 5\r\nContent-Length: 0\r\n\r\n`,
+    'two lengths that agree': `${SEND}Content-Length: 0\r\nContent-Length: 0\r\n\r\n`,
+    'an unknown coding': `${SEND}Transfer-Encoding: gzip\r\n\r\n`,
+    'two codings in one': `${SEND}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+    'a coding with a tail': `${SEND}Transfer-Encoding: chunked \r\n\r\n0\r\n\r\n`,
+    'two codings': `${SEND}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
+    'a coding in HTTP/1.0': `${SEND.replace('HTTP/1.1', 'HTTP/1.0')}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'a blank before the colon of a length': `${SEND}Content-Length : 5\r\n\r\n`,
     'a tab before the colon': get('/healthz', `${HOST}X\t: a\r\n`),
     'no name': get('/healthz', `${HOST}: a\r\n`),
     'a name with a blank': get('/healthz', `${HOST}X Y: a\r\n`),
@@ -45,7 +47,7 @@ const unfit = {
     'NUL in a value': get('/healthz', `${HOST}X: a\0b\r\n`),
     'NUL at the end of a value': get('/healthz', `${HOST}X: a\0\r\nY: b\r\n`),
     'NUL at the end of the last value': get('/healthz', `${HOST}X: a\0\r\n`),
-    'NUL that hides a length': `${POST}X: a\0\r\nContent-Length: 0\r\n\r\n`,
+    'NUL that hides a length': `${SEND}X: a\0\r\nContent-Length: 0\r\n\r\n`,
     'NUL in a Host': get('/healthz', 'Host: a\0b\r\n'),
     'another control character in a value': get('/healthz', `${HOST}X: a\x01b\r\n`),
     'NUL in the address': get('/health\0z'),
@@ -65,13 +67,13 @@ const unfit = {
     'an empty line that ends in LF': `GET /healthz HTTP/1.1\r\n${HOST}\n`,
     'LF alone in HTTP/1.0': 'GET /healthz HTTP/1.0\n\n',
     'CR alone in a value': get('/healthz', `${HOST}X: a\rY: b\r\n`),
-    'CR alone before a length': `${POST}X: a\rContent-Length: 5\r\n\r\n`,
+    'CR alone before a length': `${SEND}X: a\rContent-Length: 5\r\n\r\n`,
     'two CR before LF': get('/healthz', `${HOST}X: a\r\r\n`),
     'a folded line': get('/healthz', `${HOST}X: a\r\n b\r\nY: c\r\n`),
     'a folded line at the end': get('/healthz', `${HOST}X: a\r\n\tb\r\n`),
     'a folded line at the start': get('/healthz', ` X: a\r\n${HOST}`),
     'a folded Host': get('/healthz', 'Host: a\r\n b\r\n'),
-    'a folded coding': `${POST}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n`,
+    'a folded coding': `${SEND}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n`,
     'two Hosts': get('/healthz', `${HOST}Host: b\r\n`),
     'two Hosts that agree': get('/healthz', HOST + HOST),
     'no Host': get('/healthz', ''),
@@ -95,7 +97,7 @@ const unfit = {
 };
 for (const [name, text] of Object.entries(unfit))
     test(`400 and the end of the connection: ${name}`, async () => {
-        checkRefusal(await new Talk(server).say(text + LIFE).ended(), 400, 'invalid_request');
+        checkRefusal(await new Talk(server).say(text + LAST).ended(), 400, 'invalid_request');
     });
 
 test('a message that is refused is refused as well when it comes byte by byte', async () => {
@@ -106,9 +108,9 @@ test('a message that is refused is refused as well when it comes byte by byte', 
     }
 });
 
-test('417 for an expectation that is not known, and the body is not waited for', async () => {
+test('417 and the end of the connection: an expectation that is not known', async () => {
     for (const expectation of ['200-ok', '100-continue, x', '']) {
-        const talk = new Talk(server).say(`${POST}Expect: ${expectation}\r\nContent-Length: 2\r\n\r\n`);
+        const talk = new Talk(server).say(`${POST}Expect: ${expectation}\r\nContent-Length: 2\r\n\r\n{}${LAST}`);
         checkRefusal(await talk.ended(), 417, 'expectation_failed');
     }
 });
@@ -155,7 +157,7 @@ const broken = {
 };
 for (const [name, text] of Object.entries(broken))
     test(`a refusal and the end of the connection: ${name}`, async () => {
-        const answers = await new Talk(server).say(text + LIFE).ended();
+        const answers = await new Talk(server).say(text + LAST).ended();
         assert.ok(answers.length <= 1, JSON.stringify(answers));
         for (const { status } of answers) assert.ok(status >= 400, `${status}`);
     });
@@ -205,7 +207,7 @@ test('what is sound is sound as well when it comes byte by byte', async () => {
 });
 
 test('414: an address that is longer by one', async () => {
-    checkRefusal(await new Talk(server).say(get(`/healthz?${'x'.repeat(URI_MAX + 1 - '/healthz?'.length)}`) + LIFE).ended(), 414, 'uri_too_long');
+    checkRefusal(await new Talk(server).say(get(`/healthz?${'x'.repeat(URI_MAX + 1 - '/healthz?'.length)}`) + LAST).ended(), 414, 'uri_too_long');
 });
 
 test('a query works by a URL, and its links are of that host', async () => {
@@ -253,7 +255,7 @@ for (const [name, body] of Object.entries({
     'lines that end in LF': chunked(wish).replaceAll('\r\n', '\n'),
 }))
     test(`a body in chunks is taken, and is the last of its connection: ${name}`, async () => {
-        const answers = await new Talk(server).say(`${CREATE}Transfer-Encoding: chunked\r\n\r\n${body}${LIFE}`).ended();
+        const answers = await new Talk(server).say(`${CREATE}Transfer-Encoding: chunked\r\n\r\n${body}${LAST}`).ended();
         assert.deepEqual(answers.map(({ status }) => status), [200], answers[0]?.body);
         assert.match(answers[0].head, /\r\nConnection: close/i);
         checkCreated(JSON.parse(answers[0].body));
