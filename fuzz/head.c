@@ -67,6 +67,22 @@ static void check_facts(const struct wire_facts *facts)
     must(wire_has_body(facts) == (facts->is_chunked || facts->content_length > 0));
 }
 
+/* An address that passes is a path, `*`, or a URL whose host is plain and counted right. */
+static void check_line(const char *uri, const struct wire_facts *facts)
+{
+    struct wire_line line;
+    wire_line(&line, uri);
+    if (line.problem != NULL)
+        return;
+    const char *path = wire_path(&line, uri);
+    must(path[0] != '\0' && strcspn(uri, " \t\r\n") == strlen(uri));
+    must(line.authority + line.authority_length == line.path && line.path <= line.length);
+    must((line.path == 0) == (uri[0] == '/' || strcmp(uri, "*") == 0));
+    must(strspn(uri + line.authority, HOST_CHARACTERS) >= line.authority_length);
+    if (line.path == 0 || facts->n_hosts == 0)
+        must(wire_hosts_agree(&line, facts));
+}
+
 enum { HEADERS_MAX = 32 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -89,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         take_header(lines[n_lines++], &facts, &origin);
     wire_conclude(&facts, version);
     check_facts(&facts);
+    check_line(path, &facts);
     check_base(&origin);
     for (size_t i = 0; i < n_lines; i++)
         free(lines[i]);

@@ -105,20 +105,27 @@ static bool has_prefix(const uint8_t *address, const struct proxy_block *block)
            ((address[whole] ^ block->address[whole]) & (0xff << (8 - rest)) & 0xff) == 0;
 }
 
-bool origin_is_trusted(const struct origin_proxies *proxies, const struct sockaddr *peer)
+bool origin_address(const struct sockaddr *peer, uint8_t ret_address[16])
 {
-    uint8_t address[16];
     if (peer->sa_family == AF_INET) {
         struct sockaddr_in ipv4;
         memcpy(&ipv4, peer, sizeof(ipv4));
-        map_ipv4(&ipv4.sin_addr, address);
+        map_ipv4(&ipv4.sin_addr, ret_address);
     } else if (peer->sa_family == AF_INET6) {
         struct sockaddr_in6 ipv6;
         memcpy(&ipv6, peer, sizeof(ipv6));
-        memcpy(address, &ipv6.sin6_addr, sizeof(address));
+        memcpy(ret_address, &ipv6.sin6_addr, 16);
     } else {
         return false;
     }
+    return true;
+}
+
+bool origin_is_trusted(const struct origin_proxies *proxies, const struct sockaddr *peer)
+{
+    uint8_t address[16];
+    if (!origin_address(peer, address))
+        return false;
     for (size_t i = 0; i < proxies->count; i++) {
         if (has_prefix(address, &proxies->blocks[i]))
             return true;
@@ -126,23 +133,29 @@ bool origin_is_trusted(const struct origin_proxies *proxies, const struct sockad
     return false;
 }
 
-bool origin_is_host(const char *text)
+bool origin_is_host(const char *text, size_t length)
 {
     static const char PLAIN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 ".-_[]:";
-    size_t length = strnlen(text, ORIGIN_HOST_MAX + 1);
-    return length >= 1 && length <= ORIGIN_HOST_MAX && strspn(text, PLAIN) == length;
+    if (length < 1 || length > ORIGIN_HOST_MAX)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\0' || strchr(PLAIN, text[i]) == NULL)
+            return false;
+    }
+    return true;
 }
 
 bool origin_base(const struct origin_facts *facts, char ret_base[ORIGIN_BASE_SIZE])
 {
     const char *host = facts->host;
     const char *scheme = "http";
-    if (host == NULL || !origin_is_host(host))
+    if (host == NULL || !origin_is_host(host, strlen(host)))
         return false;
     if (facts->peer_is_trusted) {
-        if (facts->forwarded_host != NULL && origin_is_host(facts->forwarded_host))
-            host = facts->forwarded_host;
+        const char *forwarded = facts->forwarded_host;
+        if (forwarded != NULL && origin_is_host(forwarded, strlen(forwarded)))
+            host = forwarded;
         if (facts->forwarded_proto != NULL && strcasecmp(facts->forwarded_proto, "https") == 0)
             scheme = "https";
     }

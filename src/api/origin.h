@@ -25,8 +25,10 @@ struct origin_proxies *origin_proxies_new(const struct settings_list *list,
 struct origin_proxies *origin_proxies_free(struct origin_proxies *proxies);
 /* Is this peer one of them? An IPv4 address inside IPv6 counts as that IPv4 address. */
 bool origin_is_trusted(const struct origin_proxies *proxies, const struct sockaddr *peer);
+/* Any address as IPv6: IPv4 as ::ffff:a.b.c.d. False for other families. */
+CHECKED bool origin_address(const struct sockaddr *peer, uint8_t ret_address[16]);
 /* A plain `host[:port]`: letters, digits and . - _ [ ] : only, 1 to 255 bytes. */
-bool origin_is_host(const char *text);
+bool origin_is_host(const char *text, size_t length);
 
 struct origin_facts {
     const char *host, *forwarded_host, *forwarded_proto; /* headers, NULL when absent */

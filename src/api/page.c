@@ -31,7 +31,7 @@ void page_origin(const char *url, char ret_origin[ORIGIN_BASE_SIZE])
         return;
     memcpy(host, url, length);
     host[length] = '\0';
-    if (origin_is_host(host)) /* so it holds nothing that could end a directive */
+    if (origin_is_host(host, strlen(host))) /* so it holds nothing that could end a directive */
         snprintf(ret_origin, ORIGIN_BASE_SIZE, "%s%s", scheme, host);
 }
 

@@ -31,6 +31,8 @@ void api_request_drop_body(struct api_request *request)
 void api_request_fini(struct api_request *request)
 {
     api_request_drop_body(request);
+    if (request->wait != NULL)
+        wait_desert(request->wait);
     request->wait = wait_unref(request->wait);
 }
 
@@ -182,7 +184,7 @@ static void note_answer(struct api_request *request, enum log_level level, unsig
     if (request->request_id[0] != '\0')
         about.request_id = request->request_id;
     const char *key = request->who.name[0] != '\0' ? request->who.name : "-";
-    log_write(level, &about, "%s %.200s %u, %lld ms, %lld bytes, key %s", request->method,
+    log_write(level, &about, "%.20s %.200s %u, %lld ms, %lld bytes, key %s", request->method,
               request->path, status, (long long)(took_micros / 1000), (long long)bytes, key);
 }
 

@@ -26,6 +26,9 @@ enum {
     API_ECHO_MAX = 255, /* bytes of an id that a client gave */
 };
 
+struct peer_table;
+struct reaper;
+
 /* What every handler works with; made by server_start(), immutable afterwards but for the atomics. */
 struct api {
     struct server_parts parts;
@@ -33,6 +36,8 @@ struct api {
     struct view_cache *views;
     struct wait_room *waits;
     struct origin_proxies *proxies;
+    struct peer_table *peers;
+    struct reaper *reaper;
     uint8_t secret[32];          /* the store's */
     char url[ORIGIN_BASE_SIZE];  /* where we listen */
     _Atomic int64_t body_bytes;  /* memory of all bodies now; at most settings.body_memory */
@@ -50,6 +55,7 @@ struct api_request {
     char request_id[API_REQUEST_ID_SIZE]; /* empty until api_request_id() */
     bool has_client_id;                   /* the client chose it */
     bool must_close;                      /* the answer ends the connection */
+    bool has_breathed;                    /* the library was told to ask once more */
     bool is_refused;
     enum api_error refusal; /* with is_refused */
     struct wire_facts facts;

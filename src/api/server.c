@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/connection.h"
 #include "api/handler.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -139,36 +140,46 @@ static bool is_not_worth_reading(const struct api_request *request)
            (request->facts.expects_continue || request->facts.content_length > SWALLOW_MAX_BYTES);
 }
 
-/* What we keep for one connection. */
-struct connection {
-    struct wire_line line;
-    struct api_request request; /* the one under way */
-};
-
-static struct connection *connection_of(struct MHD_Connection *connection)
+/* The answer to a message that wire_check() refuses. The connection ends: where the next message begins is anybody's guess. */
+static enum MHD_Result reply_unfit(struct api_request *request, enum wire_verdict verdict)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    must(info != NULL && info->socket_context != NULL);
-    return info->socket_context;
+    request->must_close = true;
+    if (verdict == WIRE_URI_TOO_LONG)
+        return api_reply_error(request, API_ERROR_URI_TOO_LONG, NULL);
+    if (verdict == WIRE_EXPECTATION)
+        return api_reply_error(request, API_ERROR_EXPECTATION, NULL);
+    return api_reply_invalid(request, NULL, request->facts.problem);
 }
 
-static enum MHD_Result first_call(struct api_request *request, const struct wire_line *line,
-                                  const char *version)
+static enum MHD_Result first_call(struct connection *own, const char *version)
 {
+    struct api_request *request = &own->request;
     enum wire_verdict verdict =
-        wire_check(request->connection, line, request->method, version, &request->facts);
-    if (verdict != WIRE_FINE) {
-        request->must_close = true;
-        return verdict == WIRE_URI_TOO_LONG
-                   ? api_reply_error(request, API_ERROR_URI_TOO_LONG, NULL)
-                   : api_reply_invalid(request, NULL, request->facts.problem);
-    }
+        wire_check(request->connection, &own->line, request->method, version, &request->facts);
+    connection_head_is_there(own, verdict == WIRE_FINE && wire_has_body(&request->facts));
+    if (verdict != WIRE_FINE)
+        return reply_unfit(request, verdict);
+    request->path = wire_path(&own->line, request->path);
+    /* The library reads line ends of chunks loosely, and we do not see them. */
+    request->must_close =
+        request->facts.is_chunked || own->n_requests >= request->api->parts.settings->http_requests;
     judge(request);
     if (!is_not_worth_reading(request))
         return MHD_YES;
     request->must_close = true;
     return answer(request);
+}
+
+/* A connection that is suspended while the library still means to read from it is read when it is resumed; if the client has closed
+ * his half by then, it is closed, and he never hears of his task. Asked again without an answer, the
+ * library no longer means to read: so whoever may be suspended is asked twice. */
+static bool needs_breath(struct api_request *request)
+{
+    if (request->has_breathed || request->is_refused || request->route == NULL ||
+        request->route->body == ROUTE_BODY_NONE)
+        return false;
+    request->has_breathed = true;
+    return true;
 }
 
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
@@ -188,14 +199,18 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
             .started_micros = clock_mono_micros(),
         };
         *request_context = request;
+        own->n_requests++;
         atomic_fetch_add(&api->n_under_way, 1);
-        return first_call(request, &own->line, version);
+        return first_call(own, version);
     }
     if (*upload_size > 0) {
         bool goes_on = api_request_add(request, upload, *upload_size);
         *upload_size = 0;
         return goes_on ? MHD_YES : MHD_NO;
     }
+    connection_body_is_there(CONTAINER_OF(request, struct connection, request));
+    if (needs_breath(request))
+        return MHD_YES;
     return request->resumed != NULL ? request->resumed(request) : answer(request);
 }
 
@@ -207,29 +222,8 @@ static void completed(void *context, struct MHD_Connection *connection UNUSED,
     if (request == NULL)
         return; /* broken off before the first call */
     api_request_fini(request);
+    connection_is_answered(CONTAINER_OF(request, struct connection, request));
     atomic_fetch_sub(&api->n_under_way, 1);
-}
-
-/* ---- one connection ---- */
-
-static void notice_connection(void *context, struct MHD_Connection *connection UNUSED,
-                              void **socket_context, enum MHD_ConnectionNotificationCode code)
-{
-    struct api *api = context;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *socket_context = must_calloc(1, sizeof(struct connection));
-        atomic_fetch_add(&api->metrics.connections, 1);
-    } else {
-        free(TAKE(*socket_context));
-        atomic_fetch_sub(&api->metrics.connections, 1);
-    }
-}
-
-/* The address before it is decoded. The result is the request's first context: none. */
-static void *notice_uri(void *context UNUSED, const char *uri, struct MHD_Connection *connection)
-{
-    wire_line(&connection_of(connection)->line, uri);
-    return NULL;
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -300,13 +294,14 @@ static struct MHD_Daemon *start_daemon(struct server *server)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_INTERNAL_POLLING_THREAD |
                      MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, &server->api, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
-        MHD_OPTION_LISTEN_SOCKET, server->listener, MHD_OPTION_CONNECTION_LIMIT,
-        connections > threads ? connections : threads, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(settings->http_idle / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED, completed, &server->api,
-        MHD_OPTION_NOTIFY_CONNECTION, notice_connection, &server->api, MHD_OPTION_URI_LOG_CALLBACK,
-        notice_uri, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+        flags, 0, connection_is_welcome, &server->api, handle, &server->api,
+        MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL, MHD_OPTION_LISTEN_SOCKET, server->listener,
+        MHD_OPTION_CONNECTION_LIMIT, connections > threads ? connections : threads,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(settings->http_idle / 1000),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_NOTIFY_COMPLETED,
+        completed, &server->api, MHD_OPTION_NOTIFY_CONNECTION, connection_notice, &server->api,
+        MHD_OPTION_URI_LOG_CALLBACK, connection_line, &server->api, MHD_OPTION_ARRAY, options,
+        MHD_OPTION_END);
 }
 
 /* Everything but the daemon. What was made before a failure is for release(). */
@@ -334,7 +329,10 @@ static int prepare(struct server *server, char ret_error[SERVER_ERROR_SIZE])
                  strerror(r < 0 ? -r : EIO));
         return r < 0 ? r : -EIO;
     }
+    api->peers = peer_table_new(settings->http_per_address, api->proxies);
     r = wait_room_new(&api->waits);
+    if (r == 0)
+        r = reaper_new(&api->reaper);
     if (r < 0) {
         snprintf(ret_error, SERVER_ERROR_SIZE, "starting a thread failed: %s", strerror(-r));
         return r;
@@ -350,7 +348,9 @@ static void release(struct server *server)
     struct api *api = &server->api;
     if (server->listener >= 0)
         close(server->listener);
+    reaper_free(api->reaper);
     wait_room_free(api->waits);
+    peer_table_free(api->peers);
     auth_free(api->auth);
     view_cache_free(api->views);
     origin_proxies_free(api->proxies);

@@ -177,6 +177,12 @@ bool wait_end(struct wait *wait)
     return is_done;
 }
 
+void wait_desert(struct wait *wait)
+{
+    if (wait_end(wait) && wait->abandoned != NULL)
+        wait->abandoned(wait);
+}
+
 struct wait *wait_unref(struct wait *wait)
 {
     if (wait == NULL || atomic_fetch_sub(&wait->references, 1) != 1)

@@ -42,4 +42,6 @@ void wait_done(struct wait *wait);
 /* In the resumed request: true when it has come, false when time was up or the server stops. The caller keeps its
  * reference and lets go with wait_unref(). */
 CHECKED bool wait_end(struct wait *wait);
+/* Instead of wait_end(): the client went away, nobody is answered. */
+void wait_desert(struct wait *wait);
 struct wait *wait_unref(struct wait *wait); /* takes and returns NULL */

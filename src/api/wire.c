@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The library takes Content-Length beside Transfer-Encoding, two Content-Lengths, two Hosts, names
- * with a blank before the colon, NUL bytes and codings that it does not know. A proxy before us may
+ * with a blank before the colon, NUL bytes, codings that it does not know, folded lines, lines that end
+ * in a bare CR or LF, blanks in addresses and more than one between the parts of the request line. A proxy before us may
  * read such a message otherwise than we do, and that difference is how requests are smuggled.
  * Runs on the HTTP threads; nothing here is shared. */
 #include "api/wire.h"
@@ -9,12 +10,51 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/origin.h"
+
 static const char TOKEN_MARKS[] = "!#$%&'*+-.^_`|~";
+
+static const char *judge_bytes(const char *uri, size_t length)
+{
+    if (strstr(uri, "%00") != NULL)
+        return "The address holds a NUL.";
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)uri[i];
+        if (c <= 0x20 || c == 0x7f)
+            return "The address holds a blank or a control character.";
+    }
+    return NULL;
+}
+
+/* Finds authority and path of a URL. */
+static const char *split_url(struct wire_line *line)
+{
+    static const char *const SCHEMES[] = {"http://", "https://"};
+    for (size_t i = 0; i < ARRAY_LENGTH(SCHEMES); i++) {
+        size_t length = strlen(SCHEMES[i]);
+        if (strncasecmp(line->uri, SCHEMES[i], length) != 0)
+            continue;
+        line->authority = length;
+        line->authority_length = strcspn(line->uri + length, "/?#");
+        line->path = length + line->authority_length;
+        if (!origin_is_host(line->uri + length, line->authority_length))
+            return "The address names no plain host.";
+        return NULL;
+    }
+    return "The address is neither a path nor a URL of http or https.";
+}
 
 void wire_line(struct wire_line *line, const char *uri)
 {
     *line = (struct wire_line){.uri = uri, .length = strlen(uri)};
-    line->has_encoded_nul = strstr(uri, "%00") != NULL;
+    line->problem = judge_bytes(uri, line->length);
+    if (line->problem == NULL && uri[0] != '/' && strcmp(uri, "*") != 0)
+        line->problem = split_url(line);
+}
+
+const char *wire_path(const struct wire_line *line, const char *url)
+{
+    return url[line->path] != '\0' ? url + line->path : "/";
 }
 
 static bool is_token(const char *text, size_t length)
@@ -82,8 +122,15 @@ void wire_header(struct wire_facts *facts, const char *name, size_t name_size, c
             complain(facts, "The only Transfer-Encoding understood here is chunked.");
     } else if (is_named(name, name_size, "Host")) {
         facts->n_hosts++;
+        facts->host = value;
+        facts->host_size = value_size;
+        if (!origin_is_host(value, value_size))
+            complain(facts, "Host is not a plain host.");
     } else if (is_named(name, name_size, "Expect")) {
-        facts->expects_continue = is_named(value, value_size, "100-continue");
+        if (is_named(value, value_size, "100-continue"))
+            facts->expects_continue = true;
+        else
+            facts->expects_other = true;
     }
 }
 
@@ -97,7 +144,9 @@ void wire_conclude(struct wire_facts *facts, const char *version)
         complain(facts, "Content-Length and Transfer-Encoding exclude each other.");
     if (facts->n_hosts > 1)
         complain(facts, "There is more than one Host.");
-    bool is_old = strcmp(version, "HTTP/1.1") != 0;
+    bool is_old = strcmp(version, "HTTP/1.0") == 0;
+    if (!is_old && strcmp(version, "HTTP/1.1") != 0)
+        complain(facts, "The version is neither HTTP/1.1 nor HTTP/1.0.");
     if (facts->n_hosts == 0 && !is_old)
         complain(facts, "There is no Host.");
     if (facts->n_transfer_encodings > 0 && is_old)
@@ -111,24 +160,35 @@ bool wire_has_body(const struct wire_facts *facts)
     return facts->is_chunked || facts->content_length > 0;
 }
 
-/* The library ends a value at a raw NUL and passes over what follows. It keeps the head of a request in one
- * buffer, in order, so what was hidden lies between the end of one value and the next name. */
+bool wire_hosts_agree(const struct wire_line *line, const struct wire_facts *facts)
+{
+    if (line->authority_length == 0 || facts->n_hosts == 0)
+        return true;
+    return facts->host_size == line->authority_length &&
+           strncasecmp(facts->host, line->uri + line->authority, facts->host_size) == 0;
+}
+
+/* The library keeps the head of a request in one buffer, in order, and writes NUL over the separators:
+ *
+ *     GET 0 /path 0 HTTP/1.1 00 Host 0  a 00 Name 0  value 00 00
+ *
+ * What stands wider or closer than this held something that the library passed over or took for a line's end: a raw NUL
+ * and what it hid, a folded line, a bare CR or LF. */
 struct head_walk {
     struct wire_facts *facts;
-    const char *end; /* of the last value; NULL before the first */
+    const char *end; /* of the version, or of the last value */
 };
 
-enum { HEAD_MAX = 65536 }; /* farther apart, two texts are not of one head */
+static const char LAYOUT_PROBLEM[] = "A line of the head holds a control character, is folded, or "
+                                     "does not end in CR and LF.";
 
-/* Is there nothing but line ends and blanks from `from` to `to`? Reads only if both may lie in one head. */
-static bool is_blank_between(const char *from, const char *to)
+/* Are there `n_bytes` from `from` to `to`, all of them of line ends? */
+static bool is_line_end(const char *from, const char *to, size_t n_bytes)
 {
-    uintptr_t first = (uintptr_t)from;
-    uintptr_t last = (uintptr_t)to;
-    if (last <= first || last - first > HEAD_MAX)
-        return true;
-    for (size_t i = 0; i < last - first; i++) {
-        if (from[i] != '\0' && strchr("\r\n \t", from[i]) == NULL)
+    if ((uintptr_t)to - (uintptr_t)from != n_bytes)
+        return false;
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (from[i] != '\0' && from[i] != '\r' && from[i] != '\n')
             return false;
     }
     return true;
@@ -139,8 +199,8 @@ static enum MHD_Result see_header(void *context, enum MHD_ValueKind kind UNUSED,
 {
     struct head_walk *walk = context;
     wire_header(walk->facts, name, name_size, value != NULL ? value : "", value_size);
-    if (walk->end != NULL && !is_blank_between(walk->end, name))
-        complain(walk->facts, "A header's value holds a control character.");
+    if (!is_line_end(walk->end, name, 2))
+        complain(walk->facts, LAYOUT_PROBLEM);
     walk->end = value != NULL ? value + value_size : name + name_size;
     return MHD_YES;
 }
@@ -154,34 +214,48 @@ static enum MHD_Result see_argument(void *context, enum MHD_ValueKind kind UNUSE
     return MHD_YES;
 }
 
-/* The library ends the address at a raw NUL and passes over what follows. It keeps the line in one
- * buffer, where the version follows the address after one blank; a wider gap is what was hidden. */
-static bool hides_bytes(const struct wire_line *line, const char *version)
+static void check_line(struct wire_facts *facts, const struct wire_line *line, const char *method,
+                       const char *version)
 {
-    uintptr_t end = (uintptr_t)line->uri + line->length;
-    uintptr_t next = (uintptr_t)version;
-    return line->uri != NULL && next > end + 1 && next - end < HEAD_MAX;
+    size_t length = strlen(method);
+    if (line->problem != NULL)
+        complain(facts, line->problem);
+    if (!is_token(method, length))
+        complain(facts, "The method holds a character that it may not hold.");
+    if ((uintptr_t)line->uri - (uintptr_t)method != length + 1)
+        complain(facts, "There is not one blank between method and address.");
+    if ((uintptr_t)version - (uintptr_t)line->uri != line->length + 1)
+        complain(facts, "There is not one blank between address and version, or the address holds "
+                        "a NUL.");
+    if (strcmp(line->uri, "*") == 0 && strcmp(method, "OPTIONS") != 0)
+        complain(facts, "The address * is for OPTIONS alone.");
+}
+
+static void check_head(struct wire_facts *facts, struct MHD_Connection *connection,
+                       const char *method, const char *version)
+{
+    struct head_walk walk = {facts, version + strlen(version)};
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, see_header, &walk);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (info == NULL || !is_line_end(walk.end, method + info->header_size, 4))
+        complain(facts, LAYOUT_PROBLEM);
 }
 
 enum wire_verdict wire_check(struct MHD_Connection *connection, const struct wire_line *line,
                              const char *method, const char *version, struct wire_facts *ret_facts)
 {
     struct wire_facts facts = {.content_length = -1};
-    struct head_walk walk = {.facts = &facts};
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, see_header, &walk);
-    if (walk.end != NULL && line->uri != NULL) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-        const char *head = line->uri - strlen(method) - 1;
-        if (info != NULL && !is_blank_between(walk.end, head + info->header_size))
-            complain(&facts, "A header's value holds a control character.");
-    }
+    check_line(&facts, line, method, version);
+    check_head(&facts, connection, method, version);
     MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, see_argument, &facts);
-    if (line->has_encoded_nul || hides_bytes(line, version))
-        complain(&facts, "The address holds a NUL.");
     wire_conclude(&facts, version);
+    if (!wire_hosts_agree(line, &facts))
+        complain(&facts, "Host is not that of the address.");
     *ret_facts = facts;
     if (facts.problem != NULL)
         return WIRE_BROKEN;
-    return line->length > WIRE_URI_MAX ? WIRE_URI_TOO_LONG : WIRE_FINE;
+    if (line->length > WIRE_URI_MAX)
+        return WIRE_URI_TOO_LONG;
+    return facts.expects_other ? WIRE_EXPECTATION : WIRE_FINE;
 }

@@ -254,41 +254,6 @@ test('400 model_not_found names what can be asked for', async () => {
     assert.equal(answer.json.error.param, 'model');
 });
 
-// Messages that two readers could read in two ways
-
-const smuggled = {
-    'a length and chunks': 'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-    'two lengths': 'Content-Length: 0\r\nContent-Length: 5\r\n\r\n',
-    'two lengths that agree': 'Content-Length: 0\r\nContent-Length: 0\r\n\r\n',
-    'an unknown coding': 'Transfer-Encoding: gzip\r\n\r\n',
-    'a length that is no number': 'Content-Length: 0x10\r\n\r\n',
-    'a negative length': 'Content-Length: -1\r\n\r\n',
-    'two Hosts': 'Host: b\r\n\r\n',
-};
-for (const [name, rest] of Object.entries(smuggled))
-    test(`400 and an end of the connection: ${name}`, async () => {
-        const came = await server.raw(`POST /v1/video/cancel HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${server.key}\r\n${rest}GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n`);
-        assert.match(came, /^HTTP\/1\.\d 400 /);
-        assert.doesNotMatch(came, /"ok"/, 'what follows is not answered');
-    });
-test('400: NUL in the address', async () => {
-    for (const target of ['/healthz%00', '/v1/video/query?id=%00', '/v1/video/query?id=a%00b'])
-        await refused(400, 'invalid_request', 'GET', target);
-});
-test('400: no Host in HTTP/1.1', async () => {
-    const came = await server.raw('GET /healthz HTTP/1.1\r\n\r\n', { enough: (text) => text.endsWith('}') });
-    assert.match(came, /^HTTP\/1\.1 400 /);
-});
-test('HTTP/1.0 without a Host is fine', async () => {
-    const came = await server.raw('GET /healthz HTTP/1.0\r\n\r\n');
-    assert.match(came, /^HTTP\/1\.\d 200 /);
-});
-test('garbage is refused and the server lives on', async () => {
-    for (const text of ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 'GET\r\n\r\n', 'x'.repeat(70_000) + '\r\n\r\n'])
-        await server.raw(text).catch(() => '');
-    assert.equal((await server.call('GET', '/healthz', { key: null })).status, 200);
-});
-
 // Request ids
 
 test('a request id of the client comes back, another is made', async () => {

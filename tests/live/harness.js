@@ -185,7 +185,7 @@ class Server {
     async launch() {
         const child = spawn(BINARY, this.#arguments(), { env: cleanEnvironment(this.#options.env ?? {}), stdio: ['ignore', 'pipe', 'pipe'] });
         this.#child = child;
-        this.#agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
+        this.#agent = new http.Agent({ keepAlive: true, maxSockets: 200 });
         let said = '';
         child.stderr.setEncoding('utf8').on('data', (text) => (this.#stderr += text));
         child.stdout.setEncoding('utf8').on('data', (text) => (said += text));

@@ -52,6 +52,10 @@ static void broken_heads_are_refused(void **state)
         {{"Host", "a"}, {"", "b"}},
         {{"Host", "a"}, {"X", "b\nc"}},
         {{"Host", "a"}, {"X", "b\x7f"}},
+        {{"Host", ""}},
+        {{"Host", "a b"}},
+        {{"Host", "u@a"}},
+        {{"Host", "a/b"}},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         size_t count = 0;
@@ -59,6 +63,10 @@ static void broken_heads_are_refused(void **state)
             count++;
         assert_non_null(facts_of(rows[i], count, "HTTP/1.1").problem);
     }
+    static const struct header plain[] = {{"Host", "a"}};
+    static const char *const versions[] = {"HTTP/1.2", "HTTP/2.0", "HTTP/0.9", "http/1.1", ""};
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
+        assert_non_null(facts_of(plain, 1, versions[i]).problem);
 }
 
 static void nul_bytes_are_refused(void **state)
@@ -72,10 +80,87 @@ static void nul_bytes_are_refused(void **state)
     assert_non_null(facts.problem);
     struct wire_line line;
     wire_line(&line, "/a%00b");
-    assert_true(line.has_encoded_nul);
+    assert_non_null(line.problem);
     wire_line(&line, "/a%0b");
-    assert_false(line.has_encoded_nul);
+    assert_null(line.problem);
     assert_int_equal(line.length, 5);
+}
+
+static void addresses_are_taken_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *uri, *path, *host;
+    } rows[] = {
+        {"/", "/", ""},
+        {"/a?b", "/a?b", ""},
+        {"/http://a/b", "/http://a/b", ""},
+        {"*", "*", ""},
+        {"/\xe4\xbd\xa0", "/\xe4\xbd\xa0", ""},
+        {"http://a.example:80/b?c", "/b?c", "a.example:80"},
+        {"HTTPS://[::1]:8080/b", "/b", "[::1]:8080"},
+        {"http://a", "/", "a"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct wire_line line;
+        wire_line(&line, rows[i].uri);
+        assert_null(line.problem);
+        assert_string_equal(wire_path(&line, rows[i].uri), rows[i].path);
+        assert_int_equal(line.authority_length, strlen(rows[i].host));
+        assert_memory_equal(rows[i].uri + line.authority, rows[i].host, line.authority_length);
+    }
+    static const char *const wrong[] = {
+        "",
+        "a",
+        "a:80",
+        "**",
+        "//a b",
+        "/a\tb",
+        "/a\x7f",
+        "http:/a",
+        "http:///a",
+        "ftp://a/b",
+        "http://?a",
+        "http://u@a/b",
+        "http://a%2eb/",
+        "http://a#b c",
+        "httpx://a/b",
+        "javascript:x",
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct wire_line line;
+        wire_line(&line, wrong[i]);
+        assert_non_null(line.problem);
+    }
+}
+
+static void two_hosts_must_agree(void **state)
+{
+    (void)state;
+    static const struct header same[] = {{"Host", "A.example"}};
+    static const struct header other[] = {{"Host", "a.example:80"}};
+    struct wire_facts facts = facts_of(same, 1, "HTTP/1.1");
+    struct wire_line line;
+    wire_line(&line, "http://a.example/b");
+    assert_true(wire_hosts_agree(&line, &facts));
+    facts = facts_of(other, 1, "HTTP/1.1");
+    assert_false(wire_hosts_agree(&line, &facts));
+    facts = facts_of(NULL, 0, "HTTP/1.0");
+    assert_true(wire_hosts_agree(&line, &facts));
+    wire_line(&line, "/b");
+    facts = facts_of(other, 1, "HTTP/1.1");
+    assert_true(wire_hosts_agree(&line, &facts));
+}
+
+static void expectations_are_read(void **state)
+{
+    (void)state;
+    static const struct header known[] = {{"Host", "a"}, {"Expect", "100-Continue"}};
+    static const struct header unknown[] = {{"Host", "a"}, {"Expect", "100-continue, x"}};
+    struct wire_facts facts = facts_of(known, 2, "HTTP/1.1");
+    assert_true(facts.expects_continue && !facts.expects_other);
+    facts = facts_of(unknown, 2, "HTTP/1.1");
+    assert_true(facts.expects_other);
 }
 
 static void sound_heads_pass(void **state)
@@ -343,6 +428,9 @@ int main(void)
         cmocka_unit_test(proxies_are_matched),
         cmocka_unit_test(bases_come_from_plain_hosts),
         cmocka_unit_test(bearers_are_read),
+        cmocka_unit_test(addresses_are_taken_apart),
+        cmocka_unit_test(two_hosts_must_agree),
+        cmocka_unit_test(expectations_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
