@@ -384,8 +384,10 @@ static void put_locked(struct shard *shard, uint64_t hash, const char *id, const
     if (old != NULL)
         erase(shard, old);
     make_room_for_base(shard, hash, id);
-    while (shard->bytes + cost > shard->max_bytes)
+    while (shard->bytes + cost > shard->max_bytes) {
+        must(shard->oldest != NULL); /* else it would be empty */
         erase(shard, shard->oldest);
+    }
 
     struct entry *entry = must_calloc(1, sizeof(*entry));
     must(strlen(id) < sizeof(entry->id));

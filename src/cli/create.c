@@ -279,6 +279,7 @@ static int read_input(struct wish *wish, struct buf *text)
         wish->body = text;
         return input_read(wish->body_file, "the request body", text);
     }
+    must(wish->prompt != NULL); /* the options were read */
     buf_init(text, PROMPT_BYTES);
     if (strcmp(wish->prompt, "-") != 0)
         return codec_is_utf8(wish->prompt, strlen(wish->prompt))
@@ -341,7 +342,7 @@ static bool can_try_again(enum client_outcome outcome, const struct client_answe
 static int64_t pause_after(int tries, const struct client_answer *answer)
 {
     if (answer->retry_after_s < 0)
-        return tries * PAUSE_MS;
+        return (int64_t)tries * PAUSE_MS;
     return (answer->retry_after_s < PAUSE_MOST_S ? answer->retry_after_s : PAUSE_MOST_S) * 1000;
 }
 

@@ -71,6 +71,7 @@ static bool is_held(const struct doctor *doctor)
     if (join(doctor, "lock", path) && stat(path, &status) == 0) {
         for (int i = 0; !found && i < LOCK_LINES_MOST && fgets(line, sizeof(line), locks); i++) {
             unsigned long long inode = 0;
+            /* NOLINTNEXTLINE(cert-err34-c): the kernel's number fits */
             found = sscanf(line, "%*s FLOCK %*s WRITE %*s %*[^:]:%*[^:]:%llu", &inode) == 1 &&
                     inode == status.st_ino;
         }

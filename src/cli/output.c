@@ -77,7 +77,7 @@ static enum client_outcome fetch(struct client *client, const char *link, int fd
         outcome = client_download(client, link, fd, ret_answer);
         if (outcome != CLIENT_AWAY && outcome != CLIENT_TROUBLE)
             return outcome;
-        if (tries < TRIES && !client_pause(client, tries * PAUSE_MS))
+        if (tries < TRIES && !client_pause(client, (int64_t)tries * PAUSE_MS))
             return CLIENT_INTERRUPTED;
     }
     return outcome;

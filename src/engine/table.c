@@ -117,6 +117,7 @@ static void grow(struct shard *shard)
 {
     size_t n_old = shard->n_buckets;
     struct node **old = shard->buckets;
+    must(n_old > 0);
     shard->n_buckets = n_old * 2;
     shard->buckets = must_calloc(shard->n_buckets, sizeof(struct node *));
     for (size_t i = 0; i < n_old; i++) {

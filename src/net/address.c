@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ bool address_split(const char *text, char ret_host[ADDRESS_HOST_SIZE],
 {
     const char *colon = strrchr(text, ':');
     if (colon == NULL || strlen(colon + 1) < 1 || strlen(colon + 1) > 5 ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+        strtol(colon + 1, NULL, 10) > UINT16_MAX)
         return false;
     const char *host = text;
     size_t length = (size_t)(colon - text);
