@@ -2,9 +2,9 @@
  *
  * GET /metrics: a walk over api/metric.def. A series that never happened is left out where there are many (routes by status),
  * and is 0 where there are few. On HTTP threads. */
+#include "api/exposition.h"
+
 #include <inttypes.h>
-#include <stdarg.h>
-#include <string.h>
 
 #include "api/handler.h"
 #include "base/buf.h"
@@ -20,13 +20,9 @@ struct exposition {
     struct buf text;
     const char *name; /* of the metric whose samples are being written */
     struct api *api;
+    struct engine_stats now; /* looked at once for the whole answer */
     const struct engine_counts *engine;
     const struct store_counts *store;
-};
-
-/* What is looked at once for the whole answer. */
-struct look {
-    struct engine_stats engine;
 };
 
 /* ---- samples ---- */
@@ -173,15 +169,14 @@ static void begin(struct exposition *out, const char *name, const char *kind, co
 
 static void write_all(struct exposition *out)
 {
-    struct look now;
-    engine_stats(out->api->parts.engine, &now.engine);
+    engine_stats(out->api->parts.engine, &out->now);
 #define METRIC(name, kind, labels, help, statement)                                                \
     begin(out, name, #kind, help);                                                                 \
     statement;
 #include "api/metric.def"
 }
 
-enum MHD_Result metrics_show(struct api_request *request)
+enum MHD_Result exposition_show(struct api_request *request)
 {
     struct exposition out = {
         .api = request->api,
@@ -205,7 +200,7 @@ enum MHD_Result metrics_show(struct api_request *request)
     return api_reply_response(request, MHD_HTTP_OK, response, (int64_t)length);
 }
 
-void metrics_dump(FILE *out)
+void exposition_dump(FILE *out)
 {
     fprintf(out, "| metric | kind | labels | what it tells |\n| --- | --- | --- | --- |\n");
 #define METRIC(name, kind, labels, help, statement)                                                \

@@ -9,6 +9,3 @@
 #define ROUTE(name, method, path, match, who, body, handler, summary)                              \
     enum MHD_Result handler(struct api_request *request);
 #include "api/route.def"
-
-/* The table of GET /metrics as Markdown. */
-void metrics_dump(FILE *out);

@@ -34,14 +34,14 @@ static void pause_walk(struct reaper *reaper)
 
 /* Has the client closed his half, with no request under way? The library does not notice when that came together with
  * his last request. Seen twice with the same deadline, it is not a request that is being read just now. */
-static bool is_left(struct reaper_entry *entry, int64_t deadline_ms)
+static bool is_half_closed_idle(struct reaper_entry *entry, int64_t deadline_ms)
 {
     char byte;
     if (deadline_ms == REAPER_NEVER || recv(entry->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
         return false;
-    bool was_left = entry->left_ms == deadline_ms;
-    entry->left_ms = deadline_ms;
-    return was_left;
+    bool was_closed = entry->eof_deadline_ms == deadline_ms;
+    entry->eof_deadline_ms = deadline_ms;
+    return was_closed;
 }
 
 /* With the lock held. */
@@ -51,7 +51,7 @@ static int cut_overdue(struct reaper *reaper)
     int n_cut = 0;
     for (struct reaper_entry *entry = reaper->entries; entry != NULL; entry = entry->next) {
         int64_t deadline_ms = reaper_deadline(entry);
-        if (entry->is_cut || (deadline_ms > now_ms && !is_left(entry, deadline_ms)))
+        if (entry->is_cut || (deadline_ms > now_ms && !is_half_closed_idle(entry, deadline_ms)))
             continue;
         shutdown(entry->fd, SHUT_RDWR);
         entry->is_cut = true;
@@ -112,7 +112,7 @@ void reaper_watch(struct reaper *reaper, struct reaper_entry *entry, int fd, int
 {
     entry->fd = fd;
     entry->is_cut = false;
-    entry->left_ms = REAPER_NEVER;
+    entry->eof_deadline_ms = REAPER_NEVER;
     atomic_init(&entry->deadline_ms, deadline_ms);
     pthread_mutex_lock(&reaper->lock);
     entry->previous = NULL;

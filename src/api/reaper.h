@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Ends connections that are past a deadline. The library's own time-out starts anew with every byte, so that a
- * byte every few seconds would live for ever; here the time is a total one. A thread looks at all connections
+ * client that sends one every few seconds could stay for ever; here the time is a total one. A thread looks at all connections
  * once a second and shuts the sockets of the overdue ones down, upon which the library closes them;
  * so with those whose client has closed his half and waits for no answer. */
 #pragma once
@@ -20,8 +20,8 @@ struct reaper;
 struct reaper_entry {
     struct reaper_entry *next, *previous; /* in the reaper; under its lock */
     int fd;
-    bool is_cut;     /* under its lock */
-    int64_t left_ms; /* under its lock: the deadline at which the client was seen gone */
+    bool is_cut;             /* under its lock */
+    int64_t eof_deadline_ms; /* under its lock: the deadline at which end of file was first seen */
     _Atomic int64_t deadline_ms; /* clock_mono_ms(), or REAPER_NEVER; set without a lock */
 };
 

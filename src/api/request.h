@@ -23,7 +23,6 @@
 
 enum {
     API_REQUEST_ID_SIZE = 129,
-    API_ECHO_MAX = 255, /* bytes of an id that a client gave */
 };
 
 struct peer_table;

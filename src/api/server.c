@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "api/connection.h"
+#include "api/exposition.h"
 #include "api/handler.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -436,5 +436,5 @@ void server_dump_errors(FILE *out)
 
 void server_dump_metrics(FILE *out)
 {
-    metrics_dump(out);
+    exposition_dump(out);
 }

@@ -6,7 +6,6 @@
  * were signed and have one spelling only. Pure; any thread. */
 #include "asset/link.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "asset/asset.h"

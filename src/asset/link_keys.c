@@ -16,7 +16,6 @@
 #include "asset/tree.h"
 #include "base/codec.h"
 #include "base/crypt.h"
-#include "base/must.h"
 
 static const char current_name[] = "link.key";
 static const char previous_name[] = "link.key.old";
@@ -140,6 +139,19 @@ int link_keys_open(const char *directory, int64_t longest_ms, struct link_keys *
     if (error == 0)
         *ret_keys = keys;
     return error;
+}
+
+int link_keys_check(const char *directory, char ret_error[LINK_KEYS_ERROR_SIZE])
+{
+    struct link_keys keys;
+    int64_t changed_s;
+    CLEANUP(close_fd) int folder = open_directory(directory, ret_error);
+    if (folder < 0)
+        return folder;
+    int error = read_previous(folder, directory, 0, &keys, ret_error);
+    return error < 0
+               ? error
+               : read_key(folder, current_name, directory, &keys.current, &changed_s, ret_error);
 }
 
 static int write_fresh(int folder, const char *name, const struct link_key *key)

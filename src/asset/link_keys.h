@@ -23,6 +23,9 @@ struct link_keys {
     int64_t previous_until_s; /* no link of the previous key ends later; 0: there is no such key */
 };
 
+/* Would link_keys_open() do? Reads both keys, makes nothing. 0, -ENOENT (without a word) when there is no
+ * `link.key` yet, or negative errno with a sentence. */
+CHECKED int link_keys_check(const char *directory, char ret_error[LINK_KEYS_ERROR_SIZE]);
 /* Reads the keys; `link.key` is made when it is not there. `longest_ms` is the longest life that a
  * link of this directory ever had. 0, or negative errno with a sentence (wrong size, readable by
  * others …). */

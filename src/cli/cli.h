@@ -29,7 +29,7 @@ enum cli_exit {
     "  0    done\n"                                                                                \
     "  1    the task failed or was cancelled; doctor: there is a problem\n"                        \
     "  2    wrong usage or configuration\n"                                                        \
-    "  3    the server refused (4xx)\n"                                                            \
+    "  3    refused: by the server (4xx)\n"                                                        \
     "  4    the server is away or in trouble (5xx)\n"                                              \
     "  5    trouble on this machine: a file, the disk, a port\n"                                   \
     "  130  interrupted\n"

@@ -2,7 +2,6 @@
  *
  * The doctor's look at what makes films, by making one: three helpers, one after the other, as the
  * engine would start them. One thread, a loop of its own. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -96,8 +95,10 @@ static const char *advice_for(const struct wait *wait)
                "with the versions of the libraries";
     if (wait->end == MEDIA_STALLED)
         return "this machine is too slow or too busy";
-    if (wait->end == MEDIA_NO_SPACE)
+    if (wait->end == MEDIA_TOO_LARGE)
         return "raise render.file";
+    if (wait->end == MEDIA_NO_SPACE)
+        return "free memory: the film was written to a file in memory";
     return "is render.memory large enough?";
 }
 
@@ -105,9 +106,9 @@ static const char *advice_for(const struct wait *wait)
 
 static const struct {
     const char *script;
-    const char *package; /* of Debian, for advice */
+    const char *advice; /* with the package's name in Debian */
     enum doctor_verdict verdict;
-} PACKAGES[] = {
+} SCRIPTS[] = {
     {"Latin", "install fonts-noto-core", DOCTOR_PROBLEM},
     {"CJK", "install fonts-noto-cjk, else captions show boxes", DOCTOR_WARNING},
     {"Arabic", "install fonts-noto-core, else captions show boxes", DOCTOR_WARNING},
@@ -129,13 +130,13 @@ static const char *family_for(const json_t *report, const char *script)
 
 static void judge_fonts(struct doctor *doctor, const json_t *report)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(PACKAGES); i++) {
-        const char *family = family_for(report, PACKAGES[i].script);
+    for (size_t i = 0; i < ARRAY_LENGTH(SCRIPTS); i++) {
+        const char *family = family_for(report, SCRIPTS[i].script);
         if (family != NULL)
-            doctor_say(doctor, DOCTOR_OK, "fonts", NULL, "%s: %.80s", PACKAGES[i].script, family);
+            doctor_say(doctor, DOCTOR_OK, "fonts", NULL, "%s: %.80s", SCRIPTS[i].script, family);
         else
-            doctor_say(doctor, PACKAGES[i].verdict, "fonts", PACKAGES[i].package,
-                       "no font shows %s", PACKAGES[i].script);
+            doctor_say(doctor, SCRIPTS[i].verdict, "fonts", SCRIPTS[i].advice, "no font shows %s",
+                       SCRIPTS[i].script);
     }
 }
 

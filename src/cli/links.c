@@ -27,7 +27,7 @@ static const char HELP[] =
     "Only two keys are kept, so another rotation must wait until the last link of the key before\n"
     "has expired (`links.valid_for` after the last rotation); until then it is refused.\n"
     "\n"
-    "A key that others may know is rid of by rotating twice, the second time with --force: then\n"
+    "To get rid of a key that others may know, rotate twice, the second time with --force: then\n"
     "all links that were given out until now are dead, and a query gives new ones.\n"
     "\n"
     "Options:\n"
@@ -42,7 +42,8 @@ static const char HELP[] =
     "\n"
     "Exit status:\n"
     "  0    done\n"
-    "  2    wrong usage or configuration, or too early without --force\n"
+    "  2    wrong usage or configuration\n"
+    "  3    refused: too early, without --force\n"
     "  5    trouble on this machine: the data directory, its keys, or a server that runs on it\n";
 
 enum { OPTION_FORCE = 256, PATH_BYTES = 4096 };
@@ -99,7 +100,7 @@ static int rotate_keys(const char *data, bool is_forced, int64_t longest_ms)
         return cli_complain(CLI_LOCAL, "%s", error);
     clock_iso_seconds(until_s, until);
     if (outcome == LINK_TOO_EARLY)
-        return cli_complain(CLI_USAGE,
+        return cli_complain(CLI_REFUSED,
                             "links of the key before this one may live until %s: rotate after "
                             "that, or with --force, and they die now",
                             until);

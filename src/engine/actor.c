@@ -14,6 +14,9 @@
 #include "base/log.h"
 #include "base/must.h"
 
+/* How much of the learned duration stays when another one is known. */
+static const double RENDER_MEAN_DECAY = 0.8;
+
 static void apply(struct actor *actor, const struct task_event *event);
 
 /* ---- the engine's index of actors ---- */
@@ -27,10 +30,9 @@ static struct actor **bucket_of(struct engine *engine, const char *id)
     return &engine->buckets[hash % ENGINE_ACTOR_BUCKETS];
 }
 
-struct actor *actor_find(const struct engine *engine, const char *id)
+struct actor *actor_find(struct engine *engine, const char *id)
 {
-    struct engine *index = (struct engine *)(uintptr_t)engine;
-    struct actor *actor = *bucket_of(index, id);
+    struct actor *actor = *bucket_of(engine, id);
     while (actor && strcmp(actor->task->request->id, id) != 0) {
         actor = actor->chain;
     }
@@ -219,8 +221,9 @@ static void learn_duration(struct actor *actor)
     struct engine *engine = actor->engine;
     double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
     histogram_add(&engine->counts.attempt_seconds, took_s);
-    engine->mean_render_s =
-        engine->mean_render_s < 0 ? took_s : 0.8 * engine->mean_render_s + 0.2 * took_s;
+    engine->mean_render_s = engine->mean_render_s < 0 ? took_s
+                                                      : RENDER_MEAN_DECAY * engine->mean_render_s +
+                                                            (1 - RENDER_MEAN_DECAY) * took_s;
 }
 
 /* Progress comes often and each one is a commit: one that follows too soon waits, a newer one takes its place. */

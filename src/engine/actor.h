@@ -25,7 +25,7 @@
 enum {
     ACTOR_EVENTS_MAX = 8,        /* that wait for a commit: one of each kind that can meet in one */
     ACTOR_STORE_RETRY_MS = 1000, /* pause before a failed commit is tried again */
-    ACTOR_PROGRESS_PERSIST_MS = 250,       /* progress is committed, and shown, no oftener */
+    ACTOR_PROGRESS_PERSIST_MS = 250,       /* progress is committed, and shown, no more often */
     ENGINE_BACKOFF_MAX_MS = 5 * 60 * 1000, /* between attempts */
     ENGINE_DRAIN_TICK_MS = 20,             /* how often a stop looks whether all is done */
     ENGINE_FIGURES_MS = 1000,              /* how often queue positions are counted */
@@ -87,7 +87,7 @@ struct engine {
     bool is_over; /* nothing more goes to the store */
     bool has_thread;
     pthread_t thread;
-    struct engine_counts counts; /* written here, read by any thread */
+    struct engine_counts counts; /* its header says who counts */
     /* Any thread: */
     atomic_bool is_closing;
     atomic_bool is_hurried;
@@ -102,7 +102,7 @@ struct engine {
 /* Begins to carry `task` (takes a reference). `event` is how one from the store is taken up again; NULL
  * for a new one. */
 void actor_new(struct engine *engine, const struct task *task, const struct task_event *event);
-struct actor *actor_find(const struct engine *engine, const char *id);
+struct actor *actor_find(struct engine *engine, const char *id);
 /* Something happened. May end (and free) the actor. */
 void actor_feed(struct actor *actor, const struct task_event *event);
 /* Its owner's cancel, answered once the outcome is durable. */

@@ -110,7 +110,7 @@ static void on_created(struct store_write *write)
         answer_create(create, ENGINE_OK, task_ref(create->fresh));
     } else if (write->result == STORE_REPEATED) {
         answer_repeated(create);
-    } else if (write->result == STORE_BUSY) { /* its key is new */
+    } else if (write->result == STORE_NOT_FOUND) { /* its key is new */
         answer_create(create, create->refusal, NULL);
     } else if (write->result == STORE_CONFLICT) {
         answer_create(create, ENGINE_CONFLICT, NULL);

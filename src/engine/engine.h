@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "asset/asset.h"
-#include "asset/link.h"
 #include "base/compiler.h"
 #include "base/histogram.h"
 #include "base/loop.h"
@@ -119,7 +118,7 @@ struct engine_counts {
     _Atomic uint64_t variants[MEDIA_END_COUNT];     /* helpers that made variants, by their end */
     struct histogram task_seconds, attempt_seconds; /* created to completed; slot to stored */
 };
-/* The engine counts, any thread looks. Owned by the engine. */
+/* The loop counts, and `created` the store's writer; any thread looks. Owned by the engine. */
 const struct engine_counts *engine_counts(const struct engine *engine);
 
 /* The longest life that a link to this store's files ever had; 0 while none was signed. It is on

@@ -4,7 +4,6 @@
  * as foreign. Runs on the loop's thread. */
 #include "media/probe.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"

@@ -8,7 +8,7 @@
 #include <libavformat/avformat.h>
 #include <pango/pangocairo.h>
 #include <stdbool.h>
-#include <string.h>
+#include <stdio.h>
 #include <webp/decode.h>
 
 #include "base/json.h"
@@ -125,7 +125,6 @@ json_t *survey_codecs(void)
     for (size_t i = 0; i < ARRAY_LENGTH(decoders); i++)
         add_codec(codecs, decoders[i].name,
                   opens(avcodec_find_decoder(decoders[i].id), AV_PIX_FMT_NONE));
-    add_codec(codecs, "WebP", WebPGetDecoderVersion() > 0); /* linked, not looked up */
     return codecs;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reads a store's file without leaving a trace. A file with a log beside it (a server runs, or was
- * killed) is opened for reading only, so that the log is not put into the file at the end, as the
- * last one to close it else does. One without is opened as if nothing could change it, because
+ * killed) is opened for reading only, so that the log is not put into the file at the end, which the last
+ * to close it would otherwise do. One without is opened as if nothing could change it, because
  * SQLite would make a log for it; a server that starts in that moment is noticed and the look
  * repeated. One thread. */
 #include "store/inspect.h"

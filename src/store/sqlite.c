@@ -147,7 +147,7 @@ static int sqlite_create(struct sqlite *sqlite, struct store_write *write)
             return result;
     }
     if (write->only_existing)
-        return STORE_BUSY;
+        return STORE_NOT_FOUND;
     int fault = sqlite_insert_task(sqlite, write);
     if (fault == 0 && write->idempotency_key != NULL)
         fault = sqlite_put_key(sqlite, write);

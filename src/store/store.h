@@ -82,7 +82,8 @@ struct store_write {
     const char *idempotency_key;
     uint8_t digest[32];
     int64_t idempotency_keep_ms;
-    bool only_existing; /* CREATE: make nothing; without an entry of its key it is STORE_BUSY */
+    bool
+        only_existing; /* CREATE: make nothing; without an entry of its key it is STORE_NOT_FOUND */
     /* On the writer's thread, after the commit or when it failed for good. */
     void (*done)(struct store_write *write);
     int result; /* enum store_outcome, or negative errno (-ENOSPC, -EBUSY, -EIO …) */

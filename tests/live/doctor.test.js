@@ -151,13 +151,16 @@ test('link keys that serve would refuse', async () => {
     const key = path.join(data, 'link.key');
     const look = () => doctor('--data', data, ...FREE);
     fs.chmodSync(key, 0o644);
-    finds(await look(), 'link key', 'problem', /mode 0644/);
+    finds(await look(), 'link key', 'problem', /open to others: its mode should be 0600/);
     fs.writeFileSync(key, 'short');
     finds(await look(), 'link key', 'problem', /not a file of 32 bytes/);
     fs.rmSync(key);
     fs.symlinkSync('/dev/null', key);
-    finds(await look(), 'link key', 'problem', /not a file of 32 bytes/);
+    finds(await look(), 'link key', 'problem', /link\.key/);
     fs.rmSync(key);
+    fs.writeFileSync(`${key}.old`, 'short', { mode: 0o600 });
+    finds(await look(), 'link key', 'problem', /link\.key\.old .*not a file of 32 bytes/);
+    fs.rmSync(`${key}.old`);
     finds(await look(), 'link key', 'ok', /none yet/);
     assert.ok(!fs.existsSync(key));
 });
@@ -238,6 +241,7 @@ test('too few open files', async () => {
 test('a helper that cannot do its work is a problem', async () => {
     const { status, report } = await limited('ulimit -f 0', await quietData());
     finds(report, 'helper', 'problem', /no film can be made/);
+    assert.match(JSON.stringify(report), /raise render\.file/);
     assert.equal(status, 1);
 });
 

@@ -150,7 +150,7 @@ tenants:
   max_in_flight: 0
 `,
 });
-await server.create(slow).catch(() => server.create({ duration: 20 })); // all that follows only waits
+await server.create({ ...slow, duration: 20 }); // all that follows only waits
 
 const send = (type, body, options) => server.call('POST', '/v1/video/create', { headers: { 'Content-Type': type }, body, ...options });
 const form = (parts, boundary) => {
@@ -217,11 +217,6 @@ test('limits.body_memory: a body and what is made of it fit in exactly, or 503',
     assertRefused(refused, 503, 'service_unavailable');
     assert.ok(Number(refused.headers['retry-after']) >= 1);
     assert.equal((await ask((1 << 19) - 1)).status, 200, 'all of it was given back');
-});
-test('an address of 8192 bytes, and not one more', async () => {
-    const target = '/v1/video/query?id=';
-    assertRefused(await server.call('GET', target + 'x'.repeat(8192 - target.length)), 404, 'task_not_exist');
-    assertRefused(await server.call('GET', target + 'x'.repeat(8193 - target.length)), 414, 'uri_too_long');
 });
 test('a small body of 64 KiB, and not one more', async () => {
     const body = (length) => JSON.stringify({ id: 'x'.repeat(length - '{"id":""}'.length) });

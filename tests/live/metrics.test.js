@@ -70,8 +70,8 @@ test('requests are counted by route and status, shared answers and refusals incl
     assert.equal(grown(answers('none', 404)), 1);
     const query = '{route="GET /v1/video/query"}';
     assert.equal(after(`filmgate_http_request_seconds_count${query}`), after(answers('GET /v1/video/query', 200)) + after(answers('GET /v1/video/query', 304)));
-    assert.ok(grown('filmgate_http_answer_bytes_total') > 7 * 1000);
-    assert.ok(after('filmgate_http_connections') >= 1 && after('filmgate_http_under_way') >= 1);
+    assert.ok(grown('filmgate_http_response_bytes_total') > 7 * 1000);
+    assert.ok(after('filmgate_http_connections') >= 1 && after('filmgate_http_requests_in_flight') >= 1);
 });
 test('buckets of a histogram only grow and end in its count', async () => {
     const samples = parse((await server.call('GET', '/metrics', { unchecked: true })).text);
