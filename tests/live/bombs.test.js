@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
-import { endedWell, start, until } from './harness.js';
+import { BINARY, endedWell, newDirectory, start, tool, until } from './harness.js';
 import { dataUri, imageServer, png } from './media.js';
 
 // A PNG's first bytes, which promise so many pixels; nothing behind them.
@@ -53,6 +53,14 @@ test('a pixel bomb is refused by its header, before a task exists', async () => 
 });
 test('a pixel bomb by URL', () => fails({ images: [`${web.url}/pixels`] }, 'image_invalid'));
 test('an output beyond the limit of files', () => fails({ size: '1920x1920', duration: 60, prompt: 'endless' }, 'output_too_large', narrow));
+test('the doctor sees that a helper may not write its film', async () => {
+    const args = ['doctor', '--json', '--data', path.join(newDirectory(), 'data'), '--listen', '127.0.0.1:0'];
+    const { code, stdout } = await tool('sh', '-c', 'ulimit -f 0; exec "$0" "$@"', BINARY, ...args).catch((error) => error);
+    assert.equal(code, 1);
+    const helper = JSON.parse(stdout.toString()).checks.find(({ check }) => check === 'helper');
+    assert.equal(helper.verdict, 'problem');
+    assert.match(JSON.stringify(helper), /raise render\.file/);
+});
 test('nothing is left of them', async () => {
     for (const { data } of [server, narrow]) {
         const files = fs.readdirSync(data, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());

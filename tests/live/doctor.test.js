@@ -238,12 +238,6 @@ test('too few open files', async () => {
     finds(report, 'open files', 'warning', /512 are allowed, 9216 wanted/);
     assert.equal(status, 0);
 });
-test('a helper that cannot do its work is a problem', async () => {
-    const { status, report } = await limited('ulimit -f 0', await quietData());
-    finds(report, 'helper', 'problem', /no film can be made/);
-    assert.match(JSON.stringify(report), /raise render\.file/);
-    assert.equal(status, 1);
-});
 
 // Usage, terminals
 
