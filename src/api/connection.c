@@ -62,7 +62,9 @@ void *connection_line(void *context, const char *uri, struct MHD_Connection *con
     struct api *api = context;
     struct connection *own = connection_of(connection);
     wire_line(&own->line, uri);
-    int64_t deadline_ms = clock_mono_ms() + api->parts.settings->http_head;
+    int64_t deadline_ms = clock_mono_ms();
+    if (!own->line.has_too_many_arguments) /* else the library may have no memory left to answer */
+        deadline_ms += api->parts.settings->http_head;
     if (deadline_ms < reaper_deadline(&own->watch))
         reaper_set(&own->watch, deadline_ms);
     return NULL;

@@ -44,12 +44,23 @@ static const char *split_url(struct wire_line *line)
     return "The address is neither a path nor a URL of http or https.";
 }
 
+static size_t count_arguments(const char *uri)
+{
+    size_t n_arguments = 1;
+    for (const char *c = strchr(uri, '&'); c != NULL; c = strchr(c + 1, '&'))
+        n_arguments++;
+    return n_arguments;
+}
+
 void wire_line(struct wire_line *line, const char *uri)
 {
     *line = (struct wire_line){.uri = uri, .length = strlen(uri)};
     line->problem = judge_bytes(uri, line->length);
     if (line->problem == NULL && uri[0] != '/' && strcmp(uri, "*") != 0)
         line->problem = split_url(line);
+    line->has_too_many_arguments = count_arguments(uri) > WIRE_ARGUMENTS_MAX;
+    if (line->problem == NULL && line->has_too_many_arguments)
+        line->problem = "The address has more than 200 arguments.";
 }
 
 const char *wire_path(const struct wire_line *line, const char *url)

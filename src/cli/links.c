@@ -76,14 +76,15 @@ static int find_key(const char *data)
                         strerror(errno));
 }
 
-/* CLI_OK with the longest life of a link on record, or an exit status after complaining. */
-static int read_longest_life(const char *data, int64_t *ret_longest_ms)
+/* CLI_OK with the longest life that a link may have, or an exit status after complaining. */
+static int read_longest_life(const struct settings *settings, int64_t *ret_longest_ms)
 {
+    const char *data = settings->data;
     struct store *store = NULL;
     char error[STORE_ERROR_SIZE] = "";
     if (store_open(data, &store, error) != 0)
         return cli_complain(CLI_LOCAL, "%s", error);
-    int fault = engine_longest_valid_for(store, ret_longest_ms);
+    int fault = engine_longest_valid_for(store, settings->links_valid_for, ret_longest_ms);
     store_close(store);
     if (fault < 0)
         return cli_complain(CLI_LOCAL, "the database cannot be used: %s", strerror(-fault));
@@ -125,7 +126,7 @@ static int rotate(const struct order *order)
     if (status == CLI_OK)
         status = cli_lock_data_directory(settings->data, &lock);
     if (status == CLI_OK)
-        status = read_longest_life(settings->data, &longest_ms);
+        status = read_longest_life(settings, &longest_ms);
     if (status == CLI_OK)
         status = rotate_keys(settings->data, order->is_forced, longest_ms);
     close_fd(&lock);

@@ -71,7 +71,7 @@ static void answer_create(struct engine_create *create, enum engine_outcome outc
                           const struct task *task)
 {
     struct engine *engine = create->engine;
-    if (outcome != ENGINE_OK && create->refusal == ENGINE_OK) {
+    if (outcome != ENGINE_OK && create->has_place) {
         return_place(create);
     }
     if (outcome == ENGINE_TENANT_DAY) {
@@ -93,6 +93,19 @@ static void answer_repeated(struct engine_create *create)
     answer_create(create, outcome == ENGINE_OK ? ENGINE_REPEATED : ENGINE_STORE_FAILED, task);
 }
 
+/* Takes a place and has the task made. */
+static void make_task(struct engine_create *create)
+{
+    enum engine_outcome refusal = take_place(create);
+    create->has_place = refusal == ENGINE_OK;
+    create->write.only_existing = false;
+    if (refusal != ENGINE_OK) {
+        answer_create(create, refusal, NULL);
+    } else if (store_submit(create->engine->parts.store, &create->write) != 0) {
+        answer_create(create, ENGINE_FULL, NULL);
+    }
+}
+
 /* On the store's writer thread. */
 static void on_created(struct store_write *write)
 {
@@ -111,7 +124,7 @@ static void on_created(struct store_write *write)
     } else if (write->result == STORE_REPEATED) {
         answer_repeated(create);
     } else if (write->result == STORE_NOT_FOUND) { /* its key is new */
-        answer_create(create, create->refusal, NULL);
+        make_task(create);
     } else if (write->result == STORE_CONFLICT) {
         answer_create(create, ENGINE_CONFLICT, NULL);
     } else {
@@ -135,12 +148,14 @@ void engine_create(struct engine *engine, struct engine_create *create)
     };
     task_request_digest(request, create->write.digest);
     create->fresh = create->write.task = task_new(request, deadline_ms);
-    create->refusal = take_place(create);
-    /* A request that has no place may have been accepted before. */
-    create->write.only_existing = create->refusal != ENGINE_OK && create->idempotency_key != NULL;
-    if (create->refusal == ENGINE_CLOSING ||
-        (create->refusal != ENGINE_OK && !create->write.only_existing)) {
-        answer_create(create, create->refusal, NULL);
+    create->has_place = false;
+    /* With a key the store is asked first whether it knows it: who sends again takes no place, from himself or others, not
+     * even for a moment, and is answered also where there is none. */
+    create->write.only_existing = create->idempotency_key != NULL;
+    if (atomic_load(&engine->is_closing)) {
+        answer_create(create, ENGINE_CLOSING, NULL);
+    } else if (!create->write.only_existing) {
+        make_task(create);
     } else if (store_submit(engine->parts.store, &create->write) != 0) {
         answer_create(create, ENGINE_FULL, NULL);
     }

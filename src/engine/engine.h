@@ -69,7 +69,7 @@ struct engine_create {
     int64_t retry_after_s;   /* with TENANT_DAY: until the day is over; else 0 */
     /* private to the engine */
     struct engine *engine;
-    enum engine_outcome refusal; /* OK: it has a place, which goes back unless a task is made */
+    bool has_place; /* which goes back unless a task is made */
     struct store_write write;
     const struct task *fresh; /* what the write makes durable */
 };
@@ -121,9 +121,10 @@ struct engine_counts {
 /* The loop counts, and `created` the store's writer; any thread looks. Owned by the engine. */
 const struct engine_counts *engine_counts(const struct engine *engine);
 
-/* The longest life that a link to this store's files ever had; 0 while none was signed. It is on
- * record before the first link of such a life is. 0 or negative errno. */
-CHECKED int engine_longest_valid_for(struct store *store, int64_t *ret_longest_ms);
+/* The longest life that a link to this store's files may have: the longest on record (it is there before the first link
+ * of such a life), and at least `configured_ms`, for a record may be younger than the links. 0 or negative errno. */
+CHECKED int engine_longest_valid_for(struct store *store, int64_t configured_ms,
+                                     int64_t *ret_longest_ms);
 
 struct engine_stats {
     int64_t unfinished, queued, running; /* tasks now */

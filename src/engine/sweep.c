@@ -98,22 +98,25 @@ static void on_swept(struct blocking_job *job)
     free(sweep);
 }
 
-int engine_longest_valid_for(struct store *store, int64_t *ret_longest_ms)
+int engine_longest_valid_for(struct store *store, int64_t configured_ms, int64_t *ret_longest_ms)
 {
-    return store_number(store, number_valid_for, ret_longest_ms);
+    int64_t recorded_ms = 0;
+    int fault = store_number(store, number_valid_for, &recorded_ms);
+    *ret_longest_ms = recorded_ms > configured_ms ? recorded_ms : configured_ms;
+    return fault;
 }
 
 /* The longest life of any link that this store ever signed, this configuration's included; on record before the first link is signed. */
 static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
 {
     struct store *store = engine->parts.store;
-    int64_t longest_ms = 0;
-    int fault = engine_longest_valid_for(store, &longest_ms);
-    if (fault >= 0 && engine->parts.settings->links_valid_for > longest_ms) {
-        longest_ms = engine->parts.settings->links_valid_for;
-        fault = store_set_number(store, number_valid_for, longest_ms);
+    int64_t configured_ms = engine->parts.settings->links_valid_for;
+    int64_t recorded_ms = 0;
+    int fault = store_number(store, number_valid_for, &recorded_ms);
+    if (fault >= 0 && configured_ms > recorded_ms) {
+        fault = store_set_number(store, number_valid_for, configured_ms);
     }
-    *ret_longest_ms = longest_ms;
+    *ret_longest_ms = configured_ms > recorded_ms ? configured_ms : recorded_ms;
     return fault < 0 ? fault : 0;
 }
 

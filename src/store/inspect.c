@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -141,8 +142,17 @@ int store_inspect(const char *directory, int64_t budget_ms, struct store_inspect
         (void)snprintf(ret_error, STORE_ERROR_SIZE, "the data directory's name is too long");
         return -ENAMETOOLONG;
     }
-    if (access(path, F_OK) != 0)
-        return -ENOENT;
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        int fault = -errno;
+        (void)snprintf(ret_error, STORE_ERROR_SIZE, "\"%.160s\" cannot be looked at: %s", path,
+                       strerror(-fault));
+        return fault;
+    }
+    if (!S_ISREG(status.st_mode)) { /* a pipe would keep SQLite waiting */
+        (void)snprintf(ret_error, STORE_ERROR_SIZE, "\"%.160s\" is not a regular file", path);
+        return -EINVAL;
+    }
     int fault = 0;
     for (int tries = 0; tries < TRIES; tries++) {
         bool has_log = access(log, F_OK) == 0;

@@ -3,11 +3,8 @@
 // What one connection, and one address, may take of the server: connections, time, requests.
 // Other addresses of loopback are other clients; the harness's own requests come from 127.0.0.1.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { endedWell, sleep, small, start, until } from './harness.js';
+import { endedWell, holdStore, sleep, small, start, until } from './harness.js';
 import { isHeld, Talk } from './socket.js';
 
 const LIFE = 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -119,14 +116,11 @@ for (const [name, head, rest] of [
     });
 
 test('http.body does not count the wait for the store', async () => {
-    const file = fs.readdirSync(strict.data).find((name) => name.endsWith('.db'));
-    const database = new DatabaseSync(path.join(strict.data, file));
-    database.exec('BEGIN IMMEDIATE');
+    const database = await holdStore(strict);
     const body = JSON.stringify({ model: 'sora-2', prompt: 'x', ...small });
     const talk = new Talk(strict).say(post(strict, body.length) + body);
     assert.deepEqual(await new Talk(strict).say(post(strict, 9)).ended(), [], 'one that came later is at its end');
     await sleep(1000); // or two: it is answered whenever it is
-    database.exec('COMMIT');
     database.close();
     const [answer] = await talk.answered(1);
     assert.ok([200, 503].includes(answer.status), answer.body); // 503 when the machine is so slow that the store gave up

@@ -10,7 +10,7 @@ import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import { BINARY, command, endedWell, newDirectory, start, terminal } from './harness.js';
+import { BINARY, command, endedWell, newDirectory, start, terminal, tool } from './harness.js';
 
 const server = await start({ config: 'render:\n  slots: 1\n' });
 const other = await start();
@@ -163,6 +163,12 @@ test('link keys that serve would refuse', async () => {
     fs.rmSync(`${key}.old`);
     finds(await look(), 'link key', 'ok', /none yet/);
     assert.ok(!fs.existsSync(key));
+});
+test('a pipe in the place of the database', async () => {
+    const data = await quietData();
+    fs.rmSync(path.join(data, 'filmgate.db'));
+    await tool('mkfifo', path.join(data, 'filmgate.db'));
+    finds(await doctor('--data', data, ...FREE), 'database', 'problem', /not a regular file/);
 });
 test('files of the future', async () => {
     const data = await quietData();

@@ -103,6 +103,16 @@ function cleanEnvironment(extra) {
     return env;
 }
 
+// Holds the write lock of a server's database, as another process may, until close() is called.
+export async function holdStore(server) {
+    const child = spawn('sqlite3', ['-cmd', '.timeout 60000', path.join(server.data, 'filmgate.db')], { stdio: ['pipe', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+    child.stdin.write("BEGIN IMMEDIATE;\nSELECT 'held';\n");
+    await until('the lock', () => said.includes('held'), { every: 5 });
+    return { close: () => child.stdin.end('ROLLBACK;\n') };
+}
+
 // The bytes of a multipart form: parts are {name, value} or {name, filename, type, bytes}.
 export function multipart(parts, boundary = 'live-7MA4YWxkTrZu0gW') {
     const pieces = [];

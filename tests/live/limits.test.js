@@ -82,6 +82,22 @@ test('who sees an end, in a query or in the list, finds its place free', async (
     }
 });
 
+test('who sends again takes no place from a fresh create, not even for a moment', async () => {
+    const known = await create(single, {}, keyed('again'));
+    await single.waitEnd(known.json.id);
+    let isOver = false;
+    const repeaters = Array.from({ length: 8 }, async () => {
+        while (!isOver) assert.equal((await create(single, {}, keyed('again'))).text, known.text);
+    });
+    for (let i = 0; i < 40; i++) {
+        const fresh = await create(single);
+        assert.equal(fresh.status, 200, fresh.text);
+        await single.cancel(fresh.json.id);
+    }
+    isOver = true;
+    await Promise.all(repeaters);
+});
+
 for (const [setting, code] of [['max_in_flight', 'too_many_tasks'], ['tasks_per_day', 'daily_limit_reached']])
     test(`of 64 creates at once as many are accepted as ${setting} says`, () => withinOneDay(async () => {
         const crowded = await start({ config: `${IDLE}tenants:\n  ${setting}: 20\n` });

@@ -333,6 +333,18 @@ test('links of the key before work on, those of the key before last do not', asy
     assert.equal((await turned.fetchLink(anew.video_url)).status, 200);
     for (const name of ['link.key', 'link.key.old']) assert.equal(fs.statSync(path.join(turned.data, name)).mode & 0o777, 0o600);
 });
+test('a record that is younger than the keys does not shorten the life of links', async () => {
+    const replaced = await start();
+    const { video_url: old } = await replaced.complete({});
+    assert.equal(await replaced.stop(), 0);
+    for (const name of ['filmgate.db', 'filmgate.db-wal', 'filmgate.db-shm']) fs.rmSync(path.join(replaced.data, name), { force: true });
+    const first = await rotate(replaced);
+    assert.equal(first.status, 0, first.stderr);
+    await replaced.launch();
+    assert.equal((await replaced.fetchLink(old)).status, 200);
+    assert.equal(await replaced.stop(), 0);
+    assert.equal((await rotate(replaced)).status, 3, 'too early');
+});
 test('whoever stole the key that was rotated away signs nothing that lasts', async () => {
     const robbed = await start();
     const before = await robbed.complete({ prompt: 'stolen' });

@@ -218,14 +218,17 @@ for (const [name, files] of [['without pictures', []], ['with pictures', ['warm 
         assert.equal(task.detail.pending_info?.n_frames ?? 60, 60);
     }));
 
-test('a wrong key is refused in words, at the key; a key is kept nowhere and forgotten with its field', () => visit(async (page) => {
+test('a wrong key is refused in words, at the key; a key is kept for its tab alone and forgotten with its field', () => visit(async (page) => {
     await page.fill('#key', 'fg_wrong');
     await page.press('#key', 'Enter');
     await waitText(page, '#key-problem', /not accepted/);
     await enter(page, server.key);
     await waitText(page, '#key-problem', /^$/);
     await page.waitForSelector('.tile');
-    assert.deepEqual(await page.evaluate(() => [sessionStorage.length, localStorage.length, document.cookie]), [0, 0, '']);
+    assert.deepEqual(await page.evaluate(() => [localStorage.length, document.cookie]), [0, '']);
+    await page.reload();
+    await page.waitForSelector('.tile');
+    assert.equal(await page.inputValue('#key'), server.key);
     await page.fill('#key', '');
     await page.press('#key', 'Enter');
     await page.waitForFunction(() => document.querySelectorAll('.tile').length === 0);

@@ -3,11 +3,8 @@
 // HTTP itself, byte for byte: what a sound client may send and is answered, and what two readers could
 // read in two ways, which is refused and ends the connection, so that nothing smuggled in is ever answered.
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { checkCreated, endedWell, small, start, until } from './harness.js';
+import { checkCreated, endedWell, holdStore, small, start, until } from './harness.js';
 import { checkRefusal, Talk } from './socket.js';
 
 const server = await start();
@@ -54,6 +51,7 @@ const unfit = {
     'NUL at the end of the address': get('/healthz\0'),
     'NUL in the address, in hex': get('/healthz%00'),
     'NUL in an argument': get('/v1/video/query?id=a%00b'),
+    'more than 200 arguments': get(`/healthz?${'&'.repeat(200)}`),
     'a blank in the address': get('/healthz?a b'),
     'a blank before HTTP in the address': get('/healthz HTTP/1.1'),
     'a tab in the address': get('/healthz?a\tb'),
@@ -180,6 +178,7 @@ const sound = {
     'an address that is a URL in capitals': [get('HTTP://A/healthz')],
     'an address that is a URL behind TLS, with a port': [get('https://a.example:8443/healthz?x=http://b/', 'Host: a.example:8443\r\n')],
     'a URL with no path': [get('http://a')],
+    '200 arguments': [get(`/healthz?${'&'.repeat(199)}`)],
     'a URL with no path but arguments': [get('http://a?x=1')],
     'an asterisk': [`OPTIONS * HTTP/1.1\r\n${HOST}\r\n`, 204],
     'a method in small letters': [LIFE.replace('GET', 'get'), 405],
@@ -297,13 +296,10 @@ test('who has closed his half still gets his answers', async () => {
 });
 
 test('who closes his half while his task waits for the store still gets his answer', async () => {
-    const file = fs.readdirSync(server.data).find((name) => name.endsWith('.db'));
-    const database = new DatabaseSync(path.join(server.data, file));
-    database.exec('BEGIN IMMEDIATE');
+    const database = await holdStore(server);
     const talk = new Talk(server).say(sized(CREATE, wish)).hush();
     for (let i = 0; i < 20; i++) assert.equal((await server.call('GET', '/healthz', { key: null })).status, 200);
     assert.deepEqual(talk.answers(), [], 'nothing is said before it is stored');
-    database.exec('COMMIT');
     database.close();
     const [answer] = await talk.answered(1);
     assert.equal(answer.status, 200, answer.body);
@@ -313,12 +309,10 @@ test('who closes his half while his task waits for the store still gets his answ
 
 test('who is gone while his task waits for the store keeps nobody from stopping', async () => {
     const left = await start();
-    const database = new DatabaseSync(path.join(left.data, fs.readdirSync(left.data).find((name) => name.endsWith('.db'))));
-    database.exec('BEGIN IMMEDIATE');
+    const database = await holdStore(left);
     const talk = new Talk(left).say(sized(CREATE.replace(server.key, left.key), wish));
     for (let i = 0; i < 20; i++) assert.equal((await left.call('GET', '/healthz', { key: null })).status, 200);
     talk.reset();
-    database.exec('COMMIT');
     database.close();
     await until('the task', async () => (await left.call('GET', '/v1/video/tasks')).json.data.length === 1);
     assert.equal(await left.stop(), 0);
