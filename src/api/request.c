@@ -20,11 +20,26 @@ static const char JSON_TYPE[] = "application/json; charset=utf-8";
 
 /* ---- what was sent ---- */
 
+static _Atomic int64_t *tenant_bytes(struct api_request *request)
+{
+    uint32_t hash = 2166136261U; /* FNV-1a */
+    for (const char *c = request->who.tenant; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619U;
+    return &request->api->tenant_bytes[hash % API_TENANT_SLOTS];
+}
+
+static void give_back(struct api_request *request, size_t bytes)
+{
+    atomic_fetch_sub(tenant_bytes(request), (int64_t)bytes);
+    atomic_fetch_sub(&request->api->body_bytes, (int64_t)bytes);
+}
+
 void api_request_drop_body(struct api_request *request)
 {
     free(TAKE(request->body));
     request->body_length = request->body_capacity = 0;
-    atomic_fetch_sub(&request->api->body_bytes, (int64_t)request->charged_bytes);
+    if (request->charged_bytes > 0)
+        give_back(request, request->charged_bytes);
     request->charged_bytes = 0;
 }
 
@@ -36,12 +51,15 @@ void api_request_fini(struct api_request *request)
     request->wait = wait_unref(request->wait);
 }
 
+/* One tenant has half of the memory at most: what he holds by bodies that never end is not all. */
 bool api_request_charge(struct api_request *request, size_t bytes)
 {
     int64_t most = request->api->parts.settings->body_memory;
-    int64_t now = atomic_fetch_add(&request->api->body_bytes, (int64_t)bytes) + (int64_t)bytes;
-    if (now > most) {
-        atomic_fetch_sub(&request->api->body_bytes, (int64_t)bytes);
+    int64_t more = (int64_t)bytes;
+    int64_t all = atomic_fetch_add(&request->api->body_bytes, more) + more;
+    int64_t own = atomic_fetch_add(tenant_bytes(request), more) + more;
+    if (all > most || own > most / 2) {
+        give_back(request, bytes);
         return false;
     }
     request->charged_bytes += bytes;

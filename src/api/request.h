@@ -23,6 +23,7 @@
 
 enum {
     API_REQUEST_ID_SIZE = 129,
+    API_TENANT_SLOTS = 256, /* two tenants of one slot share its half of the memory for bodies */
 };
 
 struct peer_table;
@@ -37,11 +38,13 @@ struct api {
     struct origin_proxies *proxies;
     struct peer_table *peers;
     struct reaper *reaper;
-    uint8_t secret[32];          /* the store's */
-    char url[ORIGIN_BASE_SIZE];  /* where we listen */
-    _Atomic int64_t body_bytes;  /* memory of all bodies now; at most settings.body_memory */
-    _Atomic int64_t n_under_way; /* requests begun and not completed */
-    atomic_bool is_draining;     /* answers close their connection */
+    uint8_t secret[32];         /* the store's */
+    char url[ORIGIN_BASE_SIZE]; /* where we listen */
+    _Atomic int64_t body_bytes; /* memory of all bodies now; at most settings.body_memory */
+    _Atomic int64_t
+        tenant_bytes[API_TENANT_SLOTS]; /* the same by tenant's hash; at most half of it */
+    _Atomic int64_t n_under_way;        /* requests begun and not completed */
+    atomic_bool is_draining;            /* answers close their connection */
     struct metrics metrics;
 };
 

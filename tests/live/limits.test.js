@@ -4,6 +4,7 @@
 // status and code. First what one tenant may have, then what one request may hold. Edges that other
 // files try (the queue, keys for idempotency, numbers of a list) are not tried again here.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { test } from 'node:test';
 import { endedWell, multipart, small, start, until } from './harness.js';
 import { dataUri, png, tiny } from './media.js';
@@ -226,13 +227,25 @@ for (const [name, [limit, ask, status, code]] of Object.entries(edges))
     });
 
 test('limits.body_memory: a body and what is made of it fit in exactly, or 503', async () => {
-    const scarce = await start({ config: `${IDLE}limits:\n  body: 4MiB\n  body_memory: 1MiB\n` });
+    const scarce = await start({ config: `${IDLE}limits:\n  body: 4MiB\n  body_memory: 2MiB\n` }); // half of it for one tenant
     const ask = (length) => scarce.call('POST', '/v1/video/create', { headers: { 'Content-Type': 'application/json' }, body: sized(length) });
     assert.equal((await ask((1 << 19) - 1)).status, 200); // and a NUL behind it
     const refused = await ask(1 << 19);
     assertRefused(refused, 503, 'service_unavailable');
     assert.ok(Number(refused.headers['retry-after']) >= 1);
     assert.equal((await ask((1 << 19) - 1)).status, 200, 'all of it was given back');
+});
+test('bodies of one tenant that never end leave half of the memory to others', async () => {
+    const scarce = await start({ config: `${IDLE}limits:\n  body: 4MiB\n  body_memory: 2MiB\n` });
+    const other = await scarce.addKey('other', { tenant: 'other' });
+    const ask = (key) => scarce.call('POST', '/v1/video/create', { key, headers: { 'Content-Type': 'application/json' }, body: sized(300_000) });
+    const held = net.connect(scarce.port, '127.0.0.1');
+    held.on('error', () => {});
+    held.write(`POST /v1/video/create HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${scarce.key}\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n${'x'.repeat(800_000)}`);
+    await until('its memory to be taken', async () => (await ask(scarce.key)).status === 503);
+    assert.equal((await ask(other)).status, 200);
+    held.destroy();
+    await until('it to be given back', async () => (await ask(scarce.key)).status === 200);
 });
 test('a small body of 64 KiB, and not one more', async () => {
     const body = (length) => JSON.stringify({ id: 'x'.repeat(length - '{"id":""}'.length) });
