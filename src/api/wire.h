@@ -13,7 +13,8 @@
 
 enum {
     WIRE_URI_MAX = 8192,
-    WIRE_ARGUMENTS_MAX = 200, /* more, and the library may run out of memory for them without a word */
+    WIRE_ARGUMENTS_MAX =
+        200, /* more, and the library may run out of memory for them without a word */
 };
 
 /* The request line's address as it came: a path, a URL of http or https, or `*`. One per connection, filled by wire_line(). */
@@ -23,7 +24,7 @@ struct wire_line {
     size_t authority, authority_length; /* of a URL; else 0, 0 */
     size_t path;                        /* where it begins; 0 but in a URL */
     const char *problem;                /* as in struct wire_facts */
-    bool has_too_many_arguments;        /* among the problems; the library may never get to say it */
+    bool has_too_many_arguments; /* among the problems; the library may never get to say it */
 };
 
 /* Takes apart an address before it is decoded. Pure. */

@@ -140,6 +140,8 @@ int output_save(struct client *client, const json_t *view, const char *directory
     }
     int status = save_answer(view, directory, directory_fd);
     if (status == CLI_OK)
-        cli_note("saved in \"%s\": video.mp4, a smaller copy, a preview, a thumbnail and the answer", directory);
+        cli_note(
+            "saved in \"%s\": video.mp4, a smaller copy, a preview, a thumbnail and the answer",
+            directory);
     return status;
 }

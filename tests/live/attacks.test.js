@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { endedWell, start } from './harness.js';
 
 const server = await start();
-const full = await start({ config: 'limits:\n  queue: 1\nrender:\n  slots: 1\n' });
+const full = await start({ config: 'limits:\n  queue: 1\nrender:\n  slots: 1\ndrain: 1s\n' }); // it ends with a long task under way
 
 /* What comes back for raw bytes, until the first answer's head is there. */
 function raw(bytes) {
