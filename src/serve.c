@@ -126,19 +126,8 @@ static void open_log(const struct settings *settings)
 
 static int load_settings(const struct order *order, struct gateway *gateway)
 {
-    const char *overrides[5] = {NULL};
-    size_t count = 0;
-    char error[SETTINGS_ERROR_SIZE] = "";
-    if (order->listen != NULL) {
-        overrides[count++] = "listen";
-        overrides[count++] = order->listen;
-    }
-    if (order->data != NULL) {
-        overrides[count++] = "data";
-        overrides[count++] = order->data;
-    }
-    gateway->settings = settings_load(order->config, overrides, error);
-    return gateway->settings != NULL ? CLI_OK : cli_complain(CLI_USAGE, "%s", error);
+    gateway->settings = cli_load_settings(order->config, order->data, order->listen);
+    return gateway->settings != NULL ? CLI_OK : CLI_USAGE;
 }
 
 /* What the configuration says beyond the form of its values. */

@@ -286,11 +286,26 @@ int cli_lock_data_directory(const char *directory, int *ret_lock)
     return cli_complain(CLI_LOCAL, "\"%s\" cannot be locked: %s", buf_text(&path), strerror(error));
 }
 
-struct settings *cli_load_settings(const char *file, const char *data)
+struct settings *cli_read_settings(const char *file, const char *data, const char *listen,
+                                   char ret_error[SETTINGS_ERROR_SIZE])
 {
-    const char *overrides[] = {data != NULL ? "data" : NULL, data, NULL};
+    const char *overrides[5] = {NULL};
+    size_t count = 0;
+    if (listen != NULL) {
+        overrides[count++] = "listen";
+        overrides[count++] = listen;
+    }
+    if (data != NULL) {
+        overrides[count++] = "data";
+        overrides[count++] = data;
+    }
+    return settings_load(file, overrides, ret_error);
+}
+
+struct settings *cli_load_settings(const char *file, const char *data, const char *listen)
+{
     char error[SETTINGS_ERROR_SIZE] = "";
-    struct settings *settings = settings_load(file, overrides, error);
+    struct settings *settings = cli_read_settings(file, data, listen, error);
     if (settings == NULL)
         cli_complain(CLI_USAGE, "%s", error);
     return settings;

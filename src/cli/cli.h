@@ -96,9 +96,12 @@ CHECKED int cli_make_data_directory(const char *directory);
 /* Takes the lock that a server holds over its data directory: a descriptor, which holds it until it
  * is closed. 0, or CLI_LOCAL after complaining. */
 CHECKED int cli_lock_data_directory(const char *directory, int *ret_lock);
-/* Loads the configuration for a command that reads it; `data` (or NULL) goes before the file's.
- * NULL after complaining: the command ends with CLI_USAGE. */
-struct settings *cli_load_settings(const char *file, const char *data);
+/* The configuration file (NULL: none) under what the command line says of `data` and `listen` (NULL: nothing). NULL with
+ * a sentence when it does not load. */
+struct settings *cli_read_settings(const char *file, const char *data, const char *listen,
+                                   char ret_error[SETTINGS_ERROR_SIZE]);
+/* The same; NULL after complaining. */
+struct settings *cli_load_settings(const char *file, const char *data, const char *listen);
 /* Descriptors that a server with these settings may need: every connection may hold a file besides
  * itself. */
 long long cli_descriptors_wanted(const struct settings *settings);

@@ -157,18 +157,8 @@ static void look_at_guard(struct doctor *doctor)
 
 static struct settings *load_settings(struct doctor *doctor, const struct order *order)
 {
-    const char *overrides[5] = {NULL};
-    size_t count = 0;
     char error[SETTINGS_ERROR_SIZE] = "";
-    if (order->listen != NULL) {
-        overrides[count++] = "listen";
-        overrides[count++] = order->listen;
-    }
-    if (order->data != NULL) {
-        overrides[count++] = "data";
-        overrides[count++] = order->data;
-    }
-    struct settings *settings = settings_load(order->config, overrides, error);
+    struct settings *settings = cli_read_settings(order->config, order->data, order->listen, error);
     if (settings == NULL)
         doctor_say(doctor, DOCTOR_PROBLEM, "configuration",
                    "correct it; what depends on it was not looked at", "%s", error);

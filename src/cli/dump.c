@@ -77,7 +77,7 @@ static void dump_states(FILE *out)
 
 static int dump_config(const char *config)
 {
-    struct settings *settings = cli_load_settings(config, NULL);
+    struct settings *settings = cli_load_settings(config, NULL, NULL);
     if (settings == NULL)
         return CLI_USAGE;
     settings_dump(settings, stdout);

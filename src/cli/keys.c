@@ -98,7 +98,7 @@ int keys_make(struct store *store, const char *name, const char *tenant, bool is
 /* CLI_OK with the store, or an exit status after complaining. */
 static int open_store(const struct order *order, bool may_make, struct store **ret_store)
 {
-    struct settings *settings = cli_load_settings(order->config, order->data);
+    struct settings *settings = cli_load_settings(order->config, order->data, NULL);
     if (settings == NULL)
         return CLI_USAGE;
     CLEANUP(buf_fini) struct buf file;

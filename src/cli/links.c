@@ -117,7 +117,7 @@ static int rotate_keys(const char *data, bool is_forced, int64_t longest_ms)
 
 static int rotate(const struct order *order)
 {
-    struct settings *settings = cli_load_settings(order->config, order->data);
+    struct settings *settings = cli_load_settings(order->config, order->data, NULL);
     if (settings == NULL)
         return CLI_USAGE;
     int lock = -1;
