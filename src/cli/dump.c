@@ -3,14 +3,18 @@
  * `filmgate dump`. The manual is held against what it prints. One thread. */
 #include "cli/dump.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/must.h"
 #include "base/settings.h"
 #include "cli/cli.h"
 #include "task/state.h"
 
 static const char HELP[] =
-    "Usage: filmgate dump states|routes|config|errors|metrics [--config FILE]\n"
+    "Usage: filmgate dump states|routes|config|errors|metrics [--config FILE] [--json]\n"
     "\n"
     "Prints one of the tables that filmgate is made of, as Markdown:\n"
     "\n"
@@ -23,14 +27,18 @@ static const char HELP[] =
     "\n"
     "Options:\n"
     "  -c, --config FILE        the configuration file whose values are shown\n"
+    "      --json               a list of tables instead, each a list of rows\n"
     "  -h, --help               show this help\n"
     "\n"
     "Example:\n"
     "  filmgate dump config --config filmgate.yaml\n"
     "\n" CLI_EXIT_HELP;
 
+enum { OPTION_JSON = 256 };
+
 static const struct option LONG_OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
+    {"json", no_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -75,42 +83,134 @@ static void dump_states(FILE *out)
     dump_failures(out);
 }
 
-static int dump_config(const char *config)
+static int dump_config(const char *config, FILE *out)
 {
     struct settings *settings = cli_load_settings(config, NULL, NULL);
     if (settings == NULL)
         return CLI_USAGE;
-    settings_dump(settings, stdout);
+    settings_dump(settings, out);
     settings_free(settings);
     return CLI_OK;
 }
 
-int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_tables)
+/* ---- the same as JSON ---- */
+
+/* Cuts the next cell out of a row, and strips blanks and the marks of code. NULL after the last. */
+static char *next_cell(char **at)
 {
-    const char *config = NULL;
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(HELP);
-        if (option != 'c')
-            return CLI_USAGE;
-        config = optarg;
+    char *cell = strsep(at, "|");
+    if (cell == NULL || *at == NULL) /* what follows the last bar is none */
+        return NULL;
+    cell += strspn(cell, " ");
+    size_t length = strlen(cell);
+    while (length > 0 && cell[length - 1] == ' ')
+        cell[--length] = '\0';
+    if (length >= 2 && cell[0] == '`' && strchr(cell + 1, '`') == cell + length - 1) {
+        cell[length - 1] = '\0';
+        cell++;
     }
-    if (argc - optind != 1)
-        return cli_complain_usage("dump",
-                                  "say which table: states, routes, config, errors or metrics");
-    const char *name = argv[optind];
+    return cell;
+}
+
+static json_t *read_row(char *line)
+{
+    json_t *row = json_array();
+    must(row != NULL);
+    line++; /* the first bar */
+    for (char *cell = next_cell(&line); cell != NULL; cell = next_cell(&line))
+        must(json_array_append_new(row, json_string(cell)) == 0);
+    return row;
+}
+
+/* A row as an object by the names in the head. */
+static json_t *name_cells(const json_t *head, const json_t *row)
+{
+    json_t *named = json_object();
+    must(named != NULL);
+    for (size_t i = 0; i < json_array_size(row) && i < json_array_size(head); i++)
+        json_set(named, json_string_value(json_array_get(head, i)),
+                 json_incref(json_array_get(row, i)));
+    return named;
+}
+
+/* Our own Markdown as a list of tables, each a list of rows. */
+static json_t *read_tables(char *text)
+{
+    json_t *tables = json_array();
+    json_t *table = NULL; /* within `tables` */
+    CLEANUP(json_unref_pointer) json_t *head = NULL;
+    must(tables != NULL);
+    for (char *line = strsep(&text, "\n"); line != NULL; line = strsep(&text, "\n")) {
+        if (line[0] != '|') {
+            table = NULL;
+        } else if (strncmp(line, "| ---", 5) != 0 && table == NULL) {
+            json_decref(head);
+            head = read_row(line);
+            table = json_array();
+            must(table != NULL && json_array_append_new(tables, table) == 0);
+        } else if (strncmp(line, "| ---", 5) != 0) {
+            CLEANUP(json_unref_pointer) json_t *row = read_row(line);
+            must(json_array_append_new(table, name_cells(head, row)) == 0);
+        }
+    }
+    return tables;
+}
+
+/* CLI_OK when there is such a table. */
+static int write_table(const char *name, const char *config, const struct dump_table *tables,
+                       size_t n_tables, FILE *out)
+{
     if (strcmp(name, "config") == 0)
-        return dump_config(config);
+        return dump_config(config, out);
     if (strcmp(name, "states") == 0) {
-        dump_states(stdout);
+        dump_states(out);
         return CLI_OK;
     }
     for (size_t i = 0; i < n_tables; i++) {
         if (strcmp(tables[i].name, name) == 0) {
-            tables[i].write(stdout);
+            tables[i].write(out);
             return CLI_OK;
         }
     }
     return cli_complain_usage(
         "dump", "there is no table \"%s\": states, routes, config, errors or metrics", name);
+}
+
+static int write_json(const char *name, const char *config, const struct dump_table *tables,
+                      size_t n_tables)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    must(out != NULL);
+    int status = write_table(name, config, tables, n_tables, out);
+    must(fclose(out) == 0);
+    if (status == CLI_OK) {
+        CLEANUP(json_unref_pointer) json_t *read = read_tables(text);
+        cli_print_json(read);
+    }
+    free(text);
+    return status;
+}
+
+int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_tables)
+{
+    const char *config = NULL;
+    bool as_json = false;
+    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
+        if (option == 'h')
+            return cli_show(HELP);
+        if (option == 'c')
+            config = optarg;
+        else if (option == OPTION_JSON)
+            as_json = true;
+        else
+            return CLI_USAGE;
+    }
+    if (argc - optind != 1)
+        return cli_complain_usage("dump",
+                                  "say which table: states, routes, config, errors or metrics");
+    const char *name = argv[optind];
+    return as_json ? write_json(name, config, tables, n_tables)
+                   : write_table(name, config, tables, n_tables, stdout);
 }

@@ -13,6 +13,19 @@ const sections = [...reference.matchAll(/<!-- dump (\w+) -->\n([^]*?)<!-- end --
 
 test('the reference has all tables', () => assert.deepEqual(sections.map(([name]) => name).sort(), ['config', 'errors', 'metrics', 'routes', 'states']));
 for (const [name, table] of sections)
+    test(`filmgate dump ${name} --json has the same rows`, async () => {
+        const { status, stdout } = await command(['dump', name, '--json']);
+        assert.equal(status, 0);
+        const tables = JSON.parse(stdout);
+        const lines = table.split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| ---'));
+        assert.equal(tables.flat().length, lines.length - tables.length);
+        for (const row of tables.flat()) {
+            const line = lines.find((text) => text.includes(Object.values(row).at(-1)) && text.includes(Object.values(row)[0]));
+            assert.ok(line, JSON.stringify(row));
+            assert.equal(Object.keys(row).length, line.split('|').length - 2, line);
+        }
+    });
+for (const [name, table] of sections)
     test(`filmgate dump ${name} is the table in docs/REFERENCE.md`, async () => {
         const result = await command(['dump', name]);
         assert.equal(result.status, 0, result.stderr);
