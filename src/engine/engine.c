@@ -66,6 +66,17 @@ static enum engine_outcome take_place(struct engine_create *create)
     return ENGINE_OK;
 }
 
+/* Has the create a place? Takes one, unless it has it from a group that failed. */
+static bool admit_create(struct store_write *write)
+{
+    struct engine_create *create = CONTAINER_OF(write, struct engine_create, write);
+    if (!create->has_place) {
+        create->refusal = take_place(create);
+        create->has_place = create->refusal == ENGINE_OK;
+    }
+    return create->has_place;
+}
+
 /* Ends a create: what made no task gives its place back, before anybody hears of it. */
 static void answer_create(struct engine_create *create, enum engine_outcome outcome,
                           const struct task *task)
@@ -93,19 +104,6 @@ static void answer_repeated(struct engine_create *create)
     answer_create(create, outcome == ENGINE_OK ? ENGINE_REPEATED : ENGINE_STORE_FAILED, task);
 }
 
-/* Takes a place and has the task made. */
-static void make_task(struct engine_create *create)
-{
-    enum engine_outcome refusal = take_place(create);
-    create->has_place = refusal == ENGINE_OK;
-    create->write.only_existing = false;
-    if (refusal != ENGINE_OK) {
-        answer_create(create, refusal, NULL);
-    } else if (store_submit(create->engine->parts.store, &create->write) != 0) {
-        answer_create(create, ENGINE_FULL, NULL);
-    }
-}
-
 /* On the store's writer thread. */
 static void on_created(struct store_write *write)
 {
@@ -123,8 +121,8 @@ static void on_created(struct store_write *write)
         answer_create(create, ENGINE_OK, task_ref(create->fresh));
     } else if (write->result == STORE_REPEATED) {
         answer_repeated(create);
-    } else if (write->result == STORE_NOT_FOUND) { /* its key is new */
-        make_task(create);
+    } else if (write->result == STORE_NOT_ADMITTED) {
+        answer_create(create, create->refusal, NULL);
     } else if (write->result == STORE_CONFLICT) {
         answer_create(create, ENGINE_CONFLICT, NULL);
     } else {
@@ -144,18 +142,18 @@ void engine_create(struct engine *engine, struct engine_create *create)
         .kind = STORE_CREATE,
         .idempotency_key = create->idempotency_key,
         .idempotency_keep_ms = engine->parts.settings->idempotency,
+        /* With a key only once it is known to be new: who sends again takes no place, from himself or others, not even
+         * for a moment, and is answered also where there is none. */
+        .admit = admit_create,
         .done = on_created,
     };
     task_request_digest(request, create->write.digest);
     create->fresh = create->write.task = task_new(request, deadline_ms);
     create->has_place = false;
-    /* With a key the store is asked first whether it knows it: who sends again takes no place, from himself or others, not
-     * even for a moment, and is answered also where there is none. */
-    create->write.only_existing = create->idempotency_key != NULL;
     if (atomic_load(&engine->is_closing)) {
         answer_create(create, ENGINE_CLOSING, NULL);
-    } else if (!create->write.only_existing) {
-        make_task(create);
+    } else if (create->idempotency_key == NULL && !admit_create(&create->write)) {
+        answer_create(create, create->refusal, NULL);
     } else if (store_submit(engine->parts.store, &create->write) != 0) {
         answer_create(create, ENGINE_FULL, NULL);
     }

@@ -69,7 +69,8 @@ struct engine_create {
     int64_t retry_after_s;   /* with TENANT_DAY: until the day is over; else 0 */
     /* private to the engine */
     struct engine *engine;
-    bool has_place; /* which goes back unless a task is made */
+    bool has_place;              /* which goes back unless a task is made */
+    enum engine_outcome refusal; /* why there was none */
     struct store_write write;
     const struct task *fresh; /* what the write makes durable */
 };

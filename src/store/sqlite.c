@@ -146,8 +146,8 @@ static int sqlite_create(struct sqlite *sqlite, struct store_write *write)
         if (result != STORE_WRITTEN)
             return result;
     }
-    if (write->only_existing)
-        return STORE_NOT_FOUND;
+    if (write->admit != NULL && !write->admit(write))
+        return STORE_NOT_ADMITTED;
     int fault = sqlite_insert_task(sqlite, write);
     if (fault == 0 && write->idempotency_key != NULL)
         fault = sqlite_put_key(sqlite, write);

@@ -35,7 +35,8 @@ enum store_outcome {
      * or has ended otherwise; key: a valid key of that name exists, or one (also revoked) with its
      * hash or id */
     STORE_CONFLICT = 3,
-    STORE_BUSY = 4, /* the queue is full or the store is closing: try later */
+    STORE_BUSY = 4,         /* the queue is full or the store is closing: try later */
+    STORE_NOT_ADMITTED = 5, /* create: its admit() said no */
 };
 
 /* ---- opening ---- */
@@ -82,8 +83,9 @@ struct store_write {
     const char *idempotency_key;
     uint8_t digest[32];
     int64_t idempotency_keep_ms;
-    bool
-        only_existing; /* CREATE: make nothing; without an entry of its key it is STORE_NOT_FOUND */
+    /* STORE_CREATE, or NULL: asked on the writer's thread before the task is made, once its key is known to be new.
+     * False: nothing is made, the result is STORE_NOT_ADMITTED. May be asked again: a group that failed is tried anew. */
+    bool (*admit)(struct store_write *write);
     /* On the writer's thread, after the commit or when it failed for good. */
     void (*done)(struct store_write *write);
     int result; /* enum store_outcome, or negative errno (-ENOSPC, -EBUSY, -EIO …) */
