@@ -346,6 +346,26 @@ static bool has_memory(void)
     return is_kept;
 }
 
+/* Small pieces, so that they come from a heap, which shrinks when it gets them back. */
+static void *take_and_give(void *unused)
+{
+    enum { N_PIECES = 256, PIECE_BYTES = 64 << 10 };
+    char *pieces[N_PIECES];
+    for (size_t i = 0; i < N_PIECES; i++)
+        memset(pieces[i] = must_calloc(1, PIECE_BYTES), 1, PIECE_BYTES);
+    for (size_t i = N_PIECES; i > 0; i--)
+        free(pieces[i - 1]);
+    return unused;
+}
+
+/* In a thread, for which the C library would make a heap of its own. */
+static bool gives_memory_back(void)
+{
+    pthread_t thread;
+    must(pthread_create(&thread, NULL, take_and_give, NULL) == 0);
+    return pthread_join(thread, NULL) == 0;
+}
+
 static bool can_copy(int from, int to)
 {
     char text[5] = "";
@@ -370,6 +390,7 @@ static _Noreturn void go_on(const struct proc_job *job)
     json_t *result = json_object();
     json_set(result, "copied", json_boolean(can_copy(job->fds[0], job->fds[1])));
     json_set(result, "memory", json_boolean(has_memory()));
+    json_set(result, "given", json_boolean(gives_memory_back()));
     json_set(result, "threads", json_integer(threads_that_ran()));
     json_set(result, "time", json_boolean(has_time()));
     json_set(result, "chance", json_boolean(getentropy(chance, sizeof chance) == 0));
@@ -508,6 +529,7 @@ static void test_needs_are_met(void **state)
     assert_int_equal(run.n_progress, 1);
     assert_true(json_flag(run.result, "copied", false));
     assert_true(json_flag(run.result, "memory", false));
+    assert_true(json_flag(run.result, "given", false));
     assert_int_equal(json_int(run.result, "threads", 0), 4);
     assert_true(json_flag(run.result, "time", false));
     assert_true(json_flag(run.result, "chance", false));
