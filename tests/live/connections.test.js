@@ -141,9 +141,9 @@ test('http.idle ends who does not take his answers, and nobody else is harmed', 
     const COUNT = 5000;
     const deaf = await new Talk(brisk, { isDeaf: true }).connected();
     deaf.say('GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(COUNT));
-    await until('the server has it', () => isHeld(brisk, deaf.port));
     await until('its end', async () => {
-        assert.equal((await brisk.call('GET', '/healthz', { key: null })).status, 200);
+        // Another connection, taken after that one.
+        assert.equal((await brisk.call('GET', '/healthz', { key: null, agent: false })).status, 200);
         return !isHeld(brisk, deaf.port);
     });
     const answers = await deaf.hear().ended();
