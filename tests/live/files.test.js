@@ -52,7 +52,7 @@ function opened(server, name) {
     return count;
 }
 
-const large = await start({ config: 'http:\n  idle: 2s\n' });
+const large = await start({ config: 'http:\n  idle: 5s\n' });
 const SIZE = 2 ** 32 + 5_000_001;
 const marks = Object.fromEntries([0, 2 ** 31 - 16, 2 ** 32 - 16, SIZE - 32].map((offset) => [offset, crypto.randomBytes(32)]));
 plant(large, 'huge.mp4', SIZE, marks);
