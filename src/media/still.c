@@ -31,6 +31,17 @@ static bool is_damaged(const AVFrame *frame)
     return frame->decode_error_flags != 0 || (frame->flags & AV_FRAME_FLAG_CORRUPT) != 0;
 }
 
+/* Some decoders call every failure to get a frame's memory a failure of the file. */
+static int still_get_buffer(AVCodecContext *codec, AVFrame *frame, int flags)
+{
+    bool *is_short = codec->opaque;
+    int r = avcodec_default_get_buffer2(codec, frame, flags);
+
+    if (r == AVERROR(ENOMEM))
+        *is_short = true;
+    return r;
+}
+
 /* One packet in, one frame out; the flush makes decoders with delay give theirs up. */
 static int still_drive(AVCodecContext *codec, const AVPacket *packet, AVFrame *frame)
 {
@@ -74,10 +85,13 @@ static int still_decode_libav(enum AVCodecID id, const uint8_t *bytes, size_t le
     AVCodecContext *codec = NULL;
     AVPacket *packet = NULL;
     AVFrame *frame = NULL;
+    bool is_short = false;
     int r = still_open(id, pixels_max, &codec);
 
     if (r < 0)
         return r;
+    codec->opaque = &is_short;
+    codec->get_buffer2 = still_get_buffer;
     packet = av_packet_alloc();
     frame = av_frame_alloc();
     r = AVERROR(ENOMEM);
@@ -87,6 +101,8 @@ static int still_decode_libav(enum AVCodecID id, const uint8_t *bytes, size_t le
         packet->size = (int)length;
         packet->flags = AV_PKT_FLAG_KEY;
         r = still_drive(codec, packet, frame);
+        if (r < 0 && is_short)
+            r = AVERROR(ENOMEM);
         if (r == 0 && is_damaged(frame))
             r = AVERROR_INVALIDDATA;
         if (r == 0) {
@@ -121,6 +137,24 @@ static int still_rgba(int width, int height, AVFrame **ret_frame)
     return r;
 }
 
+/* Decodes into `room` bytes at `to`, whose rows begin `stride` bytes apart. */
+static int still_webp_into(const uint8_t *bytes, size_t length, uint8_t *to, size_t room,
+                           int stride)
+{
+    WebPDecoderConfig config;
+    VP8StatusCode status;
+
+    if (WebPInitDecoderConfig(&config) == 0)
+        return AVERROR_EXTERNAL;
+    config.output.colorspace = MODE_RGBA;
+    config.output.is_external_memory = 1;
+    config.output.u.RGBA = (WebPRGBABuffer){.rgba = to, .stride = stride, .size = room};
+    status = WebPDecode(bytes, length, &config);
+    if (status == VP8_STATUS_OUT_OF_MEMORY)
+        return AVERROR(ENOMEM);
+    return status == VP8_STATUS_OK ? 0 : AVERROR_INVALIDDATA;
+}
+
 static int still_decode_webp_plain(const uint8_t *bytes, size_t length, int64_t pixels_max,
                                    AVFrame **ret_frame)
 {
@@ -135,14 +169,13 @@ static int still_decode_webp_plain(const uint8_t *bytes, size_t length, int64_t 
     r = still_rgba(features.width, features.height, &frame);
     if (r < 0)
         return r;
-    if (WebPDecodeRGBAInto(bytes, length, frame->data[0],
-                           (size_t)frame->linesize[0] * (size_t)frame->height,
-                           frame->linesize[0]) == NULL) {
+    r = still_webp_into(bytes, length, frame->data[0],
+                        (size_t)frame->linesize[0] * (size_t)frame->height, frame->linesize[0]);
+    if (r < 0)
         av_frame_free(&frame);
-        return AVERROR_INVALIDDATA;
-    }
-    *ret_frame = frame;
-    return 0;
+    else
+        *ret_frame = frame;
+    return r;
 }
 
 /* The first picture of an animation, on its canvas. */
@@ -171,10 +204,9 @@ static int still_decode_webp_moving(const uint8_t *bytes, size_t length, int64_t
     const ptrdiff_t start =
         (ptrdiff_t)shown.y_offset * frame->linesize[0] + (ptrdiff_t)shown.x_offset * 4;
     const size_t room = (size_t)((ptrdiff_t)frame->linesize[0] * frame->height - start);
-    if (WebPDecodeRGBAInto(shown.fragment.bytes, shown.fragment.size, frame->data[0] + start, room,
-                           frame->linesize[0]) == NULL)
-        r = AVERROR_INVALIDDATA;
-    else
+    r = still_webp_into(shown.fragment.bytes, shown.fragment.size, frame->data[0] + start, room,
+                        frame->linesize[0]);
+    if (r == 0)
         *ret_frame = TAKE(frame);
 out:
     av_frame_free(&frame);

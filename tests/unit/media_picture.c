@@ -11,7 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libavutil/log.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/compiler.h"
+#include "base/must.h"
 #include "media/picture.h"
 #include "media_sample.h"
 #include "task/image.h"
@@ -285,9 +292,9 @@ static int cut(int fd, double part)
     return fd;
 }
 
-static int whole_file(enum image_type type)
+static int whole_file(enum image_type type, int side)
 {
-    AVFrame *frame = sample_quadrants(300, 300, 255);
+    AVFrame *frame = sample_quadrants(side, side, 255);
 
     switch (type) {
     case IMAGE_PNG:
@@ -298,7 +305,7 @@ static int whole_file(enum image_type type)
         return sample_webp(frame, 80);
     case IMAGE_GIF:
         av_frame_free(&frame);
-        return sample_gif(300, 300);
+        return sample_gif(side, side);
     }
     return -1;
 }
@@ -307,8 +314,8 @@ static void damaged_files(void **state)
 {
     (void)state;
     for (enum image_type type = IMAGE_PNG; type <= IMAGE_GIF; type++) {
-        assert_refused(cut(whole_file(type), 0.6), 0);
-        assert_refused(cut(whole_file(type), 0.1), 0);
+        assert_refused(cut(whole_file(type, 300), 0.6), 0);
+        assert_refused(cut(whole_file(type, 300), 0.1), 0);
     }
     assert_refused(cut(sample_webp_moving(300, 300), 0.3), 0);
     assert_refused(sample_memory("", 0), 0);
@@ -333,6 +340,55 @@ static void too_large(void **state)
     must(ftruncate(fd, (off_t)PICTURE_FILE_BYTES_MAX + 1) == 0);
     assert_refused(fd, -EFBIG);
 }
+
+/* Sanitizers reserve more address space than any limit that we could set. */
+#if !HAS_SANITIZER
+enum { LOADS = 1, LACKS_MEMORY, BLAMES_FILE }; /* exit statuses */
+
+/* Never returns: loads the file with so many bytes of address space beyond what there is. */
+static _Noreturn void load_within(int fd, size_t more)
+{
+    struct picture picture;
+    char text[32] = "";
+    int statm = open("/proc/self/statm", O_RDONLY);
+
+    (void)malloc_trim(0);
+    must(statm >= 0 && read(statm, text, sizeof text - 1) > 0);
+    rlim_t most = strtoul(text, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+    const struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+    must(setrlimit(RLIMIT_AS, &limit) == 0);
+    int r = picture_load(fd, SIDE_MAX, &picture);
+    _exit(r == 0 ? LOADS : r == AVERROR(ENOMEM) ? LACKS_MEMORY : BLAMES_FILE);
+}
+
+/* However little there is, and wherever it runs out: nobody is told that his image is bad. */
+static void too_little_memory(void **state)
+{
+    enum { SIDE = 1500, STEP = 512 << 10, ENOUGH = 64 << 20 };
+
+    (void)state;
+    for (enum image_type type = IMAGE_PNG; type <= IMAGE_GIF; type++) {
+        int status = 0, n_lacks = 0;
+        /* WebP without loss: only then its decoder takes much itself. */
+        int fd = type == IMAGE_WEBP ? sample_webp(sample_quadrants(SIDE, SIDE, 255), -1)
+                                    : whole_file(type, SIDE);
+
+        for (size_t more = 0; more < ENOUGH && status != LOADS; more += STEP) {
+            pid_t child = fork();
+            if (child == 0)
+                load_within(fd, more);
+            assert_int_equal(waitpid(child, &status, 0), child);
+            assert_true(WIFEXITED(status));
+            status = WEXITSTATUS(status);
+            assert_int_not_equal(status, BLAMES_FILE);
+            n_lacks += status == LACKS_MEMORY;
+        }
+        assert_int_equal(status, LOADS);
+        assert_true(n_lacks > 0);
+        close(fd);
+    }
+}
+#endif
 
 /* ---- sampling ---- */
 
@@ -504,6 +560,9 @@ int main(void)
         cmocka_unit_test(extreme_sizes),
         cmocka_unit_test(damaged_files),
         cmocka_unit_test(too_large),
+#if !HAS_SANITIZER
+        cmocka_unit_test(too_little_memory),
+#endif
         cmocka_unit_test(constant_stays_constant),
         cmocka_unit_test(identity_gives_the_original),
         cmocka_unit_test(window_moves_by_fractions),
