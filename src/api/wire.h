@@ -13,8 +13,7 @@
 
 enum {
     WIRE_URI_MAX = 8192,
-    WIRE_ARGUMENTS_MAX =
-        200, /* more, and the library may run out of memory for them without a word */
+    WIRE_ARGUMENTS_MAX = 200, /* with more the library may run out of memory unheard */
 };
 
 /* The request line's address as it came: a path, a URL of http or https, or `*`. One per connection, filled by wire_line(). */
