@@ -3,6 +3,7 @@
 
 BUILD ?= build
 PREFIX ?= /usr/local
+PORT_BASE ?= 9201
 BINARY = $(BUILD)/filmgate
 
 .DEFAULT_GOAL := help
@@ -18,6 +19,11 @@ demo: build ## build, render one video from two drawn images, look into demo-out
 .PHONY: run
 run: build ## serve on 127.0.0.1:8080 with ./var; the first start makes a key and prints it
 	@$(BINARY) serve --data var --listen 127.0.0.1:8080 --first-key first
+
+.PHONY: simulators
+simulators: deps-simulators ## six simulated upstreams on 127.0.0.1:9201 to 9206: PORT_BASE=9201, LEDGER=folder keeps what they accept
+	@node=$$(ls tests/live/node_modules/node-linux-*/bin/node 2>/dev/null | head -n 1); \
+	exec "$${node:-node}" tests/simulators/run.js --port-base $(PORT_BASE) $(if $(LEDGER),--ledger '$(LEDGER)')
 
 .PHONY: build
 build: deps ## build the binary: build/filmgate
@@ -72,7 +78,7 @@ format: deps-lint ## lay the C out by .clang-format
 docs: build ## write the tables of docs/REFERENCE.md anew from the binary
 	@tools/docs $(BINARY)
 
-.PHONY: deps deps-test deps-bench deps-clean-room deps-fuzz deps-lint
+.PHONY: deps deps-test deps-bench deps-clean-room deps-fuzz deps-lint deps-simulators
 deps:
 	@tools/deps build run
 deps-test:
@@ -85,6 +91,8 @@ deps-fuzz:
 	@tools/deps build run test fuzz
 deps-lint:
 	@tools/deps build run test lint
+deps-simulators:
+	@tools/deps simulators
 
 .PHONY: clean
 clean: ## remove what was built

@@ -15,6 +15,7 @@ import tempfile
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ATTEMPT = "att_01k6x15wq5fe3t1k0n8x1z8h3m"
 TASK = "task_01k6x15vhrff09dkkqjrzwhm60"
 MEDIA = "media_01k6x15tnzezbst05sth2qgd8r"
 GENERATION = "gen_01k6x1bffaf3dr786harh8maqt"
@@ -302,6 +303,24 @@ def configurations():
         "directive": "%YAML 1.2\n---\ncors: true\n", "crlf": "cors: true\r\nlog:\r\n  level: warn\r\n", "bom": "\ufeffcors: true\n",
         "units": "limits: {body: 64KiB, image_bytes: 1MiB, body_memory: 2GiB}\nlinks: {valid_for: 72h}\nhttp: {idle: 90s, wait: 1m}\n",
         "span": "7d", "bytes": "64MiB",
+        "channel-whole": "channels:\n- name: kling-main\n  adapter: kling\n  base_url: http://127.0.0.1:1/v1/\n  key: ${NAME}\n  secret: 's t'\n"
+                         "  models:\n  - sora-2\n  - {name: 'p*', upstream: kling-v2}\n  weight: 2\n  concurrency: 9\n  on_unknown: resubmit\n"
+                         "  fit: strict\n  drain: true\n  headers: {X-Team: video}\n  proxy: http://a:b@[::1]:3128\n  ca: ca.pem\n"
+                         "  options:\n    text: |\n      a\n      b\n    list: [1, -2.5e3, true, ~, yes, '1', {deep: [[]]}]\n",
+        "channel-credentials": "channels: [{name: a, adapter: b, models: [c], credentials: [{name: x, key: '${NAME}'}, {name: y, key: k, secret: s}]}]\n",
+        "channel-both": "channels: [{name: a, adapter: b, models: [c], key: k, credentials: [{name: x, key: y}]}]\n",
+        "channel-secret-alone": "channels: [{name: a, adapter: b, models: [c], secret: s}]\n",
+        "channel-bad-key": "channels: [{name: a, adapter: b, models: [c], key: ' k'}]\n",
+        "channel-bad-url": "channels: [{name: a, adapter: b, models: [c], base_url: 'https://u:p@[::1'}]\n",
+        "channel-bad-proxy": "channels: [{name: a, adapter: b, models: [c], proxy: 'http://u:p@'}]\n",
+        "channel-bad-header": "channels: [{name: a, adapter: b, models: [c], headers: {Host: x}}]\n",
+        "channel-same-model": "channels: [{name: a, adapter: b, models: [c, {name: c}]}]\n",
+        "channel-same-credential": "channels: [{name: a, adapter: b, models: [c], credentials: [{name: x, key: y}, {name: x, key: y}]}]\n",
+        "channel-options-alias": "channels: [{name: a, adapter: b, models: [c], options: {a: &a [1], b: *a}}]\n",
+        "channel-options-deep": "channels: [{name: a, adapter: b, models: [c], options: " + "{a: " * 34 + "1" + "}" * 36 + "]\n",
+        "channel-options-wrong": "channels: [{name: a, adapter: b, models: [c], options: [1]}]\n",
+        "channel-misspelt": "channels: [{name: a, adapter: b, models: [c], credentials: [{name: x, kye: y}]}]\n",
+        "upstream": "adapters: /etc/x\nupstream: {connect: 5s, exchange: 30s, answer: 1MiB, result: 1GiB, download: 5m}\n",
     }
     for name, text in texts.items():
         write("settings", name, text)
@@ -337,6 +356,27 @@ def records():
         "cancelled": dict(ended, state="cancelled", failure="cancelled"), "unsound": dict(queued, ended_ms=5),
         "progress": dict(working, state="rendering", progress=2), "version": dict(queued, v=2), "word": dict(queued, state="lost"),
     }
+    attempt = {"id": ATTEMPT, "state": "accepted", "number": 2, "channel": "main", "credential": "default",
+               "begun_ms": created + 1000, "accepted_ms": created + 2000, "closed_ms": 0,
+               "job": {"id": "job-1", "keep": "{\"step\":1}", "outputs": "[{\"url\":\"https://up.example/v.mp4\"}]",
+                       "enhanced_prompt": "make it animate", "usage": "{\"credits\":3}"}}
+    foreign = dict(working, state="rendering", channel="main", is_builtin=False, attempt=attempt, n_deferred=1, refused_by=[0, 4294967295],
+                   may_have_cost=True)
+    ahead = dict(attempt, state="submitting", accepted_ms=0)
+    del ahead["job"]
+    over = dict(attempt, state="finished", closed_ms=created + 4000)
+    statuses.update({
+        "upstream": foreign, "upstream-fetching": dict(foreign, state="fetching"),
+        "upstream-submitting": dict(foreign, state="submitting", attempt=ahead),
+        "upstream-confirming": dict(foreign, attempt=dict(attempt, state="confirming", accepted_ms=0)),
+        "upstream-queued": dict(queued, channel="main", attempts=1, n_deferred=3,
+                                attempt=dict(ahead, state="refused", closed_ms=created + 3000)),
+        "upstream-completed": dict(foreign, state="completed", progress=1.0, ended_ms=created + 5000, result=result, attempt=over),
+        "upstream-cancelling": dict(foreign, state="cancelled", failure="cancelled", ended_ms=created + 5000,
+                                    attempt=dict(attempt, state="cancelling")),
+        "upstream-number": dict(working, state="rendering", attempt={"number": 2}),
+        "upstream-unfit": dict(foreign, attempt=over), "upstream-jobless": dict(foreign, attempt=dict(attempt, job={})),
+    })
     for name, status in statuses.items():
         for kind, document in (("least", request), ("full", full)):
             write("record", f"{name}-{kind}", json.dumps(document) + "\n" + json.dumps(status) + "\n")
@@ -393,9 +433,68 @@ def heads():
         write("head", name + "-odd", "\n".join(item) + "\n")
 
 
+def answers():
+    """The first byte: is base64 cut out? 1 and 2 stand for much base64 and many brackets."""
+    texts = {"job": '{"id": "a", "status": "queued", "progress": 0.25, "video": null, "ok": true, "no": false}', "list": "[1, [], {}, [ 2 ]]",
+             "numbers": "[0, -0, 1.5, -2e3, 1E+9, 1e-999, 1e999, 9007199254740992, 9007199254740993, -18446744073709551616]",
+             "long-number": "[" + "1" * 80 + ", 0." + "3" * 80 + "]",
+             "escapes": r'["\"\\\/\b\f\n\r\t", "\u00e9\ud83c\udfac", "\u0000", "\ud83c", "\udfac\ud83c", "\ud83c\u0041"]'.replace("\\\\", "\\"),
+             "unicode": '["h\u00e9llo \u6620\u753b \U0001f3ac"]', "twice": '{"a": 1, "a": 2}', "scalar": " 7 ", "text": '"x"', "html": "<html>",
+             "empty": "", "cut-string": '{"a": "b', "cut-escape": '"\\u12', "comma": "[1,]", "colon": '{"a" 1}', "zero": "01", "word": "[tru]",
+             "control": '"a\tb"', "deep": "\2", "deeper": "\2\2", "nested": "[" * 64 + "]" * 64}
+    blobs = {"blob": '"\1"', "two": '{"a":"\1AA==","b":["\1BBB"]}', "data": '{"v":"data:video/mp4;base64,\1","w":"data:;base64,\1"}',
+             "parameter": '"data:video/mp4;codecs=a;base64,\1"', "five": '["\1","\1","\1","\1","\1","\1"]', "escaped": '"\1\\/\\u002b-_=="',
+             "wrapped": '"\1\\r\\n\1"', "odd": '"\1A"', "padded": '"\1="', "foreign": '"\1."', "no-type": '"data:;\1"', "key": '{"\1":1}'}
+    for name, text in texts.items():
+        write("condense", name, b"\0" + text.encode())
+    for name, text in blobs.items():
+        write("condense", "blob-" + name, b"\1" + text.encode())
+    write("condense", "blob-left", b"\0" + blobs["two"].encode())
+    for name, data in {"latin": b'"\xe9"', "surrogate": b'"\xed\xa0\x80"', "overlong": b'"\xc0\xaf"', "nul": b'"a\0b"', "mark": b"\xef\xbb\xbf{}"}.items():
+        write("condense", "bytes-" + name, b"\1" + data)
+
+
+def requests():
+    image = {"$image": 0, "as": ["url", "data_uri", "base64"]}
+    specs = {
+        "get": {"method": "GET", "path": "/v1/x", "query": {"a": "b c", "n": 5, "f": 1.5, "t": True, "z": None}},
+        "key-in-query": {"method": "GET", "path": "/v1/x?y=1", "query": {"key": "a"}},
+        "json": {"method": "POST", "path": "/v1/x", "json": {"prompt": "a\u00e9\u0001", "list": [1, -2.5, None, {"i": image}]}, "buys": False,
+                 "redirects": 3, "heed": ["404", "4xx", "5xx", "200"], "headers": {"X-A": "b", "Content-Type": "application/x+json"}},
+        "images": {"method": "POST", "path": "/", "json": [{"$image": 1, "as": ["base64"]}, {"$image": 1, "as": ["data_uri"]},
+                                                           {"$image": 2, "as": ["file", "url"]}]},
+        "form": {"method": "PUT", "path": "/", "form": [
+            {"name": "a\"b", "value": "c\r\n"}, {"name": "n", "value": 5}, {"name": "f", "value": {"$image": 1, "as": ["file"]}},
+            {"name": "g", "value": {"$image": 0, "as": ["file"]}, "filename": "x.png"}, {"name": "u", "value": image},
+            {"name": "d", "value": {"$image": 1, "as": ["data_uri"]}}, {"name": "gone", "value": None}]},
+        "home": {"method": "DELETE", "url": "https://API.example.com:443/x y#z"}, "further": {"method": "GET", "url": "https://rest.example.com?x"},
+        "port": {"method": "GET", "url": "https://files.example.com:8443/"}, "abroad": {"method": "GET", "url": "http://[2001:db8::1]:80/x"},
+        "user": {"method": "GET", "url": "https://api.example.com@evil.example/"}, "climbs": {"method": "GET", "path": "/a/%2e%2E;x/b"},
+        "backslash": {"method": "GET", "path": "/a\\b"}, "no-slash": {"method": "GET", "path": "@evil.example"},
+        "hash": {"method": "GET", "path": "/a#b"}, "controls": {"method": "GET", "path": "/a\r\nX: y"}, "long": {"method": "GET", "path": "/" + "a" * 17000},
+        "host": {"method": "POST", "path": "/", "headers": {"Host": "a"}}, "auth": {"method": "POST", "path": "/", "headers": {"authorization": "a", "X-Key": "b"}},
+        "split": {"method": "POST", "path": "/", "headers": {"X-A": "b\r\nX-B: c"}}, "team": {"method": "POST", "path": "/", "headers": {"x-team": "a"}},
+        "form-type": {"method": "POST", "path": "/", "form": [], "headers": {"Content-Type": "a"}}, "both": {"method": "POST", "path": "/", "form": [], "json": 1},
+        "get-body": {"method": "GET", "path": "/", "json": 1}, "bad-method": {"method": "TRACE", "path": "/"}, "no-place": {"method": "GET"},
+        "bad-image": {"method": "POST", "path": "/", "json": {"$image": 3, "as": ["url"]}}, "bad-form": {"method": "POST", "path": "/", "json": {"$image": 0, "as": ["png"]}},
+        "no-form": {"method": "POST", "path": "/", "json": {"$image": 1, "as": ["url"]}}, "odd-image": {"method": "POST", "path": "/", "json": {"$image": -1, "as": 1, "x": 2}},
+        "bad-part": {"method": "POST", "path": "/", "form": [{"name": "", "value": []}]}, "part-list": {"method": "POST", "path": "/", "form": [[]]},
+        "unknown": {"method": "GET", "path": "/", "\u001b[2J\u0085": 1}, "bad-flags": {"method": "GET", "path": "/", "buys": 1, "redirects": 9, "heed": 4},
+        "bad-heed": {"method": "GET", "path": "/", "heed": ["3xx"]}, "many": {"method": "GET", "path": "/", "headers": {f"X-{i}": "a" for i in range(66)}},
+        "list": [], "deep": {"method": "POST", "path": "/", "json": json.loads("[" * 29 + "]" * 29)},
+    }
+    for number, (name, spec) in enumerate(specs.items()):
+        for choice in range(5) if name in ("get", "auth", "host", "json") else (number % 5,):
+            write("request", f"{name}-{choice}", bytes([choice]) + json.dumps(spec).encode())
+    for name in ("home", "abroad", "get", "key-in-query", "form"):
+        write("request", f"{name}-bare", bytes([0x80 + 3 * (name != "get")]) + json.dumps(specs[name]).encode())
+    write("request", "not-json", b"\1{")
+
+
 def main():
     shutil.rmtree(os.path.join(HERE, "corpus"), ignore_errors=True)
-    for maker in (pictures, videos, create, forms, ids, links, configurations, records, urls, heads):
+    for maker in (pictures, videos, create, forms, ids, links, configurations, records, urls, heads, answers):
+    for maker in (pictures, videos, create, forms, ids, links, configurations, records, urls, heads, requests):
         maker()
     sys.stdout.write("".join(f"{name}: {len(os.listdir(os.path.join(HERE, 'corpus', name)))} files\n"
                              for name in sorted(os.listdir(os.path.join(HERE, "corpus")))))

@@ -10,6 +10,9 @@
 
 #include "api/server.h"
 #include "base/compiler.h"
+#include "cli/adapters.h"
+#include "cli/attempts.h"
+#include "cli/channels.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
 #include "cli/dump.h"
@@ -18,6 +21,7 @@
 #include "cli/tasks.h"
 #include "media/media.h"
 #include "serve.h"
+#include "upstream/adapter.h"
 
 static const char HELP[] =
     "Usage: filmgate COMMAND [OPTION]...\n"
@@ -30,6 +34,8 @@ static const char HELP[] =
     "  serve      run the gateway\n"
     "  doctor     look whether a gateway can run here, and what to do where it cannot\n"
     "  keys       make, list and revoke API keys\n"
+    "  adapters   list, test and begin the programs that speak to upstream APIs\n"
+    "  attempts   list attempts at upstreams, and resolve the unknown ones\n"
     "  links      rotate the key that links are signed with\n"
     "  dump       print the tables of states, routes, settings and errors\n"
     "\n"
@@ -39,6 +45,8 @@ static const char HELP[] =
     "  watch      wait until a task ends\n"
     "  list       list tasks\n"
     "  cancel     cancel a task\n"
+    "  channels   show the channels and how they fare; pause, resume and drain them\n"
+    "  reload     have the gateway read its configuration anew\n"
     "\n"
     "  version    print the version\n"
     "  help       show this help, or that of a command: filmgate help create\n"
@@ -87,10 +95,21 @@ struct command {
 };
 
 static const struct command COMMANDS[] = {
-    {"serve", serve_main},    {"keys", keys_main},    {"links", links_main},
-    {"doctor", doctor_main},  {"dump", dump},         {"create", create_main},
-    {"query", tasks_query},   {"watch", tasks_watch}, {"list", tasks_list},
-    {"cancel", tasks_cancel}, {"version", version},
+    {"serve", serve_main},
+    {"keys", keys_main},
+    {"links", links_main},
+    {"adapters", adapters_main},
+    {"attempts", attempts_main},
+    {"doctor", doctor_main},
+    {"dump", dump},
+    {"create", create_main},
+    {"query", tasks_query},
+    {"watch", tasks_watch},
+    {"list", tasks_list},
+    {"cancel", tasks_cancel},
+    {"channels", channels_main},
+    {"reload", reload_main},
+    {"version", version},
 };
 
 static const struct command *find_command(const char *name)
@@ -157,8 +176,11 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "helper") == 0 && strcmp(argv[2], "media") == 0)
+    bool is_helper = argc == 3 && strcmp(argv[1], "helper") == 0;
+    if (is_helper && strcmp(argv[2], "media") == 0)
         return media_helper_main();
+    if (is_helper && strcmp(argv[2], "adapter") == 0)
+        return adapter_helper_main();
     signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
     signal(SIGXFSZ, SIG_IGN); /* so is a file at its size limit */
     if (wants_json(argc, argv))

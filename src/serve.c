@@ -31,6 +31,7 @@
 #include "engine/engine.h"
 #include "net/guard.h"
 #include "store/store.h"
+#include "upstream/adapter.h"
 #include "upstream/channel.h"
 
 static const char HELP[] =
@@ -83,6 +84,13 @@ struct order {
     bool help;
 };
 
+/* A configuration read while we ran: jobs under way may use it as long as we run. */
+struct reload {
+    struct settings *settings;
+    struct adapter_set *adapters;
+    struct reload *older;
+};
+
 /* The house, from the ground up. */
 struct gateway {
     struct settings *settings;
@@ -91,6 +99,10 @@ struct gateway {
     struct link_keys link_keys;
     struct asset_store *assets;
     struct guard *guard;
+    const struct order *order;
+    pthread_mutex_t reload_lock; /* guards what follows: SIGHUP and operators' requests reload */
+    struct reload *reloads;      /* what was read since the start, the newest first */
+    struct adapter_set *adapters;
     struct channel_table *channels;
     struct engine *engine;
     struct server *server;
@@ -135,7 +147,12 @@ static int check_settings(struct gateway *gateway)
 {
     const struct settings *settings = gateway->settings;
     char error[SETTINGS_ERROR_SIZE] = "";
-    gateway->channels = channel_table_new(settings, error);
+    char adapter_error[ADAPTER_ERROR_SIZE] = "";
+    const char *folder = settings->adapters[0] != '\0' ? settings->adapters : NULL;
+    gateway->adapters = adapter_set_new(folder, adapter_error);
+    if (gateway->adapters == NULL)
+        return cli_complain(CLI_USAGE, "%s", adapter_error);
+    gateway->channels = channel_table_new(settings, gateway->adapters, error);
     if (gateway->channels == NULL)
         return cli_complain(CLI_USAGE, "%s", error);
     char reason[200] = "";
@@ -178,6 +195,49 @@ static int open_data(struct gateway *gateway)
     return CLI_OK;
 }
 
+/* Reads the configuration anew: its channels count from now on. Whatever is wrong with it, what was loaded before goes on
+ * to count. */
+static int read_anew(struct gateway *gateway, char ret_error[SETTINGS_ERROR_SIZE])
+{
+    const struct order *order = gateway->order;
+    struct reload *fresh = must_calloc(1, sizeof *fresh);
+    struct channel_table *channels = NULL;
+    char adapter_error[ADAPTER_ERROR_SIZE] = "";
+    fresh->settings = cli_read_settings(order->config, order->data, order->listen, ret_error);
+    if (fresh->settings != NULL) {
+        const char *folder =
+            fresh->settings->adapters[0] != '\0' ? fresh->settings->adapters : NULL;
+        fresh->adapters = adapter_set_new(folder, adapter_error);
+        if (fresh->adapters == NULL)
+            snprintf(ret_error, SETTINGS_ERROR_SIZE, "%s", adapter_error);
+        else
+            channels = channel_table_new(fresh->settings, fresh->adapters, ret_error);
+    }
+    if (channels == NULL) {
+        adapter_set_free(fresh->adapters);
+        settings_free(fresh->settings);
+        free(fresh);
+        return -EINVAL;
+    }
+    fresh->older = gateway->reloads;
+    gateway->reloads = fresh;
+    engine_reload(gateway->engine, channels);
+    return 0;
+}
+
+/* As server_parts.reload. */
+static int reload(void *context, char ret_error[SERVER_ERROR_SIZE])
+{
+    struct gateway *gateway = context;
+    char error[SETTINGS_ERROR_SIZE] = "";
+    pthread_mutex_lock(&gateway->reload_lock);
+    int result = read_anew(gateway, error);
+    pthread_mutex_unlock(&gateway->reload_lock);
+    if (result != 0)
+        snprintf(ret_error, SERVER_ERROR_SIZE, "%.*s", SERVER_ERROR_SIZE - 1, error);
+    return result;
+}
+
 static int start(struct gateway *gateway)
 {
     const struct engine_parts engine_parts = {
@@ -192,11 +252,12 @@ static int start(struct gateway *gateway)
         return cli_complain(CLI_LOCAL, "the engine cannot start: %s", strerror(-result));
     const struct server_parts server_parts = {
         .settings = gateway->settings,
-        .channels = gateway->channels,
         .store = gateway->store,
         .assets = gateway->assets,
         .link_keys = &gateway->link_keys,
         .engine = gateway->engine,
+        .reload = reload,
+        .reload_context = gateway,
     };
     char error[SERVER_ERROR_SIZE] = "";
     result = server_start(&server_parts, &gateway->server, error);
@@ -231,6 +292,7 @@ static void *wait_for_impatience(void *context)
 static void stop_engine(struct gateway *gateway, const sigset_t *signals)
 {
     struct impatience impatience = {.engine = gateway->engine, .signals = *signals};
+    sigdelset(&impatience.signals, SIGHUP);
     pthread_t thread;
     bool has_thread = pthread_create(&thread, NULL, wait_for_impatience, &impatience) == 0;
     bool has_served = gateway->server != NULL; /* else this is a start that failed: no waiting */
@@ -239,6 +301,16 @@ static void stop_engine(struct gateway *gateway, const sigset_t *signals)
         return;
     atomic_store(&impatience.is_over, true);
     pthread_join(thread, NULL);
+}
+
+static void free_reloads(struct gateway *gateway)
+{
+    for (struct reload *item = gateway->reloads, *older; item != NULL; item = older) {
+        older = item->older;
+        adapter_set_free(item->adapters);
+        settings_free(item->settings);
+        free(item);
+    }
 }
 
 /* Takes down what is up, whatever that is. */
@@ -256,11 +328,29 @@ static void close_all(struct gateway *gateway, const sigset_t *signals)
     gateway->store = store_close(gateway->store);
     gateway->guard = guard_free(gateway->guard);
     gateway->channels = channel_table_free(gateway->channels);
+    gateway->adapters = adapter_set_free(gateway->adapters);
     close_fd(&gateway->lock);
+    free_reloads(gateway);
     gateway->settings = settings_free(gateway->settings);
 }
 
 /* ---- running ---- */
+
+/* SIGHUP reads the channels anew; any other of `signals` ends the waiting. */
+static int wait_for_signal(struct gateway *gateway, const sigset_t *signals)
+{
+    char error[SERVER_ERROR_SIZE] = "";
+    for (int signal_number = 0;;) {
+        must(sigwait(signals, &signal_number) == 0);
+        if (signal_number != SIGHUP)
+            return signal_number;
+        if (reload(gateway, error) == 0)
+            log_info("channels reloaded; other settings count from the next start");
+        else
+            log_error("the configuration cannot be reloaded, the channels stay as they are: %s",
+                      error);
+    }
+}
 
 /* How many keys there are, and how many of them are valid. As store_keys(). */
 static int count_keys(const struct gateway *gateway, size_t *ret_count, size_t *ret_valid)
@@ -350,18 +440,19 @@ static int run(struct gateway *gateway, const struct order *order, const sigset_
         return status;
     log_info("listening on %s, data in \"%s\"", server_url(gateway->server),
              gateway->settings->data);
-    must(sigwait(signals, &signal_number) == 0);
+    signal_number = wait_for_signal(gateway, signals);
     say_stopping(gateway, signal_number);
     return CLI_OK;
 }
 
 static int serve(const struct order *order)
 {
-    struct gateway gateway = {.lock = -1};
+    struct gateway gateway = {.lock = -1, .order = order, .reload_lock = PTHREAD_MUTEX_INITIALIZER};
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int status = load_settings(order, &gateway);
     if (status == CLI_OK)

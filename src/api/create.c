@@ -193,7 +193,7 @@ static enum MHD_Result reply_unknown_model(struct api_request *request, const ch
     buf_init(&message, API_ERROR_MESSAGE_MAX - 200);
     buf_printf(&message, "No channel serves the model %.128s. Available: ", model);
     const char *const *names = NULL;
-    size_t count = channel_model_names(request->api->parts.channels, &names);
+    size_t count = channel_model_names(engine_channel_table(request->api->parts.engine), &names);
     for (size_t i = 0; i < count && !message.overflowed; i++)
         buf_printf(&message, "%s%s", i > 0 ? ", " : "", names[i]);
     buf_putc(&message, '.');
@@ -247,6 +247,21 @@ static void complete_task(struct api_request *request, struct task_request *task
     task->tenant = must_strdup(request->who.tenant);
     task->request_id = must_strdup(api_request_id(request));
     task->created_micros = clock_wall_micros();
+}
+
+/* Can any channel make it? Asked before anything is stored. */
+static bool is_within_reach(struct api_request *request, const struct task_request *task,
+                            struct unified_fault *ret_fault)
+{
+    const char *param;
+    char error[CHANNEL_ERROR_SIZE];
+    _Static_assert(sizeof(error) <= sizeof(ret_fault->message), "the sentence goes there");
+    if (channel_can_take(engine_channel_table(request->api->parts.engine), task, &param, error))
+        return true;
+    *ret_fault = (struct unified_fault){.code = "invalid_request"};
+    snprintf(ret_fault->param, sizeof(ret_fault->param), "%s", param);
+    memcpy(ret_fault->message, error, sizeof(error));
+    return false;
 }
 
 static bool has_stored_inputs(const struct task_request *task)
@@ -306,8 +321,10 @@ enum MHD_Result video_create(struct api_request *request)
     if (!decode(request, &reading, &fault))
         return reply_fault(request, &fault);
     struct task_request *task = reading.decoded.request;
-    if (channel_for_model(request->api->parts.channels, task->model) == NULL)
+    if (!channel_is_served(engine_channel_table(request->api->parts.engine), task->model))
         return reply_unknown_model(request, task->model);
+    if (!is_within_reach(request, task, &fault))
+        return reply_fault(request, &fault);
     complete_task(request, task);
     const struct multipart_file *files = reading.form != NULL ? reading.form->files : NULL;
     switch (input_store(request, &reading.decoded, files, &fault)) {

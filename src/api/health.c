@@ -40,7 +40,7 @@ enum MHD_Result health_ready(struct api_request *request)
 enum MHD_Result health_models(struct api_request *request)
 {
     const char *const *names = NULL;
-    size_t count = channel_model_names(request->api->parts.channels, &names);
+    size_t count = channel_model_names(engine_channel_table(request->api->parts.engine), &names);
     json_t *data = json_array();
     must(data != NULL);
     for (size_t i = 0; i < count; i++) {

@@ -44,6 +44,7 @@ struct api {
     _Atomic int64_t
         tenant_bytes[API_TENANT_SLOTS]; /* the same by tenant's hash; at most half of it */
     _Atomic int64_t n_under_way;        /* requests begun and not completed */
+    atomic_bool is_reloading;           /* a call of parts.reload is under way */
     atomic_bool is_draining;            /* answers close their connection */
     struct metrics metrics;
 };

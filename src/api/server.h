@@ -16,17 +16,20 @@
 
 struct server;
 
+enum { SERVER_ERROR_SIZE = 300 };
+
 /* All must outlive the server. */
 struct server_parts {
     const struct settings *settings;
-    const struct channel_table *channels;
     struct store *store;
     struct asset_store *assets;
     const struct link_keys *link_keys;
     struct engine *engine;
+    /* Reads the configuration anew; never two at once, on an HTTP thread. 0, or negative errno with a sentence, and the
+     * configuration before stays in force. NULL: cannot be done. */
+    int (*reload)(void *context, char ret_error[SERVER_ERROR_SIZE]);
+    void *reload_context;
 };
-
-enum { SERVER_ERROR_SIZE = 300 };
 
 /* Listens (0 in the port of `settings.listen`: a free one) and answers. 0, or negative errno with a sentence («127.0.0.1:8080 is in use»). */
 CHECKED int server_start(const struct server_parts *parts, struct server **ret_server,

@@ -7,6 +7,7 @@
  * name file, line and column. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,13 +27,43 @@ typedef int64_t settings_BYTES;
 typedef int64_t settings_SPAN; /* ms */
 typedef struct settings_list settings_LIST;
 
-/* One entry of the free list `channels:`; see docs. `models` may hold wildcards (`sora-*`). */
+struct settings_model {
+    const char *name;     /* public; may hold wildcards (`sora-*`) */
+    const char *upstream; /* its name there; NULL: as asked */
+};
+
+struct settings_credential {
+    const char *name; /* unique in its channel; `default` for the one of `key` */
+    const char *key;
+    const char *secret; /* NULL: none */
+};
+
+struct settings_header {
+    const char *name, *value;
+};
+
+/* One entry of the free list `channels:`; base/settings_channel.def says what each key means. Whether
+ * the adapter exists and what it needs is for upstream/channel.h to know. */
 struct settings_channel {
-    const char *name;            /* unique; [a-z0-9-], at most 64 bytes */
-    const char *adapter;         /* `animatic` is the one that this version has */
-    struct settings_list models; /* never empty */
-    int64_t priority;            /* 0..100, default 0; higher is asked first */
-    int line;                    /* where it stands, for later errors */
+    const char *name; /* unique; [a-z0-9-], at most 64 bytes */
+    const char *adapter;
+    const struct settings_model *models; /* never empty; names are unique */
+    size_t n_models;
+    const char *base_url; /* NULL: the adapter's */
+    const struct settings_credential *credentials;
+    size_t n_credentials;
+    int64_t priority, weight, concurrency, submits_per_minute, polls_per_minute;
+    int64_t poll_first, poll_every; /* ms; 0: the adapter's */
+    const char *on_unknown; /* hold | resubmit */
+    const char *fit;        /* nearest | strict */
+    bool drain;
+    const struct settings_header *headers;
+    size_t n_headers;
+    const char *proxy; /* NULL: none */
+    const char *ca;    /* NULL: none; else a path, already seen from the file's folder */
+    json_t *options;   /* an object, never NULL; `options_file` is in it. The settings' reference */
+    int line;          /* where it stands, for later errors */
+    uint32_t from_environment; /* bits by row of base/settings_channel.def: not shown in a dump */
 };
 
 struct settings {
@@ -43,15 +74,25 @@ struct settings {
     const char *file; /* the file's name, NULL when there was none */
 };
 
-enum { SETTINGS_ERROR_SIZE = 500, SETTINGS_FILE_MAX = 1024 * 1024 };
+enum {
+    SETTINGS_ERROR_SIZE = 500,
+    SETTINGS_FILE_MAX = 1024 * 1024,   /* bytes of the file, and of each options_file */
+    SETTINGS_CREDENTIALS_MAX = 64,     /* of one channel */
+    SETTINGS_CHANNEL_HEADERS_MAX = 32, /* of one channel */
+    SETTINGS_MODEL_MAX = 128,          /* bytes of a model's name, here and there */
+};
 
 /* `file` NULL: defaults only. `overrides`: {path, value, path, value, …, NULL} from the command
  * line. NULL and a sentence on error. */
 struct settings *settings_load(const char *file, const char *const *overrides,
                                char ret_error[SETTINGS_ERROR_SIZE]);
 struct settings *settings_free(struct settings *settings);
-/* Writes the table with defaults, effective values and units as Markdown; secrets masked. */
+/* Writes the table with defaults, effective values and units as Markdown, and one of the channels. What came
+ * from the environment is not shown, nor are keys, secrets, values of headers and users of proxies, whatever
+ * they came from. */
 void settings_dump(const struct settings *settings, FILE *out);
+/* The keys of a channel with defaults, bounds and meaning. */
+void settings_dump_channel_keys(FILE *out);
 /* Parses `7d`, `64MiB` … as settings do. */
 CHECKED bool settings_parse_span(const char *text, int64_t *ret_ms);
 CHECKED bool settings_parse_bytes(const char *text, int64_t *ret_bytes);

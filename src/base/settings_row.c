@@ -10,19 +10,22 @@
 
 static const struct settings_row ROWS[] = {
 #define SETTING(field, path, type, fallback, least, most, unit, what)                              \
-    {path, SETTINGS_##type, fallback, least, most, unit, what, offsetof(struct settings, field)},
+    {path, SETTINGS_##type, fallback, least, most, unit, what, offsetof(struct settings, field),   \
+     false},
 #include "base/settings.def"
 };
 
 static const struct settings_row CHANNEL_ROWS[] = {
-    {"channels.name", SETTINGS_TEXT, NULL, 0, 0, "", "", offsetof(struct settings_channel, name)},
-    {"channels.adapter", SETTINGS_TEXT, NULL, 0, 0, "", "",
-     offsetof(struct settings_channel, adapter)},
-    {"channels.models", SETTINGS_LIST, NULL, 0, 0, "", "",
-     offsetof(struct settings_channel, models)},
-    {"channels.priority", SETTINGS_COUNT, "0", 0, 100, "", "",
-     offsetof(struct settings_channel, priority)},
+#define CHANNEL_SETTING(field, path, type, fallback, least, most, is_hidden, what)                 \
+    {path,     SETTINGS_##type,                                                                    \
+     fallback, least,                                                                              \
+     most,     "",                                                                                 \
+     what,     offsetof(struct settings_draft, field),                                             \
+     is_hidden},
+#include "base/settings_channel.def"
 };
+
+_Static_assert(ARRAY_LENGTH(CHANNEL_ROWS) <= 32, "from_environment has a bit for each");
 
 const struct settings_rows settings_rows = {ROWS, ARRAY_LENGTH(ROWS)};
 const struct settings_rows settings_channel_rows = {CHANNEL_ROWS, ARRAY_LENGTH(CHANNEL_ROWS)};
@@ -61,24 +64,44 @@ const struct settings_row *settings_find_row(const struct settings_rows *rows, c
 
 /* ---- one value ---- */
 
+/* `https://user:password@host`, in whatever setting somebody put it. */
+static bool has_user(const char *text)
+{
+    return strstr(text, "://") != NULL && strchr(text, '@') != NULL;
+}
+
+bool settings_fail_value(const struct settings_reader *reader, struct settings_place place,
+                         const struct settings_row *row, const char *right, const char *text)
+{
+    if (row->is_hidden || reader->is_hidden || has_user(text))
+        return settings_fail(reader, place, "\"%s\" must be %s; its value is not shown", row->path,
+                             right);
+    return settings_fail(reader, place, "\"%s\" must be %s, not \"%.*s\"", row->path, right,
+                         SETTINGS_SHOWN_BYTES, text);
+}
+
 static bool set_number(const struct settings_reader *reader, void *base,
                        const struct settings_row *row, const char *text,
                        struct settings_place place)
 {
     int64_t number;
+    char right[2 * SETTINGS_NUMBER_SIZE + 100];
     char least[SETTINGS_NUMBER_SIZE];
     char most[SETTINGS_NUMBER_SIZE];
     settings_write_number(row->type, row->least, least);
     settings_write_number(row->type, row->most, most);
-    if (!settings_parse_number(row->type, text, &number))
-        return settings_fail(reader, place, "\"%s\" must be %s between %s and %s, not \"%.*s\"",
-                             row->path, settings_describe(row->type), least, most,
-                             SETTINGS_SHOWN_BYTES, text);
-    if (number < row->least || number > row->most)
+    bool is_number = settings_parse_number(row->type, text, &number);
+    bool is_shown = !row->is_hidden && !reader->is_hidden;
+    if (is_number && number >= row->least && number <= row->most) {
+        memcpy((char *)base + row->offset, &number, sizeof(number));
+        return true;
+    }
+    if (is_number && is_shown)
         return settings_fail(reader, place, "\"%s\" must be between %s and %s, not %.*s", row->path,
                              least, most, SETTINGS_SHOWN_BYTES, text);
-    memcpy((char *)base + row->offset, &number, sizeof(number));
-    return true;
+    snprintf(right, sizeof(right), "%s between %s and %s", settings_describe(row->type), least,
+             most);
+    return settings_fail_value(reader, place, row, right, text);
 }
 
 static bool set_text(const struct settings_reader *reader, void *base,
@@ -86,8 +109,7 @@ static bool set_text(const struct settings_reader *reader, void *base,
 {
     const char *right = settings_text_fault(row->path, text);
     if (right != NULL)
-        return settings_fail(reader, place, "\"%s\" must be %s, not \"%.*s\"", row->path, right,
-                             SETTINGS_SHOWN_BYTES, text);
+        return settings_fail_value(reader, place, row, right, text);
     char *kept = arena_strdup(reader->whole->arena, text);
     if (kept == NULL)
         return settings_fail_memory(reader, place);
@@ -105,8 +127,7 @@ bool settings_set_scalar(const struct settings_reader *reader, void *base,
         return set_number(reader, base, row, text, place);
     bool flag;
     if (!settings_parse_flag(text, &flag))
-        return settings_fail(reader, place, "\"%s\" must be true or false, not \"%.*s\"", row->path,
-                             SETTINGS_SHOWN_BYTES, text);
+        return settings_fail_value(reader, place, row, settings_describe(row->type), text);
     memcpy((char *)base + row->offset, &flag, sizeof(flag));
     return true;
 }

@@ -24,7 +24,8 @@ struct settings_row {
     const char *fallback;
     int64_t least, most;
     const char *unit, *what;
-    size_t offset; /* of the field in what the row describes */
+    size_t offset;  /* of the field in what the row describes */
+    bool is_hidden; /* its value is never shown, wherever it came from */
 };
 
 struct settings_rows {
@@ -39,7 +40,14 @@ enum {
 };
 
 extern const struct settings_rows settings_rows;         /* of struct settings */
-extern const struct settings_rows settings_channel_rows; /* of struct settings_channel */
+extern const struct settings_rows settings_channel_rows; /* of struct settings_draft */
+
+/* A channel while it is read: what its keys say that does not stay. */
+struct settings_draft {
+    struct settings_channel channel;
+    const char *key, *secret, *options_file;
+    bool is_secret; /* of the key at hand, something came from the environment */
+};
 
 /* What settings_load() makes; callers see its first member. */
 struct settings_whole {
@@ -57,12 +65,16 @@ struct settings_reader {
     struct settings_whole *whole;
     const char *file; /* NULL: the command line */
     char *error;      /* SETTINGS_ERROR_SIZE */
+    bool is_hidden;   /* the value at hand came from the environment: no error shows it */
 };
 
 /* Writes the error with its place; false, for the caller to return. */
 bool settings_fail(const struct settings_reader *reader, struct settings_place place,
                    const char *format, ...) PRINTF_LIKE(3, 4);
 bool settings_fail_memory(const struct settings_reader *reader, struct settings_place place);
+/* Refuses a value: "key" must be `right`, not "text"; the end only where the value may be shown. */
+bool settings_fail_value(const struct settings_reader *reader, struct settings_place place,
+                         const struct settings_row *row, const char *right, const char *text);
 /* There is no such row: says so, and which one may have been meant. */
 bool settings_fail_unknown(const struct settings_reader *reader, const struct settings_rows *rows,
                            const char *path, struct settings_place place);

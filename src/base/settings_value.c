@@ -139,6 +139,8 @@ const char *settings_describe(enum settings_type type)
         return "a time (like 250ms, 30s, 15m, 24h, 7d)";
     case SETTINGS_LIST:
         return "a list of texts";
+    case SETTINGS_TREE:
+        return "a list or a group";
     }
     return "";
 }
@@ -204,15 +206,87 @@ static bool is_listen(const char *text)
     return memchr(text, ':', (size_t)(colon - text)) == NULL;
 }
 
+/* What follows `https://` or `http://`; NULL without it. */
+static const char *skip_scheme(const char *text)
+{
+    return strncmp(text, "https://", 8) == 0  ? text + 8
+           : strncmp(text, "http://", 7) == 0 ? text + 7
+                                              : NULL;
+}
+
 static bool is_public_url(const char *text)
 {
-    size_t scheme = strncmp(text, "https://", 8) == 0  ? 8
-                    : strncmp(text, "http://", 7) == 0 ? 7
-                                                       : 0;
+    const char *host = skip_scheme(text);
     if (*text == '\0')
         return true;
-    return scheme > 0 && text[scheme] != '\0' && text[scheme] != '/' &&
-           strpbrk(text, " \t?#\"<>\\") == NULL;
+    return host != NULL && *host != '\0' && *host != '/' && strpbrk(text, " \t?#\"<>\\") == NULL;
+}
+
+/* `host`, `host:port`, `[address]:port`: at least a letter or digit of a host, and a port that can be. */
+static bool is_host(const char *text, size_t length)
+{
+    const char *end = text + length;
+    const char *colon = memrchr(text, ':', length);
+    bool is_bracketed = length > 0 && text[0] == '[';
+    if (is_bracketed) {
+        const char *bracket = memchr(text, ']', length);
+        if (bracket == NULL || strspn(text + 1, "0123456789abcdefABCDEF:.") < 2 ||
+            strspn(text + 1, "0123456789abcdefABCDEF:.") != (size_t)(bracket - text - 1))
+            return false;
+        colon = bracket + 1 < end ? bracket + 1 : NULL;
+        text = bracket + 1;
+        if (colon != NULL && *colon != ':')
+            return false;
+    }
+    size_t name = (size_t)((colon != NULL ? colon : end) - text);
+    if (!is_bracketed && (name == 0 || name > 253))
+        return false;
+    for (size_t i = 0; !is_bracketed && i < name; i++) {
+        if (!isalnum((unsigned char)text[i]) && strchr("-._", text[i]) == NULL)
+            return false;
+    }
+    int64_t port = 0;
+    const char *digits = colon != NULL ? read_digits(colon + 1, &port) : NULL;
+    return colon == NULL || (digits == end && port >= 1 && port <= 65535);
+}
+
+bool settings_is_host(const char *text)
+{
+    return is_host(text, strlen(text));
+}
+
+/* Bytes that can stand in a URL, and no more. */
+static bool is_url_text(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text <= ' ' || *text > '~' || strchr("\"<>\\^`{|}", *text) != NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool is_base_url(const char *text)
+{
+    const char *host = skip_scheme(text);
+    return host != NULL && is_host(host, strcspn(host, "/")) && is_url_text(text) &&
+           strpbrk(text, "?#") == NULL && strlen(text) <= 2048;
+}
+
+/* `scheme://[user[:password]@]host[:port]`. */
+static bool is_proxy(const char *text)
+{
+    static const char *const schemes[] = {"http://", "https://", "socks5://", "socks5h://"};
+    const char *host = NULL;
+    for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++) {
+        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0)
+            host = text + strlen(schemes[i]);
+    }
+    if (host == NULL || !is_url_text(text))
+        return false;
+    if (strrchr(host, '@') != NULL)
+        host = strrchr(host, '@') + 1;
+    size_t length = strcspn(host, "/");
+    return is_host(host, length) && (host[length] == '\0' || host[length + 1] == '\0');
 }
 
 static bool is_level(const char *text)
@@ -231,6 +305,45 @@ static bool is_filled(const char *text)
     return *text != '\0';
 }
 
+static bool is_on_unknown(const char *text)
+{
+    return strcmp(text, "hold") == 0 || strcmp(text, "resubmit") == 0;
+}
+
+static bool is_fit(const char *text)
+{
+    return strcmp(text, "nearest") == 0 || strcmp(text, "strict") == 0;
+}
+
+/* Fit for a header: printable, nothing that a newline in a file of secrets leaves behind. */
+static bool is_header_value(const char *text)
+{
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    }
+    return length > 0 && text[0] != ' ' && text[length - 1] != ' ';
+}
+
+static bool is_credential_name(const char *text)
+{
+    size_t length =
+        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    return length > 0 && length <= 64 && text[length] == '\0';
+}
+
+static bool is_model(const char *text)
+{
+    size_t length = strlen(text);
+    return length > 0 && length <= SETTINGS_MODEL_MAX;
+}
+
+static bool is_upstream_model(const char *text)
+{
+    return is_model(text) && strchr(text, '*') == NULL;
+}
+
 static bool is_channel_name(const char *text)
 {
     size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -243,6 +356,8 @@ struct form {
     const char *right;
 };
 
+#define PRINTABLE "printable ASCII, not empty, without blanks around it"
+
 static const struct form FORMS[] = {
     {"listen", is_listen, "an address and a port (like 127.0.0.1:8080 or [::]:8080)"},
     {"data", is_filled, "the name of a directory"},
@@ -251,6 +366,21 @@ static const struct form FORMS[] = {
     {"log.format", is_format, "text, json or auto"},
     {"channels.name", is_channel_name, "1 to 64 of a-z, 0-9 and -"},
     {"channels.adapter", is_filled, "the name of an adapter"},
+    {"channels.base_url", is_base_url,
+     "a base URL without user, query and fragment (like https://api.example.com/v1)"},
+    {"channels.key", is_header_value, PRINTABLE},
+    {"channels.secret", is_header_value, PRINTABLE},
+    {"channels.headers", is_header_value, PRINTABLE},
+    {"channels.credentials.name", is_credential_name, "1 to 64 of A-Z, a-z, 0-9, ., _ and -"},
+    {"channels.credentials.key", is_header_value, PRINTABLE},
+    {"channels.credentials.secret", is_header_value, PRINTABLE},
+    {"channels.models.name", is_model, "1 to 128 bytes"},
+    {"channels.models.upstream", is_upstream_model, "1 to 128 bytes without *"},
+    {"channels.on_unknown", is_on_unknown, "hold or resubmit"},
+    {"channels.fit", is_fit, "nearest or strict"},
+    {"channels.proxy", is_proxy, "the URL of a proxy (like http://127.0.0.1:3128)"},
+    {"channels.ca", is_filled, "the name of a file"},
+    {"channels.options_file", is_filled, "the name of a file"},
 };
 
 const char *settings_text_fault(const char *path, const char *text)

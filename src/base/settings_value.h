@@ -18,6 +18,7 @@ enum settings_type {
     SETTINGS_BYTES,
     SETTINGS_SPAN,
     SETTINGS_LIST,
+    SETTINGS_TREE, /* a list or group that has a reader of its own */
 };
 
 enum { SETTINGS_NUMBER_SIZE = 32, SETTINGS_NAME_SIZE = 65 };
@@ -47,3 +48,5 @@ CHECKED enum settings_expansion settings_expand(const char *text, struct buf *ou
 
 /* What a text setting of this path must be, when `text` is not; else NULL. */
 const char *settings_text_fault(const char *path, const char *text);
+/* Is it `host`, `host:port`, `[address]` or `[address]:port`? */
+bool settings_is_host(const char *text);

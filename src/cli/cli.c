@@ -311,6 +311,29 @@ struct settings *cli_load_settings(const char *file, const char *data, const cha
     return settings;
 }
 
+int cli_open_store(const char *file, const char *data, bool may_make, struct store **ret_store)
+{
+    struct settings *settings = cli_load_settings(file, data, NULL);
+    if (settings == NULL)
+        return CLI_USAGE;
+    CLEANUP(buf_fini) struct buf database;
+    buf_init(&database, PATH_BYTES);
+    buf_printf(&database, "%s/filmgate.db", settings->data);
+    char error[STORE_ERROR_SIZE] = "";
+    int status = CLI_OK;
+    if (may_make)
+        status = cli_make_data_directory(settings->data);
+    else if (access(buf_text(&database), F_OK) != 0)
+        status = cli_complain(CLI_LOCAL,
+                              "there is no database in \"%s\": %s (`keys create` and "
+                              "`serve` make one)",
+                              settings->data, strerror(errno));
+    if (status == CLI_OK && store_open(settings->data, ret_store, error) != 0)
+        status = cli_complain(CLI_LOCAL, "%s", error);
+    settings_free(settings);
+    return status;
+}
+
 long long cli_descriptors_wanted(const struct settings *settings)
 {
     return (long long)settings->http_connections * 2 + DESCRIPTORS_OWN;

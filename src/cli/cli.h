@@ -11,6 +11,7 @@
 
 #include "base/compiler.h"
 #include "base/settings.h"
+#include "store/store.h"
 
 /* Exit statuses of `filmgate`; CLI_EXIT_HELP says them to people. */
 enum cli_exit {
@@ -102,6 +103,10 @@ struct settings *cli_read_settings(const char *file, const char *data, const cha
                                    char ret_error[SETTINGS_ERROR_SIZE]);
 /* The same; NULL after complaining. */
 struct settings *cli_load_settings(const char *file, const char *data, const char *listen);
+/* Opens the store of the data directory that the command line (NULL: nothing) or the configuration names; `may_make`:
+ * directory and database are made when there are none. CLI_OK, or an exit status after complaining. */
+CHECKED int cli_open_store(const char *file, const char *data, bool may_make,
+                           struct store **ret_store);
 /* Descriptors that a server with these settings may need: every connection may hold a file besides
  * itself. */
 long long cli_descriptors_wanted(const struct settings *settings);

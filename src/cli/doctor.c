@@ -11,14 +11,14 @@
 #include "base/must.h"
 #include "cli/cli.h"
 #include "net/guard.h"
-#include "upstream/channel.h"
 
 static const char HELP[] =
     "Usage: filmgate doctor [OPTION]...\n"
     "\n"
     "Looks whether a gateway can run on this machine with this configuration, and says in a\n"
     "line each what is ok, what deserves a look (warning) and what will not work (problem),\n"
-    "with what to do about it: configuration, data directory, disk, database, link key, fonts,\n"
+    "with what to do about it: configuration, channels, data directory, disk, database, link key, "
+    "fonts,\n"
     "codecs, a film really made and decoded behind the sandbox, cores, memory, open files,\n"
     "clocks, and the address. It changes nothing, and may be run beside a running server.\n"
     "\n"
@@ -125,25 +125,6 @@ static void sum_up(struct doctor *doctor)
 
 /* ---- the configuration ---- */
 
-static void look_at_channels(struct doctor *doctor)
-{
-    const struct settings *settings = doctor->settings;
-    char error[SETTINGS_ERROR_SIZE] = "";
-    struct channel_table *channels = channel_table_new(settings, error);
-    if (channels == NULL) {
-        doctor_say(doctor, DOCTOR_PROBLEM, "channels", "correct it, `serve` would not start", "%s",
-                   error);
-        return;
-    }
-    if (channel_is_catch_all(channels))
-        doctor_say(doctor, DOCTOR_OK, "channels", NULL,
-                   "none is configured, so every model goes to the built-in engine");
-    else
-        doctor_say(doctor, DOCTOR_OK, "channels", NULL, "%zu, the first is \"%s\"",
-                   settings->n_channels, settings->channels[0].name);
-    channel_table_free(channels);
-}
-
 static void look_at_guard(struct doctor *doctor)
 {
     const struct settings_list *allow = &doctor->settings->fetch_allow;
@@ -183,7 +164,7 @@ static void look(struct doctor *doctor, const struct order *order)
     must(settings != NULL); /* the defaults are sound */
     doctor->settings = settings;
     if (has_settings) {
-        look_at_channels(doctor);
+        doctor_look_at_channels(doctor);
         look_at_guard(doctor);
         doctor_look_at_data(doctor);
     }

@@ -31,6 +31,8 @@ struct doctor {
 void doctor_say(struct doctor *doctor, enum doctor_verdict verdict, const char *check,
                 const char *advice, const char *format, ...) PRINTF_LIKE(5, 6);
 
+/* doctor_channels.c: the adapters, and each channel by itself. */
+void doctor_look_at_channels(struct doctor *doctor);
 /* doctor_data.c: the directory, its disk, the database, the link key, times of files. */
 void doctor_look_at_data(struct doctor *doctor);
 /* doctor_media.c: fonts, codecs, a film made and decoded by real helpers. */

@@ -11,17 +11,20 @@
 #include "base/must.h"
 #include "base/settings.h"
 #include "cli/cli.h"
+#include "task/attempt.h"
 #include "task/state.h"
 
 static const char HELP[] =
-    "Usage: filmgate dump states|routes|config|errors|metrics [--config FILE] [--json]\n"
+    "Usage: filmgate dump states|routes|config|channels|errors|metrics [--config FILE] [--json]\n"
     "\n"
     "Prints one of the tables that filmgate is made of, as Markdown:\n"
     "\n"
-    "  states     the states of a task, the moves between them, and why a task can fail\n"
+    "  states     the states of a task, the moves between them, why a task can fail, and the\n"
+    "             states of an attempt at an upstream\n"
     "  routes     what the HTTP API answers\n"
     "  config     every setting with its default, the value in force, bounds and meaning;\n"
     "             what came from the environment is not shown\n"
+    "  channels   every key of an entry of `channels:`\n"
     "  errors     every error of the API\n"
     "  metrics    what GET /metrics shows\n"
     "\n"
@@ -60,11 +63,27 @@ static void dump_moves(FILE *out)
 
 static void dump_failures(FILE *out)
 {
-    fputs("\n| code | can a retry help | message |\n| --- | --- | --- |\n", out);
+    fputs("\n| code | can a retry help | message | what follows it when an upstream may have taken "
+          "the task |\n"
+          "| --- | --- | --- | --- |\n",
+          out);
     for (int i = TASK_FAILURE_NONE + 1; i < TASK_FAILURE_COUNT; i++) {
         enum task_failure failure = (enum task_failure)i;
-        fprintf(out, "| `%s` | %s | %s |\n", task_failure_code(failure),
-                task_failure_can_retry(failure) ? "yes" : "no", task_failure_message(failure));
+        const char *unspent = task_failure_charge(failure, false);
+        fprintf(out, "| `%s` | %s | %s%s%s | %s |\n", task_failure_code(failure),
+                task_failure_can_retry(failure) ? "yes" : "no", task_failure_message(failure),
+                unspent[0] != '\0' ? " " : "", unspent, task_failure_charge(failure, true));
+    }
+}
+
+static void dump_attempts(FILE *out)
+{
+    fputs("\n| attempt | open | may have been taken | meaning |\n| --- | --- | --- | --- |\n", out);
+    for (int i = 0; i < ATTEMPT_STATE_COUNT; i++) {
+        enum attempt_state state = (enum attempt_state)i;
+        fprintf(out, "| `%s` | %s | %s | %s |\n", attempt_state_name(state),
+                attempt_is_open(state) ? "yes" : "no", attempt_may_be_taken(state) ? "yes" : "no",
+                attempt_state_meaning(state));
     }
 }
 
@@ -81,6 +100,7 @@ static void dump_states(FILE *out)
     }
     dump_moves(out);
     dump_failures(out);
+    dump_attempts(out);
 }
 
 static int dump_config(const char *config, FILE *out)
@@ -166,6 +186,10 @@ static int write_table(const char *name, const char *config, const struct dump_t
         dump_states(out);
         return CLI_OK;
     }
+    if (strcmp(name, "channels") == 0) {
+        settings_dump_channel_keys(out);
+        return CLI_OK;
+    }
     for (size_t i = 0; i < n_tables; i++) {
         if (strcmp(tables[i].name, name) == 0) {
             tables[i].write(out);
@@ -173,7 +197,8 @@ static int write_table(const char *name, const char *config, const struct dump_t
         }
     }
     return cli_complain_usage(
-        "dump", "there is no table \"%s\": states, routes, config, errors or metrics", name);
+        "dump", "there is no table \"%s\": states, routes, config, channels, errors or metrics",
+        name);
 }
 
 static int write_json(const char *name, const char *config, const struct dump_table *tables,
@@ -208,8 +233,8 @@ int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_t
             return CLI_USAGE;
     }
     if (argc - optind != 1)
-        return cli_complain_usage("dump",
-                                  "say which table: states, routes, config, errors or metrics");
+        return cli_complain_usage(
+            "dump", "say which table: states, routes, config, channels, errors or metrics");
     const char *name = argv[optind];
     return as_json ? write_json(name, config, tables, n_tables)
                    : write_table(name, config, tables, n_tables, stdout);

@@ -4,13 +4,10 @@
  * thread. */
 #include "cli/keys.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/crypt.h"
@@ -54,7 +51,7 @@ static const char HELP[] =
 
 static const char NAME_RULE[] = "must be 1 to 64 of A-Z a-z 0-9 . _ @ -";
 
-enum { KEY_BYTES = 32, OPTION_OPERATOR = 256, OPTION_JSON, PATH_BYTES = 4096 };
+enum { KEY_BYTES = 32, OPTION_OPERATOR = 256, OPTION_JSON };
 
 static const struct option LONG_OPTIONS[] = {
     {"name", required_argument, NULL, 'n'},
@@ -91,32 +88,6 @@ int keys_make(struct store *store, const char *name, const char *tenant, bool is
     if (outcome == STORE_WRITTEN)
         memcpy(ret_key, text, sizeof(text));
     return outcome;
-}
-
-/* ---- opening ---- */
-
-/* CLI_OK with the store, or an exit status after complaining. */
-static int open_store(const struct order *order, bool may_make, struct store **ret_store)
-{
-    struct settings *settings = cli_load_settings(order->config, order->data, NULL);
-    if (settings == NULL)
-        return CLI_USAGE;
-    CLEANUP(buf_fini) struct buf file;
-    buf_init(&file, PATH_BYTES);
-    buf_printf(&file, "%s/filmgate.db", settings->data);
-    char error[STORE_ERROR_SIZE] = "";
-    int status = CLI_OK;
-    if (may_make)
-        status = cli_make_data_directory(settings->data);
-    else if (access(buf_text(&file), F_OK) != 0)
-        status = cli_complain(CLI_LOCAL,
-                              "there is no database in \"%s\": %s (`keys create` and "
-                              "`serve` make one)",
-                              settings->data, strerror(errno));
-    if (status == CLI_OK && store_open(settings->data, ret_store, error) != 0)
-        status = cli_complain(CLI_LOCAL, "%s", error);
-    settings_free(settings);
-    return status;
 }
 
 static int complain_store(int result)
@@ -214,7 +185,7 @@ static int create_key(const struct order *order)
     const char *tenant = order->tenant != NULL ? order->tenant : order->name;
     int status = check_create(order);
     if (status == CLI_OK)
-        status = open_store(order, true, &store);
+        status = cli_open_store(order->config, order->data, true, &store);
     if (status != CLI_OK)
         return status;
     int outcome = keys_make(store, order->name, tenant, order->is_operator, key);
@@ -248,7 +219,7 @@ static int list_keys(const struct order *order)
     struct store *store = NULL;
     if (order->argument != NULL)
         return cli_complain_usage("keys", "what is \"%s\" for?", order->argument);
-    int status = open_store(order, false, &store);
+    int status = cli_open_store(order->config, order->data, false, &store);
     if (status != CLI_OK)
         return status;
     struct store_key *keys = NULL;
@@ -270,7 +241,7 @@ static int revoke_key(const struct order *order)
     struct store *store = NULL;
     if (order->argument == NULL)
         return cli_complain_usage("keys", "`keys revoke` needs the key's name or id");
-    int status = open_store(order, false, &store);
+    int status = cli_open_store(order->config, order->data, false, &store);
     if (status != CLI_OK)
         return status;
     int outcome = store_key_revoke(store, order->argument, clock_wall_ms());

@@ -91,7 +91,7 @@ static void count_end(struct actor *actor)
 static void count_queue(struct engine *engine)
 {
     atomic_store(&engine->n_queued_now, (int64_t)schedule_count(engine->schedule));
-    atomic_store(&engine->n_running_now, engine->n_running);
+    atomic_store(&engine->n_running_now, engine->n_running + engine->n_remote);
 }
 
 static void leave_schedule(struct actor *actor)
@@ -105,15 +105,35 @@ static void leave_schedule(struct actor *actor)
                       &(struct engine_figures){.wait_s = -1.0});
 }
 
-static void release_slot(struct actor *actor)
+/* The upstream is done with the job. */
+static void vacate(struct actor *actor)
 {
-    if (actor->is_running) {
-        actor->is_running = false;
-        actor->engine->n_running--;
-        schedule_release(actor->engine->schedule, &actor->entry);
-        count_queue(actor->engine);
+    if (actor->credential) {
+        actor->credential->n_in_flight--;
+        actor->credential = NULL;
         engine_grant_soon(actor->engine);
     }
+}
+
+static void occupy(struct actor *actor, struct credential *credential)
+{
+    actor->credential = credential;
+    credential->n_in_flight++;
+}
+
+static void release_slot(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    vacate(actor);
+    if (!actor->is_running) {
+        return;
+    }
+    actor->is_running = false;
+    *(actor->has_builtin_slot ? &engine->n_running : &engine->n_remote) -= 1;
+    actor->has_builtin_slot = false;
+    schedule_release(engine->schedule, &actor->entry);
+    count_queue(engine);
+    engine_grant_soon(engine);
 }
 
 static void enter_schedule(struct actor *actor)
@@ -167,6 +187,12 @@ static void answer_cancels(struct actor *actor, enum engine_outcome outcome,
 
 void actor_cancel(struct actor *actor, struct engine_cancel *cancel)
 {
+    if (actor->has_ended) {
+        engine_answer_cancel(cancel,
+                             actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
+                             actor->task);
+        return;
+    }
     cancel->next = actor->cancels;
     actor->cancels = cancel;
     actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_CANCEL});
@@ -174,12 +200,29 @@ void actor_cancel(struct actor *actor, struct engine_cancel *cancel)
 
 /* ---- the end ---- */
 
-/* A result that the task took, or may have taken, stays. */
+/* A result that the task took, or may have taken, stays. An upstream that is to be told of the end is still needed. */
+static void halt_attempt(struct actor *actor)
+{
+    bool is_kept = actor->task->state == TASK_COMPLETED;
+    loop_disarm(actor->engine->loop, &actor->progress);
+    actor->attempt = is_kept ? attempt_keep(actor->attempt) : attempt_stop(actor->attempt);
+    if (actor->remote) {
+        remote_halt(actor->remote, is_kept);
+    }
+}
+
 static void end_attempt(struct actor *actor)
 {
-    loop_disarm(actor->engine->loop, &actor->progress);
-    actor->attempt = actor->task->state == TASK_COMPLETED ? attempt_keep(actor->attempt)
-                                                          : attempt_stop(actor->attempt);
+    halt_attempt(actor);
+    actor->remote = remote_free(actor->remote, actor->task->state == TASK_COMPLETED);
+}
+
+static void drop_events(struct actor *actor)
+{
+    for (size_t i = 0; i < actor->n_events; i++) {
+        attempt_job_unref(actor->events[i].job);
+    }
+    actor->n_events = 0;
 }
 
 static void free_actor(struct actor *actor)
@@ -190,6 +233,7 @@ static void free_actor(struct actor *actor)
     loop_disarm(loop, &actor->deadline);
     loop_disarm(loop, &actor->progress);
     end_attempt(actor);
+    drop_events(actor);
     release_slot(actor);
     leave_schedule(actor);
     unlink_actor(actor);
@@ -214,7 +258,7 @@ static void forget(struct actor *actor)
     free_actor(actor);
 }
 
-/* ---- effects ---- */
+/* ---- what attempts tell ---- */
 
 static void learn_duration(struct actor *actor)
 {
@@ -258,31 +302,180 @@ static void on_attempt_event(void *context, const struct task_event *event)
     actor_feed(actor, event);
 }
 
+/* ---- at an upstream ---- */
+
+static void on_ready(void *context, const struct task_event *granted)
+{
+    struct actor *actor = context;
+    if (!actor->engine->is_draining) {
+        actor_feed(actor, granted);
+    } else { /* nothing has left: it waits, as in the store, for the next start */
+        end_attempt(actor);
+        release_slot(actor);
+    }
+}
+
+static void on_queue_position(void *context, int64_t position)
+{
+    const struct actor *actor = context;
+    table_set_figures(actor->engine->table, actor->task->request->id,
+                      &(struct engine_figures){.queue_position = position, .wait_s = -1.0});
+}
+
+static void new_remote(struct actor *actor, const struct route *route)
+{
+    struct engine *engine = actor->engine;
+    const struct remote_handler handler = {on_ready, on_attempt_event, on_queue_position, actor};
+    actor->remote =
+        remote_new(&engine->room, engine->credentials, engine->channels, route, &handler);
+}
+
+/* Takes up an attempt from before a restart: it counts for its tenant and, while the upstream works, for its credential.
+ * False when its channel or credential is not configured. */
+static bool take_up(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    const struct attempt_record *record = &actor->task->attempt;
+    const struct channel *channel = channel_named(engine->channels, record->channel);
+    const struct channel_credential *key =
+        channel && !channel->is_builtin ? channel_credential_named(channel, record->credential)
+                                        : NULL;
+    if (!key) {
+        return false;
+    }
+    const struct route route = {ROUTE_FOUND, channel, key,
+                                credential_of(engine->credentials, channel->name, key->name), -1};
+    new_remote(actor, &route);
+    if (!actor->is_running) {
+        actor->is_running = true;
+        engine->n_remote++;
+        schedule_adopt(engine->schedule, &actor->entry, actor->task->request->tenant);
+        count_queue(engine);
+    }
+    if (actor->task->state != TASK_FETCHING) {
+        occupy(actor, route.credential);
+    }
+    return true;
+}
+
+static void orphan(struct actor *actor, unsigned effects)
+{
+    const struct attempt_record *record = &actor->task->attempt;
+    if (actor->orphaned == 0) {
+        log_task(LOG_ERROR, actor->task->request->id,
+                 "its job is at channel \"%s\" with credential \"%s\", which is not configured: it "
+                 "waits until "
+                 "it is, or for its deadline",
+                 record->channel, record->credential);
+    }
+    actor->orphaned |= effects;
+}
+
+static void act_remotely(struct actor *actor, unsigned effects)
+{
+    if (!actor->remote && !take_up(actor)) {
+        orphan(actor, effects);
+        return;
+    }
+    if (effects & TASK_EFFECT_START) {
+        remote_send(actor->remote, actor->task);
+    }
+    if (effects & TASK_EFFECT_POLL) {
+        remote_poll(actor->remote, actor->task);
+    }
+    if (effects & TASK_EFFECT_STORE_RESULT) {
+        remote_store(actor->remote, actor->task);
+    }
+    if (effects & TASK_EFFECT_CANCEL_UPSTREAM) {
+        remote_cancel(actor->remote, actor->task);
+    }
+}
+
+void actor_look_again(struct actor *actor)
+{
+    unsigned effects = actor->orphaned;
+    actor->orphaned = 0;
+    if (effects) {
+        act_remotely(actor, effects);
+    }
+}
+
+bool actor_is_busy(const struct actor *actor)
+{
+    return actor->has_builtin_slot || (actor->remote && (remote_is_sending(actor->remote) ||
+                                                         actor->task->state == TASK_SUBMITTING ||
+                                                         actor->task->state == TASK_FETCHING));
+}
+
+/* ---- effects ---- */
+
+static void count_start(struct actor *actor)
+{
+    atomic_fetch_add(&actor->engine->counts.attempts, 1);
+    if (actor->task->attempts > 1) {
+        atomic_fetch_add(&actor->engine->counts.retries, 1);
+    }
+}
+
+static void act_here(struct actor *actor, unsigned effects)
+{
+    if (effects & TASK_EFFECT_START) {
+        const struct attempt_handler handler = {on_attempt_event, actor};
+        actor->attempt = attempt_start(&actor->engine->room, actor->task, &handler);
+    }
+    if (effects & TASK_EFFECT_STORE_RESULT) {
+        attempt_store(actor->attempt);
+    }
+}
+
 static void carry_out(struct actor *actor, unsigned effects)
 {
+    const unsigned work = effects & (TASK_EFFECT_START | TASK_EFFECT_POLL |
+                                     TASK_EFFECT_STORE_RESULT | TASK_EFFECT_CANCEL_UPSTREAM);
     if (effects & TASK_EFFECT_STOP) {
-        end_attempt(actor);
+        halt_attempt(actor);
     }
     if (effects & TASK_EFFECT_RELEASE) {
         end_attempt(actor);
         release_slot(actor);
     }
-    if (effects & TASK_EFFECT_START) {
-        atomic_fetch_add(&actor->engine->counts.attempts, 1);
-        if (actor->task->attempts > 1) {
-            atomic_fetch_add(&actor->engine->counts.retries, 1);
-        }
-        const struct attempt_handler handler = {on_attempt_event, actor};
-        actor->attempt = attempt_start(&actor->engine->attempt_parts, actor->task, &handler);
+    if (effects & TASK_EFFECT_VACATE) {
+        vacate(actor);
     }
-    if (effects & TASK_EFFECT_STORE_RESULT) {
-        attempt_store(actor->attempt);
+    if (effects & TASK_EFFECT_START) {
+        count_start(actor);
+    }
+    if (work) {
+        (actor->task->is_builtin ? act_here : act_remotely)(actor, work);
     }
     if (effects & TASK_EFFECT_ENQUEUE) {
         enqueue(actor);
     }
     if (effects & TASK_EFFECT_FORGET) {
         forget(actor);
+    }
+}
+
+void actor_begin(struct actor *actor, const struct route *route)
+{
+    struct engine *engine = actor->engine;
+    actor->is_scheduled = false;
+    actor->is_running = true;
+    actor->slot_granted_ms = clock_mono_ms();
+    actor->has_builtin_slot = route->channel->is_builtin;
+    *(actor->has_builtin_slot ? &engine->n_running : &engine->n_remote) += 1;
+    count_queue(engine);
+    table_set_figures(engine->table, actor->task->request->id,
+                      &(struct engine_figures){.wait_s = -1.0});
+    if (route->channel->is_builtin) {
+        credential_of(engine->credentials, route->channel->name, "")->n_submits++;
+        actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
+                                               .channel = route->channel->name,
+                                               .is_builtin = true});
+    } else {
+        occupy(actor, route->credential);
+        new_remote(actor, route);
+        remote_prepare(actor->remote, actor->task);
     }
 }
 
@@ -319,6 +512,13 @@ static void commit(struct actor *actor, unsigned effects)
     submit(actor);
 }
 
+/* An end whose attempt is open still waits for the upstream. */
+static bool is_over(const struct task *task)
+{
+    return task_state_is_end(task->state) &&
+           (task->attempt.id[0] == '\0' || !attempt_is_open(task->attempt.state));
+}
+
 /* Events that waited, in order, until one of them needs a commit of its own. */
 static void feed_waiting(struct actor *actor)
 {
@@ -327,8 +527,9 @@ static void feed_waiting(struct actor *actor)
         actor->n_events--;
         memmove(actor->events, actor->events + 1, actor->n_events * sizeof event);
         apply(actor, &event);
-        if (task_state_is_end(actor->task->state)) {
-            actor->n_events = 0; /* nothing changes an end */
+        attempt_job_unref(event.job);
+        if (is_over(actor->task)) {
+            drop_events(actor); /* nothing changes an end */
         }
     }
 }
@@ -359,9 +560,12 @@ static void lose(struct actor *actor)
              "state %s was refused by the store: the task is another writer's",
              task_state_name(actor->task->state));
     settle_recovery(actor);
-    return_place(actor);
+    if (!actor->has_ended) {
+        return_place(actor);
+    }
     answer_cancels(actor, ENGINE_STORE_FAILED, NULL);
     actor->attempt = attempt_stop(actor->attempt);
+    actor->remote = remote_free(actor->remote, false);
     free_actor(actor);
 }
 
@@ -381,9 +585,10 @@ static void on_committed(struct loop_job *job)
         lose(actor);
         return;
     }
-    bool is_end = task_state_is_end(actor->task->state);
+    bool is_end = task_state_is_end(actor->task->state) && !actor->has_ended;
     count_states(actor);
     if (is_end) {
+        actor->has_ended = true;
         return_place(actor);
         count_end(actor);
     }
@@ -421,14 +626,15 @@ static void apply(struct actor *actor, const struct task_event *event)
 }
 
 /* The note of a failure lives in its sender, which may be gone when the event's turn comes; an
- * attempt fails only once. */
-static struct task_event keep_note(struct actor *actor, const struct task_event *event)
+ * attempt fails only once. So may a job. */
+static struct task_event keep_event(struct actor *actor, const struct task_event *event)
 {
     struct task_event kept = *event;
     if (kept.note) {
         snprintf(actor->failure_note, sizeof actor->failure_note, "%s", kept.note);
         kept.note = actor->failure_note;
     }
+    kept.job = attempt_job_ref(kept.job);
     return kept;
 }
 
@@ -441,7 +647,10 @@ static void wait_for_commit(struct actor *actor, const struct task_event *event)
         place++;
     }
     must(place < ACTOR_EVENTS_MAX);
-    actor->events[place] = keep_note(actor, event);
+    if (place < actor->n_events) {
+        attempt_job_unref(actor->events[place].job);
+    }
+    actor->events[place] = keep_event(actor, event);
     actor->n_events += place == actor->n_events;
 }
 
@@ -449,7 +658,7 @@ void actor_feed(struct actor *actor, const struct task_event *event)
 {
     if (!actor->is_committing) {
         apply(actor, event);
-    } else if (!task_state_is_end(actor->task->state)) {
+    } else if (!is_over(actor->task)) {
         wait_for_commit(actor, event);
     } /* else an end is being committed: nothing changes it any more */
 }
@@ -479,6 +688,7 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
     actor->entry.created_micros = task->request->created_micros;
     actor->entry.priority = task->request->priority;
     actor->persisted_ms = clock_mono_ms();
+    actor->has_ended = task_state_is_end(task->state);
     actor->counted = task->state;
     atomic_fetch_add(&engine->counts.in_state[task->state], 1);
     link_actor(actor);

@@ -17,13 +17,16 @@
 #include "engine/attempt.h"
 #include "engine/blocking.h"
 #include "engine/engine.h"
+#include "engine/credential.h"
 #include "engine/quota.h"
+#include "engine/remote.h"
+#include "engine/room.h"
 #include "engine/schedule.h"
 #include "engine/table.h"
 #include "task/step.h"
 
 enum {
-    ACTOR_EVENTS_MAX = 8,        /* that wait for a commit: one of each kind that can meet in one */
+    ACTOR_EVENTS_MAX = 16,       /* that wait for a commit: one of each kind that can meet in one */
     ACTOR_STORE_RETRY_MS = 1000, /* pause before a failed commit is tried again */
     ACTOR_PROGRESS_PERSIST_MS = 250,       /* progress is committed, and shown, no more often */
     ENGINE_BACKOFF_MAX_MS = 5 * 60 * 1000, /* between attempts */
@@ -39,19 +42,25 @@ struct actor {
     char failure_note[TASK_NOTE_SIZE]; /* of a failure that waits */
     bool is_committing;                /* `write` is with the store, or waits to be tried again */
     bool is_scheduled;                 /* `entry` is on the schedule */
-    bool is_running;                   /* holds a slot */
-    enum task_state counted;           /* in the engine's counts, as published */
-    bool is_recovering;                /* taken up from the store, and not yet settled anew */
-    unsigned effects;                  /* to carry out once the commit is through */
-    struct store_write write;          /* the store's while is_committing and not retrying */
-    struct loop_job committed;         /* brings the store's answer to the loop */
-    struct loop_timer retry;           /* of a failed commit */
-    struct loop_timer wake;            /* the pause before the next attempt */
+    bool is_running;                   /* counts as running for its tenant */
+    bool has_builtin_slot;             /* of the built-in engine */
+    struct credential *credential;     /* in whose jobs in flight it counts; NULL: none */
+    bool
+        has_ended; /* its end is durable: it is here only until the upstream has answered a cancel */
+    enum task_state counted;   /* in the engine's counts, as published */
+    bool is_recovering;        /* taken up from the store, and not yet settled anew */
+    unsigned effects;          /* to carry out once the commit is through */
+    struct store_write write;  /* the store's while is_committing and not retrying */
+    struct loop_job committed; /* brings the store's answer to the loop */
+    struct loop_timer retry;   /* of a failed commit */
+    struct loop_timer wake;    /* the pause before the next attempt */
     struct loop_timer deadline;
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;
     struct schedule_entry entry;
-    struct attempt *attempt;       /* NULL unless running */
+    struct attempt *attempt; /* of the built-in engine; NULL unless running */
+    struct remote *remote;   /* at an upstream; NULL unless there is one */
+    unsigned orphaned; /* effects that wait for a channel or credential to be configured again */
     struct engine_cancel *cancels; /* waiting for the commit, by `next` */
     int64_t persisted_ms;          /* of the last commit, clock_mono_ms() */
     int64_t slot_granted_ms;       /* clock_mono_ms() */
@@ -61,12 +70,23 @@ struct actor {
 
 enum { ENGINE_ACTOR_BUCKETS = 4096 };
 
+struct engine_table {
+    struct channel_table *channels; /* a reference */
+    struct engine_table *older;
+    struct loop_job job; /* brings it to the loop */
+    struct engine *engine;
+};
+
 struct engine {
     struct engine_parts parts;
     struct loop *loop;
     struct exchange_pool *exchanges;
+    struct adapter_host *adapters;
     struct blocking *blocking;
-    struct attempt_parts attempt_parts;
+    struct engine_room room;
+    struct channel_table
+        *channels; /* those that count, as the loop sees it; the newest of `tables` */
+    struct credentials *credentials;
     struct table *table;
     struct schedule *schedule;
     struct task_policy policy;
@@ -78,17 +98,19 @@ struct engine {
     struct loop_timer sweep;                     /* retention */
     struct sweep *sweeping;                      /* a sweep under way */
     struct loop_job drain_job, hurry_job;
-    int64_t drain_until_ms; /* clock_mono_ms(); then what is under way is parked */
-    int64_t n_running, n_slots;
-    int64_t n_writes;     /* with the store, of actors and the sweep */
-    int64_t n_recovering; /* actors; while there are any, no slot is granted */
-    double mean_render_s; /* learned, decaying; negative: nothing known */
+    int64_t drain_until_ms;     /* clock_mono_ms(); then what is under way is parked */
+    int64_t n_running, n_slots; /* of the built-in engine */
+    int64_t n_remote;           /* tasks that count as running at upstreams */
+    int64_t n_writes;           /* with the store, of actors and the sweep */
+    int64_t n_recovering;       /* actors; while there are any, no slot is granted */
+    double mean_render_s;       /* learned, decaying; negative: nothing known */
     bool is_draining, is_parked;
     bool is_over; /* nothing more goes to the store */
     bool has_thread;
     pthread_t thread;
     struct engine_counts counts; /* its header says who counts */
     /* Any thread: */
+    _Atomic(struct engine_table *) tables; /* every one that ever counted, the newest first */
     atomic_bool is_closing;
     atomic_bool is_hurried;
     struct quota *quota;          /* of tenants */
@@ -107,9 +129,19 @@ struct actor *actor_find(struct engine *engine, const char *id);
 void actor_feed(struct actor *actor, const struct task_event *event);
 /* Its owner's cancel, answered once the outcome is durable. */
 void actor_cancel(struct actor *actor, struct engine_cancel *cancel);
+/* The task has a slot of `route`. */
+void actor_begin(struct actor *actor, const struct route *route);
+/* Its channel or credential was not configured; it may be now. */
+void actor_look_again(struct actor *actor);
+/* Would a stop lose something that cannot be taken up again? */
+bool actor_is_busy(const struct actor *actor);
 /* Ends the process's part in a task without changing it: for the end of the engine. Answers its
  * cancels. */
 void actor_discard(struct actor *actor);
+
+/* ---- reload.c ---- */
+
+void engine_free_tables(struct engine *engine);
 
 /* ---- slots.c ---- */
 

@@ -5,26 +5,11 @@
  * as events. On the loop's thread. */
 #pragma once
 
-#include "asset/asset.h"
 #include "base/compiler.h"
-#include "base/loop.h"
-#include "base/settings.h"
-#include "engine/blocking.h"
-#include "engine/engine.h"
-#include "net/exchange.h"
+#include "engine/room.h"
 #include "task/step.h"
 
 struct attempt;
-
-struct attempt_parts {
-    const struct settings *settings;
-    const struct guard *guard;
-    struct asset_store *assets;
-    struct loop *loop;
-    struct exchange_pool *exchanges;
-    struct blocking *blocking;
-    struct engine_counts *counts;
-};
 
 struct attempt_handler {
     /* STARTED, PROGRESS, RENDERED, STORED or FAILED (then the attempt does nothing more); never
@@ -34,8 +19,8 @@ struct attempt_handler {
     void *context;
 };
 
-/* Begins; what goes wrong comes as an event. `parts` must outlive it. */
-struct attempt *attempt_start(const struct attempt_parts *parts, const struct task *task,
+/* Begins; what goes wrong comes as an event. `room` must outlive it. */
+struct attempt *attempt_start(const struct engine_room *room, const struct task *task,
                               const struct attempt_handler *handler);
 /* After RENDERED: makes the variants and stores the files; STORED or FAILED follows. */
 void attempt_store(struct attempt *attempt);

@@ -25,7 +25,7 @@ struct engine;
 /* Everything the engine works with; all must outlive it. */
 struct engine_parts {
     const struct settings *settings;
-    const struct channel_table *channels;
+    struct channel_table *channels; /* takes a reference */
     const struct guard *guard;
     struct store *store;
     struct asset_store *assets;
@@ -33,6 +33,11 @@ struct engine_parts {
 
 /* Walks the store's unfinished tasks, starts the loop thread. 0 or negative errno. */
 CHECKED int engine_start(const struct engine_parts *parts, struct engine **ret_engine);
+/* From now on these channels count: jobs at credentials that are gone finish all the same. Takes the reference; tables
+ * before it live until engine_free(). Any thread. */
+void engine_reload(struct engine *engine, struct channel_table *channels);
+/* The channels that count now; they live until engine_free(). Any thread. */
+const struct channel_table *engine_channel_table(struct engine *engine);
 /* From now on creates and cancels get ENGINE_CLOSING. First step of a stop, so that the API can
  * drain. Any thread. */
 void engine_close(struct engine *engine);

@@ -23,20 +23,30 @@ static void park_all(struct engine *engine)
     engine->is_parked = true;
     for (struct actor *actor = engine->actors, *next; actor; actor = next) {
         next = actor->next;
-        if (actor->is_running) {
+        if (actor->has_builtin_slot) {
             actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_PARKED});
         }
     }
 }
 
-/* Nothing works and nothing is with the store; whoever still waits is answered by settle(). A commit that keeps failing (disk full) does not hold the end up once all is parked: the
+static bool is_busy(const struct engine *engine)
+{
+    for (const struct actor *actor = engine->actors; actor; actor = actor->next) {
+        if (actor_is_busy(actor)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nothing works and nothing is with the store (jobs that upstreams work on are taken up by the next start); whoever still waits is answered by settle(). A commit that keeps failing (disk full) does not hold the end up once all is parked: the
  * store still has the state before it. */
 static bool is_drained(const struct engine *engine)
 {
     if (engine->n_writes > 0 || engine->sweeping) {
         return false;
     }
-    return engine->is_parked || engine->n_running == 0;
+    return engine->is_parked || !is_busy(engine);
 }
 
 static void on_drain_tick(struct loop_timer *timer)
@@ -101,6 +111,7 @@ static void settle(struct engine *engine)
     loop_disarm(engine->loop, &engine->sweep);
     loop_disarm(engine->loop, &engine->drain_tick);
     engine->exchanges = exchange_pool_free(engine->exchanges);
+    engine->adapters = adapter_host_free(engine->adapters);
     engine->blocking = blocking_free(engine->blocking);
     while (loop_watches(engine->loop) > 0) { /* killed helpers that are still to be reaped */
         loop_turn(engine->loop, ENGINE_DRAIN_TICK_MS);
@@ -127,6 +138,8 @@ struct engine *engine_free(struct engine *engine)
     engine->schedule = schedule_free(engine->schedule);
     engine->quota = quota_free(engine->quota);
     engine->table = table_free(engine->table);
+    engine->credentials = credentials_free(engine->credentials);
+    engine_free_tables(engine);
     free(engine);
     return NULL;
 }
@@ -136,9 +149,17 @@ struct engine *engine_free(struct engine *engine)
 static void recover(void *context, const struct task *task)
 {
     struct engine *engine = context;
-    atomic_fetch_add(&engine->n_unfinished, 1);
-    quota_restore(engine->quota, task->request->tenant);
-    actor_new(engine, task, &(struct task_event){.kind = TASK_EVENT_RECOVERED});
+    const struct channel *channel = channel_named(engine->channels, task->attempt.channel);
+    if (!task_state_is_end(task->state)) { /* else only its upstream is still to be told */
+        atomic_fetch_add(&engine->n_unfinished, 1);
+        quota_restore(engine->quota, task->request->tenant);
+    }
+    actor_new(engine, task,
+              &(struct task_event){
+                  .kind = TASK_EVENT_RECOVERED,
+                  .on_unknown = channel ? channel->on_unknown : TASK_UNKNOWN_HOLD,
+                  .can_confirm = channel && channel->can_choose_job,
+              });
 }
 
 static int recover_all(struct engine *engine)
@@ -203,13 +224,15 @@ static int open_parts(struct engine *engine)
 {
     int fault = loop_new(&engine->loop);
     fault = fault < 0 ? fault : exchange_pool_new(engine->loop, &engine->exchanges);
+    fault = fault < 0 ? fault : adapter_host_new(engine->loop, &engine->adapters);
     fault = fault < 0 ? fault : blocking_new(engine->loop, &engine->blocking);
-    engine->attempt_parts = (struct attempt_parts){
+    engine->room = (struct engine_room){
         .settings = engine->parts.settings,
         .guard = engine->parts.guard,
         .assets = engine->parts.assets,
         .loop = engine->loop,
         .exchanges = engine->exchanges,
+        .adapters = engine->adapters,
         .blocking = engine->blocking,
         .counts = &engine->counts,
     };
@@ -227,6 +250,8 @@ static struct engine *new_engine(const struct engine_parts *parts)
         .in_flight = settings->tenant_in_flight,
         .per_day = settings->tenant_per_day,
     });
+    engine->credentials = credentials_new();
+    engine_reload(engine, channel_table_ref(parts->channels));
     engine->n_slots = slots_of(settings);
     engine->mean_render_s = -1.0;
     engine->policy = (struct task_policy){

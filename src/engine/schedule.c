@@ -111,13 +111,23 @@ void schedule_remove(struct schedule *schedule, struct schedule_entry *entry)
     drop_idle_tenant(schedule, tenant);
 }
 
-static struct schedule_entry *first_of(const struct schedule_tenant *tenant)
+struct choice {
+    bool (*may_start)(void *context, struct schedule_entry *entry);
+    void *context;
+};
+
+static struct schedule_entry *first_of(const struct schedule_tenant *tenant,
+                                       const struct choice *choice)
 {
-    int priority = SCHEDULE_PRIORITIES - 1;
-    while (priority > 0 && !tenant->lanes[priority].oldest) {
-        priority--;
+    for (int priority = SCHEDULE_PRIORITIES - 1; priority >= 0; priority--) {
+        for (struct schedule_entry *entry = tenant->lanes[priority].oldest; entry;
+             entry = entry->younger) {
+            if (choice->may_start(choice->context, entry)) {
+                return entry;
+            }
+        }
     }
-    return tenant->lanes[priority].oldest;
+    return NULL;
 }
 
 /* Of two tenants' first tasks: is `a` to go before `b`? What a tenant says of its own tasks, priority
@@ -136,11 +146,14 @@ static bool goes_before(const struct schedule_entry *a, const struct schedule_en
     return a->created_micros < b->created_micros;
 }
 
-struct schedule_entry *schedule_next(struct schedule *schedule)
+struct schedule_entry *schedule_next(struct schedule *schedule,
+                                     bool (*may_start)(void *context, struct schedule_entry *entry),
+                                     void *context)
 {
+    const struct choice choice = {may_start, context};
     struct schedule_entry *best = NULL;
     for (struct schedule_tenant *tenant = schedule->tenants; tenant; tenant = tenant->next) {
-        struct schedule_entry *entry = first_of(tenant);
+        struct schedule_entry *entry = first_of(tenant, &choice);
         if (entry && (!best || goes_before(entry, best))) {
             best = entry;
         }
@@ -151,6 +164,13 @@ struct schedule_entry *schedule_next(struct schedule *schedule)
         best->tenant->turn = ++schedule->turn;
     }
     return best;
+}
+
+void schedule_adopt(struct schedule *schedule, struct schedule_entry *entry, const char *tenant)
+{
+    must(!entry->tenant);
+    entry->tenant = tenant_named(schedule, tenant);
+    entry->tenant->n_running++;
 }
 
 void schedule_release(struct schedule *schedule, struct schedule_entry *entry)

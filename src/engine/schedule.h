@@ -5,6 +5,7 @@
  * priority (higher first), then age. An index only: the store is the truth. On the loop's thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,9 +31,13 @@ struct schedule *schedule_free(struct schedule *schedule);
 void schedule_put(struct schedule *schedule, struct schedule_entry *entry, const char *tenant);
 /* Takes a queued entry out. */
 void schedule_remove(struct schedule *schedule, struct schedule_entry *entry);
-/* Takes the next one: it counts as running for its tenant until schedule_release(). NULL when none
- * waits. */
-struct schedule_entry *schedule_next(struct schedule *schedule);
+/* Takes the next one that `may_start` (of a tenant's tasks: the first that may): it counts as running for its tenant
+ * until schedule_release(). NULL when none waits, or none may. */
+struct schedule_entry *schedule_next(struct schedule *schedule,
+                                     bool (*may_start)(void *context, struct schedule_entry *entry),
+                                     void *context);
+/* Counts an entry that was never queued as running for a tenant: work that a process before us began. */
+void schedule_adopt(struct schedule *schedule, struct schedule_entry *entry, const char *tenant);
 void schedule_release(struct schedule *schedule, struct schedule_entry *entry);
 size_t schedule_count(const struct schedule *schedule);
 /* Visits the queued ones in order of priority and age; `position` counts from 1. */

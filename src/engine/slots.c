@@ -3,6 +3,7 @@
  * Who works now and who waits: slots are granted by the schedule's order, and what queries show of the queue is counted now and then.
  * On the loop's thread. */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "engine/actor.h"
 
@@ -10,52 +11,103 @@
 
 /* ---- granting slots ---- */
 
+/* It may be armed for later, for something that rests. */
 void engine_grant_soon(struct engine *engine)
 {
-    if (!loop_is_armed(&engine->grant)) {
-        loop_arm(engine->loop, &engine->grant, 0);
+    loop_arm(engine->loop, &engine->grant, 0);
+}
+
+enum { BLOCKED_MAX = 32 };
+
+/* One pass of granting. A model for which nothing is free now need not be looked up again for each of its tasks. */
+struct pass {
+    struct engine *engine;
+    const char *blocked[BLOCKED_MAX];
+    size_t n_blocked;
+    int64_t retry_ms;   /* until something rests no more; negative: nothing does */
+    struct route route; /* of the entry that may start */
+};
+
+static bool is_blocked(const struct pass *pass, const struct task *task)
+{
+    for (size_t i = 0; i < pass->n_blocked; i++) {
+        if (strcmp(pass->blocked[i], task->request->model) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_blocked(struct pass *pass, const struct task *task)
+{
+    if (pass->route.retry_ms >= 0 &&
+        (pass->retry_ms < 0 || pass->route.retry_ms < pass->retry_ms)) {
+        pass->retry_ms = pass->route.retry_ms;
+    }
+    if (task->n_refused == 0 && pass->n_blocked < BLOCKED_MAX) {
+        pass->blocked[pass->n_blocked++] = task->request->model;
     }
 }
 
-static void grant_slot(struct actor *actor, const struct channel *channel)
+static bool may_start(void *context, struct schedule_entry *entry)
 {
-    struct engine *engine = actor->engine;
-    actor->is_running = true;
-    actor->slot_granted_ms = clock_mono_ms();
-    engine->n_running++;
-    atomic_store(&engine->n_running_now, engine->n_running);
-    table_set_figures(engine->table, actor->task->request->id,
-                      &(struct engine_figures){.wait_s = -1.0});
-    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
-                                           .channel = channel->name,
-                                           .is_builtin = channel->is_builtin});
+    struct pass *pass = context;
+    struct engine *engine = pass->engine;
+    const struct task *task = CONTAINER_OF(entry, struct actor, entry)->task;
+    if (is_blocked(pass, task)) {
+        return false;
+    }
+    pass->route = credentials_route(engine->credentials, engine->channels, task,
+                                    engine->n_running < engine->n_slots, clock_mono_ms(),
+                                    (uint64_t)entry->created_micros);
+    if (pass->route.kind == ROUTE_WAIT) {
+        note_blocked(pass, task);
+    }
+    return pass->route.kind != ROUTE_WAIT;
 }
 
-/* The configuration may have changed since the task was taken. */
-static void begin(struct actor *actor)
+/* The configuration may have changed since the task was taken, and other channels may have refused it. */
+static void begin(struct actor *actor, const struct route *route)
 {
     struct engine *engine = actor->engine;
-    const struct channel *channel =
-        channel_for_model(engine->parts.channels, actor->task->request->model);
-    actor->is_scheduled = false;
-    if (channel) {
-        grant_slot(actor, channel);
+    if (route->kind == ROUTE_FOUND) {
+        actor_begin(actor, route);
+        return;
+    }
+    schedule_release(engine->schedule, &actor->entry);
+    if (route->kind == ROUTE_WAIT) {
+        schedule_put(engine->schedule, &actor->entry, actor->task->request->tenant);
     } else {
-        schedule_release(engine->schedule, &actor->entry);
+        actor->is_scheduled = false;
         actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_UNSERVED});
     }
+}
+
+/* The route of the last entry that was asked for is not that of the entry that was chosen. */
+static struct route route_of(const struct engine *engine, const struct actor *actor)
+{
+    return credentials_route(engine->credentials, engine->channels, actor->task,
+                             engine->n_running < engine->n_slots, clock_mono_ms(),
+                             (uint64_t)actor->entry.created_micros);
 }
 
 static void on_grant(struct loop_timer *timer)
 {
     struct engine *engine = CONTAINER_OF(timer, struct engine, grant);
+    struct pass pass = {.engine = engine, .retry_ms = -1};
     bool may_grant = !engine->is_draining && engine->n_recovering == 0;
-    while (may_grant && engine->n_running < engine->n_slots) {
-        struct schedule_entry *entry = schedule_next(engine->schedule);
+    struct route route = {.kind = ROUTE_NONE};
+    while (may_grant && route.kind != ROUTE_WAIT) {
+        struct schedule_entry *entry = schedule_next(engine->schedule, may_start, &pass);
         if (!entry) {
             break;
         }
-        begin(CONTAINER_OF(entry, struct actor, entry));
+        struct actor *actor = CONTAINER_OF(entry, struct actor, entry);
+        route = route_of(engine, actor);
+        begin(actor, &route);
+    }
+    if (may_grant && pass.retry_ms >= 0 && schedule_count(engine->schedule) > 0) {
+        loop_arm(engine->loop, &engine->grant, pass.retry_ms + 1);
     }
     atomic_store(&engine->n_queued_now, (int64_t)schedule_count(engine->schedule));
 }

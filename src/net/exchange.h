@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "net/guard.h"
 
+struct exchange_answer;
 struct exchange_pool; /* the multi handle and its timers */
 struct exchange;      /* one transfer */
 
@@ -52,6 +53,68 @@ struct exchange_fetch {
  * connections). 0 or negative errno (-EAGAIN: 1024 are under way). */
 CHECKED int exchange_fetch(struct exchange_pool *pool, const struct exchange_fetch *fetch,
                            struct exchange **ret_exchange);
+/* ---- requests to upstreams ---- */
+
+enum { EXCHANGE_HEADERS_MAX = 64, EXCHANGE_ANSWER_HEADERS_MAX = 128 };
+
+struct exchange_header {
+    const char *name, *value;
+};
+
+/* Would exchange_send() take it? Its name is a token, its value holds no control characters (but tabs), and it is not one
+ * that says where the message ends or how it travels. */
+bool exchange_takes_header(const struct exchange_header *header);
+
+/* How a channel reaches its upstream. Must outlive the transfers. */
+struct exchange_road {
+    const char *
+        ca_file; /* PEM of further authorities; NULL: the system's alone. TLS is always verified. */
+    const char *proxy; /* http://host:port …; NULL: none (that of the environment is never used) */
+};
+
+struct exchange_request {
+    const char *method; /* GET, POST, PUT, PATCH, DELETE */
+    const char
+        *url; /* http or https; may hold a key in its query: it never enters a note or the log */
+    const struct exchange_header *headers;
+    size_t n_headers; /* values may be secret, as above */
+    int body; /* descriptor, read from offset 0 with pread; -1: none. Stays the caller's until done. */
+    int64_t body_bytes;
+    int sink; /* takes the body of the answer, whatever its status; -1: dropped */
+    int64_t
+        sink_offset; /* where the answer's body begins in the sink; for a download that is resumed */
+    int64_t max_bytes, connect_ms, total_ms;
+    int max_redirects; /* 0: a redirect is an answer like any other. Headers named in `secrets` go to no other origin, nor Authorization and Cookie. Only a GET is redirected. */
+    const char *const *secrets; /* names of headers, NULL-terminated; NULL: none */
+    bool
+        is_fresh; /* a submit: a connection of its own, never reused, HTTP/1.1: libcurl must not send it twice */
+    const struct exchange_road *road;
+    /* NULL: any address, as the operator named it. Behind a proxy only addresses in the URL itself can be judged. */
+    const struct guard *guard;
+    void (*done)(void *context, const struct exchange_answer *answer);
+    void *context;
+};
+
+struct exchange_answer {
+    enum exchange_end
+        end;     /* DONE for every whole answer, whatever its status; STATUS is not used */
+    long status; /* 0 without one */
+    /* No byte of the request can have left: the upstream certainly knows nothing of it (no name, no connection, TLS
+     * failed before the request, refused by the guard). False when in doubt. */
+    bool was_never_sent;
+    bool has_headers;                      /* the status line and all headers came */
+    int64_t body_bytes;                    /* written to the sink */
+    const struct exchange_header *headers; /* of the last answer, names in lower case; borrowed */
+    size_t n_headers;
+    int64_t retry_after_ms; /* from Retry-After (seconds or a date) or retry-after-ms; 0: none */
+    const char *note;       /* as exchange_result */
+};
+
+/* 0 or negative errno (-EAGAIN: too many are under way; -EINVAL: a method or header that cannot be sent). A URL that is not
+ * fit to be asked for is an answer: FORBIDDEN. exchange_stop() ends it as well. */
+CHECKED int exchange_send(struct exchange_pool *pool, const struct exchange_request *request,
+                          struct exchange **ret_exchange);
+
 /* Breaks it off without its callback; within its own `done` it does nothing, and after that the
  * exchange is gone. Takes NULL, returns NULL. */
 struct exchange *exchange_stop(struct exchange *exchange);

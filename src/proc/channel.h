@@ -2,6 +2,7 @@
  *
  * What parent and helper have agreed on, private to proc/. A message is one JSON object:
  *     {"job": …, "parent": pid, "memory_bytes": n, "file_bytes": n}   first, the job's descriptors beside it
+ *     {"job": …}                                                      any number of further ones, to a helper that serves
  *     {"progress": …}                                                 any number of times
  *     {"result": …}                                                   once */
 #pragma once

@@ -80,8 +80,8 @@ static size_t take_fds(struct msghdr *message, int fds[PROC_FDS_MAX])
     return bytes / sizeof(int);
 }
 
-/* Receives the first message; it lies ready since before we were started. */
-static int receive(char *text, struct proc_job *job, size_t *ret_length)
+/* Receives one message. `flags`: MSG_DONTWAIT for the first, which lies ready since before we were started. */
+static int receive(char *text, int flags, struct proc_job *job, size_t *ret_length)
 {
     union {
         struct cmsghdr header; /* for the alignment */
@@ -94,11 +94,16 @@ static int receive(char *text, struct proc_job *job, size_t *ret_length)
         .msg_control = control.bytes,
         .msg_controllen = sizeof control.bytes,
     };
-    ssize_t length = recvmsg(CHANNEL_FD, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    ssize_t length;
+    do
+        length = recvmsg(CHANNEL_FD, &message, MSG_CMSG_CLOEXEC | flags);
+    while (length < 0 && errno == EINTR);
     if (length < 0)
         return -errno;
     job->n_fds = take_fds(&message, job->fds);
-    if (length == 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+    if (length == 0)
+        return -EPIPE;
+    if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
         return -EBADMSG;
     *ret_length = (size_t)length;
     return 0;
@@ -109,7 +114,7 @@ int proc_accept(struct proc_job *ret_job)
     struct proc_job job = {0};
     size_t length = 0;
     CLEANUP(free_pointer) char *text = must_calloc(1, PROC_MESSAGE_MAX);
-    int error = receive(text, &job, &length);
+    int error = receive(text, MSG_DONTWAIT, &job, &length);
     if (error < 0)
         return error;
     CLEANUP(json_unref_pointer) json_t *envelope = json_loadb(text, length, 0, NULL);
@@ -126,6 +131,22 @@ int proc_accept(struct proc_job *ret_job)
     if (error < 0)
         return error;
     job.job = json_incref(job.job);
+    *ret_job = job;
+    return 0;
+}
+
+int proc_next(struct proc_job *ret_job)
+{
+    struct proc_job job = {0};
+    size_t length = 0;
+    CLEANUP(free_pointer) char *text = must_calloc(1, PROC_MESSAGE_MAX);
+    int error = receive(text, 0, &job, &length);
+    if (error < 0)
+        return error;
+    CLEANUP(json_unref_pointer) json_t *envelope = json_loadb(text, length, 0, NULL);
+    job.job = json_incref(json_object_get(envelope, CHANNEL_JOB));
+    if (!job.job)
+        return -EBADMSG;
     *ret_job = job;
     return 0;
 }

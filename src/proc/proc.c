@@ -49,8 +49,8 @@ struct proc {
 
 /* ---- starting ---- */
 
-/* Sends the job with its descriptors; the socket's buffer holds it until the helper reads. */
-static int send_job(int fd, const char *text, size_t length, const int *fds, size_t n_fds)
+/* Sends a message with its descriptors; the socket's buffer holds it until the helper reads. */
+static int send_text(int fd, const char *text, size_t length, const int *fds, size_t n_fds)
 {
     union {
         struct cmsghdr header; /* for the alignment */
@@ -64,6 +64,7 @@ static int send_job(int fd, const char *text, size_t length, const int *fds, siz
         message.msg_control = control.bytes;
         message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        must(header);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
@@ -71,6 +72,15 @@ static int send_job(int fd, const char *text, size_t length, const int *fds, siz
     }
     ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     return sent < 0 ? -errno : 0;
+}
+
+static int send_envelope(int fd, const json_t *envelope, const int *fds, size_t n_fds)
+{
+    CLEANUP(free_pointer) char *text = json_dumps(envelope, JSON_WRITE_FLAGS);
+    if (!text)
+        return -EINVAL;
+    size_t length = strlen(text);
+    return length <= PROC_MESSAGE_MAX ? send_text(fd, text, length, fds, n_fds) : -EMSGSIZE;
 }
 
 static int put_job(int fd, const json_t *job, const int *fds, size_t n_fds,
@@ -82,11 +92,7 @@ static int put_job(int fd, const json_t *job, const int *fds, size_t n_fds,
     json_set(envelope, CHANNEL_PARENT, json_integer(getpid()));
     json_set(envelope, CHANNEL_MEMORY, json_integer(limits->memory_bytes));
     json_set(envelope, CHANNEL_FILE, json_integer(limits->file_bytes));
-    CLEANUP(free_pointer) char *text = json_dumps(envelope, JSON_WRITE_FLAGS);
-    if (!text)
-        return -EINVAL;
-    size_t length = strlen(text);
-    return length <= PROC_MESSAGE_MAX ? send_job(fd, text, length, fds, n_fds) : -EMSGSIZE;
+    return send_envelope(fd, envelope, fds, n_fds);
 }
 
 /* Nothing of ours goes along but what sanitizers need. The caches of libraries must not be
@@ -293,7 +299,7 @@ static void read_messages(struct proc *proc, int most)
         result = read_message(proc);
         if (proc->is_forgotten)
             return;
-        if (result > 0)
+        if (result > 0 && proc->stall_ms > 0)
             loop_arm(proc->loop, &proc->stall, proc->stall_ms);
     }
     if (result < 0)
@@ -347,8 +353,10 @@ static int watch_all(struct proc *proc, const struct proc_limits *limits)
         error = loop_watch(proc->loop, &proc->socket, LOOP_READ);
     if (error < 0)
         return error;
-    loop_arm(proc->loop, &proc->total, limits->total_ms);
-    loop_arm(proc->loop, &proc->stall, limits->stall_ms);
+    if (limits->total_ms > 0)
+        loop_arm(proc->loop, &proc->total, limits->total_ms);
+    if (limits->stall_ms > 0)
+        loop_arm(proc->loop, &proc->stall, limits->stall_ms);
     return 0;
 }
 
@@ -356,7 +364,7 @@ int proc_start(struct loop *loop, const char *kind, const json_t *job, const int
                const struct proc_limits *limits, const struct proc_handler *handler,
                struct proc **ret_proc)
 {
-    must(n_fds <= PROC_FDS_MAX && limits->total_ms > 0 && limits->stall_ms > 0);
+    must(n_fds <= PROC_FDS_MAX && limits->total_ms >= 0 && limits->stall_ms >= 0);
     struct proc *proc = must_calloc(1, sizeof *proc);
     proc->loop = loop;
     proc->handler = *handler;
@@ -380,6 +388,17 @@ int proc_start(struct loop *loop, const char *kind, const json_t *job, const int
     }
     *ret_proc = proc;
     return 0;
+}
+
+int proc_send(struct proc *proc, const json_t *message, const int *fds, size_t n_fds)
+{
+    must(n_fds <= PROC_FDS_MAX && !proc->is_forgotten);
+    if (proc->socket.fd < 0)
+        return -EPIPE; /* it has ended, or gone mad: its end is on the way */
+    CLEANUP(json_unref_pointer) json_t *envelope = json_object();
+    must(envelope);
+    json_set(envelope, CHANNEL_JOB, json_deep_copy(message));
+    return send_envelope(proc->socket.fd, envelope, fds, n_fds);
 }
 
 struct proc *proc_kill(struct proc *proc)

@@ -3,8 +3,9 @@
  * Helper processes: this same binary, started anew as `filmgate helper KIND`, one process per job,
  * so that its limits, its crash and its sandbox are that job's alone. Parent and helper speak over
  * a socketpair (SOCK_SEQPACKET): the job as one JSON message with the descriptors beside it, then
- * progress messages and one last result. A helper sees no argument, environment variable or
- * descriptor beyond these; it dies with its parent.
+ * progress messages and one last result. A helper that serves gets further messages like the first
+ * (proc_send, proc_next) and answers them by progress messages. A helper sees no argument,
+ * environment variable or descriptor beyond these; it dies with its parent.
  *
  * Parent's side: all calls and callbacks on the loop's thread. */
 #pragma once
@@ -23,8 +24,8 @@ enum {
 };
 
 struct proc_limits {
-    int64_t total_ms;     /* wall time of the whole job */
-    int64_t stall_ms;     /* longest silence between messages */
+    int64_t total_ms;     /* wall time of the whole job; 0: its owner has clocks of its own */
+    int64_t stall_ms;     /* longest silence between messages; 0: the same */
     int64_t memory_bytes; /* address space; 0: unlimited (sanitizer builds ignore it) */
     int64_t file_bytes;   /* largest file it may write */
 };
@@ -54,6 +55,9 @@ struct proc_handler {
 CHECKED int proc_start(struct loop *loop, const char *kind, const json_t *job, const int *fds,
                        size_t n_fds, const struct proc_limits *limits,
                        const struct proc_handler *handler, struct proc **ret_proc);
+/* Sends a running helper one more message with descriptors (both borrowed), for its proc_next(). Never waits: 0 or
+ * negative errno, -EAGAIN when it has not read what it was sent before, -EMSGSIZE past PROC_MESSAGE_MAX. */
+CHECKED int proc_send(struct proc *proc, const json_t *message, const int *fds, size_t n_fds);
 /* Kills at once and forgets: no callback comes any more. Takes NULL, returns NULL. The dead are
  * reaped by the loop, within a few of its turns; so are those that ran out of time. Let it turn
  * that long before loop_free(). May be called from within the handler's callbacks (from `ended` it
@@ -64,7 +68,7 @@ int proc_pid(const struct proc *proc); /* for tests and the log */
 /* Helper's side, single-threaded. */
 
 struct proc_job {
-    json_t *job; /* owned by the caller of proc_accept */
+    json_t *job; /* owned by the caller of proc_accept or proc_next */
     int fds[PROC_FDS_MAX];
     size_t n_fds;
 };
@@ -72,6 +76,9 @@ struct proc_job {
 /* Called first in a helper: takes the job from descriptor 3, sets the limits that came with it,
  * arranges to die with the parent. 0 or negative errno (then: exit 1). */
 CHECKED int proc_accept(struct proc_job *ret_job);
+/* Waits for the next message of proc_send(), also within the sandbox; what came with it is the caller's. -EPIPE when
+ * the parent has closed, or another negative errno. */
+CHECKED int proc_next(struct proc_job *ret_job);
 /* Sends a progress message; exits quietly when the parent is gone. Steals `message`. */
 void proc_report(json_t *message);
 /* Sends the result and exits with status 0. Steals `result`. */

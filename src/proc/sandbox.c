@@ -99,8 +99,10 @@ static const struct rule SOME_ARGUMENTS[] = {
     {SCMP_SYS(newfstatat), 3, UINT32_MAX, AT_EMPTY_PATH},
     /* isatty(), which the log asks before its first line; not what ioctl can do besides. */
     {SCMP_SYS(ioctl), 1, UINT32_MAX, TCGETS},
-    /* Messages without descriptors, to the parent. */
+    /* Messages without descriptors, to the parent, and its own, with those that it chose: for a
+     * helper that serves. */
     {SCMP_SYS(sendto), 0, UINT32_MAX, CHANNEL_FD},
+    {SCMP_SYS(recvmsg), 0, UINT32_MAX, CHANNEL_FD},
 #if HAS_SANITIZER
     {SCMP_SYS(open), 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
     {SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},

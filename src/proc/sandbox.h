@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The sandbox of a helper: a seccomp filter, after which the process can compute, read and write
- * the descriptors that it already has, speak to its parent, and end. It opens, connects, starts and
+ * the descriptors that it already has or that its parent sends, speak to its parent, and end. It opens, connects, starts and
  * watches nothing any more. Helper's side. */
 #pragma once
 

@@ -34,6 +34,9 @@ struct store_backend {
     int (*count_created)(void *self, int64_t from_micros, int64_t before_micros,
                          void (*each)(void *, const char *tenant, int64_t count), void *context);
     int (*count_states)(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
+    int (*attempts)(void *self, const struct store_attempts_query *query,
+                    struct store_attempt *ret_attempts, size_t *ret_count);
+    int (*attempt_resolve)(void *self, const char *id, const char *job, int64_t now_ms);
     int (*key_add)(void *self, const struct store_key *key);
     int (*key_revoke)(void *self, const char *name_or_id, int64_t now_ms);
     int (*keys)(void *self, struct store_key **ret_keys, size_t *ret_count);

@@ -76,6 +76,31 @@ static const char *const migrate_steps[] = {
     " created_ms INTEGER NOT NULL,"
     " revoked_ms INTEGER NOT NULL) STRICT;"
     "CREATE UNIQUE INDEX keys_valid ON keys(name) WHERE revoked_ms = 0;",
+
+    /* What may be large stands last: a scan of the facts before it reads no overflow pages. */
+    "CREATE TABLE attempts("
+    " number INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE,"
+    " task_id TEXT NOT NULL,"
+    " tenant TEXT NOT NULL,"
+    " model TEXT NOT NULL,"
+    " attempt INTEGER NOT NULL,"
+    " channel TEXT NOT NULL,"
+    " credential TEXT NOT NULL,"
+    " state TEXT NOT NULL,"
+    " is_open INTEGER NOT NULL,"
+    " begun_ms INTEGER NOT NULL,"
+    " accepted_ms INTEGER NOT NULL,"
+    " closed_ms INTEGER NOT NULL,"
+    " resolved_ms INTEGER NOT NULL DEFAULT 0,"
+    " job TEXT,"
+    " keep TEXT,"
+    " outputs TEXT,"
+    " enhanced_prompt TEXT,"
+    " usage TEXT) STRICT;"
+    "CREATE INDEX attempts_of_task ON attempts(task_id, id);"
+    "CREATE INDEX attempts_unknown ON attempts(id) WHERE state = 'unknown';"
+    "CREATE INDEX attempts_open ON attempts(id) WHERE is_open = 1;",
 };
 
 int64_t migrate_latest(void)

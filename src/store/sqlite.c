@@ -151,7 +151,7 @@ static int sqlite_create(struct sqlite *sqlite, struct store_write *write)
     int fault = sqlite_insert_task(sqlite, write);
     if (fault == 0 && write->idempotency_key != NULL)
         fault = sqlite_put_key(sqlite, write);
-    return fault;
+    return fault < 0 ? fault : sqlite_put_attempt(sqlite, write->task);
 }
 
 /* No row was changed: is there none, or does it hold more than the write knows of? */
@@ -186,9 +186,11 @@ static int sqlite_update(struct sqlite *sqlite, const struct store_write *write)
     sqlite_bind_int(statement, 7, task->expired_ms);
     sqlite_bind_text(statement, 8, write->status_json);
     fault = sqlite_run(&sqlite->writer, statement);
-    if (fault < 0 || sqlite3_changes(sqlite->writer.db) > 0)
+    if (fault < 0)
         return fault;
-    return sqlite_why_unchanged(sqlite, task->request->id);
+    if (sqlite3_changes(sqlite->writer.db) == 0)
+        return sqlite_why_unchanged(sqlite, task->request->id);
+    return sqlite_put_attempt(sqlite, task);
 }
 
 static int sqlite_apply(void *self, struct store_write *write)
@@ -304,6 +306,8 @@ const struct store_backend store_sqlite = {
     .sweep_idempotency = sqlite_sweep_idempotency,
     .count_created = sqlite_read_created,
     .count_states = sqlite_read_states,
+    .attempts = sqlite_attempts,
+    .attempt_resolve = sqlite_attempt_resolve,
     .key_add = sqlite_key_add,
     .key_revoke = sqlite_key_revoke,
     .keys = sqlite_keys,

@@ -36,6 +36,13 @@ enum sqlite_statement {
     STATEMENT_IDEMPOTENCY_FIND,
     STATEMENT_IDEMPOTENCY_PUT,
     STATEMENT_IDEMPOTENCY_SWEEP,
+    STATEMENT_ATTEMPT_PUT,
+    STATEMENT_ATTEMPT_RESOLVE,
+    STATEMENT_ATTEMPT_EXISTS,
+    STATEMENT_ATTEMPTS_ALL,
+    STATEMENT_ATTEMPTS_UNKNOWN,
+    STATEMENT_ATTEMPTS_OPEN,
+    STATEMENT_ATTEMPTS_OF_TASK,
     STATEMENT_META_READ,
     STATEMENT_META_PUT,
     STATEMENT_META_ADD,
@@ -114,6 +121,10 @@ CHECKED int sqlite_refresh_version(struct sqlite *sqlite);
 CHECKED int sqlite_borrow(struct sqlite *sqlite, struct sqlite_reader **ret_reader);
 void sqlite_give_back(struct sqlite *sqlite, struct sqlite_reader *reader);
 
+/* A reader and a statement on it; on failure neither is held. */
+CHECKED int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
+                              struct sqlite_reader **ret_reader, sqlite3_stmt **ret_statement);
+
 int sqlite_read_task(void *self, const char *id, const struct task **ret_task);
 int sqlite_read_list(void *self, const struct store_list_query *query,
                      const struct task **ret_tasks, size_t *ret_count);
@@ -125,6 +136,14 @@ int sqlite_read_created(void *self, int64_t from_micros, int64_t before_micros,
                         void (*each)(void *, const char *tenant, int64_t count), void *context);
 int sqlite_read_states(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
 int sqlite_read_number(void *self, const char *name, int64_t *ret_value);
+
+/* ---- sqlite_attempts.c ---- */
+
+/* Within a transaction: the row of `task->attempt`, if the task has one. */
+CHECKED int sqlite_put_attempt(struct sqlite *sqlite, const struct task *task);
+int sqlite_attempts(void *self, const struct store_attempts_query *query,
+                    struct store_attempt *ret_attempts, size_t *ret_count);
+int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t now_ms);
 
 /* ---- sqlite_keys.c ---- */
 

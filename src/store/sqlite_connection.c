@@ -33,8 +33,13 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_TASKS_OF_TENANT] = "SELECT id, request, status FROM tasks"
                                   " WHERE tenant = ?3 AND (created_micros, id) < (?1, ?2)"
                                   " ORDER BY created_micros DESC, id DESC",
-    [STATEMENT_TASKS_UNFINISHED] = "SELECT id, request, status FROM tasks WHERE is_end = 0"
-                                   " ORDER BY created_micros, id",
+    /* Two walks along indexes, merged: with OR the planner reads the whole table. */
+    [STATEMENT_TASKS_UNFINISHED] =
+        "SELECT id, request, status, created_micros FROM tasks WHERE is_end = 0"
+        " UNION ALL"
+        " SELECT id, request, status, created_micros FROM tasks WHERE is_end <> 0"
+        "  AND id IN (SELECT task_id FROM attempts WHERE is_open = 1)"
+        " ORDER BY 4, 1",
     [STATEMENT_TASKS_TO_EXPIRE] =
         "SELECT id, request, status FROM tasks"
         " WHERE ended_ms > 0 AND expired_ms = 0 AND ended_ms < ?1 ORDER BY ended_ms, id",
@@ -63,6 +68,36 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_IDEMPOTENCY_SWEEP] =
         "DELETE FROM idempotency WHERE number IN"
         " (SELECT number FROM idempotency WHERE created_ms < ?1 ORDER BY created_ms LIMIT ?2)",
+    /* What an operator said stays. A row that is the same already costs a look, not a write: an
+     * upstream's task is updated with every step of its progress. */
+    [STATEMENT_ATTEMPT_PUT] =
+        "INSERT INTO attempts(id, task_id, tenant, model, attempt, channel, credential, state,"
+        " is_open, begun_ms, accepted_ms, closed_ms, job, keep, outputs, enhanced_prompt, usage)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)"
+        " ON CONFLICT(id) DO UPDATE"
+        " SET state = ?8, is_open = ?9, begun_ms = ?10, accepted_ms = ?11, closed_ms = ?12,"
+        "  job = ?13, keep = ?14, outputs = ?15, enhanced_prompt = ?16, usage = ?17"
+        " WHERE resolved_ms = 0 AND task_id = ?2"
+        "  AND (state, begun_ms, accepted_ms, closed_ms, job, keep, outputs, enhanced_prompt,"
+        "   usage) IS NOT (?8,?10,?11,?12,?13,?14,?15,?16,?17)",
+    [STATEMENT_ATTEMPT_RESOLVE] =
+        "UPDATE attempts SET state = ?2, job = ifnull(?3, job),"
+        " accepted_ms = CASE WHEN ?3 IS NULL THEN accepted_ms ELSE ?4 END, resolved_ms = ?4"
+        " WHERE id = ?1 AND state = 'unknown'",
+    [STATEMENT_ATTEMPT_EXISTS] = "SELECT 1 FROM attempts WHERE id = ?1",
+#define ATTEMPTS_SELECT                                                                            \
+    "SELECT id, task_id, tenant, model, attempt, channel, credential, state, begun_ms,"            \
+    " accepted_ms, closed_ms, resolved_ms, job, keep, outputs, enhanced_prompt, usage"             \
+    " FROM attempts WHERE id < ?1"
+#define ATTEMPTS_ORDER " ORDER BY id DESC"
+    [STATEMENT_ATTEMPTS_ALL] = ATTEMPTS_SELECT ATTEMPTS_ORDER,
+    [STATEMENT_ATTEMPTS_UNKNOWN] = ATTEMPTS_SELECT " AND state = 'unknown'" ATTEMPTS_ORDER,
+    [STATEMENT_ATTEMPTS_OPEN] = ATTEMPTS_SELECT " AND is_open = 1" ATTEMPTS_ORDER,
+    [STATEMENT_ATTEMPTS_OF_TASK] =
+        ATTEMPTS_SELECT " AND task_id = ?2 AND (?3 = 0 OR state = 'unknown')"
+                        " AND (?4 = 0 OR is_open = 1)" ATTEMPTS_ORDER,
+#undef ATTEMPTS_SELECT
+#undef ATTEMPTS_ORDER
     [STATEMENT_META_READ] = "SELECT value FROM meta WHERE name = ?1",
     [STATEMENT_META_PUT] = "INSERT INTO meta(name, value) VALUES(?1, ?2)"
                            " ON CONFLICT(name) DO UPDATE SET value = excluded.value",

@@ -78,9 +78,8 @@ int sqlite_borrow(struct sqlite *sqlite, struct sqlite_reader **ret_reader)
     return 0;
 }
 
-/* A reader and a statement on it; on failure neither is held. */
-static int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
-                             struct sqlite_reader **ret_reader, sqlite3_stmt **ret_statement)
+int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
+                      struct sqlite_reader **ret_reader, sqlite3_stmt **ret_statement)
 {
     struct sqlite_reader *reader;
     int fault = sqlite_borrow(sqlite, &reader);

@@ -310,6 +310,29 @@ int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT]
     return store->backend->count_states(store->self, ret_counts);
 }
 
+/* ---- attempts ---- */
+
+void store_attempt_fini(struct store_attempt *attempt)
+{
+    free(TAKE(attempt->model));
+    attempt->record.job = attempt_job_unref(attempt->record.job);
+}
+
+int store_attempts(struct store *store, const struct store_attempts_query *query,
+                   struct store_attempt *ret_attempts, size_t *ret_count)
+{
+    must(query->limit >= 1 && query->limit <= STORE_LIST_MAX);
+    must(!query->only_unknown || !query->only_open);
+    return store->backend->attempts(store->self, query, ret_attempts, ret_count);
+}
+
+int store_attempt_resolve(struct store *store, const char *id, const char *job, int64_t now_ms)
+{
+    must(now_ms > 0);
+    must(job == NULL || (job[0] != '\0' && strlen(job) <= ATTEMPT_JOB_MAX));
+    return store->backend->attempt_resolve(store->self, id, job, now_ms);
+}
+
 /* ---- keys ---- */
 
 bool store_is_name(const char *text)

@@ -115,7 +115,7 @@ struct store_list_query {
  * caller's. A damaged row is passed over; fewer than `limit` means that there are no more. */
 CHECKED int store_list(struct store *store, const struct store_list_query *query,
                        const struct task **ret_tasks, size_t *ret_count);
-/* Every task that has not ended, oldest first; `each` borrows. For the engine's start. A damaged
+/* Every task that has not ended, or whose attempt at an upstream is still open, oldest first; `each` borrows. For the engine's start. A damaged
  * row is passed over and counted in `ret_damaged`. */
 CHECKED int store_walk_unfinished(struct store *store,
                                   void (*each)(void *context, const struct task *task),
@@ -137,6 +137,33 @@ CHECKED int store_count_created(struct store *store, int64_t from_micros, int64_
                                 void (*each)(void *context, const char *tenant, int64_t count),
                                 void *context);
 CHECKED int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT]);
+
+/* ---- attempts at upstreams ---- */
+
+/* A row of the attempts table; it is written in the same transaction as the task whose `attempt` it is: every STORE_UPDATE
+ * of a task whose attempt has an id puts it (insert or update by id). */
+struct store_attempt {
+    char id[ID_SHORT_SIZE], task_id[ID_SHORT_SIZE];
+    char tenant[STORE_NAME_SIZE];
+    char *model; /* as asked; freed by store_attempt_fini() */
+    struct attempt_record record;
+    int64_t resolved_ms; /* when an operator said what became of it; 0: never */
+};
+void store_attempt_fini(struct store_attempt *attempt);
+
+struct store_attempts_query {
+    bool only_unknown, only_open; /* at most one of them: an unknown one is not open */
+    const char *task_id;  /* NULL: of any */
+    const char *before_id; /* NULL: from the newest */
+    size_t limit;         /* 1..100 */
+};
+
+/* Newest first. 0 or negative errno; each is the caller's to store_attempt_fini(). */
+CHECKED int store_attempts(struct store *store, const struct store_attempts_query *query,
+                           struct store_attempt *ret_attempts, size_t *ret_count);
+/* An operator's word on an attempt that is `unknown`: taken under `job`, or (NULL) not taken. At once, beside a running
+ * server. STORE_NOT_FOUND, STORE_CONFLICT (it is not unknown). */
+CHECKED int store_attempt_resolve(struct store *store, const char *id, const char *job, int64_t now_ms);
 
 /* ---- keys ---- */
 

@@ -187,28 +187,85 @@ static bool read_size_word(const char *size, enum size_class *class, struct pixe
     return true;
 }
 
-bool plan_make(const char *size, const char *orientation, const char *aspect_ratio,
-               struct plan *ret_plan, char ret_error[200])
-{
-    enum size_class class = CLASS_SMALL;
-    enum shape shape = SHAPE_PORTRAIT;
-    struct pixels ratio = {0, 0}, size_ratio = {0, 0}, exact = {0, 0};
+/* The words, each understood; zeros where nothing was said. */
+struct words {
+    enum size_class class;
+    enum shape shape;
+    struct pixels ratio, exact;
+};
 
-    if (size != NULL && !read_size_word(size, &class, &size_ratio, &exact))
+static bool read_words(const char *size, const char *orientation, const char *aspect_ratio,
+                       struct words *ret_words, char ret_error[200])
+{
+    struct words words = {CLASS_SMALL, SHAPE_PORTRAIT, {0, 0}, {0, 0}};
+    struct pixels size_ratio = {0, 0};
+    if (size != NULL && !read_size_word(size, &words.class, &size_ratio, &words.exact))
         return fail(ret_error, "\"size\" must be small, large, 720P, 1080P or WIDTHxHEIGHT "
                                "with 64 to 1920 pixels each");
-    if (orientation != NULL && !find_shape(orientation, &shape))
+    if (orientation != NULL && !find_shape(orientation, &words.shape))
         return fail(ret_error, "\"orientation\" must be portrait, landscape or square");
-    if (aspect_ratio != NULL && (!read_ratio(aspect_ratio, &ratio) || !is_ratio_sane(ratio)))
+    if (aspect_ratio != NULL &&
+        (!read_ratio(aspect_ratio, &words.ratio) || !is_ratio_sane(words.ratio)))
         return fail(ret_error, "\"aspect_ratio\" must be W:H with numbers from 1 to 100, "
                                "at most 4 to 1, for example 16:9");
     if (aspect_ratio == NULL)
-        ratio = size_ratio;
-    if (exact.width > 0)
-        finish(exact, ret_plan);
-    else if (ratio.width > 0)
-        finish(shaped(class, ratio), ret_plan);
+        words.ratio = size_ratio;
+    *ret_words = words;
+    return true;
+}
+
+bool plan_make(const char *size, const char *orientation, const char *aspect_ratio,
+               struct plan *ret_plan, char ret_error[200])
+{
+    struct words words;
+    if (!read_words(size, orientation, aspect_ratio, &words, ret_error))
+        return false;
+    if (words.exact.width > 0)
+        finish(words.exact, ret_plan);
+    else if (words.ratio.width > 0)
+        finish(shaped(words.class, words.ratio), ret_plan);
     else
-        finish(class_pixels[class][shape], ret_plan);
+        finish(class_pixels[words.class][words.shape], ret_plan);
+    return true;
+}
+
+static int common_divisor(int a, int b)
+{
+    while (b != 0) {
+        int rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+bool plan_read_wish(const char *size, const char *orientation, const char *aspect_ratio,
+                    struct plan_wish *ret_wish)
+{
+    static const int class_lines[CLASS_COUNT] = {[CLASS_SMALL] = 720, [CLASS_LARGE] = 1080};
+    struct words words;
+    char error[200];
+    if (!read_words(size, orientation, aspect_ratio, &words, error))
+        return false;
+    struct pixels ratio = {shapes[words.shape].width, shapes[words.shape].height};
+    if (words.ratio.width > 0)
+        ratio = words.ratio;
+    if (words.exact.width > 0)
+        ratio = words.exact;
+    int divisor = common_divisor(ratio.width, ratio.height);
+    struct plan_wish wish = {
+        .width = words.exact.width,
+        .height = words.exact.height,
+        .ratio_width = ratio.width / divisor,
+        .ratio_height = ratio.height / divisor,
+        .lines = class_lines[words.class],
+        .has_lines =
+            size != NULL && (strcasecmp(size, "720p") == 0 || strcasecmp(size, "1080p") == 0),
+    };
+    if (wish.width > 0) {
+        wish.lines = wish.width < wish.height ? wish.width : wish.height;
+        wish.has_lines = true;
+    }
+    *ret_wish = wish;
     return true;
 }

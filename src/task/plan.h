@@ -21,3 +21,15 @@ struct plan {
  * An unknown word: false, with what would be right in `ret_error`. */
 CHECKED bool plan_make(const char *size, const char *orientation, const char *aspect_ratio,
                        struct plan *ret_plan, char ret_error[200]);
+
+/* What the words name, before any of it becomes our own pixels; for engines that have sizes of their own. */
+struct plan_wish {
+    int width, height;             /* pixels that were named; 0: none were */
+    int ratio_width, ratio_height; /* in lowest terms, never 0 */
+    int lines; /* of the shorter side: the named pixels', else 720 of the small class, 1080 of the large one */
+    bool has_lines; /* they were named: by pixels, 720P or 1080P */
+};
+
+/* False where plan_make() is. */
+CHECKED bool plan_read_wish(const char *size, const char *orientation, const char *aspect_ratio,
+                            struct plan_wish *ret_wish);

@@ -73,6 +73,25 @@ static const struct field status_int64s[] = {
     FIELD(struct task, expired_ms, false),
 };
 
+static const struct field status_ints[] = {
+    FIELD(struct task, attempts, true),
+    FIELD(struct task, n_deferred, false),
+};
+
+/* With the job's texts, all of struct attempt_record but its state. Only the number is there when no attempt is. */
+static const struct field attempt_ints[] = {FIELD(struct attempt_record, number, true)};
+static const struct field attempt_int64s[] = {
+    FIELD(struct attempt_record, begun_ms, false),
+    FIELD(struct attempt_record, accepted_ms, false),
+    FIELD(struct attempt_record, closed_ms, false),
+};
+
+static const struct field job_texts[] = {
+    FIELD(struct attempt_job, id, false),      FIELD(struct attempt_job, keep, false),
+    FIELD(struct attempt_job, outputs, false), FIELD(struct attempt_job, enhanced_prompt, false),
+    FIELD(struct attempt_job, usage, false),
+};
+
 static const struct field result_ints[] = {
     FIELD(struct task_result, width, true),
     FIELD(struct task_result, height, true),
@@ -184,6 +203,44 @@ static json_t *encode_result(const struct task_result *result)
     return document;
 }
 
+static json_t *encode_attempt(const struct attempt_record *attempt)
+{
+    json_t *document = json_object();
+    put_ints(document, attempt, attempt_ints, ARRAY_LENGTH(attempt_ints));
+    if (attempt->id[0] == '\0')
+        return document;
+    json_set_text(document, "id", attempt->id);
+    json_set_text(document, "state", attempt_state_name(attempt->state));
+    json_set_text(document, "channel", attempt->channel);
+    json_set_text(document, "credential", attempt->credential);
+    put_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s));
+    if (attempt->job != NULL) {
+        json_t *job = json_object();
+        put_texts(job, attempt->job, job_texts, ARRAY_LENGTH(job_texts));
+        json_set(document, "job", job);
+    }
+    return document;
+}
+
+static json_t *encode_refusals(const struct task *task)
+{
+    json_t *marks = json_array();
+    for (int i = 0; i < task->n_refused; i++)
+        must(json_array_append_new(marks, json_integer(task->refused_by[i])) == 0);
+    return marks;
+}
+
+/* What is about upstreams stands only where there was one. */
+static void put_upstream(json_t *document, const struct task *task)
+{
+    if (task->attempt.number > 0)
+        json_set(document, "attempt", encode_attempt(&task->attempt));
+    if (task->n_refused > 0)
+        json_set(document, "refused_by", encode_refusals(task));
+    if (task->may_have_cost)
+        json_set(document, "may_have_cost", json_true());
+}
+
 char *task_encode_status(const struct task *task)
 {
     CLEANUP(json_unref_pointer) json_t *document = json_object();
@@ -191,7 +248,8 @@ char *task_encode_status(const struct task *task)
     json_set_text(document, "state", task_state_name(task->state));
     put_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s));
     json_set(document, "progress", json_real(task->progress));
-    json_set(document, "attempts", json_integer(task->attempts));
+    put_ints(document, task, status_ints, ARRAY_LENGTH(status_ints));
+    put_upstream(document, task);
     json_set_text(document, "channel", task->channel);
     json_set(document, "is_builtin", json_boolean(task->is_builtin));
     if (task->failure != TASK_FAILURE_NONE)
@@ -372,6 +430,53 @@ static bool decode_result(const json_t *document, struct task_result *result)
            get_flag(document, "has_watermark", &result->has_watermark);
 }
 
+/* The job's texts are as long as they are: what is paid for is not given up for a long text. */
+static bool decode_job(const json_t *document, struct attempt_record *attempt)
+{
+    if (document == NULL)
+        return true;
+    if (!json_is_object(document))
+        return false;
+    attempt->job = attempt_job_new(NULL, NULL, NULL, NULL, NULL);
+    return get_texts(document, attempt->job, job_texts, ARRAY_LENGTH(job_texts));
+}
+
+static bool decode_attempt(const json_t *document, struct attempt_record *attempt)
+{
+    if (document == NULL)
+        return true;
+    if (!json_is_object(document) ||
+        !get_ints(document, attempt, attempt_ints, ARRAY_LENGTH(attempt_ints)))
+        return false;
+    const char *state = json_text(document, "state");
+    if (json_object_get(document, "id") == NULL)
+        return true;
+    return state != NULL && attempt_state_parse(state, &attempt->state) &&
+           get_fixed(document, "id", attempt->id, sizeof attempt->id) &&
+           get_fixed(document, "channel", attempt->channel, sizeof attempt->channel) &&
+           get_fixed(document, "credential", attempt->credential, sizeof attempt->credential) &&
+           get_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s)) &&
+           decode_job(json_object_get(document, "job"), attempt);
+}
+
+static bool decode_refusals(const json_t *marks, struct task *task)
+{
+    if (marks == NULL)
+        return true;
+    const size_t n = json_array_size(marks);
+    if (!json_is_array(marks) || n > TASK_REFUSALS_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *mark = json_array_get(marks, i);
+        if (!json_is_integer(mark) || json_integer_value(mark) < 0 ||
+            json_integer_value(mark) > UINT32_MAX)
+            return false;
+        task->refused_by[i] = (uint32_t)json_integer_value(mark);
+    }
+    task->n_refused = (int)n;
+    return true;
+}
+
 static bool decode_words(const json_t *document, struct task *task)
 {
     const char *state = json_text(document, "state"), *failure = json_text(document, "failure");
@@ -381,14 +486,16 @@ static bool decode_words(const json_t *document, struct task *task)
 
 static bool decode_status(const json_t *document, struct task *task)
 {
-    static const struct field ints[] = {FIELD(struct task, attempts, true)};
     const json_t *progress = json_object_get(document, "progress");
     if (!has_version(document) || !json_is_number(progress))
         return false;
     task->progress = json_number_value(progress);
     return decode_words(document, task) &&
            get_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s)) &&
-           get_ints(document, task, ints, ARRAY_LENGTH(ints)) &&
+           get_ints(document, task, status_ints, ARRAY_LENGTH(status_ints)) &&
+           decode_attempt(json_object_get(document, "attempt"), &task->attempt) &&
+           decode_refusals(json_object_get(document, "refused_by"), task) &&
+           get_flag(document, "may_have_cost", &task->may_have_cost) &&
            get_fixed(document, "channel", task->channel, sizeof task->channel) &&
            get_flag(document, "is_builtin", &task->is_builtin) &&
            get_fixed(document, "failure_note", task->failure_note, sizeof task->failure_note) &&

@@ -26,8 +26,10 @@ static const char *const move_reasons[TASK_STATE_COUNT][TASK_STATE_COUNT] = {
 static const struct failure_row {
     const char *code, *message;
     bool can_retry;
+    enum { SAID, ASK } charge;
 } failure_rows[TASK_FAILURE_COUNT] = {
-#define FAILURE(name, code, can_retry, message) [TASK_FAILURE_##name] = {code, message, can_retry},
+#define FAILURE(name, code, can_retry, charge, message)                                            \
+    [TASK_FAILURE_##name] = {code, message, can_retry, charge},
 #include "task/failure.def"
 };
 
@@ -97,6 +99,14 @@ const char *task_failure_code(enum task_failure failure)
 const char *task_failure_message(enum task_failure failure)
 {
     return failure_row(failure)->message;
+}
+
+const char *task_failure_charge(enum task_failure failure, bool may_have_cost)
+{
+    if (failure_row(failure)->charge == SAID)
+        return "";
+    return may_have_cost ? "An upstream may have charged for it."
+                         : "Nothing was charged by an upstream.";
 }
 
 bool task_failure_can_retry(enum task_failure failure)

@@ -32,5 +32,7 @@ const char *task_state_move_reason(enum task_state from, enum task_state to);
 
 const char *task_failure_code(enum task_failure failure); /* NULL for NONE */
 const char *task_failure_message(enum task_failure failure);
+/* The sentence after the message that says whether money was spent; empty where the message says so itself. */
+const char *task_failure_charge(enum task_failure failure, bool may_have_cost);
 bool task_failure_can_retry(enum task_failure failure); /* could the owner's retry help? */
 CHECKED bool task_failure_parse(const char *code, enum task_failure *ret_failure);

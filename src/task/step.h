@@ -11,9 +11,15 @@
 #include "base/compiler.h"
 #include "task/task.h"
 
+/* What to do when nobody knows whether an upstream took a submit. */
+enum task_on_unknown {
+    TASK_UNKNOWN_HOLD,     /* the task fails with submission_unknown, the attempt stays on record */
+    TASK_UNKNOWN_RESUBMIT, /* the operator accepts that it may be bought twice */
+};
+
 enum task_event_kind {
     TASK_EVENT_SLOT_GRANTED, /* queued: a slot on `channel` is ours */
-    TASK_EVENT_STARTED,      /* submitting: the engine accepted and works on it */
+    TASK_EVENT_STARTED,      /* submitting: the built-in engine accepted and works on it */
     TASK_EVENT_PROGRESS,     /* rendering: `progress` 0..1 */
     TASK_EVENT_RENDERED,     /* rendering: a result lies in the spool */
     TASK_EVENT_STORED,       /* fetching: `result` is stored as assets */
@@ -23,19 +29,42 @@ enum task_event_kind {
     TASK_EVENT_RECOVERED, /* found unfinished at start of the process */
     TASK_EVENT_PARKED,  /* the process stops while an attempt of the built-in engine is under way */
     TASK_EVENT_EXPIRED, /* an end: retention takes result and inputs out of the answers */
-    TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more */
+    TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more, or each that does has refused it */
+    /* Of an attempt at an upstream: */
+    TASK_EVENT_ACCEPTED, /* submitting: the upstream has it, as `job` */
+    TASK_EVENT_TURNED_AWAY, /* submitting, or queued with a slot: certainly not taken, `failure`, `note`; `is_final`: this
+                               channel will never take it, else not before `retry_after_ms` */
+    TASK_EVENT_ANSWER_LOST, /* submitting: the request left and nobody knows what became of it */
+    TASK_EVENT_CONFIRMED,   /* rendering, confirming: the upstream knows the job */
+    TASK_EVENT_KEPT,        /* rendering: `job` holds newer texts of the adapter */
+    TASK_EVENT_GONE, /* rendering or fetching: the upstream does not know the job (policy_note_gone()) */
+    TASK_EVENT_RENEWED, /* fetching: `job` names the outputs anew */
+    TASK_EVENT_CANCEL_CLOSED, /* an end with an attempt cancelling: over; `was_stopped` by the upstream or not */
     TASK_EVENT_COUNT
 };
 
 struct task_event {
     enum task_event_kind kind;
-    const char *channel;       /* SLOT_GRANTED */
-    bool is_builtin;           /* SLOT_GRANTED */
+    const char *channel; /* SLOT_GRANTED; TURNED_AWAY while queued: whose slot it was */
+    bool is_builtin;     /* SLOT_GRANTED */
+    const char
+        *credential; /* SLOT_GRANTED, of an upstream: its name; NULL for the built-in engine */
+    const char *attempt_id; /* SLOT_GRANTED, of an upstream: att_<26> */
+    struct attempt_job *
+        job; /* SLOT_GRANTED (NULL, or the id that we chose), ACCEPTED, KEPT, RENEWED, RENDERED of an
+                                  upstream, CONFIRMED (or NULL): borrowed. It always has an id; with RENDERED and RENEWED
+                                  outputs, too */
+    enum task_on_unknown on_unknown; /* ANSWER_LOST, RECOVERED: what the channel says */
+    bool can_confirm; /* ANSWER_LOST, RECOVERED: the job can be looked up by the id that we chose */
+    bool is_final;    /* TURNED_AWAY */
+    int64_t retry_after_ms;    /* TURNED_AWAY: the upstream's wish; 0: none */
+    bool was_stopped;          /* CANCEL_CLOSED */
     double progress;           /* PROGRESS */
     struct task_result result; /* STORED */
-    enum task_failure failure; /* FAILED */
+    enum task_failure failure; /* FAILED, TURNED_AWAY with is_final */
     bool may_retry;            /* FAILED */
-    const char *note;          /* FAILED; NULL or one sentence, cut to TASK_NOTE_SIZE */
+    const char *
+        note; /* FAILED, TURNED_AWAY, ANSWER_LOST, GONE; NULL or one sentence, cut to TASK_NOTE_SIZE */
 };
 
 /* What the shell must do, as bits. A new task is committed first, with or without PERSIST, and that
@@ -48,6 +77,10 @@ enum task_effect {
     TASK_EFFECT_ENQUEUE = 16,     /* back to the schedule, not before task.not_before_ms */
     TASK_EFFECT_RELEASE = 32,     /* the attempt's slot is free again; its spool may go */
     TASK_EFFECT_FORGET = 64,      /* ended: nothing more to do for it */
+    TASK_EFFECT_POLL = 128,       /* begin or go on to ask the upstream */
+    TASK_EFFECT_VACATE =
+        256, /* the upstream is done: the slot is free, though the attempt goes on */
+    TASK_EFFECT_CANCEL_UPSTREAM = 512, /* tell the upstream; CANCEL_CLOSED follows */
 };
 
 struct task_policy {

@@ -118,6 +118,7 @@ struct task *task_copy(const struct task *task)
     memcpy((char *)copy + skip, (const char *)task + skip, sizeof *copy - skip);
     atomic_init(&copy->references, 1);
     copy->request = task_request_ref(task->request);
+    copy->attempt.job = attempt_job_ref(task->attempt.job);
     return copy;
 }
 
@@ -132,9 +133,42 @@ const struct task *task_unref(const struct task *task)
     struct task *counted = (struct task *)(uintptr_t)task;
     if (counted != NULL && count_down(&counted->references)) {
         task_request_unref(counted->request);
+        attempt_job_unref(counted->attempt.job);
         free(counted);
     }
     return NULL;
+}
+
+static bool may_have_cost(const struct task *task)
+{
+    return task->may_have_cost ||
+           (task->attempt.id[0] != '\0' && attempt_may_be_taken(task->attempt.state));
+}
+
+void task_failure_sentence(const struct task *task, char ret_text[TASK_SENTENCE_SIZE])
+{
+    const char *charge = task_failure_charge(task->failure, may_have_cost(task));
+    const char *note = task->failure_note;
+    (void)snprintf(ret_text, TASK_SENTENCE_SIZE, "%s%s%s%s%s", task_failure_message(task->failure),
+                   charge[0] != '\0' ? " " : "", charge, note[0] != '\0' ? " " : "", note);
+}
+
+/* FNV-1a, 32 bits. Two names that meet would keep a task from a channel, not send it twice. */
+uint32_t task_channel_mark(const char *channel)
+{
+    uint32_t hash = 2166136261U;
+    for (const char *c = channel; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619U;
+    return hash;
+}
+
+bool task_was_refused_by(const struct task *task, const char *channel)
+{
+    uint32_t mark = task_channel_mark(channel);
+    for (int i = 0; i < task->n_refused; i++)
+        if (task->refused_by[i] == mark)
+            return true;
+    return false;
 }
 
 void task_public_id(const struct task_request *request, char ret_id[TASK_PUBLIC_ID_SIZE])

@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 #include "base/id.h"
+#include "task/attempt.h"
 #include "task/state.h"
 
 enum {
@@ -19,8 +20,10 @@ enum {
     TASK_MODEL_SIZE = 129, /* longest model name + NUL */
     TASK_TENANT_SIZE = 65,
     TASK_PUBLIC_ID_SIZE = TASK_MODEL_SIZE + ID_SHORT_SIZE, /* `<model>:task_<26>` + NUL */
-    TASK_CHANNEL_SIZE = 65,
+    TASK_CHANNEL_SIZE = ATTEMPT_NAME_SIZE,
+    TASK_REFUSALS_MAX = 8, /* channels that may refuse one task for good before it fails */
     TASK_NOTE_SIZE = 256,
+    TASK_SENTENCE_SIZE = 512 + TASK_NOTE_SIZE,
     TASK_FPS = 30,
 };
 
@@ -80,8 +83,8 @@ struct task_result {
     bool has_watermark; /* wm.mp4 exists */
 };
 
-/* How it stands. Plain values but for `request`, so that a copy is one assignment and one
- * reference. Everything a client can see change bumps `status_update_ms`. */
+/* How it stands. Plain values but for `request` and `attempt.job`, so that a copy is one assignment and two
+ * references. Everything a client can see change bumps `status_update_ms`. */
 struct task {
     _Atomic unsigned references;
     struct task_request *request; /* one reference of it is ours */
@@ -97,6 +100,12 @@ struct task {
     int attempts;          /* begun so far */
     char channel[TASK_CHANNEL_SIZE]; /* of the attempt under way or the last one */
     bool is_builtin; /* that channel is the built-in engine: interrupted work costs nothing */
+    struct attempt_record attempt; /* at an upstream; its id is empty when there was none */
+    /* Channels that refused it for good, as task_channel_mark(): they are not asked again. */
+    uint32_t refused_by[TASK_REFUSALS_MAX];
+    int n_refused;
+    int n_deferred; /* times in a row that an upstream was busy or out of reach: for the pause before the next try */
+    bool may_have_cost; /* an attempt before `attempt` may have been taken by an upstream */
     enum task_failure failure;
     char
         failure_note[TASK_NOTE_SIZE]; /* one more sentence for this case («image 2: …»), or empty */
@@ -116,6 +125,13 @@ struct task *task_new(struct task_request *request, int64_t deadline_ms);
 struct task *task_copy(const struct task *task);
 const struct task *task_ref(const struct task *task);   /* thread-safe */
 const struct task *task_unref(const struct task *task); /* thread-safe; takes and returns NULL */
+
+/* Why it failed or was cancelled, whether an upstream may have charged for it, and the note of this case, for people. */
+void task_failure_sentence(const struct task *task, char ret_text[TASK_SENTENCE_SIZE]);
+
+/* A channel's name as one number, for `refused_by`. */
+uint32_t task_channel_mark(const char *channel);
+bool task_was_refused_by(const struct task *task, const char *channel);
 
 /* `<model>:task_<26>` */
 void task_public_id(const struct task_request *request, char ret_id[TASK_PUBLIC_ID_SIZE]);

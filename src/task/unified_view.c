@@ -23,16 +23,18 @@ static const double wait_max_s = 1e9;
 
 /* Words of the documented answers that no field of a task decides. */
 static const struct {
-    const char *object, *kind_of_task, *kind_of_draft, *title, *generation_type, *moderation;
-    const char *waiting, *waiting_again, *item_type;
+    const char *object, *kind_of_task, *kind_of_draft, *title, *generation_type, *passed, *blocked;
+    const char *waiting, *waiting_again, *waiting_upstream, *item_type;
 } constant = {
     .object = "video",
     .kind_of_task = "video_gen",
     .kind_of_draft = "sora_draft",
     .title = "New Video",
     .generation_type = "",
-    .moderation = "passed",
+    .passed = "passed",
+    .blocked = "blocked",
     .waiting = "Waiting for a free slot.",
+    .waiting_upstream = "Waiting until the upstream takes more work.",
     .waiting_again = "Waiting before the next attempt.",
     .item_type = "image",
 };
@@ -90,6 +92,13 @@ static int64_t percent(const struct task *task)
     return whole > PERCENT_UNFINISHED ? PERCENT_UNFINISHED : whole;
 }
 
+/* What made the prompt better is the upstream, and it says so when it likes. */
+static const char *enhanced_prompt(const struct task *task)
+{
+    const struct attempt_job *job = task->attempt.job;
+    return job != NULL && job->enhanced_prompt != NULL ? job->enhanced_prompt : "";
+}
+
 static const char *engine(const struct task *task)
 {
     return task->is_builtin ? "animatic" : "upstream";
@@ -104,7 +113,7 @@ static json_t *new_answer(const struct task *task)
     json_set_text(answer, "id", id);
     json_set_text(answer, "status", task_state_unified(task->state));
     json_set_text(answer, "video_url", NULL);
-    json_set_text(answer, "enhanced_prompt", "");
+    json_set_text(answer, "enhanced_prompt", enhanced_prompt(task));
     set_int(answer, "status_update_time", task->status_update_ms);
     set_int(answer, "progress", percent(task));
     return answer;
@@ -167,24 +176,19 @@ static json_t *render_inpaint_items(const struct task_request *request)
     return items;
 }
 
-/* Nothing that is served today refuses by content, so every task has passed. */
-static json_t *render_moderation(const struct task_request *request)
+/* Whether it was the video that an upstream refused is not told by all: what was refused only after it had been taken
+ * counts as that. */
+static json_t *render_moderation(const struct task *task)
 {
+    const bool is_blocked = task->failure == TASK_FAILURE_MODERATED;
+    const bool was_taken = is_blocked && task->attempt.accepted_ms != 0;
     json_t *result = json_object();
-    json_set_text(result, "code", NULL);
-    json_set_text(result, "type", constant.moderation);
-    json_set_text(result, "task_id", request->id);
-    json_set(result, "is_output_rejection", json_false());
+    json_set_text(result, "code", is_blocked ? task_failure_code(task->failure) : NULL);
+    json_set_text(result, "type", is_blocked ? constant.blocked : constant.passed);
+    json_set_text(result, "task_id", task->request->id);
+    json_set(result, "is_output_rejection", json_boolean(was_taken));
     json_set(result, "results_by_frame_index", json_object());
     return result;
-}
-
-/* The failure's message and, where there is one, the sentence about this case. */
-static void failure_text(const struct task *task, char *ret_text, size_t size)
-{
-    const char *note = task->failure_note;
-    (void)snprintf(ret_text, size, "%s%s%s", task_failure_message(task->failure),
-                   note[0] != '\0' ? " " : "", note);
 }
 
 static void set_request(json_t *info, const struct task_request *request)
@@ -208,7 +212,6 @@ static void set_request(json_t *info, const struct task_request *request)
     json_set(info, "remix_config", copy_or(request->remix_config, json_null()));
     json_set(info, "inpaint_items", render_inpaint_items(request));
     json_set(info, "is_storyboard", request->storyboard ? json_true() : json_null());
-    json_set(info, "moderation_result", render_moderation(request));
     set_carried(info, request, carried_by_pending, ARRAY_LENGTH(carried_by_pending));
 }
 
@@ -225,7 +228,9 @@ static void set_queue(json_t *info, const struct task *task, const struct unifie
     const bool is_waiting = task->state == TASK_QUEUED && !has_started(task);
     const bool has_position = is_waiting && view->queue_position > 0;
     const bool has_wait = is_waiting && view->wait_s >= 0 && view->wait_s < wait_max_s;
-    const char *message = task->attempts > 0 ? constant.waiting_again : constant.waiting;
+    const char *message = task->n_deferred > 0 ? constant.waiting_upstream
+                          : task->attempts > 0 ? constant.waiting_again
+                                               : constant.waiting;
     json_set_text(info, "queue_status_message", is_waiting ? message : NULL);
     json_set(info, "progress_pos_in_queue",
              has_position ? json_integer(view->queue_position) : json_null());
@@ -238,6 +243,7 @@ static json_t *render_pending_info(const struct task *task, const struct unified
 {
     json_t *info = json_object();
     set_request(info, task->request);
+    json_set(info, "moderation_result", render_moderation(task));
     set_queue(info, task, view);
     json_set_text(info, "user", view->user);
     json_set_text(info, "status", pending_word(task));
@@ -265,8 +271,8 @@ static json_t *render_failed(const struct task *task, const struct unified_view 
         "failure_reason",
         "message",
     };
-    char text[512 + TASK_NOTE_SIZE];
-    failure_text(task, text, sizeof text);
+    char text[TASK_SENTENCE_SIZE];
+    task_failure_sentence(task, text);
 
     json_t *answer = new_answer(task), *detail = new_detail(task, view), *error = json_object();
     json_set_text(error, "code", task_failure_code(task->failure));

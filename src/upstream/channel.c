@@ -4,60 +4,247 @@
  * number is the operator's, a handful. Nothing changes after channel_table_new(). Any thread. */
 #include "upstream/channel.h"
 
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/buf.h"
 #include "base/must.h"
+#include "upstream/channel_parts.h"
 
-struct adapter {
-    const char *name;
-    bool is_builtin;
-};
+enum { MEMORY_BYTES = 64 * 1024 * 1024 }; /* for what adapters say of themselves */
 
-static const struct adapter ADAPTERS[] = {
-    {"animatic", true},
-};
+static const char BUILTIN[] = "animatic";
 
 /* What the catch-all offers by name; it takes every other name too. */
 static const char *const FAMILY[] = {
     "sora-2", "sora-2-all", "sora-2-pro", "sora-2-pro-all", "sora-2-vip-all",
 };
 
-static const char *const EVERYTHING[] = {"*"};
+static const struct channel_model EVERYTHING = {"*", NULL};
+static const struct channel_credential NO_CREDENTIAL = {"default", "", NULL};
+
+/* What an adapter in use said. */
+struct said {
+    const struct adapter *adapter;
+    json_t *about;
+};
 
 struct channel_table {
+    _Atomic unsigned references;
+    struct arena *arena;
     struct channel *channels;
     size_t n_channels;
+    struct said *said;
+    size_t n_said;
     const char **names; /* without wildcards and repetitions */
     size_t n_names;
     bool is_catch_all;
 };
 
-static const struct adapter *find_adapter(const char *name)
+/* A table while it is made. */
+struct maker {
+    struct channel_table *table;
+    const struct settings *settings;
+    const struct adapter_set *adapters;
+    char *error;
+};
+
+static bool fail(const struct maker *maker, const struct settings_channel *source,
+                 const char *format, ...) PRINTF_LIKE(3, 4);
+
+static bool fail(const struct maker *maker, const struct settings_channel *source,
+                 const char *format, ...)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(ADAPTERS); i++) {
-        if (strcmp(ADAPTERS[i].name, name) == 0)
-            return &ADAPTERS[i];
-    }
-    return NULL;
+    char sentence[SETTINGS_ERROR_SIZE];
+    const char *file = maker->settings->file;
+    va_list values;
+    va_start(values, format);
+    vsnprintf(sentence, sizeof(sentence), format, values);
+    va_end(values);
+    snprintf(maker->error, SETTINGS_ERROR_SIZE, "%.150s:%d: channel \"%.64s\" %.260s",
+             file != NULL ? file : "settings", source->line, source->name, sentence);
+    return false;
 }
 
-static void explain_adapter(const struct settings *settings, const struct settings_channel *channel,
-                            char *ret_error)
+/* ---- adapters ---- */
+
+static bool fail_adapter(const struct maker *maker, const struct settings_channel *source)
 {
-    int length =
-        snprintf(ret_error, SETTINGS_ERROR_SIZE,
-                 "%.200s:%d: channel \"%.64s\" has the adapter \"%.64s\", which is not known; "
-                 "known:",
-                 settings->file != NULL ? settings->file : "settings", channel->line, channel->name,
-                 channel->adapter);
-    size_t at = length < 0 ? 0 : (size_t)length;
-    for (size_t i = 0; i < ARRAY_LENGTH(ADAPTERS) && at < SETTINGS_ERROR_SIZE; i++) {
-        length = snprintf(ret_error + at, SETTINGS_ERROR_SIZE - at, "%s %s", i > 0 ? "," : "",
-                          ADAPTERS[i].name);
-        at += length < 0 ? 0 : (size_t)length;
+    CLEANUP(buf_fini) struct buf known;
+    buf_init(&known, 200);
+    buf_puts(&known, BUILTIN);
+    size_t count = maker->adapters != NULL ? adapter_count(maker->adapters) : 0;
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&known, ", %s", adapter_name(adapter_at(maker->adapters, i)));
+    return fail(maker, source, "has the adapter \"%.64s\", which is not known; known: %s%s",
+                source->adapter, buf_text(&known), known.overflowed ? ", …" : "");
+}
+
+/* What the adapter says, asked for once. NULL after fail(). */
+static const json_t *about_of(const struct maker *maker, const struct settings_channel *source,
+                              const struct adapter *adapter)
+{
+    struct channel_table *table = maker->table;
+    char error[ADAPTER_ERROR_SIZE] = "";
+    for (size_t i = 0; i < table->n_said; i++) {
+        if (table->said[i].adapter == adapter)
+            return table->said[i].about;
     }
+    json_t *about = adapter_about(adapter, error);
+    if (about == NULL)
+        fail(maker, source, "cannot be used: %s", error);
+    else
+        table->said[table->n_said++] = (struct said){adapter, about};
+    return about;
+}
+
+/* ---- one channel ---- */
+
+static bool take_models(const struct maker *maker, const struct settings_channel *source,
+                        struct channel *channel)
+{
+    struct channel_model *models =
+        arena_alloc(maker->table->arena, source->n_models * sizeof(*models));
+    if (models == NULL)
+        return fail(maker, source, "is too large");
+    for (size_t i = 0; i < source->n_models; i++)
+        models[i] = (struct channel_model){source->models[i].name, source->models[i].upstream};
+    channel->models = models;
+    channel->n_models = source->n_models;
+    return true;
+}
+
+static bool take_builtin(const struct maker *maker, const struct settings_channel *source,
+                         struct channel *channel)
+{
+    channel->is_builtin = true;
+    for (size_t i = 0; i < source->n_models; i++) {
+        if (source->models[i].upstream != NULL)
+            return fail(maker, source,
+                        "names the model \"%.100s\" otherwise for the upstream; the built-in "
+                        "engine has no models of its own",
+                        source->models[i].name);
+    }
+    if (source->base_url != NULL || source->n_credentials > 0 || source->n_headers > 0 ||
+        source->proxy != NULL || source->ca != NULL || json_object_size(source->options) > 0)
+        return fail(maker, source,
+                    "is the built-in engine, which needs no base_url, credentials, headers, "
+                    "proxy, ca or options; leave them out");
+    return true;
+}
+
+/* Without slashes at its end. */
+static bool take_base_url(const struct maker *maker, const struct settings_channel *source,
+                          struct channel *channel)
+{
+    const char *url = source->base_url != NULL ? source->base_url : channel->base_url;
+    if (url == NULL)
+        return fail(maker, source,
+                    "needs a \"base_url\": the adapter \"%s\" has no address of its own",
+                    source->adapter);
+    size_t length = strlen(url);
+    while (length > 0 && url[length - 1] == '/')
+        length--;
+    channel->base_url = arena_strndup(maker->table->arena, url, length);
+    return channel->base_url != NULL || fail(maker, source, "is too large");
+}
+
+/* Does the channel have what its adapter signs or sends? */
+static bool take_credentials(const struct maker *maker, const struct settings_channel *source,
+                             struct channel *channel)
+{
+    if (channel->auth == CHANNEL_AUTH_NONE) {
+        if (source->n_credentials > 0)
+            return fail(maker, source, "has a key, but the adapter \"%s\" sends none; leave it out",
+                        source->adapter);
+        channel->credentials = &NO_CREDENTIAL;
+        channel->n_credentials = 1;
+        return true;
+    }
+    if (source->n_credentials == 0)
+        return fail(maker, source,
+                    "needs a credential for the adapter \"%s\": set \"key\"%s, best from the "
+                    "environment (key: ${NAME}), or \"credentials\"",
+                    source->adapter,
+                    channel->auth == CHANNEL_AUTH_JWT ? ", and \"secret\" where it has one" : "");
+    struct channel_credential *credentials =
+        arena_alloc(maker->table->arena, source->n_credentials * sizeof(*credentials));
+    if (credentials == NULL)
+        return fail(maker, source, "is too large");
+    for (size_t i = 0; i < source->n_credentials; i++) {
+        const struct settings_credential *from = &source->credentials[i];
+        if (from->secret != NULL && channel->auth != CHANNEL_AUTH_JWT)
+            return fail(maker, source,
+                        "has a \"secret\" in the credential \"%s\", but the adapter \"%s\" signs "
+                        "nothing; leave it out",
+                        from->name, source->adapter);
+        credentials[i] = (struct channel_credential){from->name, from->key, from->secret};
+    }
+    channel->credentials = credentials;
+    channel->n_credentials = source->n_credentials;
+    return true;
+}
+
+static bool take_road(const struct maker *maker, const struct settings_channel *source,
+                      struct channel *channel)
+{
+    channel->road = (struct exchange_road){.ca_file = source->ca, .proxy = source->proxy};
+    if (source->ca != NULL && access(source->ca, R_OK) != 0)
+        return fail(maker, source, "has the \"ca\" \"%.120s\", which cannot be read: %s",
+                    source->ca, strerror(errno));
+    struct exchange_header *headers =
+        arena_alloc(maker->table->arena, source->n_headers * sizeof(*headers) + 1);
+    if (headers == NULL)
+        return fail(maker, source, "is too large");
+    for (size_t i = 0; i < source->n_headers; i++)
+        headers[i] = (struct exchange_header){source->headers[i].name, source->headers[i].value};
+    channel->headers = headers;
+    channel->n_headers = source->n_headers;
+    return true;
+}
+
+/* The operator knows his contract better than the adapter does. */
+static void set_pace(const struct settings_channel *source, struct channel *channel)
+{
+    if (source->poll_first > 0)
+        channel->poll_first_ms = source->poll_first;
+    if (source->poll_every > 0)
+        channel->poll_every_ms = source->poll_every;
+    if (channel->poll_longest_ms < channel->poll_every_ms)
+        channel->poll_longest_ms = channel->poll_every_ms;
+}
+
+static bool take_upstream(const struct maker *maker, const struct settings_channel *source,
+                          struct channel *channel)
+{
+    const struct settings *settings = maker->settings;
+    char error[SETTINGS_ERROR_SIZE];
+    channel->adapter =
+        maker->adapters != NULL ? adapter_find(maker->adapters, source->adapter) : NULL;
+    if (channel->adapter == NULL)
+        return fail_adapter(maker, source);
+    const json_t *about = about_of(maker, source, channel->adapter);
+    if (about == NULL)
+        return false;
+    if (!channel_read_about(about, maker->table->arena, channel, error))
+        return fail(maker, source, "cannot use the adapter \"%s\": %s", source->adapter, error);
+    channel->connect_ms = settings->upstream_connect;
+    channel->exchange_total_ms = settings->upstream_exchange;
+    channel->concurrency = source->concurrency;
+    channel->submits_per_minute = source->submits_per_minute;
+    channel->polls_per_minute = source->polls_per_minute;
+    set_pace(source, channel);
+    channel->on_unknown =
+        strcmp(source->on_unknown, "resubmit") == 0 ? TASK_UNKNOWN_RESUBMIT : TASK_UNKNOWN_HOLD;
+    channel->is_strict = strcmp(source->fit, "strict") == 0;
+    channel->options = source->options;
+    return take_base_url(maker, source, channel) && take_credentials(maker, source, channel) &&
+           take_road(maker, source, channel);
 }
 
 /* Keeps channels of equal priority in their order. */
@@ -68,6 +255,25 @@ static void insert_by_priority(struct channel_table *table, const struct channel
         table->channels[at] = table->channels[at - 1];
     table->channels[at] = *channel;
 }
+
+static bool add_channel(const struct maker *maker, const struct settings_channel *source)
+{
+    struct channel channel = {
+        .name = source->name,
+        .priority = source->priority,
+        .weight = source->weight,
+        .is_drained = source->drain,
+    };
+    if (!take_models(maker, source, &channel))
+        return false;
+    bool is_taken = strcmp(source->adapter, BUILTIN) == 0 ? take_builtin(maker, source, &channel)
+                                                          : take_upstream(maker, source, &channel);
+    if (is_taken)
+        insert_by_priority(maker->table, &channel);
+    return is_taken;
+}
+
+/* ---- the table ---- */
 
 static bool has_name(const struct channel_table *table, const char *name)
 {
@@ -82,13 +288,14 @@ static void collect_names(struct channel_table *table)
 {
     size_t room = 1;
     for (size_t i = 0; i < table->n_channels; i++)
-        room += table->channels[i].models.count;
+        room += table->channels[i].n_models;
     table->names = must_calloc(room, sizeof(*table->names));
     for (size_t i = 0; i < table->n_channels; i++) {
-        const struct settings_list *models = &table->channels[i].models;
-        for (size_t k = 0; k < models->count; k++) {
-            if (strchr(models->items[k], '*') == NULL && !has_name(table, models->items[k]))
-                table->names[table->n_names++] = models->items[k];
+        const struct channel *channel = &table->channels[i];
+        for (size_t k = 0; k < channel->n_models && !channel->is_drained; k++) {
+            const char *name = channel->models[k].pattern;
+            if (strchr(name, '*') == NULL && !has_name(table, name))
+                table->names[table->n_names++] = name;
         }
     }
 }
@@ -96,9 +303,11 @@ static void collect_names(struct channel_table *table)
 static void make_catch_all(struct channel_table *table)
 {
     const struct channel all = {
-        .name = "animatic",
+        .name = BUILTIN,
         .is_builtin = true,
-        .models = {EVERYTHING, ARRAY_LENGTH(EVERYTHING)},
+        .weight = 1,
+        .models = &EVERYTHING,
+        .n_models = 1,
     };
     table->is_catch_all = true;
     insert_by_priority(table, &all);
@@ -108,24 +317,18 @@ static void make_catch_all(struct channel_table *table)
 }
 
 struct channel_table *channel_table_new(const struct settings *settings,
+                                        const struct adapter_set *adapters,
                                         char ret_error[SETTINGS_ERROR_SIZE])
 {
     struct channel_table *table = must_calloc(1, sizeof(*table));
+    const struct maker maker = {table, settings, adapters, ret_error};
+    table->references = 1;
+    table->arena = arena_new(MEMORY_BYTES);
     table->channels = must_calloc(settings->n_channels + 1, sizeof(*table->channels));
+    table->said = must_calloc(settings->n_channels + 1, sizeof(*table->said));
     for (size_t i = 0; i < settings->n_channels; i++) {
-        const struct settings_channel *source = &settings->channels[i];
-        const struct adapter *adapter = find_adapter(source->adapter);
-        if (adapter == NULL) {
-            explain_adapter(settings, source, ret_error);
+        if (!add_channel(&maker, &settings->channels[i]))
             return channel_table_free(table);
-        }
-        const struct channel channel = {
-            .name = source->name,
-            .is_builtin = adapter->is_builtin,
-            .models = source->models,
-            .priority = source->priority,
-        };
-        insert_by_priority(table, &channel);
     }
     if (table->n_channels == 0)
         make_catch_all(table);
@@ -134,19 +337,30 @@ struct channel_table *channel_table_new(const struct settings *settings,
     return table;
 }
 
+struct channel_table *channel_table_ref(struct channel_table *table)
+{
+    must(atomic_fetch_add(&table->references, 1) > 0);
+    return table;
+}
+
 struct channel_table *channel_table_free(struct channel_table *table)
 {
-    if (table == NULL)
+    if (table == NULL || atomic_fetch_sub(&table->references, 1) > 1)
         return NULL;
+    for (size_t i = 0; i < table->n_said; i++)
+        json_decref(table->said[i].about);
+    free(table->said);
     free(table->channels);
     free_pointer(&table->names);
+    arena_free(table->arena);
     free(table);
     return NULL;
 }
 
-/* Does `text` fit `pattern`, in which `*` is any run of characters? After a mismatch only the last
- * star needs to take more, so the work is bounded by the product of both lengths. */
-static bool fits(const char *pattern, const char *text)
+/* ---- look-ups ---- */
+
+/* After a mismatch only the last star needs to take more, so the work is bounded by the product of both lengths. */
+bool channel_matches(const char *pattern, const char *text)
 {
     const char *star = NULL;
     const char *resume = NULL;
@@ -169,16 +383,56 @@ static bool fits(const char *pattern, const char *text)
     return *pattern == '\0';
 }
 
-const struct channel *channel_for_model(const struct channel_table *table, const char *model)
+size_t channel_count(const struct channel_table *table)
+{
+    return table->n_channels;
+}
+
+const struct channel *channel_at(const struct channel_table *table, size_t index)
+{
+    must(index < table->n_channels);
+    return &table->channels[index];
+}
+
+const struct channel *channel_named(const struct channel_table *table, const char *name)
 {
     for (size_t i = 0; i < table->n_channels; i++) {
-        const struct settings_list *models = &table->channels[i].models;
-        for (size_t k = 0; k < models->count; k++) {
-            if (fits(models->items[k], model))
-                return &table->channels[i];
-        }
+        if (strcmp(table->channels[i].name, name) == 0)
+            return &table->channels[i];
     }
     return NULL;
+}
+
+const struct channel_credential *channel_credential_named(const struct channel *channel,
+                                                          const char *name)
+{
+    for (size_t i = 0; i < channel->n_credentials; i++) {
+        if (strcmp(channel->credentials[i].name, name) == 0)
+            return &channel->credentials[i];
+    }
+    return NULL;
+}
+
+bool channel_serves(const struct channel *channel, const char *model, const char **ret_upstream)
+{
+    for (size_t i = 0; i < channel->n_models; i++) {
+        const struct channel_model *candidate = &channel->models[i];
+        if (!channel_matches(candidate->pattern, model))
+            continue;
+        *ret_upstream = candidate->upstream != NULL ? candidate->upstream : model;
+        return true;
+    }
+    return false;
+}
+
+bool channel_is_served(const struct channel_table *table, const char *model)
+{
+    const char *upstream;
+    for (size_t i = 0; i < table->n_channels; i++) {
+        if (!table->channels[i].is_drained && channel_serves(&table->channels[i], model, &upstream))
+            return true;
+    }
+    return false;
 }
 
 bool channel_is_catch_all(const struct channel_table *table)

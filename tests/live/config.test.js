@@ -35,6 +35,11 @@ const faults = {
     'an unknown adapter': ['channels:\n  - name: a\n    adapter: nonsense\n    models: [x]\n', null, /nonsense.*animatic/],
     'a channel without models': ['channels:\n  - name: a\n    adapter: animatic\n', null, /models/],
     'two channels of one name': ['channels:\n  - {name: a, adapter: animatic, models: [x]}\n  - {name: a, adapter: animatic, models: [y]}\n', null, /"?a"?/],
+    'a channel with a key and a list of them': ['channels:\n  - {name: a, adapter: x, models: [m], key: whisper, credentials: [{name: b, key: whisper}]}\n', '2:6', /^(?!.*whisper).*"key" and "credentials"/],
+    'a key with a line break': ['channels:\n  - {name: a, adapter: x, models: [m], key: "whisper\\u2028"}\n', '2:45', /^(?!.*whisper).*printable/],
+    'a key for the built-in engine': ['channels:\n  - {name: a, adapter: animatic, models: [m], key: whisper}\n', '2: ', /^(?!.*whisper).*built-in/],
+    'a drain that is no flag': ['channels:\n  - {name: a, adapter: x, models: [m], drain: 5s}\n', '2:47', /drain.*true or false/],
+    'an options file that is not there': ['channels:\n  - {name: a, adapter: x, models: [m], options_file: none.json}\n', '2:6', /none\.json.*No such file/],
     'a log level that is none': ['log:\n  level: loud\n', '2:10', /log\.level/],
     'links that live too briefly': ['links:\n  valid_for: 1h\n', '2:14', /links\.valid_for/],
     'a proxy that is no address': ['trusted_proxies: [nonsense]\n', null, /nonsense/],
@@ -102,6 +107,14 @@ test('models are served as the channels say, by name and by pattern', async () =
     }
     const { data } = (await server.call('GET', '/v1/models')).json;
     assert.deepEqual(data.map((model) => model.id), ['sora-2']);
+});
+test('a drained channel serves nothing new', async () => {
+    const server = await start({ config: `${channels}    drain: true\n  - {name: other, adapter: animatic, models: [kling]}\n` });
+    await server.create({ model: 'kling' });
+    const answer = await server.call('POST', '/v1/video/create', { json: { model: 'sora-2', prompt: 'x', ...small } });
+    assert.deepEqual([answer.status, answer.json.code], [400, 'model_not_found']);
+    const { data } = (await server.call('GET', '/v1/models')).json;
+    assert.deepEqual(data.map((model) => model.id), ['kling']);
 });
 test('without channels every name is served', async () => {
     const server = await start();

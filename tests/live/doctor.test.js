@@ -128,6 +128,7 @@ test('channels and fetch.allow are read', async () => {
     const data = ['--data', await quietData(), ...FREE];
     finds(await doctor('--config', written('channels:\n  - {name: x, adapter: nonsense, models: [a]}\n'), ...data), 'channels', 'problem', /nonsense/);
     finds(await doctor('--config', written('channels:\n  - {name: x, adapter: animatic, models: [a]}\n'), ...data), 'channels', 'ok', /1, the first is "x"/);
+    finds(await doctor('--config', written('channels:\n  - {name: x, adapter: animatic, models: [a, "b*"], drain: true}\n'), ...data), 'channel', 'warning', /"x": the built-in engine, serves "a", "b\*"/);
     finds(await doctor('--config', written('fetch:\n  allow: [nonsense]\n'), ...data), 'configuration', 'problem', /nonsense/);
 });
 

@@ -24,9 +24,16 @@ static struct job make(const char *name, int priority, int64_t created_micros)
     return (struct job){{.priority = priority, .created_micros = created_micros}, name};
 }
 
+static bool anyone(void *context, struct schedule_entry *entry)
+{
+    (void)context;
+    (void)entry;
+    return true;
+}
+
 static const char *take(struct schedule *schedule)
 {
-    struct schedule_entry *entry = schedule_next(schedule);
+    struct schedule_entry *entry = schedule_next(schedule, anyone, NULL);
     return entry ? CONTAINER_OF(entry, struct job, entry)->name : "none";
 }
 
@@ -100,7 +107,7 @@ static void serve_guests(struct schedule *schedule, int n_slots)
     struct job guests[GUESTS];
     int n_done = 0;
     for (int i = 0; i < n_slots; i++)
-        running[i] = schedule_next(schedule);
+        running[i] = schedule_next(schedule, anyone, NULL);
     for (int i = 0; i < GUESTS; i++) {
         guests[i] = make("guest", 2, CROWD + i);
         schedule_put(schedule, &guests[i].entry, "guest");
@@ -110,7 +117,7 @@ static void serve_guests(struct schedule *schedule, int n_slots)
         struct schedule_entry *ended = running[turn % n_slots];
         n_done += strcmp(CONTAINER_OF(ended, struct job, entry)->name, "guest") == 0;
         schedule_release(schedule, ended);
-        running[turn % n_slots] = schedule_next(schedule);
+        running[turn % n_slots] = schedule_next(schedule, anyone, NULL);
     }
     for (int i = 0; i < n_slots; i++)
         schedule_release(schedule, running[i]);
@@ -160,6 +167,49 @@ static void who_comes_anew_waits_its_turn(void **state)
     schedule_free(schedule);
 }
 
+static bool is_not_held(void *context, struct schedule_entry *entry)
+{
+    return CONTAINER_OF(entry, struct job, entry)->name[0] != *(const char *)context;
+}
+
+static void who_may_not_start_holds_nobody_up(void **state)
+{
+    (void)state;
+    struct schedule *schedule = schedule_new();
+    struct job held = make("held", 9, 1), after = make("after", 2, 2), other = make("other", 0, 3);
+    schedule_put(schedule, &held.entry, "t");
+    schedule_put(schedule, &after.entry, "t");
+    schedule_put(schedule, &other.entry, "u");
+    char mark[] = "h";
+    struct schedule_entry *first = schedule_next(schedule, is_not_held, mark);
+    struct schedule_entry *second = schedule_next(schedule, is_not_held, mark);
+    assert_ptr_equal(first, &after.entry);
+    assert_ptr_equal(second, &other.entry);
+    assert_null(schedule_next(schedule, is_not_held, mark));
+    assert_int_equal(schedule_count(schedule), 1);
+    assert_string_equal(take(schedule), "held");
+    schedule_release(schedule, &held.entry);
+    schedule_release(schedule, first);
+    schedule_release(schedule, second);
+    schedule_free(schedule);
+}
+
+static void adopted_work_counts_for_its_tenant(void **state)
+{
+    (void)state;
+    struct schedule *schedule = schedule_new();
+    struct job old = make("old", 2, 1), a = make("a", 2, 2), b = make("b", 2, 3);
+    schedule_adopt(schedule, &old.entry, "t");
+    schedule_put(schedule, &a.entry, "t");
+    schedule_put(schedule, &b.entry, "u");
+    assert_string_equal(take(schedule), "b");
+    schedule_release(schedule, &old.entry);
+    schedule_release(schedule, &b.entry);
+    assert_string_equal(take(schedule), "a");
+    schedule_release(schedule, &a.entry);
+    schedule_free(schedule);
+}
+
 static void note_position(void *context, struct schedule_entry *entry, size_t position)
 {
     char *text = context;
@@ -191,6 +241,8 @@ int main(void)
         cmocka_unit_test(tenants_share),
         cmocka_unit_test(a_crowd_starves_nobody),
         cmocka_unit_test(who_comes_anew_waits_its_turn),
+        cmocka_unit_test(who_may_not_start_holds_nobody_up),
+        cmocka_unit_test(adopted_work_counts_for_its_tenant),
         cmocka_unit_test(positions_follow_priority_and_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,7 +356,7 @@ static inline void stage_load(struct stage *stage, const char *yaml)
     must(stage->settings);
     stage->settings->render_slots = 2;
     stage->settings->backoff = 10;
-    stage->channels = channel_table_new(stage->settings, error);
+    stage->channels = channel_table_new(stage->settings, NULL, error);
     must(stage->channels);
 }
 

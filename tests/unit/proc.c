@@ -28,6 +28,7 @@
 #include "base/loop.h"
 #include "base/must.h"
 #include "proc/proc.h"
+#include "proc/sandbox.h"
 
 enum {
     CHANNEL = 3,
@@ -36,6 +37,7 @@ enum {
     PATIENCE_MS = 30000, /* for what should come soon */
     SHORT_MS = 200,      /* for what should not come */
     TURN_MS = 5,
+    N_SENT = 300, /* more than descriptors may be open in a helper */
 };
 static const int64_t MEMORY_BYTES = INT64_C(2048) << 20;
 
@@ -183,6 +185,21 @@ static _Noreturn void be_witness(struct proc_job *job)
     proc_finish(result);
 }
 
+/* Writes the number of each further message into the file that came with it, within the sandbox. */
+static _Noreturn void be_server(struct proc_job *job)
+{
+    must(sandbox_enter() == 0);
+    json_decref(job->job);
+    int error;
+    while ((error = proc_next(job)) == 0) {
+        uint8_t number = (uint8_t)json_int(job->job, "i", 255);
+        must(job->n_fds == 1 && pwrite(job->fds[0], &number, 1, 0) == 1);
+        proc_report(job->job);
+        (void)close(job->fds[0]);
+    }
+    _exit(error == -EPIPE ? 0 : 9);
+}
+
 static const struct {
     const char *kind;
     void (*be)(struct proc_job *job);
@@ -192,6 +209,7 @@ static const struct {
     {"failing", be_failing},   {"silent", be_silent},         {"nonsense", be_nonsense},
     {"shouting", be_shouting}, {"writer", be_writer},         {"long-winded", be_long_winded},
     {"big-file", be_big_file}, {"memory-hog", be_memory_hog}, {"witness", be_witness},
+    {"server", be_server},
 };
 
 static int helper_main(const char *kind)
@@ -217,11 +235,18 @@ struct run {
     bool is_in_order;
     int signal_when_heard; /* sent to the helper at its first message; 0: none */
     bool kill_when_heard, stop_when_heard;
+    int fd_to_send; /* one more message, with this, for each that was heard, up to N_SENT; 0: none */
     int n_ended;
     enum proc_end end;
     int signal_or_status;
     json_t *result;
 };
+
+static void send_next(struct run *run)
+{
+    CLEANUP(json_unref_pointer) json_t *message = json_pack("{s:i}", "i", run->n_progress);
+    assert_int_equal(proc_send(run->proc, message, &run->fd_to_send, 1), 0);
+}
 
 static void on_progress(void *context, const json_t *message)
 {
@@ -233,6 +258,10 @@ static void on_progress(void *context, const json_t *message)
         assert_int_equal(kill(proc_pid(run->proc), run->signal_when_heard), 0);
     run->signal_when_heard = 0;
     if (run->stop_when_heard)
+        loop_stop(run->loop);
+    if (run->fd_to_send && run->n_progress < N_SENT)
+        send_next(run);
+    else if (run->fd_to_send)
         loop_stop(run->loop);
     if (run->kill_when_heard) {
         run->proc = proc_kill(run->proc);
@@ -478,6 +507,61 @@ static void test_file_limit(void **state)
     run_fini(&run);
 }
 
+static void on_pause(struct loop_timer *timer)
+{
+    loop_stop(CONTAINER_OF(timer, struct run, turn)->loop);
+}
+
+/* Without clocks it may idle; each message is answered, and what went along comes with it. */
+static void test_serving(void **state)
+{
+    struct run run;
+    struct proc_limits none = {0};
+    uint8_t last = 0;
+    (void)state;
+    run_init(&run);
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    CLEANUP(json_unref_pointer) json_t *job = json_object();
+    start(&run, "server", job, NULL, 0, &none);
+    run.turn.fire = on_pause;
+    loop_arm(run.loop, &run.turn, SHORT_MS);
+    loop_run(run.loop);
+    assert_int_equal(run.n_ended, 0);
+    run.fd_to_send = fd;
+    send_next(&run);
+    loop_run(run.loop);
+    assert_int_equal(run.n_progress, N_SENT);
+    assert_true(run.is_in_order);
+    assert_int_equal(pread(fd, &last, 1, 0), 1);
+    assert_int_equal(last, (N_SENT - 1) % 256);
+    (void)proc_kill(run.proc);
+    close_fd(&fd);
+    run_fini(&run);
+}
+
+/* A helper that does not read keeps nobody waiting. */
+static void test_sending_never_waits(void **state)
+{
+    struct run run;
+    struct proc_limits none = {0};
+    (void)state;
+    run_init(&run);
+    CLEANUP(json_unref_pointer) json_t *job = json_object();
+    start(&run, "hanging", job, NULL, 0, &none);
+    CLEANUP(free_pointer) char *text = must_calloc(1, PROC_MESSAGE_MAX);
+    memset(text, 'a', PROC_MESSAGE_MAX / 2);
+    json_set_text(job, "text", text);
+    int error = 0;
+    for (int i = 0; i < N_SENT && error == 0; i++)
+        error = proc_send(run.proc, job, NULL, 0);
+    assert_int_equal(error, -EAGAIN);
+    memset(text, 'a', PROC_MESSAGE_MAX - 1);
+    json_set_text(job, "text", text);
+    assert_int_equal(proc_send(run.proc, job, NULL, 0), -EMSGSIZE);
+    (void)proc_kill(run.proc);
+    run_fini(&run);
+}
+
 /* Sanitizers need all the address space that there is: there a helper has no such limit. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 static void test_memory_limit(void **state)
@@ -630,6 +714,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_kill_within_progress),
         cmocka_unit_test(test_many_descriptors),
         cmocka_unit_test(test_file_limit),
+        cmocka_unit_test(test_serving),
+        cmocka_unit_test(test_sending_never_waits),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(test_memory_limit),
 #endif

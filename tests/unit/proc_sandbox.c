@@ -76,10 +76,17 @@ static void try_sendmsg(void)
     (void)sendmsg(CHANNEL, &message, MSG_NOSIGNAL);
 }
 
+/* The channel alone brings descriptors. */
 static void try_recvmsg(void)
 {
     struct msghdr message = {0};
-    (void)recvmsg(CHANNEL, &message, MSG_DONTWAIT);
+    (void)recvmsg(STDERR_FILENO, &message, MSG_DONTWAIT);
+}
+
+static void try_recvfrom(void)
+{
+    char byte;
+    (void)recv(CHANNEL, &byte, 1, MSG_DONTWAIT);
 }
 
 static void try_open_to_read(void)
@@ -277,6 +284,7 @@ static const struct {
     {"send-elsewhere", try_send_elsewhere, false},
     {"sendmsg", try_sendmsg, false},
     {"recvmsg", try_recvmsg, false},
+    {"recvfrom", try_recvfrom, false},
     {"open-to-read", try_open_to_read, true},
     {"open-to-write", try_open_to_write, false},
     {"open-to-create", try_open_to_create, false},

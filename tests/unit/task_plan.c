@@ -126,11 +126,46 @@ static void every_ratio_keeps_its_area(void **context)
         }
 }
 
+/* What was named is told apart from what we chose. */
+static void words_become_wishes(void **context)
+{
+    (void)context;
+    static const struct {
+        const char *size, *orientation, *ratio;
+        struct plan_wish wish;
+    } rows[] = {
+        {NULL, NULL, NULL, {0, 0, 9, 16, 720, false}},
+        {"small", "landscape", NULL, {0, 0, 16, 9, 720, false}},
+        {"large", "square", NULL, {0, 0, 1, 1, 1080, false}},
+        {"720P", NULL, NULL, {0, 0, 9, 16, 720, true}},
+        {"1080p", "landscape", NULL, {0, 0, 16, 9, 1080, true}},
+        {"large", "portrait", "32:18", {0, 0, 16, 9, 1080, false}},
+        {"16x9", "portrait", NULL, {0, 0, 16, 9, 720, false}},
+        {"4:3", NULL, "1:1", {0, 0, 1, 1, 720, false}},
+        {"1280x720", "portrait", "1:1", {1280, 720, 16, 9, 720, true}},
+        {"641x361", NULL, NULL, {642, 362, 321, 181, 362, true}},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct plan_wish wish = {0};
+        assert_true(plan_read_wish(rows[i].size, rows[i].orientation, rows[i].ratio, &wish));
+        assert_int_equal(wish.width, rows[i].wish.width);
+        assert_int_equal(wish.height, rows[i].wish.height);
+        assert_int_equal(wish.ratio_width, rows[i].wish.ratio_width);
+        assert_int_equal(wish.ratio_height, rows[i].wish.ratio_height);
+        assert_int_equal(wish.lines, rows[i].wish.lines);
+        assert_int_equal(wish.has_lines, rows[i].wish.has_lines);
+    }
+    struct plan_wish wish = {.width = -1};
+    assert_false(plan_read_wish("huge", NULL, NULL, &wish));
+    assert_int_equal(wish.width, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_become_pixels),
         cmocka_unit_test(unknown_words_are_named),
+        cmocka_unit_test(words_become_wishes),
         cmocka_unit_test(every_ratio_keeps_its_area),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

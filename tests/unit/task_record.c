@@ -200,6 +200,67 @@ static void every_state_is_read_as_written(void **context)
     }
 }
 
+static void assert_same_attempt(const struct attempt_record *a, const struct attempt_record *b)
+{
+    assert_string_equal(a->id, b->id);
+    assert_int_equal(a->state, b->state);
+    assert_int_equal(a->number, b->number);
+    assert_string_equal(a->channel, b->channel);
+    assert_string_equal(a->credential, b->credential);
+    assert_int_equal(a->begun_ms, b->begun_ms);
+    assert_int_equal(a->accepted_ms, b->accepted_ms);
+    assert_int_equal(a->closed_ms, b->closed_ms);
+    assert_int_equal(a->job == NULL, b->job == NULL);
+    if (a->job == NULL)
+        return;
+    assert_string_equal(a->job->id, b->job->id);
+    assert_string_equal(a->job->keep, b->job->keep);
+    assert_string_equal(a->job->outputs, b->job->outputs);
+    assert_string_equal(a->job->enhanced_prompt, b->job->enhanced_prompt);
+    assert_string_equal(a->job->usage, b->job->usage);
+}
+
+static void every_attempt_is_read_as_written(void **context)
+{
+    (void)context;
+    size_t n = 0;
+    for (unsigned i = 0; i < TASK_STATE_COUNT * ATTEMPT_STATE_COUNT; i++) {
+        struct task *task = sample_upstream_task(i / ATTEMPT_STATE_COUNT, i % ATTEMPT_STATE_COUNT);
+        task->attempt.number = 5;
+        task->n_deferred = 4;
+        task->n_refused = TASK_REFUSALS_MAX;
+        for (unsigned mark = 0; mark < TASK_REFUSALS_MAX; mark++)
+            task->refused_by[mark] = UINT32_MAX - mark;
+        task->may_have_cost = true;
+        if (task_is_sound(task)) {
+            struct task *read = round_trip(task);
+            assert_same_attempt(&task->attempt, &read->attempt);
+            assert_int_equal(read->n_deferred, 4);
+            assert_int_equal(read->n_refused, TASK_REFUSALS_MAX);
+            assert_memory_equal(read->refused_by, task->refused_by, sizeof read->refused_by);
+            assert_true(read->may_have_cost);
+            assert_same_documents(task, read);
+            task_unref(read);
+            n++;
+        }
+        task_unref(task);
+    }
+    assert_int_equal(n, 34);
+}
+
+/* The built-in engine's turn: of the attempt before only the number is left. */
+static void a_number_alone_is_read_as_written(void **context)
+{
+    (void)context;
+    struct task *task = sample_task(TASK_RENDERING);
+    task->attempt.number = 3;
+    struct task *read = round_trip(task);
+    assert_int_equal(read->attempt.number, 3);
+    assert_string_equal(read->attempt.id, "");
+    task_unref(read);
+    task_unref(task);
+}
+
 static void a_request_is_read_as_written(void **context)
 {
     (void)context;
@@ -286,7 +347,7 @@ static void decode_and_drop(const char *request, const char *status, bool *ret_i
 static void documents_cut_short_are_damage(void **context)
 {
     (void)context;
-    struct task *task = sample_task(TASK_COMPLETED);
+    struct task *task = sample_upstream_task(TASK_COMPLETED, ATTEMPT_FINISHED);
     char *request = task_encode_request(task->request), *status = task_encode_status(task);
     bool is_read;
     for (size_t length = strlen(request); length-- > 0;) {
@@ -310,7 +371,7 @@ static void documents_cut_short_are_damage(void **context)
 static void documents_of_wrong_bytes_do_no_harm(void **context)
 {
     (void)context;
-    struct task *task = sample_task(TASK_COMPLETED);
+    struct task *task = sample_upstream_task(TASK_COMPLETED, ATTEMPT_FINISHED);
     char *texts[] = {task_encode_request(task->request), task_encode_status(task)};
     bool is_read;
     for (size_t i = 0; i < 2; i++)
@@ -407,6 +468,84 @@ static void fields_of_wrong_type_or_value_are_damage(void **context)
         json_t *value = json_incref(json_array_get(list, 0));
         assert_true(rows[i].value == NULL || value != NULL);
         if (reads_with(rows[i].key, value, rows[i].is_status))
+            fail_msg("row %zu passed: %s", i, rows[i].key);
+        json_decref(list);
+    }
+}
+
+static bool reads_attempt_with(const char *key, json_t *value)
+{
+    struct task *task = sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED);
+    char *request = task_encode_request(task->request), *status = task_encode_status(task);
+    json_t *document = json_loads(status, 0, NULL), *attempt = json_object_get(document, "attempt");
+    json_t *owner = strcmp(key, "attempt") == 0 || strcmp(key, "refused_by") == 0 ||
+                            strcmp(key, "n_deferred") == 0 || strcmp(key, "may_have_cost") == 0
+                        ? document
+                        : attempt;
+    if (value == NULL)
+        (void)json_object_del(owner, key);
+    else
+        (void)json_object_set_new(owner, key, value);
+    free(status);
+    status = json_dumps(document, 0);
+    json_decref(document);
+    bool is_read;
+    decode_and_drop(request, status, &is_read);
+    free(request);
+    free(status);
+    task_unref(task);
+    return is_read;
+}
+
+static void attempts_of_wrong_type_or_value_are_damage(void **context)
+{
+    (void)context;
+    static const struct {
+        const char *key, *value; /* NULL: removed */
+    } rows[] = {
+        {"attempt", NULL},
+        {"attempt", "[[]]"},
+        {"attempt", "[{}]"},
+        {"attempt", "[{\"number\":1}]"},
+        {"id", NULL},
+        {"id", "[\"gen_01k6x1bffaf3dr786harh8maqt\"]"},
+        {"id", "[\"\"]"},
+        {"id", "[7]"},
+        {"state", NULL},
+        {"state", "[\"done\"]"},
+        {"state", "[\"submitting\"]"},
+        {"number", NULL},
+        {"number", "[0]"},
+        {"number", "[4294967297]"},
+        {"channel", NULL},
+        {"channel", "[\"other\"]"},
+        {"credential", NULL},
+        {"credential", "[true]"},
+        {"begun_ms", "[-1]"},
+        {"accepted_ms", "[0]"},
+        {"closed_ms", "[1.5]"},
+        {"closed_ms", "[1759763436875]"},
+        {"job", NULL},
+        {"job", "[[]]"},
+        {"job", "[{}]"},
+        {"job", "[{\"id\":\"\"}]"},
+        {"job", "[{\"id\":\"j\",\"keep\":{}}]"},
+        {"refused_by", "[{}]"},
+        {"refused_by", "[[1,2,3,4,5,6,7,8,9]]"},
+        {"refused_by", "[[-1]]"},
+        {"refused_by", "[[4294967296]]"},
+        {"refused_by", "[[\"a\"]]"},
+        {"n_deferred", "[-1]"},
+        {"n_deferred", "[true]"},
+        {"may_have_cost", "[1]"},
+    };
+    assert_true(reads_attempt_with("unknown", json_true()));
+    assert_true(reads_attempt_with("n_deferred", NULL));
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        json_t *list = rows[i].value == NULL ? NULL : json_loads(rows[i].value, 0, NULL);
+        json_t *value = json_incref(json_array_get(list, 0));
+        assert_true(rows[i].value == NULL || value != NULL);
+        if (reads_attempt_with(rows[i].key, value))
             fail_msg("row %zu passed: %s", i, rows[i].key);
         json_decref(list);
     }
@@ -584,11 +723,14 @@ int main(void)
         cmocka_unit_test(what_is_no_id_is_refused),
         cmocka_unit_test(the_public_id_reads_back),
         cmocka_unit_test(every_state_is_read_as_written),
+        cmocka_unit_test(every_attempt_is_read_as_written),
+        cmocka_unit_test(a_number_alone_is_read_as_written),
         cmocka_unit_test(a_request_is_read_as_written),
         cmocka_unit_test(a_request_of_little_is_read_as_written),
         cmocka_unit_test(documents_cut_short_are_damage),
         cmocka_unit_test(documents_of_wrong_bytes_do_no_harm),
         cmocka_unit_test(fields_of_wrong_type_or_value_are_damage),
+        cmocka_unit_test(attempts_of_wrong_type_or_value_are_damage),
         cmocka_unit_test(the_digest_is_of_what_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

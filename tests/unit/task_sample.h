@@ -13,6 +13,7 @@
 
 #define SAMPLE_ID "task_01k6x15vhrff09dkkqjrzwhm60"
 #define SAMPLE_GENERATION "gen_01k6x1bffaf3dr786harh8maqt"
+#define SAMPLE_ATTEMPT "att_01k6x15wq5fe3t1k0n8x1z8h3m"
 #define SAMPLE_CREATED_MICROS INT64_C(1759763426875729)
 #define SAMPLE_CREATED_MS INT64_C(1759763426875)
 
@@ -105,5 +106,35 @@ static inline struct task *sample_task(enum task_state state)
         task->failure = TASK_FAILURE_CANCELLED;
     if (state == TASK_FAILED)
         task->failure = TASK_FAILURE_RENDER_FAILED;
+    return task;
+}
+
+static inline struct attempt_job *sample_job(const char *id)
+{
+    return attempt_job_new(id, "{\"step\":1}", "[{\"url\":\"https://up.example/v.mp4\"}]",
+                           "make it animate", "{\"credits\":3}");
+}
+
+/* A sound task in `state` whose attempt at an upstream is in `attempt`; a sound pair is the caller's concern. */
+static inline struct task *sample_upstream_task(enum task_state state, enum attempt_state attempt)
+{
+    struct task *task = sample_task(state);
+    struct attempt_record *record = &task->attempt;
+    task->is_builtin = false;
+    task->attempts = state == TASK_QUEUED ? 0 : 1;
+    (void)snprintf(task->channel, sizeof task->channel, "%s", "main");
+    (void)snprintf(record->id, sizeof record->id, "%s", SAMPLE_ATTEMPT);
+    (void)snprintf(record->channel, sizeof record->channel, "%s", "main");
+    (void)snprintf(record->credential, sizeof record->credential, "%s", "default");
+    record->state = attempt;
+    record->number = 1;
+    record->begun_ms = SAMPLE_CREATED_MS + 1000;
+    if (attempt == ATTEMPT_ACCEPTED || attempt == ATTEMPT_FINISHED || attempt == ATTEMPT_FAILED ||
+        attempt == ATTEMPT_GONE)
+        record->accepted_ms = SAMPLE_CREATED_MS + 2000;
+    if (record->accepted_ms != 0 || attempt == ATTEMPT_CONFIRMING)
+        record->job = sample_job("job-1");
+    if (!attempt_is_open(attempt))
+        record->closed_ms = SAMPLE_CREATED_MS + 4000;
     return task;
 }

@@ -46,17 +46,18 @@ static struct task_step step_at(const struct task *task, const struct task_event
 }
 
 /* One letter per effect, in the order of their bits. */
-static void effects_text(unsigned effects, char ret_text[8])
+static void effects_text(unsigned effects, char ret_text[11])
 {
     size_t n = 0;
-    for (unsigned bit = 0; bit < 7; bit++)
+    for (unsigned bit = 0; bit < 10; bit++)
         if ((effects & 1u << bit) != 0)
-            ret_text[n++] = "PSRXEFG"[bit];
+            ret_text[n++] = "PSRXEFGOVU"[bit];
     ret_text[n] = '\0';
 }
 
 /* What comes of an event: the new state's letter (`.` no new task) and effects as letters:
- * P persist, S start, R store result, X stop, E enqueue, F free the slot, G forget.
+ * P persist, S start, R store result, X stop, E enqueue, F free the slot, G forget, O poll, V vacate, U cancel
+ * upstream. What events do to an attempt at an upstream is told in task_step_upstream.c.
  * Rows follow enum task_event_kind, columns task/state.def. */
 static const char *const life[TASK_EVENT_COUNT][TASK_STATE_COUNT] = {
     [TASK_EVENT_SLOT_GRANTED] = {"s PS", ".", ".", ".", ".", ".", "."},
@@ -65,12 +66,20 @@ static const char *const life[TASK_EVENT_COUNT][TASK_STATE_COUNT] = {
     [TASK_EVENT_RENDERED] = {".", ".", "f PR", ".", ".", ".", "."},
     [TASK_EVENT_STORED] = {".", ".", ".", "c PFG", ".", ".", "."},
     [TASK_EVENT_FAILED] = {".", "q PXEF", "q PXEF", "q PXEF", ".", ".", "."},
-    [TASK_EVENT_CANCEL] = {"x PG", "x PXFG", "x PXFG", "x PXFG", ".", ".", "."},
-    [TASK_EVENT_DEADLINE] = {"F PG", "F PXFG", "F PXFG", "F PXFG", ".", ".", "."},
+    [TASK_EVENT_CANCEL] = {"x PXFG", "x PXFG", "x PXFG", "x PXFG", ".", ".", "."},
+    [TASK_EVENT_DEADLINE] = {"F PXFG", "F PXFG", "F PXFG", "F PXFG", ".", ".", "."},
     [TASK_EVENT_RECOVERED] = {". E", "q PE", "q PE", "q PE", ".", ".", "."},
     [TASK_EVENT_PARKED] = {".", "q PXF", "q PXF", "q PXF", ".", ".", "."},
     [TASK_EVENT_EXPIRED] = {".", ".", ".", ".", "c P", "F P", "x P"},
     [TASK_EVENT_UNSERVED] = {"F PG", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_ACCEPTED] = {".", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_TURNED_AWAY] = {"q PXEF", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_ANSWER_LOST] = {".", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_CONFIRMED] = {".", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_KEPT] = {".", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_GONE] = {".", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_RENEWED] = {".", ".", ".", ".", ".", ".", "."},
+    [TASK_EVENT_CANCEL_CLOSED] = {".", ".", ".", ".", ".", ".", "."},
 };
 
 static void every_event_in_every_state(void **context)
@@ -83,7 +92,7 @@ static void every_event_in_every_state(void **context)
             struct task_event event = event_of((enum task_event_kind)kind);
             struct task_step step = step_at(task, &event, now_ms);
             const char *want = life[kind][state];
-            char effects[8];
+            char effects[11];
             effects_text(step.effects, effects);
             char letter = step.task == NULL ? '.' : letters[step.task->state];
             const char *want_effects = want[1] == '\0' ? "" : want + 2;
@@ -92,7 +101,9 @@ static void every_event_in_every_state(void **context)
                          task_state_name(task->state), letter, effects, want);
             if (step.task != NULL) {
                 assert_int_equal(step.task->revision, task->revision + 1);
-                assert_int_equal(step.task->status_update_ms, now_ms);
+                const bool is_quiet = kind == TASK_EVENT_TURNED_AWAY;
+                assert_int_equal(step.task->status_update_ms,
+                                 is_quiet ? task->status_update_ms : now_ms);
                 assert_ptr_equal(step.task->request, task->request);
             }
             task_unref(step.task);
@@ -280,27 +291,6 @@ static void recovery_looks_at_the_deadline(void **context)
     }
 }
 
-/* What another has may have cost money: it is neither sent again nor stopped by our going. */
-static void foreign_work_is_never_sent_again(void **context)
-{
-    (void)context;
-    for (unsigned state = TASK_SUBMITTING; state <= TASK_FETCHING; state++) {
-        struct task *task = sample_task((enum task_state)state);
-        task->is_builtin = false;
-        struct task_event event = event_of(TASK_EVENT_RECOVERED);
-        struct task_step step = step_at(task, &event, now_ms);
-        assert_int_equal(step.task->state, TASK_FAILED);
-        assert_int_equal(step.task->failure, TASK_FAILURE_CHANNEL_GONE);
-        assert_int_equal(step.effects, TASK_EFFECT_PERSIST | TASK_EFFECT_FORGET);
-        task_unref(step.task);
-        event = event_of(TASK_EVENT_PARKED);
-        step = step_at(task, &event, now_ms);
-        assert_null(step.task);
-        assert_int_equal(step.effects, 0);
-        task_unref(task);
-    }
-}
-
 static void a_result_expires_once(void **context)
 {
     (void)context;
@@ -433,17 +423,33 @@ static uint64_t random_bits(uint64_t *seed)
     return *seed;
 }
 
-static struct task_event random_event(uint64_t *seed)
+static bool needs_job(enum task_event_kind kind)
+{
+    return kind == TASK_EVENT_ACCEPTED || kind == TASK_EVENT_KEPT || kind == TASK_EVENT_RENEWED ||
+           kind == TASK_EVENT_RENDERED;
+}
+
+static struct task_event random_event(uint64_t *seed, struct attempt_job *job)
 {
     static const enum task_failure failures[] = {TASK_FAILURE_RENDER_CRASHED,
                                                  TASK_FAILURE_IMAGE_INVALID, TASK_FAILURE_STORAGE};
     struct task_event event = event_of(random_bits(seed) % TASK_EVENT_COUNT);
     /* ends are rarer than in a fair draw, or no life would get far */
     bool is_end = event.kind == TASK_EVENT_CANCEL || event.kind == TASK_EVENT_DEADLINE ||
-                  event.kind == TASK_EVENT_UNSERVED;
+                  event.kind == TASK_EVENT_UNSERVED || event.kind == TASK_EVENT_GONE ||
+                  event.kind == TASK_EVENT_ANSWER_LOST;
     if (is_end && random_bits(seed) % 8 != 0)
         event.kind = TASK_EVENT_PROGRESS;
-    event.is_builtin = random_bits(seed) % 4 != 0;
+    event.is_builtin = random_bits(seed) % 4 == 0;
+    event.credential = event.is_builtin ? NULL : "default";
+    event.attempt_id = SAMPLE_ATTEMPT;
+    event.channel = random_bits(seed) % 2 == 0 ? "a" : "b";
+    event.on_unknown = random_bits(seed) % 2 == 0 ? TASK_UNKNOWN_HOLD : TASK_UNKNOWN_RESUBMIT;
+    event.can_confirm = random_bits(seed) % 2 == 0;
+    event.is_final = random_bits(seed) % 4 == 0;
+    event.retry_after_ms = (int64_t)(random_bits(seed) % 3) * 1000;
+    event.was_stopped = random_bits(seed) % 2 == 0;
+    event.job = random_bits(seed) % 2 == 0 || needs_job(event.kind) ? job : NULL;
     event.progress = (double)(random_bits(seed) % 1200) / 1000.0 - 0.1;
     event.failure = failures[random_bits(seed) % ARRAY_LENGTH(failures)];
     event.may_retry = random_bits(seed) % 4 != 0;
@@ -460,17 +466,25 @@ static void assert_follows(const struct task *old, const struct task *new)
     assert_true(new->revision > old->revision);
     assert_true(old->started_ms == 0 || new->started_ms == old->started_ms);
     assert_true(new->attempts <= policy.max_attempts);
+    const struct attempt_record *a = &old->attempt, *b = &new->attempt;
+    assert_true(b->number >= a->number && b->number <= a->number + 1);
+    /* a closed attempt is closed, and only a new one takes the place of one that was */
+    assert_true(a->id[0] == '\0' || attempt_is_open(a->state) || b->number > a->number ||
+                b->id[0] == '\0' || b->state == a->state);
+    assert_true(a->id[0] == '\0' || !attempt_is_open(a->state) || b->number == a->number);
+    assert_true(!old->may_have_cost || new->may_have_cost);
 }
 
 static void random_lives_keep_their_promises(void **context)
 {
     (void)context;
     uint64_t seed = 88172645463325252u;
-    unsigned n_ends[TASK_STATE_COUNT] = {0}, age = 0;
+    unsigned n_ends[TASK_STATE_COUNT] = {0}, n_closed[ATTEMPT_STATE_COUNT] = {0}, age = 0;
+    struct attempt_job *job = sample_job("job-1");
     const struct task *task = sample_task(TASK_QUEUED);
     int64_t clock_ms = now_ms;
     for (int i = 0; i < 100000; i++) {
-        struct task_event event = random_event(&seed);
+        struct task_event event = random_event(&seed, job);
         clock_ms += (int64_t)(random_bits(&seed) % 2000) - 500; /* now and then set back */
         struct task_step step = step_at(task, &event, clock_ms);
         if (step.task != NULL) {
@@ -481,6 +495,8 @@ static void random_lives_keep_their_promises(void **context)
         age = task_state_is_end(task->state) ? age + 1 : 0;
         if (age > 20) { /* long enough at its end to have left it */
             n_ends[task->state]++;
+            if (task->attempt.id[0] != '\0')
+                n_closed[task->attempt.state]++;
             task_unref(task);
             task = sample_task(TASK_QUEUED);
             clock_ms = now_ms;
@@ -488,6 +504,13 @@ static void random_lives_keep_their_promises(void **context)
         }
     }
     task_unref(task);
+    attempt_job_unref(job);
+    static const enum attempt_state reached[] = {
+        ATTEMPT_FINISHED, ATTEMPT_REFUSED,   ATTEMPT_FAILED,   ATTEMPT_GONE,
+        ATTEMPT_UNKNOWN,  ATTEMPT_CANCELLED, ATTEMPT_ABANDONED};
+    for (size_t i = 0; i < ARRAY_LENGTH(reached); i++)
+        if (n_closed[reached[i]] < 5)
+            fail_msg("%s: %u lives", attempt_state_name(reached[i]), n_closed[reached[i]]);
     assert_true(n_ends[TASK_COMPLETED] > 50);
     assert_true(n_ends[TASK_FAILED] > 50);
     assert_true(n_ends[TASK_CANCELLED] > 50);
@@ -506,7 +529,6 @@ int main(void)
         cmocka_unit_test(notes_are_cut_between_characters),
         cmocka_unit_test(interrupted_work_is_not_charged),
         cmocka_unit_test(recovery_looks_at_the_deadline),
-        cmocka_unit_test(foreign_work_is_never_sent_again),
         cmocka_unit_test(a_result_expires_once),
         cmocka_unit_test(soundness_sees_each_broken_promise),
         cmocka_unit_test(random_lives_keep_their_promises),

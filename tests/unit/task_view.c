@@ -330,6 +330,37 @@ static void c_failure(struct task *t)
 {
     t->failure = TASK_FAILURE_STORAGE;
 }
+/* An attempt at an upstream that has come as far as `state`, with a job. */
+static void attempt(struct task *t, enum attempt_state state)
+{
+    t->is_builtin = false;
+    (void)snprintf(t->attempt.id, sizeof t->attempt.id, "%s", SAMPLE_ATTEMPT);
+    t->attempt.state = state;
+    t->attempt.job = sample_job("job-1");
+}
+static void c_upstream(struct task *t)
+{
+    attempt(t, ATTEMPT_FAILED);
+}
+static void c_refused(struct task *t)
+{
+    attempt(t, ATTEMPT_REFUSED);
+    t->failure = TASK_FAILURE_MODERATED;
+}
+static void c_moderated(struct task *t)
+{
+    c_refused(t);
+    t->attempt.state = ATTEMPT_FAILED;
+    t->attempt.accepted_ms = SAMPLE_CREATED_MS;
+}
+static void c_deferred(struct task *t)
+{
+    t->n_deferred = 1;
+}
+static void c_attempts(struct task *t)
+{
+    t->attempts = 1;
+}
 static void c_note(struct task *t)
 {
     strcpy(t->failure_note, "Image 2 is empty.");
@@ -408,9 +439,16 @@ static void c_post(struct task *t)
 }
 
 #define STORAGE_TEXT "\"The result could not be stored. Nothing was charged by an upstream.\""
+#define RENDER_PAID_TEXT                                                                           \
+    "\"The renderer could not make this video. An upstream may have charged for it.\""
+#define MODERATED_TEXT                                                                             \
+    "\"The request or its video was blocked by the upstream's content policy. "                    \
+    "Nothing was charged by an upstream.\""
 #define NOTE_TEXT                                                                                  \
     "\"The renderer could not make this video. Nothing was charged by an upstream. "               \
     "Image 2 is empty.\""
+
+#define MODERATION "detail.pending_info.moderation_result"
 
 static const struct binding {
     enum task_state state;
@@ -467,6 +505,20 @@ static const struct binding {
     {TASK_FAILED, c_failure, "detail.error_message", STORAGE_TEXT},
     {TASK_FAILED, c_failure, "detail.pending_info.failure_reason", STORAGE_TEXT},
     {TASK_FAILED, c_note, "error.message", NOTE_TEXT},
+    {TASK_FAILED, c_upstream, "error.message", RENDER_PAID_TEXT},
+    {TASK_FAILED, c_upstream, "detail.engine", "\"upstream\""},
+    {TASK_RENDERING, c_upstream, "enhanced_prompt", "\"make it animate\""},
+    {TASK_COMPLETED, c_upstream, "enhanced_prompt", "\"make it animate\""},
+    {TASK_FAILED, c_upstream, "enhanced_prompt", "\"make it animate\""},
+    {TASK_FAILED, c_refused, "error.code", "\"moderation_blocked\""},
+    {TASK_FAILED, c_refused, "error.message", MODERATED_TEXT},
+    {TASK_FAILED, c_refused, MODERATION ".code", "\"moderation_blocked\""},
+    {TASK_FAILED, c_refused, MODERATION ".type", "\"blocked\""},
+    {TASK_FAILED, c_moderated, MODERATION ".is_output_rejection", "true"},
+    {TASK_QUEUED, c_attempts, "detail.pending_info.queue_status_message",
+     "\"Waiting before the next attempt.\""},
+    {TASK_QUEUED, c_deferred, "detail.pending_info.queue_status_message",
+     "\"Waiting until the upstream takes more work.\""},
     {TASK_COMPLETED, c_result_width, "width", "100"},
     {TASK_COMPLETED, c_result_width, "detail.draft_info.width", "100"},
     {TASK_COMPLETED, c_result_height, "height", "200"},
@@ -508,6 +560,41 @@ static const struct binding {
     {TASK_COMPLETED, c_cameo, "detail.draft_info.creation_config.cameo_profiles", "\"carried\""},
     {TASK_COMPLETED, c_post, "detail.draft_info.creation_config.remix_target_post", "\"carried\""},
 };
+
+/* Whose engine it was, under which name, account and id, is not for tenants. */
+static void nothing_of_the_upstream_is_shown(void **context)
+{
+    (void)context;
+    static const char *const secrets[] = {"up.example",  "job-1",   SAMPLE_ATTEMPT, "\"main\"",
+                                          "\"default\"", "credits", "\"step\""};
+    for (unsigned i = 0; i < TASK_STATE_COUNT * ATTEMPT_STATE_COUNT; i++) {
+        struct task *task = sample_upstream_task(i / ATTEMPT_STATE_COUNT, i % ATTEMPT_STATE_COUNT);
+        json_t *answer = render(task);
+        char *text = json_canonical(answer);
+        for (size_t j = 0; j < ARRAY_LENGTH(secrets); j++)
+            if (strstr(text, secrets[j]) != NULL)
+                fail_msg("%s: %s", task_state_name(task->state), secrets[j]);
+        free(text);
+        json_decref(answer);
+        task_unref(task);
+    }
+}
+
+static void only_moderation_blocks(void **context)
+{
+    (void)context;
+    struct task *task = sample_task(TASK_FAILED);
+    c_refused(task);
+    json_t *answer = render(task);
+    expect(answer, MODERATION ".is_output_rejection", "false"); /* it was never taken */
+    json_decref(answer);
+    task->failure = TASK_FAILURE_UPSTREAM_REFUSED;
+    answer = render(task);
+    expect(answer, MODERATION ".type", "\"passed\"");
+    expect(answer, MODERATION ".code", "null");
+    json_decref(answer);
+    task_unref(task);
+}
 
 /* The value afterwards is the one named, and was another before. */
 static void every_bound_key_follows_its_field(void **context)
@@ -744,6 +831,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_page_s_example_is_answered_in_kind),
         cmocka_unit_test(required_keys_stand_in_every_state),
         cmocka_unit_test(every_bound_key_follows_its_field),
+        cmocka_unit_test(nothing_of_the_upstream_is_shown),
+        cmocka_unit_test(only_moderation_blocks),
         cmocka_unit_test(ids_stand_wherever_the_page_has_them),
         cmocka_unit_test(downloads_are_called_by_the_title),
         cmocka_unit_test(links_lead_to_the_files_of_the_result),

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The fal queue: POST https://queue.fal.run/{app}, whose answer names the URLs to ask for the status, the result and
+# the cancel. The model of a channel is the app's path, e.g. fal-ai/veo3/fast; each app has its own input.
+#
+# Sources: the vendor's npm client on the wire (paths, auth, statuses 202 and 200, cancel: wire); its documentation
+# (the returned URLs, error headers, that a failed run answers its error as the result: documented).
+#
+# What it cannot do: tell progress (there are only logs), choose the job's id, know an app's input. What an app calls
+# its fields is the channel's to say.
+#
+# Options: duration: number | text | seconds | none (8, "8", "8s", left out; default number); fields: an object from
+# our names (prompt, negative_prompt, aspect_ratio, resolution, duration, seed, width, height, enhance_prompt, image,
+# last_image, reference_images) to the app's, null leaves one out; result: a JSON pointer to the URL, where it is not
+# /video/url; body: an object laid over the input.
+
+def about:
+  { summary: "Any video app behind the fal queue.",
+    evidence: "documented",
+    base_url: "https://queue.fal.run",
+    auth: {kind: "header", name: "Authorization", prefix: "Key "},
+    submit: {total_s: 60},
+    poll: {first_s: 5, every_s: 3, longest_s: 30},
+    result: {life_s: null, renews: false, auth: false},
+    cancel: {while: ["pending", "rendering"]},
+    models: []
+  };
+
+# ---- what is asked ----
+
+def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
+
+def is_app_path: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);
+
+# What the apps of most vendors call these; the others have no common name.
+def default_fields:
+  { prompt: "prompt", negative_prompt: "negative_prompt", aspect_ratio: "aspect_ratio", duration: "duration",
+    seed: "seed", image: "image_url" };
+
+def duration_as($form):
+  if $form == "none" then null
+  elif $form == "text" then tostring
+  elif $form == "seconds" then "\(.)s"
+  else .
+  end;
+
+def image_of($index): if $index == null then null else image($index; ["url", "data_uri"]) end;
+
+# All that a task can say, under our names.
+def said:
+  (.task.options.duration // "number") as $form
+  | first_image as $first
+  | last_image as $last
+  | reference_images as $references
+  | .task
+  | { prompt: .prompt, negative_prompt: .negative_prompt, aspect_ratio: .aspect_ratio, resolution: .resolution,
+      duration: (.duration | duration_as($form)), seed: .seed, width: .width, height: .height,
+      enhance_prompt: .enhance_prompt, image: image_of($first), last_image: image_of($last),
+      reference_images: (if ($references | length) == 0 then null else $references | map(image_of(.)) end) }
+  | drop_nulls;
+
+# An image that the app has no field for must not be left out in silence.
+def without_field($fields):
+  [("image", "last_image", "reference_images") as $name | select(has($name) and $fields[$name] == null) | $name] | .[0];
+
+def named($fields): [to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}] | from_entries;
+
+def submit:
+  .task as $task
+  | (default_fields + ($task.options.fields // {})) as $fields
+  | said as $said
+  | ($said | without_field($fields)) as $missing
+  | ([$task.images[] | select(.role == "first" or .role == "input")] | length) as $frames
+  | if $task.model | is_app_path | not then
+      refuse("the model must be the path of an app, as fal-ai/veo3, not \($task.model)")
+    elif $missing != null then refuse("options.fields does not say what this app calls \($missing)")
+    elif $frames > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    else {method: "POST", path: "/\($task.model)", json: (($said | named($fields)) + ($task.options.body // {}))}
+    end;
+
+# ---- how it is refused ----
+
+# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
+def at($path):
+  reduce ($path | split(".")[]) as $name
+    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
+
+# The texts that stand at these paths, in order.
+def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
+
+def error_type:
+  texts("headers.x-fal-error-type", "body.detail.0.type", "body.detail.1.type", "body.error_type")
+  | (map(select(. == "content_policy_violation")) + .)[0] // "";
+
+# `detail` is a text, or the list of what is wrong with which field.
+def complaint: [(.loc | arrays | map(tostring) | join(".")), .msg] | map(strings | select(. != "")) | join(": ");
+
+def detail_of: if type == "array" then map(objects | complaint) | join("; ") else "" end;
+
+def message_of($default):
+  [(.body | text_of), (at("body.detail") | detail_of), $default] | map(select(. != "")) | .[0] // "";
+
+def error_of($kind; $default):
+  error_type as $type
+  | { code: (if $type == "" then "http_\(.status)" else $type end),
+      message: message_of($default),
+      kind: (if $type == "content_policy_violation" then "moderated" else $kind end) };
+
+# A locked account is told with 403, as a bad key is; either way the credential is not fit.
+def kind_of_refusal:
+  if .status == 403 and (.body | text_of | test("locked|balance"; "i")) then "quota" else .status | kind_of_status end;
+
+# The URLs are the queue's own words: they leave out an app's sub-path, which cannot be known from outside.
+def urls_of: {status_url, response_url, cancel_url} | with_entries(select(.value | type == "string" and . != ""));
+
+def submitted:
+  texts("body.request_id")[0] as $job
+  | if .status < 200 or .status > 299 then
+      {error: error_of(kind_of_refusal; "the submit was answered with HTTP \(.status)")}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the submit names no request_id", kind: "unknown"}}
+    else {job: $job, keep: (.body | urls_of)}
+    end;
+
+# ---- how it stands: step 0 asks for the status, step 1 for the result ----
+
+# Where the answer named no URL (never seen) it is built as the vendor's client does, from owner and app.
+def place($url; $tail):
+  if $url != null then {url: $url}
+  else {path: "/\(.task.model | split("/")[0:2] | join("/"))/requests/\(.job | @uri)\($tail)"}
+  end;
+
+# A failed run answers its own status at the result, so there all of them are heeded.
+def poll:
+  if .step == 0 then {method: "GET"} + place(.keep.status_url; "/status")
+  else {method: "GET", heed: ["4xx", "5xx"]} + place(.keep.response_url; "")
+  end;
+
+def state_of_word: {"IN_QUEUE": "pending", "IN_PROGRESS": "rendering", "COMPLETED": "result"};
+
+def unclear($what):
+  {state: "unclear", message: "the \($what) was answered with HTTP \(.status): \(message_of("no message"))"};
+
+def status_polled:
+  if .status == 404 then {state: "gone"}
+  elif .status < 200 or .status > 299 then unclear("status")
+  else
+    (texts("body.status")[0] // "") as $word
+    | (at("body.queue_position") | if type == "number" and . >= 0 then . else null end) as $position
+    | state_of_word[$word] as $state
+    | if $state == "pending" then {state: "pending", queue_position: $position} | drop_nulls
+      elif $state == "rendering" then {state: "rendering"}
+      elif $state == "result" then {next: true, keep: .keep}
+      else {state: "unclear", message: "the status \($word | tojson) is not known"}
+      end
+  end;
+
+def video_url($pointer):
+  texts(($pointer | strings | ltrimstr("/") | gsub("/"; ".")),
+        "video.url", "video", "videos.0.url", "videos.0", "video_url", "output.video.url")
+  | map(select(test("^https?://"; "i")))
+  | .[0];
+
+def result:
+  .task.options.result as $pointer
+  | (.body | video_url($pointer)) as $url
+  | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end)};
+
+# Does the run itself speak, or somebody before it? Runs answer `detail`, or are marked by a header.
+def is_of_the_run: .headers["x-fal-error-type"] != null or at("body.detail") != null;
+
+def failed($kind): {state: "failed", error: error_of($kind; "the run failed with HTTP \(.status)")};
+
+def result_polled:
+  if .status >= 200 and .status < 300 then result
+  elif .status == 400 and (message_of("") | test("still in progress"; "i")) then {state: "rendering"}
+  elif .status == 404 and .headers["x-fal-error-type"] == null then {state: "gone"}
+  # Of the queue, or of this credential: no verdict on the run.
+  elif [.status] | inside([408, 425, 429]) then unclear("result")
+  elif ([.status] | inside([401, 402, 403])) and .headers["x-fal-error-type"] == null then unclear("result")
+  elif is_of_the_run then failed(if .status < 500 then "refused" else "failed" end)
+  elif .status == 500 then failed("failed")
+  else unclear("result")
+  end;
+
+def polled: if .step == 0 then status_polled else result_polled end;
+
+# ---- cancel: certain while queued, the best that can be done while running ----
+
+def cancel: {method: "PUT"} + place(.keep.cancel_url; "/cancel");
+
+# 202 CANCELLATION_REQUESTED; 400 ALREADY_COMPLETED; 404 NOT_FOUND: nothing is left to stop.
+def cancelled:
+  { state:
+      (if .status >= 200 and .status < 300 then "cancelled"
+       elif .status == 404 or (.status == 400 and at("body.status") == "ALREADY_COMPLETED") then "finished"
+       elif .status == 400 then "refused"
+       else "unclear"
+       end)
+  };

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Gemini Omni over the Interactions API: POST /interactions, GET /interactions/{id}, POST /interactions/{id}/cancel.
+#
+# Sources: the vendor's npm SDK on the wire (paths, key header, request, cancel: wire) and its types (status words:
+# sdk); documentation (samples are synchronous, inline data: documented); research notes (what a file's URI does:
+# third-party).
+#
+# Not established: whether video honours `background: true`, and how long the file of a URI lives (48 hours are said).
+# A later GET was reported to answer base64 where the first answer had a URI, so the first URI is kept. What a URI
+# names may still be processed when it is told; the download is tried again.
+#
+# What it cannot do: progress, a last frame, a negative prompt, edits and extensions of earlier videos.
+#
+# Options: background: false (the POST waits for the video and answers with it); delivery: uri | inline (default uri);
+# body: an object laid over the request. For the /v1 of newer SDKs set `base_url`.
+
+def about:
+  { summary: "Gemini Omni video models over the Interactions API.",
+    evidence: "third-party",
+    base_url: "https://generativelanguage.googleapis.com/v1beta",
+    auth: {kind: "header", name: "x-goog-api-key"},
+    submit: {total_s: 600}, # without `background` the answer is the finished video
+    poll: {first_s: 20, every_s: 10, longest_s: 60},
+    result: {life_s: 172800, renews: true, auth: true},
+    cancel: {while: ["pending", "rendering"]},
+    models:
+      [ {name: "gemini-omni-*", aspect_ratios: ["16:9", "9:16"], resolutions: ["360p", "720p", "1080p", "4k"]} ]
+  };
+
+# ---- what is asked ----
+
+def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
+
+def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
+
+def references: [.images[] | select(.role == "reference")] | length;
+
+# One frame to begin with, or images to draw from.
+def video_task:
+  if (.images | length) == 0 then "text_to_video"
+  elif frames == 1 and references == 0 then "image_to_video"
+  else "reference_to_video"
+  end;
+
+# Bytes whose type is not known yet are judged by the end of their URL.
+def type_of_url:
+  (. // "" | sub("[?#].*$"; "") | ascii_downcase) as $path
+  | if $path | test("\\.jpe?g$") then "image/jpeg"
+    elif $path | test("\\.png$") then "image/png"
+    elif $path | test("\\.webp$") then "image/webp"
+    else null
+    end;
+
+def image_item: {type: "image", data: image(.key; ["base64"]), mime_type: (.value.type // (.value.url | type_of_url))};
+
+def items:
+  if (.images | length) == 0 then .prompt
+  else [{type: "text", text: .prompt}] + [.images | to_entries[] | image_item]
+  end;
+
+def create_body:
+  { model: .model,
+    input: items,
+    background: (.options.background != false),
+    store: true,
+    response_format:
+      { type: "video", aspect_ratio: .aspect_ratio, resolution: .resolution, duration: "\(.duration)s",
+        delivery: (.options.delivery // "uri") },
+    generation_config: {video_config: {task: video_task}, seed: .seed}
+  };
+
+def submit:
+  if last_image != null then refuse("this API has no last frame")
+  elif any(.task.images[]; .role == "first") and (.task | references > 0) then
+    refuse("this API takes a first frame or references, not both")
+  else
+    { method: "POST", path: "/interactions",
+      json: ((.task | create_body | drop_nulls) + (.task.options.body // {})) }
+  end;
+
+# ---- how it is refused ----
+
+# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
+def at($path):
+  reduce ($path | split(".")[]) as $name
+    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
+
+# The texts that stand at these paths, in order.
+def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
+
+def kind_of_code:
+  { "INVALID_ARGUMENT": "refused",
+    "FAILED_PRECONDITION": "refused",
+    "OUT_OF_RANGE": "refused",
+    "NOT_FOUND": "refused",
+    "UNAUTHENTICATED": "auth",
+    "PERMISSION_DENIED": "auth",
+    "API_KEY_INVALID": "auth", # told with status 400
+    "RESOURCE_EXHAUSTED": "busy",
+    "ABORTED": "busy",
+    "UNAVAILABLE": "unknown",
+    "DEADLINE_EXCEEDED": "unknown",
+    "INTERNAL": "unknown"
+  };
+
+def list_at($path): at($path) | if type == "array" then map(objects) else [] end;
+
+def details: list_at("error.details");
+
+def code_of:
+  if any(details[]; .reason == "API_KEY_INVALID") then "API_KEY_INVALID"
+  else texts("error.status", "error.code")[0] // ""
+  end;
+
+# "34s" or "34.07s"
+def retry_after_s: [details[].retryDelay | strings | rtrimstr("s") | tonumber? // empty] | .[0];
+
+def tells_of_moderation: test("safety|prohibited|content.?policy|usage polic|violat|moderat|responsible ai"; "i");
+
+def refusal:
+  (.body | code_of) as $code
+  | (.body | text_of) as $message
+  | { code: (if $code == "" then "http_\(.status)" else $code end),
+      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      kind:
+        (if .status == 400 and $code != "API_KEY_INVALID" and ($message | tells_of_moderation) then "moderated"
+         else kind_of_code[$code] // (.status | kind_of_status)
+         end),
+      retry_after_s: (.body | retry_after_s) }
+  | drop_nulls;
+
+# ---- how it stands ----
+
+def state_of_word:
+  { queued: "pending",
+    in_progress: "rendering",
+    completed: "done",
+    failed: "failed",
+    incomplete: "failed",
+    budget_exceeded: "failed",
+    requires_action: "refused", # it wants what nobody here can give
+    requires_continuation: "refused",
+    cancelled: "cancelled"
+  };
+
+def videos: [list_at("steps")[] | select(.type == "model_output") | list_at("content")[] | select(.type == "video")];
+
+def uri_of: [videos[].uri | strings | select(test("^https?://"; "i"))] | .[0];
+
+# Only what is as long as a video is cut out of an answer.
+def blob_of: [videos[].data | select(type == "object" and has("$blob"))] | .[0];
+
+def outputs_of($uri):
+  if $uri != null then [{url: $uri, auth: true, redirects: 5}]
+  elif blob_of != null then [{blob: blob_of}]
+  else []
+  end;
+
+def failure($word; $state):
+  (list_at("errors")[0] // (at("error") | objects) // {}) as $error
+  | ($error.message // "the interaction ended as \($word)" | tostring) as $message
+  | {state: "failed",
+     error:
+       { code: ($error.code // $word | tostring),
+         message: $message,
+         kind: (if $message | tells_of_moderation then "moderated" else $state end) }};
+
+# `$kept`: the URI of an earlier answer.
+def verdict($kept):
+  (texts("status")[0] // "") as $word
+  | state_of_word[$word] as $state
+  | ($kept // uri_of) as $uri
+  | if $state == "pending" or $state == "rendering" then {state: $state}
+    elif $state == "done" then
+      {state: "done", outputs: outputs_of($uri), usage: at("usage"), keep: {uri: $uri}}
+    elif $state == "failed" or $state == "refused" then failure($word; $state)
+    elif $state == "cancelled" then {state: "cancelled"}
+    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    end
+  | drop_nulls
+  | if .keep == {} then del(.keep) else . end;
+
+# An end that came with the answer goes along as the first poll's.
+def accepted($job):
+  uri_of as $uri
+  | verdict(null) as $verdict
+  | { job: $job,
+      keep: (if $uri == null then null else {uri: $uri} end),
+      polled: (if ["done", "failed", "cancelled"] | index([$verdict.state]) then $verdict else null end) }
+  | with_entries(select(.value != null));
+
+def submitted:
+  texts("body.id")[0] as $job
+  | if .status < 200 or .status > 299 then {error: refusal}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the create names no interaction", kind: "unknown"}}
+    else .body | accepted($job)
+    end;
+
+# ids are ours to escape; `stream=false` is what the SDK asks.
+def poll: {method: "GET", path: "/interactions/\(.job | @uri)", query: {stream: "false"}};
+
+def polled:
+  at("keep.uri") as $kept
+  | if .status == 404 then {state: "gone"}
+    elif .status < 200 or .status > 299 then
+      {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+    else .body | verdict($kept)
+    end;
+
+# ---- cancel ----
+
+def cancel: {method: "POST", path: "/interactions/\(.job | @uri)/cancel"};
+
+def cancelled:
+  { state:
+      (if .status >= 200 and .status < 300 then
+         (texts("body.status")[0] // "") as $word
+         | if $word == "cancelled" then "cancelled"
+           elif state_of_word[$word] == "done" or state_of_word[$word] == "failed" then "finished"
+           else "unclear"
+           end
+       elif .status == 404 then "finished"
+       elif .status == 400 or .status == 409 then "refused"
+       else "unclear"
+       end)
+  };

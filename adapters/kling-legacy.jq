@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Kling's legacy API: POST /v1/videos/text2video or /v1/videos/image2video, GET the same path with the task's id. A
+# credential is an access key (`key`) with its secret (`secret`), signed as a JWT; a plain API key goes without
+# `secret`.
+#
+# Sources: adapters of public gateways and a dated note that read the vendor's pages (paths, bodies, codes:
+# third-party); documentation (results kept for 30 days, no cancel, back-off of 1303: documented); a third-party npm
+# client.
+#
+# What it cannot do: cancel (there is no such endpoint), the omni models and references (another path and another
+# body), tell progress. external_task_id carries our attempt's id: an operator finds the task by it in the vendor's
+# console; the vendor does not call it a key against doubles, so a lost answer stays unknown.
+#
+# Options: mode: std | pro (default: pro from 1080p on); body: an object laid over the request (cfg_scale, sound,
+# camera_control …).
+
+def about:
+  { summary: "Kling's legacy API, text or image to video.",
+    evidence: "third-party",
+    base_url: "https://api-singapore.klingai.com",
+    auth: {kind: "jwt_hs256"},
+    submit: {total_s: 60},
+    poll: {first_s: 30, every_s: 5, longest_s: 60},
+    result: {life_s: 2592000, renews: false, auth: false},
+    models:
+      [ {name: "kling-v3*", durations: {least: 3, most: 15}, aspect_ratios: ["16:9", "9:16", "1:1"],
+         resolutions: ["720p", "1080p"], images: {least: 0, most: 2}},
+        {name: "kling-*", durations: [5, 10], aspect_ratios: ["16:9", "9:16", "1:1"],
+         resolutions: ["720p", "1080p"], images: {least: 0, most: 2}} ]
+  };
+
+# ---- what is asked ----
+
+def prompt_most: 2500;
+
+def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
+
+def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
+
+def why_not:
+  if .task.model | test("omni|video-o1") then "this model is served by another path than text2video and image2video"
+  elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+  elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
+  elif (.task | frames) > 1 then "one image is the first frame: a further one needs the role last"
+  elif last_image != null and first_image == null then "a last frame needs a first frame"
+  else null
+  end;
+
+# Bare base64, without `data:` before it.
+def image_of($index): if $index == null then null else image($index; ["url", "base64"]) end;
+
+def mode_of_resolution: {"1080p": "pro", "1440p": "pro", "2160p": "pro", "4k": "pro"};
+
+def mode_of: .options.mode // mode_of_resolution[.resolution] // "std";
+
+def path_of: if (.images | length) == 0 then "/v1/videos/text2video" else "/v1/videos/image2video" end;
+
+# With an image the video takes its shape from that.
+def create_body($first; $last):
+  { model_name: .model,
+    prompt: .prompt,
+    negative_prompt: .negative_prompt,
+    mode: mode_of,
+    duration: (.duration | tostring),
+    aspect_ratio: (if $first == null then .aspect_ratio else null end),
+    image: image_of($first),
+    image_tail: image_of($last),
+    watermark_info: (if .watermark == null then null else {enabled: .watermark} end),
+    external_task_id: .attempt }
+  | drop_nulls;
+
+def submit:
+  why_not as $why_not
+  | first_image as $first
+  | last_image as $last
+  | if $why_not != null then refuse($why_not)
+    else .task | {method: "POST", path: path_of, json: (create_body($first; $last) + (.options.body // {}))}
+    end;
+
+# ---- how it is refused ----
+
+# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
+def at($path):
+  reduce ($path | split(".")[]) as $name
+    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
+
+# The texts that stand at these paths, in order.
+def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
+
+# The envelope's `code`; 0 is success. What is not here is judged by the HTTP status.
+def kind_of_code:
+  { "1000": "auth", "1001": "auth", "1002": "auth", "1003": "auth", "1004": "auth",
+    "1100": "quota", "1101": "quota", "1102": "quota",
+    "1103": "auth",                       # no right to what is asked
+    "1200": "refused", "1201": "refused", # parameters
+    "1202": "refused", "1203": "refused", # no such method, no such model
+    "1300": "moderated", "1301": "moderated",
+    "1302": "busy",
+    "1303": "busy",                       # more tasks at once than the resource pack allows
+    "1304": "auth",                       # this address is not on the account's list
+    "5000": "unknown", "5001": "unknown", "5002": "unknown"
+  };
+
+# The vendor asks for a second at least; a slot is free when a video of minutes is done.
+def retry_of_code: {"1302": 2, "1303": 5};
+
+def code_of: at("code") | if type == "number" or type == "string" then tostring else "" end;
+
+def job_of: at("data.task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
+
+def refusal:
+  (.body | code_of) as $code
+  | (.body | text_of) as $message
+  | { code: (if $code == "" then "http_\(.status)" else $code end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
+      kind: (kind_of_code[$code] // (.status | kind_of_status)),
+      retry_after_s: retry_of_code[$code] }
+  | drop_nulls;
+
+def is_ok: .status >= 200 and .status < 300 and (.body | code_of) == "0";
+
+def submitted:
+  (.body | job_of) as $job
+  | if is_ok | not then {error: refusal}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the submit names no task_id", kind: "unknown"}}
+    else {job: $job, keep: {path: (.task | path_of)}}
+    end;
+
+# ---- how it stands ----
+
+def poll: {method: "GET", path: "\(.keep.path // (.task | path_of))/\(.job | @uri)"};
+
+def state_of_word: {submitted: "pending", processing: "rendering", succeed: "done", failed: "failed"};
+
+def tells_of_moderation:
+  test("risk control|sensitive|content.?(security )?polic|violat|moderat|违规|敏感|审核|风控"; "i");
+
+def failure:
+  (texts("task_status_msg")[0] // "") as $message
+  | {state: "failed",
+     error:
+       { code: "task_failed",
+         message: (if $message == "" then "the task failed without a reason" else $message end),
+         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
+
+def result:
+  { state: "done",
+    outputs: (texts("task_result.videos.0.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    usage: (if at("final_unit_deduction") == null then null else {final_unit_deduction} end) }
+  | with_entries(select(.value != null));
+
+def verdict:
+  (texts("task_status")[0] // "") as $word
+  | state_of_word[$word] as $state
+  | if $state == "pending" or $state == "rendering" then {state: $state}
+    elif $state == "done" then result
+    elif $state == "failed" then failure
+    else {state: "unclear", message: "the task_status \($word | tojson) is not known"}
+    end;
+
+def polled:
+  if .status == 404 then {state: "gone"}
+  elif is_ok | not then
+    { state: "unclear",
+      message: "the query was answered with HTTP \(.status), code \(.body | code_of): \(.body | text_of)" }
+  else .body.data | verdict
+  end;

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Servers that speak the OpenAI Videos API: POST /videos (multipart), GET /videos/{id}, GET /videos/{id}/content. Its
+# first speaker shut the API down on 2026-09-24; relays, proxies and self-hosted servers still speak it, so a channel
+# must say where (`base_url`, with its /v1).
+#
+# Sources: the vendor's OpenAPI file and its npm SDK on the wire (multipart create, content with bearer and redirect:
+# wire); what relays drift to, of words and of places for a URL (third-party).
+#
+# What it cannot do: cancel (DELETE is documented for finished jobs only, and erases them), remix, edits, extensions,
+# characters; more than one image; a last frame.
+#
+# Options: image: file | url (how an image goes; url for servers that refuse files), image_field (the part's name for
+# a URL, default input_reference[image_url]; some relays want input_reference); send: [seed, negative_prompt, …]
+# further fields of the task to send; content: true (fetch by /content even where the answer names a URL); form: an
+# object of further parts.
+
+def about:
+  { summary: "Servers that speak the OpenAI Videos API.",
+    evidence: "third-party",
+    base_url: null,
+    auth: {kind: "bearer"},
+    submit: {total_s: 120},
+    poll: {first_s: 15, every_s: 5, longest_s: 60},
+    result: {life_s: 3600, renews: true, auth: true},
+    models:
+      [ {name: "sora-2-pro*", durations: [4, 8, 12], images: {least: 0, most: 1},
+         sizes: ["720x1280", "1280x720", "1024x1792", "1792x1024", "1080x1920", "1920x1080"]},
+        {name: "sora-2*", durations: [4, 8, 12], images: {least: 0, most: 1},
+         sizes: ["720x1280", "1280x720", "1024x1792", "1792x1024"]},
+        {name: "*", images: {least: 0, most: 1}}
+      ]
+  };
+
+# ---- what is asked ----
+
+def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
+
+def extension_of:
+  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
+
+def image_part:
+  if (.images | length) == 0 then []
+  elif .options.image == "url" then
+    [{name: (.options.image_field // "input_reference[image_url]"), value: image(0; ["url", "data_uri"])}]
+  else
+    [{name: "input_reference", value: image(0; ["file"]),
+      filename: ("input_reference" + (.images[0].type | extension_of))}]
+  end;
+
+def further_parts:
+  . as $task
+  | [(.options.send // [])[] | select($task[.] != null) | {name: ., value: $task[.]}]
+    + ((.options.form // {}) | to_entries | map({name: .key, value: .value}));
+
+def create_parts:
+  [ {name: "model", value: .model},
+    {name: "prompt", value: .prompt},
+    {name: "seconds", value: (.duration | tostring)},
+    {name: "size", value: "\(.width)x\(.height)"} ]
+  + image_part + further_parts;
+
+def submit:
+  if (.task.images | length) > 1 then refuse("this API takes one image")
+  elif last_image != null then refuse("this API has no last frame: its one image is a reference for the first")
+  else {method: "POST", path: "/videos", form: (.task | create_parts)}
+  end;
+
+# ---- how it is refused ----
+
+# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
+def at($path):
+  reduce ($path | split(".")[]) as $name
+    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
+
+# The texts that stand at these paths, in order.
+def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
+
+def code_of: texts("error.code", "code", "error.type")[0] // "";
+
+def kind_of_code:
+  { invalid_api_key: "auth",
+    insufficient_quota: "quota",
+    billing_hard_limit_reached: "quota",
+    insufficient_user_quota: "quota",
+    rate_limit_exceeded: "busy",
+    moderation_blocked: "moderated",
+    sentinel_block: "moderated",
+    content_policy_violation: "moderated",
+    model_not_found: "refused"
+  };
+
+def tells_of_moderation: test("moderat|content.?policy|sentinel_block|safety system|usage polic"; "i");
+
+def kind_of_answer($code; $message):
+  if kind_of_code[$code] then kind_of_code[$code]
+  elif .status == 400 and ($message | tells_of_moderation) then "moderated"
+  elif .status == 409 then "busy" # a lock that was not had in time: the SDK tries again
+  else .status | kind_of_status
+  end;
+
+def job_of:
+  [at("id"), at("task_id")] | map(select((type == "string" and . != "") or type == "number") | tostring) | .[0];
+
+def submitted:
+  (.body | job_of) as $job
+  | (.body | code_of) as $code
+  | (.body | text_of) as $message
+  | if .status >= 200 and .status < 300 then
+      if $job != null then {job: $job}
+      else {error: {code: "no_job_id", message: "the answer to the create names no video", kind: "unknown"}}
+      end
+    else
+      {error: {code: (if $code == "" then "http_\(.status)" else $code end),
+                 message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+                 kind: kind_of_answer($code; $message)}}
+    end;
+
+# ---- how it stands ----
+
+def poll: {method: "GET", path: "/videos/\(.job | @uri)"};
+
+def state_of_word:
+  { queued: "pending", pending: "pending", submitted: "pending", created: "pending", not_start: "pending",
+    in_progress: "rendering", processing: "rendering", running: "rendering", generating: "rendering",
+    completed: "done", succeeded: "done", success: "done",
+    failed: "failed", failure: "failed", error: "failed", expired: "failed",
+    cancelled: "cancelled", canceled: "cancelled"
+  };
+
+def progress_of:
+  if type == "number" then . / 100
+  elif type == "string" then rtrimstr("%") | tonumber? // null | if . == null then null else . / 100 end
+  else null
+  end
+  | if . == null then null else [[., 0] | max, 1] | min end;
+
+def url_of:
+  texts("url", "video_url", "metadata.url", "unsigned_urls.0") | map(select(test("^https?://"; "i"))) | .[0];
+
+# The credential goes to home hosts only, so it may go along with a URL of a relay too.
+def output($job; $options):
+  url_of as $url
+  | if $url == null or $options.content == true then
+      {request: {method: "GET", path: "/videos/\($job | @uri)/content", redirects: 5}}
+    else {url: $url, auth: true, redirects: 5}
+    end;
+
+def failure:
+  code_of as $code
+  | text_of as $message
+  | {state: "failed",
+     error:
+       { code: (if $code == "" then "upstream_failed" else $code end),
+         message: (if $message == "" then "the video failed without a reason" else $message end),
+         kind:
+           (if kind_of_code[$code] == "moderated" or ($message | tells_of_moderation) then "moderated"
+            else "failed"
+            end)
+       }};
+
+def polled:
+  .job as $job
+  | (.task.options // {}) as $options
+  | if .status == 404 or .status == 410 then {state: "gone"}
+    elif .status < 200 or .status > 299 then
+      {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+    else
+      .body
+      | (texts("status")[0] // "" | ascii_downcase) as $word
+      | state_of_word[$word] as $state
+      | if $state == "pending" or $state == "rendering" then
+          {state: $state, progress: (at("progress") | progress_of)} | drop_nulls
+        elif $state == "done" then {state: "done", outputs: [output($job; $options)]}
+        elif $state == "failed" then failure
+        elif $state == "cancelled" then {state: "cancelled"}
+        else {state: "unclear", message: "the status \($word | tojson) is not known"}
+        end
+    end;

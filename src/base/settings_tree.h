@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the readers of the configuration's tree share among themselves (settings_yaml.c, settings_channels.c,
+ * settings_options.c). Nobody else includes this. */
+#pragma once
+
+#include <libfyaml.h>
+#include <stdbool.h>
+
+#include "base/compiler.h"
+#include "base/settings_row.h"
+
+enum { SETTINGS_ITEMS_MAX = 1000 }; /* of a list or group */
+
+/* Where a node begins. Only scalars know; lists and groups count as standing at their key. */
+struct settings_place settings_place_of(struct fy_node *node, struct settings_place fallback);
+/* An empty value, or the word for it. */
+bool settings_is_null(struct fy_node *node);
+/* A value's text with ${NAME} replaced; `ret_secret` becomes true when something was. Only those of a TREE row
+ * may have lines. NULL after settings_fail(). */
+const char *settings_value_text(struct settings_reader *reader, struct fy_node *node,
+                                const struct settings_row *row, struct settings_place place,
+                                bool *ret_secret);
+/* Sets the row's field in the struct at `base`; any row but a TREE. `key` is where its key stands. */
+CHECKED bool settings_read_value(struct settings_reader *reader, void *base,
+                                 const struct settings_row *row, struct fy_node *node,
+                                 struct settings_place key, bool *ret_secret);
+/* `prefix.key`, or just the key; NULL after settings_fail(). */
+const char *settings_key_path(struct settings_reader *reader, struct fy_node *key,
+                              const char *prefix, struct settings_place place);
+
+enum { SETTINGS_FAULT_SIZE = 120 };
+/* All of a file in UTF-8, as far as `text` takes it. False with what is wrong with it («is not …»). */
+CHECKED bool settings_read_all(int fd, struct buf *text, char ret_fault[SETTINGS_FAULT_SIZE]);
+
+/* settings_channels.c: the list `channels:`. */
+CHECKED bool settings_read_channels(struct settings_reader *reader, struct fy_node *node,
+                                    struct settings_place place);
+/* settings_options.c: a group as JSON. NULL after settings_fail(); a new reference. */
+json_t *settings_read_options(struct settings_reader *reader, struct fy_node *node,
+                              const struct settings_row *row, struct settings_place place);
+/* A JSON object from `file`, seen from the configuration's folder. As above. */
+json_t *settings_read_options_file(struct settings_reader *reader, const char *file,
+                                   struct settings_place place);
+/* A path in the configuration, seen from its folder, in the arena; NULL after settings_fail(). */
+const char *settings_path(struct settings_reader *reader, const char *path,
+                          struct settings_place place);

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `filmgate adapters`. Programs run in helpers only, here as in the server. One thread. */
+#include "cli/adapters.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/golden.h"
+#include "template.inc.h"        /* upstream_template */
+#include "template_golden.inc.h" /* upstream_template_golden */
+#include "upstream/adapter.h"
+
+static const char HELP[] =
+    "Usage: filmgate adapters list [--adapters DIR] [--json]\n"
+    "       filmgate adapters show NAME [--source] [--adapters DIR] [--json]\n"
+    "       filmgate adapters new NAME [--adapters DIR]\n"
+    "       filmgate adapters test NAME|FILE.jq [--golden FILE] [--adapters DIR] [--json]\n"
+    "\n"
+    "An adapter is a jq program that knows one upstream API; docs/ADAPTERS.md teaches to write\n"
+    "one. Some are built in; a file NAME.jq in the operator's folder adds one or takes the place\n"
+    "of the built-in one of that name.\n"
+    "\n"
+    "  list       what adapters there are\n"
+    "  show       what an adapter says about itself\n"
+    "  new        write NAME.jq and NAME.golden.json to begin with\n"
+    "  test       compile an adapter, check what it says about itself, and run its golden\n"
+    "             exchanges: those of --golden, else of NAME.golden.json beside its file\n"
+    "\n"
+    "Options:\n"
+    "  -a, --adapters DIR       the operator's folder; for `new`, where to write (default: .)\n"
+    "  -g, --golden FILE        the golden exchanges\n"
+    "      --source             print the program instead\n"
+    "      --json               print JSON\n"
+    "  -h, --help               show this help\n"
+    "\n"
+    "Examples:\n"
+    "  filmgate adapters new acme --adapters adapters\n"
+    "  filmgate adapters test adapters/acme.jq\n"
+    "  filmgate adapters show fal\n"
+    "\n"
+    "Exit status:\n"
+    "  0    done\n"
+    "  1    an adapter cannot be read, does not compile or is not valid, or a golden exchange\n"
+    "       differs\n"
+    "  2    wrong usage, no such adapter, or a golden file that cannot be used\n"
+    "  5    trouble on this machine: a file that cannot be written\n";
+
+enum { OPTION_JSON = 256, OPTION_SOURCE, PATH_BYTES = 4096, TEXT_BYTES = 1024 * 1024 };
+
+static const struct option LONG_OPTIONS[] = {
+    {"adapters", required_argument, NULL, 'a'},
+    {"golden", required_argument, NULL, 'g'},
+    {"source", no_argument, NULL, OPTION_SOURCE},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct cli_options OPTIONS = {"adapters", ":a:g:h", LONG_OPTIONS};
+
+struct order {
+    const char *folder, *golden;
+    const char *argument; /* after the verb; NULL: none */
+    bool source, json, help;
+};
+
+/* ---- finding ---- */
+
+/* An adapter, or the folder of them, that cannot be used. */
+static int complain_invalid(const char *sentence)
+{
+    const struct cli_error error = {CLI_PROBLEM_FOUND, "adapter_invalid", NULL};
+    return cli_complain_error(&error, "%s", sentence);
+}
+
+/* NULL after complaining; `*ret_status` is why. */
+static struct adapter_set *open_set(const struct order *order, int *ret_status)
+{
+    char error[ADAPTER_ERROR_SIZE] = "";
+    struct adapter_set *set = adapter_set_new(order->folder, error);
+    *ret_status = set ? CLI_OK : complain_invalid(error);
+    return set;
+}
+
+static int complain_unknown(const struct adapter_set *set, const char *name)
+{
+    size_t n = adapter_count(set);
+    const char **names = calloc(n + 1, sizeof *names);
+    for (size_t i = 0; names && i < n; i++)
+        names[i] = adapter_name(adapter_at(set, i));
+    const char *nearest = names ? cli_nearest(name, names, n) : NULL;
+    free(names);
+    if (nearest)
+        return cli_complain(CLI_USAGE, "there is no adapter \"%s\"; is it \"%s\" you mean?", name,
+                            nearest);
+    return cli_complain(CLI_USAGE,
+                        "there is no adapter \"%s\": `filmgate adapters list` shows them", name);
+}
+
+/* ---- list ---- */
+
+static json_t *describe(const struct adapter *adapter, const json_t *about)
+{
+    const char *file = adapter_file(adapter);
+    const json_t *states = json_object_get(json_object_get(about, "cancel"), "while");
+    json_t *row = json_object();
+    json_set_text(row, "name", adapter_name(adapter));
+    json_set_text(row, "evidence", json_text(about, "evidence"));
+    json_set_text(row, "auth", json_text(json_object_get(about, "auth"), "kind"));
+    json_set(row, "cancel", json_deep_copy(states));
+    json_set_text(row, "file", file);
+    json_set_text(row, "summary", json_text(about, "summary"));
+    return row;
+}
+
+static void print_row(const json_t *row)
+{
+    char cancel[32] = "no";
+    const json_t *states = json_object_get(row, "cancel");
+    for (size_t i = 0; i < json_array_size(states); i++)
+        (void)snprintf(cancel + (i == 0 ? 0 : strlen(cancel)),
+                       sizeof cancel - (i == 0 ? 0 : strlen(cancel)), "%s%s", i > 0 ? "," : "",
+                       json_string_value(json_array_get(states, i)));
+    const char *file = json_text(row, "file");
+    printf("%-20s  %-11s  %-9s  %-17s  ", json_text(row, "name"), json_text(row, "evidence"),
+           json_text(row, "auth"), cancel);
+    cli_print_text(stdout, file ? file : "built in", 0);
+    fputs("  ", stdout);
+    cli_print_text(stdout, json_text(row, "summary"), 0);
+    putchar('\n');
+}
+
+static int print_rows(const struct order *order, const json_t *rows)
+{
+    if (order->json) {
+        cli_print_json(rows);
+        return CLI_OK;
+    }
+    printf("%-20s  %-11s  %-9s  %-17s  %s  %s\n", "NAME", "EVIDENCE", "AUTH", "CANCEL WHILE",
+           "FROM", "SUMMARY");
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        print_row(json_array_get(rows, i));
+    return CLI_OK;
+}
+
+/* Those that are broken are told one by one; the others are listed all the same. */
+static int list_adapters(const struct order *order)
+{
+    char error[ADAPTER_ERROR_SIZE];
+    int status;
+    if (order->argument)
+        return cli_complain_usage("adapters", "what is \"%s\" for?", order->argument);
+    struct adapter_set *set = open_set(order, &status);
+    if (!set)
+        return status;
+    CLEANUP(json_unref_pointer) json_t *rows = json_array();
+    for (size_t i = 0; i < adapter_count(set); i++) {
+        const struct adapter *adapter = adapter_at(set, i);
+        CLEANUP(json_unref_pointer) json_t *about = adapter_about(adapter, error);
+        if (about)
+            (void)json_array_append_new(rows, describe(adapter, about));
+        else
+            status = complain_invalid(error);
+    }
+    (void)print_rows(order, rows);
+    adapter_set_free(set);
+    return status;
+}
+
+/* ---- show ---- */
+
+/* Lines «path  value», a group after the other. */
+static void print_member(const char *path, const json_t *value)
+{
+    const char *name;
+    json_t *member;
+    if (json_is_object(value) && json_object_size(value) > 0) {
+        json_object_foreach((json_t *)(uintptr_t)value, name, member)
+        {
+            char longer[200];
+            (void)snprintf(longer, sizeof longer, "%s%s%s", path, path[0] != '\0' ? "." : "", name);
+            print_member(longer, member);
+        }
+        return;
+    }
+    bool is_list_of_objects = json_is_object(json_array_get(value, 0));
+    for (size_t i = 0; is_list_of_objects && i < json_array_size(value); i++) {
+        char longer[200];
+        (void)snprintf(longer, sizeof longer, "%s[%zu]", path, i);
+        print_member(longer, json_array_get(value, i));
+    }
+    if (is_list_of_objects)
+        return;
+    CLEANUP(free_pointer)
+    char *text = json_is_string(value) ? strdup(json_string_value(value))
+                                       : json_dumps(value, JSON_ENCODE_ANY | JSON_WRITE_FLAGS);
+    printf("%-28s  ", path);
+    cli_print_text(stdout, text ? text : "", 0);
+    putchar('\n');
+}
+
+static void show_about(const struct order *order, const struct adapter *adapter, json_t *about)
+{
+    const char *file = adapter_file(adapter);
+    if (order->json) {
+        CLEANUP(json_unref_pointer) json_t *whole = json_object();
+        json_set_text(whole, "name", adapter_name(adapter));
+        json_set_text(whole, "file", file);
+        json_set(whole, "about", json_incref(about));
+        cli_print_json(whole);
+        return;
+    }
+    printf("%-28s  %s\n%-28s  ", "name", adapter_name(adapter), "from");
+    cli_print_text(stdout, file ? file : "built in", 0);
+    putchar('\n');
+    print_member("", about);
+}
+
+static int show_adapter(const struct order *order)
+{
+    char error[ADAPTER_ERROR_SIZE];
+    int status;
+    if (!order->argument)
+        return cli_complain_usage("adapters", "`adapters show` needs the adapter's name");
+    struct adapter_set *set = open_set(order, &status);
+    if (!set)
+        return status;
+    const struct adapter *adapter = adapter_find(set, order->argument);
+    if (!adapter) {
+        status = complain_unknown(set, order->argument);
+    } else if (order->source) {
+        fputs(adapter_text(adapter), stdout);
+    } else {
+        CLEANUP(json_unref_pointer) json_t *about = adapter_about(adapter, error);
+        if (about)
+            show_about(order, adapter, about);
+        else
+            status = complain_invalid(error);
+    }
+    adapter_set_free(set);
+    return status;
+}
+
+/* ---- new ---- */
+
+static int write_new(const char *path, const char *text)
+{
+    CLEANUP(close_fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == EEXIST)
+        return cli_complain(CLI_USAGE, "\"%s\" is there already; it stays as it is", path);
+    size_t length = strlen(text);
+    if (fd < 0 || write(fd, text, length) != (ssize_t)length)
+        return cli_complain(CLI_LOCAL, "\"%s\" cannot be written: %s", path, strerror(errno));
+    return CLI_OK;
+}
+
+static void add_path(struct buf *path, const char *folder, const char *name, const char *ending)
+{
+    size_t length = strlen(folder);
+    buf_init(path, PATH_BYTES);
+    buf_printf(path, "%s%s%s%s", folder, length > 0 && folder[length - 1] == '/' ? "" : "/", name,
+               ending);
+}
+
+/* The template's golden exchanges, for an adapter of this name. */
+static void name_golden(struct buf *text, const char *name)
+{
+    static const char MARK[] = "\"adapter\": \"template\"";
+    const char *mark = strstr(upstream_template_golden, MARK);
+    buf_init(text, TEXT_BYTES);
+    if (!mark)
+        return;
+    buf_add(text, upstream_template_golden, (size_t)(mark - upstream_template_golden));
+    buf_printf(text, "\"adapter\": \"%s\"", name);
+    buf_puts(text, mark + strlen(MARK));
+}
+
+static int new_adapter(const struct order *order)
+{
+    const char *name = order->argument, *folder = order->folder ? order->folder : ".";
+    if (!name)
+        return cli_complain_usage("adapters", "`adapters new` needs a name");
+    if (!adapter_is_name(name))
+        return cli_complain_usage("adapters", "the name \"%s\" must be 1 to 40 of a-z 0-9 -", name);
+    CLEANUP(buf_fini) struct buf program, golden, text;
+    add_path(&program, folder, name, ".jq");
+    add_path(&golden, folder, name, ".golden.json");
+    name_golden(&text, name);
+    if (access(buf_text(&golden), F_OK) == 0)
+        return cli_complain(CLI_USAGE, "\"%s\" is there already; it stays as it is",
+                            buf_text(&golden));
+    int status = write_new(buf_text(&program), upstream_template);
+    if (status == CLI_OK)
+        status = write_new(buf_text(&golden), buf_text(&text));
+    if (status == CLI_OK)
+        fprintf(stderr, "written: %s and %s\ntry it: filmgate adapters test %s\n",
+                buf_text(&program), buf_text(&golden), buf_text(&program));
+    return status;
+}
+
+/* ---- test ---- */
+
+static void print_value(const char *label, const json_t *value)
+{
+    CLEANUP(free_pointer)
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_WRITE_FLAGS | JSON_SORT_KEYS);
+    printf("      %-9s", label);
+    cli_print_text(stdout, text ? text : "", 0);
+    putchar('\n');
+}
+
+static size_t print_case(const json_t *row)
+{
+    bool is_ok = json_flag(row, "ok", false);
+    const json_t *got = json_object_get(row, "got");
+    printf("%s  %-9s  ", is_ok ? "ok  " : "FAIL", json_text(row, "function"));
+    cli_print_text(stdout, json_text(row, "name"), 0);
+    putchar('\n');
+    if (is_ok)
+        return 0;
+    print_value("expected", json_object_get(row, "expected"));
+    if (got)
+        print_value("got", got);
+    else
+        print_value("fault", json_object_get(row, "fault"));
+    return 1;
+}
+
+static int tell_cases(const struct order *order, const struct adapter *adapter, const json_t *rows)
+{
+    size_t n_failed = 0;
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        if (order->json)
+            n_failed += !json_flag(json_array_get(rows, i), "ok", false);
+        else
+            n_failed += print_case(json_array_get(rows, i));
+    }
+    if (order->json) {
+        CLEANUP(json_unref_pointer) json_t *whole = json_object();
+        json_set_text(whole, "adapter", adapter_name(adapter));
+        json_set(whole, "failed", json_integer((json_int_t)n_failed));
+        json_set(whole, "cases", json_deep_copy(rows));
+        cli_print_json(whole);
+    } else {
+        printf("%s: %zu golden exchanges, %zu failed\n", adapter_name(adapter),
+               json_array_size(rows), n_failed);
+    }
+    return n_failed == 0 ? CLI_OK : CLI_PROBLEM_FOUND;
+}
+
+static int test_golden(const struct order *order, const struct adapter *adapter, const char *path)
+{
+    char error[GOLDEN_ERROR_SIZE] = "";
+    CLEANUP(json_unref_pointer)
+    json_t *golden = golden_read(path, adapter_name(adapter), error);
+    if (!golden)
+        return cli_complain(CLI_USAGE, "%s", error);
+    CLEANUP(json_unref_pointer) json_t *rows = golden_run(golden, adapter, error);
+    return rows ? tell_cases(order, adapter, rows) : cli_complain(CLI_LOCAL, "%s", error);
+}
+
+/* NAME.golden.json beside NAME.jq; false when there is none. */
+static bool find_golden(const struct adapter *adapter, struct buf *path)
+{
+    const char *file = adapter_file(adapter);
+    buf_init(path, PATH_BYTES);
+    if (!file)
+        return false;
+    buf_add(path, file, strlen(file) - strlen(".jq"));
+    buf_puts(path, ".golden.json");
+    return access(buf_text(path), F_OK) == 0;
+}
+
+static int test_one(const struct order *order, const struct adapter *adapter)
+{
+    char error[ADAPTER_ERROR_SIZE];
+    CLEANUP(buf_fini) struct buf beside;
+    bool is_beside = find_golden(adapter, &beside);
+    const char *golden = order->golden ? order->golden : is_beside ? buf_text(&beside) : NULL;
+    CLEANUP(json_unref_pointer) json_t *about = adapter_about(adapter, error);
+    if (!about)
+        return complain_invalid(error);
+    if (!order->json)
+        printf("ok    %-9s  it compiles, and what it says about itself is valid\n", "about");
+    if (golden)
+        return test_golden(order, adapter, golden);
+    CLEANUP(json_unref_pointer) json_t *none = json_array();
+    if (!order->json)
+        cli_note("no golden exchanges were run: --golden names a file of them");
+    return order->json ? tell_cases(order, adapter, none) : CLI_OK;
+}
+
+static int test_adapter(const struct order *order)
+{
+    char error[ADAPTER_ERROR_SIZE] = "";
+    const char *word = order->argument;
+    int status = CLI_OK;
+    if (!word)
+        return cli_complain_usage("adapters", "`adapters test` needs an adapter's name or file");
+    bool is_file = strchr(word, '/') || strchr(word, '.'); /* no name has these */
+    struct adapter_set *set =
+        is_file ? adapter_set_file(word, error) : adapter_set_new(order->folder, error);
+    if (!set)
+        return complain_invalid(error);
+    const struct adapter *adapter = is_file ? adapter_at(set, 0) : adapter_find(set, word);
+    status = adapter ? test_one(order, adapter) : complain_unknown(set, word);
+    adapter_set_free(set);
+    return status;
+}
+
+/* ---- the command ---- */
+
+static int take_option(struct order *order, int option)
+{
+    switch (option) {
+    case 'a':
+        order->folder = optarg;
+        return CLI_OK;
+    case 'g':
+        order->golden = optarg;
+        return CLI_OK;
+    case 'h':
+        order->help = true;
+        return CLI_OK;
+    case OPTION_SOURCE:
+        order->source = true;
+        return CLI_OK;
+    case OPTION_JSON:
+        order->json = true;
+        return CLI_OK;
+    default:
+        return CLI_USAGE;
+    }
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct order *order);
+} VERBS[] = {
+    {"list", list_adapters}, {"show", show_adapter}, {"new", new_adapter}, {"test", test_adapter}};
+
+int adapters_main(int argc, char **argv)
+{
+    struct order order = {0};
+    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
+        int status = take_option(&order, option);
+        if (status != CLI_OK || order.help)
+            return order.help ? cli_show(HELP) : status;
+    }
+    if (optind == argc)
+        return cli_complain_usage("adapters", "say what to do: list, show, new or test");
+    const char *verb = argv[optind];
+    if (argc - optind > 2)
+        return cli_complain_usage("adapters", "what is \"%s\" for?", argv[optind + 2]);
+    order.argument = argv[optind + 1]; /* NULL at the end of argv */
+    for (size_t i = 0; i < ARRAY_LENGTH(VERBS); i++) {
+        if (strcmp(VERBS[i].name, verb) == 0)
+            return VERBS[i].run(&order);
+    }
+    return cli_complain_usage("adapters", "there is no `adapters %s`: list, show, new or test",
+                              verb);
+}

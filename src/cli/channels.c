@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `filmgate channels` and `filmgate reload`. One thread. */
+#include "cli/channels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+
+static const char CHANNELS_HELP[] =
+    "Usage: filmgate channels [list] [OPTION]...\n"
+    "       filmgate channels pause|resume|drain NAME [OPTION]...\n"
+    "\n"
+    "Shows the channels of a running gateway and how each of their credentials fares, or gives\n"
+    "an order to one. It takes an operator's key.\n"
+    "\n"
+    "`pause` lets a channel begin nothing new until `resume`; tasks that no other channel takes\n"
+    "wait for it. `drain` is for a channel that is to go: it begins nothing new either, and\n"
+    "what is under way finishes. An order holds until the next one or the gateway's end; what\n"
+    "is to last longer stands in the configuration.\n"
+    "\n"
+    "Options:\n"
+    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
+    "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
+    "Examples:\n"
+    "  filmgate channels\n"
+    "  filmgate channels pause kling-main\n"
+    "\n" CLI_EXIT_HELP;
+
+static const char RELOAD_HELP[] =
+    "Usage: filmgate reload [OPTION]...\n"
+    "\n"
+    "Has a running gateway read its configuration file anew. It takes an operator's key. A\n"
+    "configuration that is not valid is refused with what is wrong, and the one before stays\n"
+    "in force.\n"
+    "\n"
+    "Options:\n"
+    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
+    "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
+    "Example:\n"
+    "  filmgate doctor --config /etc/filmgate.yaml && filmgate reload\n"
+    "\n" CLI_EXIT_HELP;
+
+enum { PATH_BYTES = 4096, NAME_COLUMNS = 24, NAME_SIZE = 65 };
+
+enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY };
+
+static const struct option LONG_OPTIONS[] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"url", required_argument, NULL, OPTION_URL},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static const char *const ORDERS[] = {"pause", "resume", "drain"};
+
+struct order {
+    const char *url, *key;
+    const char *verb, *name; /* NULL: none */
+    bool json, help;
+};
+
+/* ---- options ---- */
+
+static int take_option(struct order *order, int option)
+{
+    switch (option) {
+    case OPTION_JSON:
+        order->json = true;
+        return CLI_OK;
+    case OPTION_URL:
+        order->url = optarg;
+        return CLI_OK;
+    case OPTION_KEY:
+        order->key = optarg;
+        return CLI_OK;
+    case 'h':
+        order->help = true;
+        return CLI_OK;
+    default:
+        return CLI_USAGE;
+    }
+}
+
+static int take_options(struct order *order, const struct cli_options *options, int argc,
+                        char **argv)
+{
+    for (int option; (option = cli_next_option(options, argc, argv)) != -1;) {
+        int status = take_option(order, option);
+        if (status != CLI_OK || order->help)
+            return status;
+    }
+    return CLI_OK;
+}
+
+/* ---- calls ---- */
+
+/* CLI_OK with the answer, or an exit status after complaining. `body` NULL: a GET. */
+static int ask(const struct order *order, const char *command, const char *path, const json_t *body,
+               struct client_answer *ret_answer)
+{
+    char error[CLIENT_SENTENCE_SIZE];
+    struct client *client = client_new(order->url, order->key, error);
+    if (client == NULL)
+        return cli_complain_usage(command, "%s", error);
+    const struct client_call call = {.path = path, .json = body};
+    enum client_outcome outcome = client_call(client, &call, ret_answer);
+    client_free(client);
+    return outcome == CLIENT_OK ? CLI_OK : client_complain(outcome, ret_answer);
+}
+
+static void print_padded(const char *text, int columns)
+{
+    cli_print_text(stdout, text, 0);
+    int room = columns - (int)strlen(text);
+    printf("%*s  ", room > 0 ? room : 0, "");
+}
+
+static const char *text_of(const json_t *row, const char *key)
+{
+    const char *text = json_text(row, key);
+    return text != NULL ? text : "-";
+}
+
+static void print_row(const json_t *row)
+{
+    char place[2 * NAME_SIZE];
+    const char *credential = json_text(row, "credential");
+    snprintf(place, sizeof(place), "%s%s%s", text_of(row, "name"), credential != NULL ? "/" : "",
+             credential != NULL ? credential : "");
+    print_padded(place, NAME_COLUMNS);
+    print_padded(text_of(row, "adapter"), 16);
+    print_padded(text_of(row, "state"), 9);
+    printf("%4lld/%-4lld  %8lld  %8lld  %8lld  %8lld  ", json_int(row, "in_flight", 0),
+           json_int(row, "concurrency", 0), json_int(row, "submits", 0),
+           json_int(row, "accepted", 0), json_int(row, "refused", 0), json_int(row, "unknown", 0));
+    cli_print_text(stdout, text_of(row, "last_error"), 0);
+    putchar('\n');
+}
+
+static void print_channels(const json_t *list, bool as_json)
+{
+    const json_t *data = json_object_get(list, "data");
+    size_t index;
+    const json_t *row;
+    if (as_json) {
+        cli_print_json(list);
+        return;
+    }
+    printf("%-*s  %-16s  %-9s  %9s  %8s  %8s  %8s  %8s  %s\n", NAME_COLUMNS, "CHANNEL/CREDENTIAL",
+           "ADAPTER", "STATE", "BUSY/MOST", "SUBMITS", "ACCEPTED", "REFUSED", "UNKNOWN",
+           "LAST ERROR");
+    json_array_foreach(data, index, row) print_row(row);
+}
+
+/* ---- channels ---- */
+
+static bool is_order(const char *verb)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(ORDERS); i++) {
+        if (strcmp(ORDERS[i], verb) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int give_order(const struct order *order)
+{
+    CLEANUP(buf_fini) struct buf path;
+    CLEANUP(client_answer_fini) struct client_answer answer = {0};
+    CLEANUP(json_unref_pointer) json_t *body = json_object();
+    buf_init(&path, PATH_BYTES);
+    buf_puts(&path, "/v1/channels/");
+    buf_percent_encode(&path, order->name, "");
+    buf_printf(&path, "/%s", order->verb);
+    if (path.overflowed)
+        return cli_complain_usage("channels", "that is too long for the name of a channel");
+    int status = ask(order, "channels", buf_text(&path), body, &answer);
+    if (status == CLI_OK)
+        print_channels(answer.json, order->json);
+    return status;
+}
+
+static int list_channels(const struct order *order)
+{
+    CLEANUP(client_answer_fini) struct client_answer answer = {0};
+    int status = ask(order, "channels", "/v1/channels", NULL, &answer);
+    if (status == CLI_OK)
+        print_channels(answer.json, order->json);
+    return status;
+}
+
+int channels_main(int argc, char **argv)
+{
+    static const struct cli_options options = {"channels", ":h", LONG_OPTIONS};
+    struct order order = {0};
+    int status = take_options(&order, &options, argc, argv);
+    if (status != CLI_OK || order.help)
+        return order.help ? cli_show(CHANNELS_HELP) : status;
+    order.verb = optind < argc ? argv[optind] : "list";
+    order.name = optind + 1 < argc ? argv[optind + 1] : NULL;
+    bool is_list = strcmp(order.verb, "list") == 0;
+    int most = is_list ? 1 : 2;
+    if (!is_list && !is_order(order.verb))
+        return cli_complain_usage(
+            "channels", "there is no `channels %s`: list, pause, resume or drain", order.verb);
+    if (argc - optind > most)
+        return cli_complain_usage("channels", "what is \"%s\" for?", argv[optind + most]);
+    if (is_list)
+        return list_channels(&order);
+    if (order.name == NULL || order.name[0] == '\0')
+        return cli_complain_usage("channels", "`channels %s` needs the channel's name", order.verb);
+    return give_order(&order);
+}
+
+/* ---- reload ---- */
+
+int reload_main(int argc, char **argv)
+{
+    static const struct cli_options options = {"reload", ":h", LONG_OPTIONS};
+    struct order order = {0};
+    int status = take_options(&order, &options, argc, argv);
+    if (status != CLI_OK || order.help)
+        return order.help ? cli_show(RELOAD_HELP) : status;
+    if (optind < argc)
+        return cli_complain_usage("reload", "what is \"%s\" for?", argv[optind]);
+    CLEANUP(client_answer_fini) struct client_answer answer = {0};
+    CLEANUP(json_unref_pointer) json_t *body = json_object();
+    status = ask(&order, "reload", "/v1/reload", body, &answer);
+    if (status != CLI_OK)
+        return status;
+    if (order.json)
+        cli_print_json(answer.json);
+    else
+        cli_note("the gateway has read its configuration anew");
+    return CLI_OK;
+}

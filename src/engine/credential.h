@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How the credentials of channels stand: jobs in flight, breaker, budgets, what was learned. Kept by name across a reload
+ * of the configuration, as long as the process lives. On the loop's thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "task/policy.h"
+#include "task/task.h"
+#include "upstream/channel.h"
+
+enum { CREDENTIAL_NOTE_SIZE = 300 };
+
+struct credentials; /* all of them */
+
+struct credential {
+    char channel[ATTEMPT_NAME_SIZE], name[ATTEMPT_NAME_SIZE];
+    int64_t
+        n_in_flight; /* jobs at the upstream, from the preparing of the submit to its end there */
+    bool is_paused, is_draining; /* by an operator's order; of the whole channel */
+    struct policy_breaker breaker;
+    struct policy_bucket submits, polls;
+    struct policy_durations durations; /* of all its jobs, for operators */
+    uint64_t n_submits, n_accepted, n_refused, n_unknown, n_polls, n_troubles;
+    char last_error[CREDENTIAL_NOTE_SIZE];
+    int64_t last_error_ms; /* wall clock; 0: none */
+    struct credential *next;
+};
+
+struct credentials *credentials_new(void);
+/* Nothing may be in flight. Takes NULL, returns NULL. */
+struct credentials *credentials_free(struct credentials *credentials);
+/* Made at its first use; never moves, never goes. */
+struct credential *credential_of(struct credentials *credentials, const char *channel,
+                                 const char *name);
+struct credential *credentials_first(struct credentials *credentials); /* then by `next` */
+void credential_note_error(struct credential *credential, const char *note);
+/* What was learned of how long an upstream's model takes for a video of `duration_s`. */
+struct policy_durations *credentials_durations(struct credentials *credentials, const char *channel,
+                                               const char *model, int duration_s);
+
+enum route_kind {
+    ROUTE_FOUND,
+    ROUTE_WAIT, /* all that serve it are busy; look again after `retry_ms`, or when a slot is free (negative) */
+    ROUTE_NONE, /* no channel serves it, or each that does has refused it */
+};
+
+struct route {
+    enum route_kind kind;
+    const struct channel *channel;
+    const struct channel_credential *key; /* NULL for the built-in engine */
+    struct credential *credential;
+    int64_t retry_ms;
+};
+
+/* Where a task goes now: by priority, then weight, among the credentials with a free slot that are well.
+ * `builtin_is_free`: a slot of the built-in engine. Takes nothing. */
+struct route credentials_route(struct credentials *credentials, const struct channel_table *table,
+                               const struct task *task, bool builtin_is_free, int64_t now_ms,
+                               uint64_t dice);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One attempt at an upstream: the submit prepared and sent, the job polled, its result brought home, or cancelled. It
+ * knows nothing of states: it tells what happened as events, and does what the task's effects say. What is told of the
+ * upstream's health goes to its credential. On the loop's thread. */
+#pragma once
+
+#include "base/compiler.h"
+#include "engine/credential.h"
+#include "engine/room.h"
+#include "task/step.h"
+
+enum {
+    REMOTE_DOWNLOAD_TRIES = 12, /* of one result, before it is given up or asked for anew */
+    REMOTE_RENEWALS = 3,        /* polls that name the result anew */
+    REMOTE_STORE_TRIES =
+        5, /* of variants and storing; a full disk is waited for until the deadline */
+    REMOTE_CANCEL_TRIES = 5,
+    REMOTE_RETRY_MS = 1000,           /* first pause between those; doubled, … */
+    REMOTE_RETRY_MOST_MS = 60 * 1000, /* … up to this */
+};
+
+struct remote;
+
+struct remote_handler {
+    /* The submit is ready to leave, as `granted` (SLOT_GRANTED) says: remote_send() once that is durable. */
+    void (*ready)(void *context, const struct task_event *granted);
+    /* Anything else; never from within a call of this header. */
+    void (*event)(void *context, const struct task_event *event);
+    /* What the upstream says of its own queue: 0: nothing. */
+    void (*queue_position)(void *context, int64_t position);
+    void *context;
+};
+
+/* For a task that has a slot of `route`, or (from its record) had one before a restart: then `route` names the channel
+ * and credential of its attempt. Holds `table`. `room` and `credentials` must outlive it. */
+struct remote *remote_new(const struct engine_room *room, struct credentials *credentials,
+                          struct channel_table *table, const struct route *route,
+                          const struct remote_handler *handler);
+/* Prepares the submit: ready(), or TURNED_AWAY. */
+void remote_prepare(struct remote *remote, const struct task *task);
+/* Sends what was prepared: ACCEPTED, TURNED_AWAY or ANSWER_LOST follows. `task` is the one just written. */
+void remote_send(struct remote *remote, const struct task *task);
+/* Is the answer to a submit awaited? */
+bool remote_is_sending(const struct remote *remote);
+/* Polls until something but progress is told. */
+void remote_poll(struct remote *remote, const struct task *task);
+/* Brings the result of the task's attempt home, and stores it: STORED, RENEWED, GONE or FAILED. */
+void remote_store(struct remote *remote, const struct task *task);
+/* Asks the upstream to stop: CANCEL_CLOSED. */
+void remote_cancel(struct remote *remote, const struct task *task);
+/* Ends whatever is under way, without events. Its result, once stored, is erased unless the task has it. */
+void remote_halt(struct remote *remote, bool is_kept);
+/* As remote_halt(), and for good. Takes NULL, returns NULL. */
+struct remote *remote_free(struct remote *remote, bool is_kept);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What remote.c and remote_result.c share. Nobody else includes this. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "engine/dialogue.h"
+#include "engine/remote.h"
+#include "engine/result.h"
+#include "upstream/request.h"
+
+struct remote {
+    const struct engine_room *room;
+    struct credentials *credentials;
+    struct channel_table *table; /* a reference: the two below live in it */
+    const struct channel *channel;
+    const struct channel_credential *key;
+    struct credential *credential;
+    struct remote_handler handler;
+    const struct task *task; /* the newest that we were given; a reference */
+    char attempt_id[ID_SHORT_SIZE];
+    const char *model; /* its name there */
+    int duration_s;    /* as fitted */
+    struct dialogue *dialogue;
+    bool is_sending; /* a submit has left, its answer has not come */
+    bool has_sent;   /* in this process: else its durations teach nothing */
+    bool is_resumed;
+    bool is_pending; /* waits at the upstream, as far as we know */
+    struct policy_watch watch;
+    struct loop_timer poll;
+    struct loop_timer retry; /* of what is not a poll */
+    void (*at_retry)(struct remote *remote);
+    int n_tries;
+    json_t *held; /* what a submit's answer said already, as a poll would */
+    struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
+    size_t n_blobs;
+    int blob_file; /* -1: none */
+    /* the result: */
+    struct exchange *download;
+    struct request request; /* of the download under way */
+    bool has_request;
+    int video; /* what was brought home; -1 */
+    int64_t video_bytes;
+    char validator
+        [256]; /* ETag or Last-Modified of what `video` holds the beginning of; empty: none */
+    int n_downloads, n_renewals, n_stores;
+    struct result *result;
+};
+
+uint64_t remote_dice(void);
+void remote_tell(struct remote *remote, const struct task_event *event);
+void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
+/* Does `what` after a pause that grows with the tries. */
+void remote_retry(struct remote *remote, void (*what)(struct remote *remote), int n_tries);
+void remote_on_ready(void *context);
+void remote_poll_soon(struct remote *remote);
+
+/* ---- remote_result.c ---- */
+
+/* Keeps what was cut out of an answer, past the dialogue. */
+void remote_keep_blobs(struct remote *remote, const struct dialogue_outcome *outcome);
+void remote_hold(struct remote *remote, const json_t *polled,
+                 const struct dialogue_outcome *outcome);
+void remote_drop_blobs(struct remote *remote);
+void remote_halt_result(struct remote *remote, bool is_kept);

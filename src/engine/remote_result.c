@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bringing a result home. What the upstream named (outputs) stands in the task's record, so that a restart goes on from
+ * here. A download that breaks off is gone on with where it broke, if the file can be shown to be the same; a link that
+ * has died is named anew by another poll, where the upstream does that. The job is paid: nothing here gives up while there
+ * is a way, and nothing here buys it again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/must.h"
+#include "engine/remote_own.h"
+
+static void bring(struct remote *remote);
+
+/* ---- what was cut out of an answer ---- */
+
+void remote_drop_blobs(struct remote *remote)
+{
+    close_fd(&remote->blob_file);
+    remote->blob_file = -1;
+    remote->n_blobs = 0;
+    json_decref(TAKE(remote->held));
+}
+
+void remote_keep_blobs(struct remote *remote, const struct dialogue_outcome *outcome)
+{
+    if (outcome->n_blobs == 0 || outcome->blob_file == remote->blob_file) {
+        return;
+    }
+    close_fd(&remote->blob_file);
+    remote->blob_file = fcntl(outcome->blob_file, F_DUPFD_CLOEXEC, 0);
+    remote->n_blobs = remote->blob_file < 0 ? 0 : outcome->n_blobs;
+    memcpy(remote->blobs, outcome->blobs, remote->n_blobs * sizeof *remote->blobs);
+}
+
+void remote_hold(struct remote *remote, const json_t *polled,
+                 const struct dialogue_outcome *outcome)
+{
+    if (json_is_object(polled)) {
+        remote_keep_blobs(remote, outcome);
+        remote->held = json_deep_copy(polled);
+    }
+}
+
+/* ---- ends ---- */
+
+static void tell_failure(struct remote *remote, enum task_failure failure, const char *note)
+{
+    remote_tell(remote,
+                &(struct task_event){.kind = TASK_EVENT_FAILED, .failure = failure, .note = note});
+}
+
+static void lose(struct remote *remote, const char *why)
+{
+    remote_note(remote, LOG_ERROR, "the result cannot be had", why);
+    tell_failure(remote, TASK_FAILURE_RESULT_LOST, NULL);
+}
+
+static void ask_anew(struct remote *remote, const char *why)
+{
+    if (remote->n_renewals >= REMOTE_RENEWALS) {
+        lose(remote, why);
+        return;
+    }
+    remote->n_renewals++;
+    remote->n_downloads = 0;
+    remote_note(remote, LOG_WARN, "the result is asked for anew", why);
+    remote_poll_soon(remote);
+}
+
+/* The link has died: another poll names it anew, where the upstream does that. */
+static void renew(struct remote *remote, const char *why)
+{
+    if (remote->channel->renews_result) {
+        ask_anew(remote, why);
+    } else {
+        lose(remote, why);
+    }
+}
+
+/* ---- the result in the store ---- */
+
+static void store_again(struct remote *remote);
+
+static void on_result(void *context, const struct task_result *result, enum task_failure failure,
+                      bool may_retry, const char *note)
+{
+    struct remote *remote = context;
+    if (failure == TASK_FAILURE_NONE) {
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_STORED, .result = *result});
+        return;
+    }
+    remote->result = result_stop(remote->result, false);
+    bool is_patient = failure == TASK_FAILURE_STORAGE || remote->n_stores < REMOTE_STORE_TRIES;
+    if (may_retry && is_patient) {
+        remote_retry(remote, store_again, ++remote->n_stores);
+    } else {
+        tell_failure(remote, failure, note);
+    }
+}
+
+static void store_again(struct remote *remote)
+{
+    const struct result_handler handler = {on_result, remote};
+    remote->result = result_start(remote->room, remote->task, remote->video, &handler);
+}
+
+/* ---- the download ---- */
+
+static void drop_request(struct remote *remote)
+{
+    if (remote->has_request) {
+        request_fini(&remote->request);
+        remote->has_request = false;
+    }
+}
+
+static void begin_anew(struct remote *remote)
+{
+    remote->video_bytes = 0;
+    remote->validator[0] = '\0';
+    (void)!ftruncate(remote->video, 0);
+}
+
+static const char *header_of(const struct exchange_answer *answer, const char *name)
+{
+    for (size_t i = 0; i < answer->n_headers; i++) {
+        if (strcmp(answer->headers[i].name, name) == 0) {
+            return answer->headers[i].value;
+        }
+    }
+    return NULL;
+}
+
+/* Only a strong validator shows that the rest belongs to the beginning (RFC 9110, 13.1.5). */
+static void note_validator(struct remote *remote, const struct exchange_answer *answer)
+{
+    const char *etag = header_of(answer, "etag");
+    bool is_fit = etag && etag[0] == '"' && strlen(etag) < sizeof remote->validator;
+    snprintf(remote->validator, sizeof remote->validator, "%s", is_fit ? etag : "");
+}
+
+static void on_broken(struct remote *remote, const struct exchange_answer *answer)
+{
+    if (answer->status == 200) {
+        note_validator(remote, answer);
+        remote->video_bytes = answer->body_bytes;
+    } else if (answer->status == 206) {
+        remote->video_bytes += answer->body_bytes;
+    }
+    if (answer->end == EXCHANGE_TOO_LARGE) {
+        tell_failure(remote, TASK_FAILURE_OUTPUT_TOO_LARGE, NULL);
+    } else if (answer->end == EXCHANGE_FORBIDDEN) {
+        lose(remote, answer->note);
+    } else if (++remote->n_downloads >= REMOTE_DOWNLOAD_TRIES) {
+        renew(remote, answer->note);
+    } else {
+        remote_note(remote, LOG_WARN, "a download broke off", answer->note);
+        remote_retry(remote, bring, remote->n_downloads);
+    }
+}
+
+/* A part that is not the rest of what is here is worth nothing. */
+static bool is_whole(const struct remote *remote, const struct exchange_answer *answer)
+{
+    const char *range = header_of(answer, "content-range");
+    char wanted[48];
+    if (answer->status == 200) {
+        return true;
+    }
+    int length = snprintf(wanted, sizeof wanted, "bytes %lld-", (long long)remote->video_bytes);
+    return answer->status == 206 && range && strncmp(range, wanted, (size_t)length) == 0;
+}
+
+static void on_refused(struct remote *remote, const struct exchange_answer *answer)
+{
+    char why[80];
+    snprintf(why, sizeof why, "its link answered with status %ld", answer->status);
+    bool is_passing = answer->status == 408 || answer->status == 425 || answer->status == 429 ||
+                      answer->status >= 500;
+    begin_anew(remote);
+    if (is_passing && ++remote->n_downloads < REMOTE_DOWNLOAD_TRIES) {
+        remote_note(remote, LOG_WARN, "a download was put off", why);
+        remote_retry(remote, bring, remote->n_downloads);
+    } else {
+        renew(remote, why);
+    }
+}
+
+static void on_downloaded(void *context, const struct exchange_answer *answer)
+{
+    struct remote *remote = context;
+    bool was_resumed = remote->video_bytes > 0;
+    remote->download = NULL;
+    drop_request(remote);
+    if (answer->status >= 300) {
+        on_refused(remote, answer);
+    } else if (was_resumed && answer->status == 200) {
+        /* The whole file came where its rest should stand. */
+        begin_anew(remote);
+        remote_retry(remote, bring, ++remote->n_downloads);
+    } else if (answer->end != EXCHANGE_DONE) {
+        on_broken(remote, answer);
+    } else if (!is_whole(remote, answer)) {
+        begin_anew(remote);
+        renew(remote, "its link answered with another part than the one asked for");
+    } else {
+        remote->video_bytes += answer->body_bytes;
+        store_again(remote);
+    }
+}
+
+/* Adds Range and If-Range to the request's headers; `room` has two more. */
+static size_t add_range(const struct remote *remote, struct exchange_header *headers,
+                        size_t n_headers, char range[40])
+{
+    if (remote->video_bytes > 0 && remote->validator[0] != '\0') {
+        snprintf(range, 40, "bytes=%lld-", (long long)remote->video_bytes);
+        headers[n_headers++] = (struct exchange_header){"Range", range};
+        headers[n_headers++] = (struct exchange_header){"If-Range", remote->validator};
+    }
+    return n_headers;
+}
+
+static int send_request(struct remote *remote)
+{
+    struct exchange_header headers[EXCHANGE_HEADERS_MAX];
+    char range[40];
+    const struct request *request = &remote->request;
+    const struct settings *settings = remote->room->settings;
+    if (request->n_headers + 2 > EXCHANGE_HEADERS_MAX) {
+        return -E2BIG;
+    }
+    memcpy(headers, request->headers, request->n_headers * sizeof *headers);
+    if (remote->validator[0] == '\0') {
+        begin_anew(remote);
+    }
+    size_t n_headers = add_range(remote, headers, request->n_headers, range);
+    const struct exchange_request exchange = {
+        .method = request->method,
+        .url = request->url,
+        .headers = headers,
+        .n_headers = n_headers,
+        .body = -1,
+        .sink = remote->video,
+        .sink_offset = remote->video_bytes,
+        .max_bytes = settings->upstream_result - remote->video_bytes,
+        .connect_ms = remote->channel->connect_ms,
+        .total_ms = settings->upstream_download,
+        .max_redirects = request->max_redirects,
+        .secrets = request->secrets,
+        .road = &remote->channel->road,
+        /* Where the operator sent us we go; where an answer sends us only if it is a public place. */
+        .guard = request_is_home(remote->channel, request->url) ? NULL : remote->room->guard,
+        .done = on_downloaded,
+        .context = remote,
+    };
+    return exchange_send(remote->room->exchanges, &exchange, &remote->download);
+}
+
+/* ---- what the upstream named ---- */
+
+/* The first output as a request: {url, auth, redirects} is one, too. */
+static json_t *request_spec(const json_t *output, bool *ret_has_auth)
+{
+    json_t *request = json_object_get(output, "request");
+    *ret_has_auth = request != NULL || json_is_true(json_object_get(output, "auth"));
+    if (request) {
+        return json_incref(request);
+    }
+    json_t *spec = json_object();
+    json_set_text(spec, "method", "GET");
+    json_set_text(spec, "url", json_text(output, "url"));
+    json_set(spec, "redirects", json_integer(json_int(output, "redirects", 5)));
+    return spec;
+}
+
+static void download(struct remote *remote, const json_t *output)
+{
+    bool has_auth;
+    char wrong[REQUEST_ERROR_SIZE];
+    CLEANUP(json_unref_pointer) json_t *spec = request_spec(output, &has_auth);
+    const char *url = json_text(spec, "url");
+    if (url && !request_is_home(remote->channel, url)) {
+        has_auth = false; /* the credential goes to its own hosts only */
+    }
+    remote->has_request = request_make(spec, remote->channel, has_auth ? remote->key : NULL, NULL,
+                                       0, -1, clock_wall_ms() / 1000, &remote->request, wrong);
+    if (!remote->has_request) {
+        lose(remote, wrong);
+        return;
+    }
+    int fault = send_request(remote);
+    if (fault < 0) {
+        drop_request(remote);
+        remote_note(remote, LOG_ERROR, "a download cannot begin", strerror(-fault));
+        remote_retry(remote, bring, ++remote->n_downloads);
+    }
+}
+
+static int copy_range(int from, const struct adapter_blob *blob, int to)
+{
+    off_t in = blob->offset, out = 0;
+    int64_t left = blob->bytes;
+    while (left > 0) {
+        ssize_t n = copy_file_range(from, &in, to, &out, (size_t)left, 0);
+        if (n <= 0) {
+            return n < 0 ? -errno : -EIO;
+        }
+        left -= n;
+    }
+    return 0;
+}
+
+static void take_blob(struct remote *remote, int64_t number)
+{
+    if (number < 0 ||
+        (size_t)number >= remote->n_blobs) { /* it went with the process that had it */
+        ask_anew(remote, "it came within an answer that is not at hand any more");
+        return;
+    }
+    begin_anew(remote);
+    int fault = copy_range(remote->blob_file, &remote->blobs[number], remote->video);
+    if (fault < 0) {
+        remote_note(remote, LOG_ERROR, "the result cannot be kept", strerror(-fault));
+        remote_retry(remote, bring, ++remote->n_downloads);
+        return;
+    }
+    store_again(remote);
+}
+
+static void bring(struct remote *remote)
+{
+    const struct attempt_job *job = remote->task->attempt.job;
+    CLEANUP(json_unref_pointer)
+    json_t *outputs = job && job->outputs ? json_loads(job->outputs, 0, NULL) : NULL;
+    const json_t *output = json_array_get(outputs, 0);
+    const json_t *blob = json_object_get(output, "blob");
+    if (remote->video < 0 && asset_spool_file(remote->room->assets, &remote->video) < 0) {
+        remote->video = -1;
+        remote_retry(remote, bring, ++remote->n_downloads);
+    } else if (blob) {
+        take_blob(remote, json_int(blob, "$blob", -1));
+    } else if (json_text(output, "url") || json_object_get(output, "request")) {
+        download(remote, output);
+    } else {
+        lose(remote, "the adapter named neither a URL nor a request nor a blob");
+    }
+}
+
+void remote_store(struct remote *remote, const struct task *task)
+{
+    task_ref(task);
+    task_unref(remote->task);
+    remote->task = task;
+    remote->at_retry = bring;
+    loop_arm(remote->room->loop, &remote->retry, 0);
+}
+
+void remote_halt_result(struct remote *remote, bool is_kept)
+{
+    remote->download = exchange_stop(remote->download);
+    drop_request(remote);
+    remote->result = result_stop(remote->result, is_kept);
+    close_fd(&remote->video);
+    remote->video = -1;
+    remote->video_bytes = 0;
+    remote->validator[0] = '\0';
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a video in the spool to a result in the store: its variants are made in a helper, then all of its files are
+ * stored. Whatever breaks it off before that leaves nothing behind. On the loop's thread. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+#include "engine/room.h"
+#include "media/media.h"
+#include "task/step.h"
+
+struct result;
+
+struct result_handler {
+    /* Once, never from within result_start(): what stands in the store (`failure` NONE), or what went wrong; `may_retry`:
+     * the same video may do another time. */
+    void (*done)(void *context, const struct task_result *result, enum task_failure failure,
+                 bool may_retry, const char *note);
+    void *context;
+};
+
+/* `source` (a file of the caller's, open as long as this lives) holds the video. `room` must outlive it. */
+struct result *result_start(const struct engine_room *room, const struct task *task, int source,
+                            const struct result_handler *handler);
+/* Ends it without its callback; files that it stored, wholly or half, are erased, unless `is_kept`: the task has them as its
+ * result. Storing cannot be broken off: it ends by itself, later. Takes NULL, returns NULL. */
+struct result *result_stop(struct result *result, bool is_kept);
+
+/* The limits of a media helper. */
+struct media_limits result_limits(const struct settings *settings);
+/* What the end of a helper means for the task: NONE when it did its work. */
+enum task_failure result_failure_of(enum media_end end, bool *ret_may_retry, bool *ret_has_note);
+void result_log_end(const struct task *task, enum media_end end, const char *work,
+                    const char *note);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The facts of task/attempt.def as a table, and the counted texts of a job. Any thread. */
+#include "task/attempt.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+
+static const struct attempt_row {
+    const char *name, *meaning;
+    bool is_open, may_be_taken;
+} attempt_rows[ATTEMPT_STATE_COUNT] = {
+#define ATTEMPT(name, stored, is_open, may_be_taken, meaning)                                      \
+    [ATTEMPT_##name] = {stored, meaning, is_open, may_be_taken},
+#include "task/attempt.def"
+};
+
+static const struct attempt_row *row_of(enum attempt_state state)
+{
+    must((unsigned)state < ATTEMPT_STATE_COUNT);
+    return &attempt_rows[state];
+}
+
+const char *attempt_state_name(enum attempt_state state)
+{
+    return row_of(state)->name;
+}
+
+const char *attempt_state_meaning(enum attempt_state state)
+{
+    return row_of(state)->meaning;
+}
+
+bool attempt_is_open(enum attempt_state state)
+{
+    return row_of(state)->is_open;
+}
+
+bool attempt_may_be_taken(enum attempt_state state)
+{
+    return row_of(state)->may_be_taken;
+}
+
+bool attempt_state_parse(const char *name, enum attempt_state *ret_state)
+{
+    for (unsigned i = 0; i < ATTEMPT_STATE_COUNT; i++)
+        if (strcmp(name, attempt_rows[i].name) == 0) {
+            *ret_state = (enum attempt_state)i;
+            return true;
+        }
+    return false;
+}
+
+static char *copy_of(const char *text)
+{
+    return text != NULL ? must_strdup(text) : NULL;
+}
+
+struct attempt_job *attempt_job_new(const char *id, const char *keep, const char *outputs,
+                                    const char *enhanced_prompt, const char *usage)
+{
+    struct attempt_job *job = must_calloc(1, sizeof *job);
+    atomic_init(&job->references, 1);
+    job->id = copy_of(id);
+    job->keep = copy_of(keep);
+    job->outputs = copy_of(outputs);
+    job->enhanced_prompt = copy_of(enhanced_prompt);
+    job->usage = copy_of(usage);
+    return job;
+}
+
+struct attempt_job *attempt_job_ref(const struct attempt_job *job)
+{
+    /* The count is the one thing that changes. */
+    struct attempt_job *counted = (struct attempt_job *)(uintptr_t)job;
+    if (counted != NULL)
+        must(atomic_fetch_add_explicit(&counted->references, 1, memory_order_relaxed) > 0);
+    return counted;
+}
+
+struct attempt_job *attempt_job_unref(struct attempt_job *job)
+{
+    if (job == NULL)
+        return NULL;
+    unsigned before = atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel);
+    must(before > 0);
+    if (before > 1)
+        return NULL;
+    free(job->id);
+    free(job->keep);
+    free(job->outputs);
+    free(job->enhanced_prompt);
+    free(job->usage);
+    free(job);
+    return NULL;
+}
+
+bool attempt_has_job_id(const struct attempt_record *attempt)
+{
+    return attempt->job != NULL && attempt->job->id != NULL && attempt->job->id[0] != '\0';
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What to do when with an upstream: when to ask again, when to believe that a job is gone, when a credential is given a
+ * rest, how long things take. All of it is pure: `now_ms` is a monotonic clock of the caller's, `dice` a random number
+ * of his, 64 bits of it. No function fails, allocates or reads a clock. Nothing here is written to disk: a restart
+ * learns anew, and a job taken up again begins a watch of its own. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+/* ---- how long renderings take ---- */
+
+enum { POLICY_BINS = 48 };
+
+/* A decaying histogram over logarithmic bins from 250 ms to about 6 hours. Zeroed: nothing is known. */
+struct policy_durations {
+    float weights[POLICY_BINS];
+    float total;
+};
+
+/* One more rendering took `took_ms`; what is older counts for less. */
+void policy_learn(struct policy_durations *durations, int64_t took_ms);
+/* The time within which a share `q` (0..1) of renderings is done; 0 while fewer than 3 are known. */
+int64_t policy_quantile(const struct policy_durations *durations, double q);
+/* Of those not done after `elapsed_ms`, the share that is done within `within_ms` more; 1 where none that is known took so
+ * long, negative while nothing is known. */
+double policy_share_done(const struct policy_durations *durations, int64_t elapsed_ms,
+                         int64_t within_ms);
+
+/* ---- when to poll ---- */
+
+struct policy_poll {
+    int64_t first_ms; /* after acceptance, while nothing was learned */
+    int64_t
+        every_ms; /* at least this between two polls of one task; what the adapter says, or the channel */
+    int64_t longest_ms; /* at most this */
+};
+
+/* Of one job; zeroed when it is accepted, with `accepted_ms` set. */
+struct policy_watch {
+    int64_t
+        accepted_ms; /* after a restart: now, less what of the wall clock went by since; may be negative */
+    int64_t polled_ms;     /* the last answer of any kind; 0: none */
+    int64_t gone_first_ms; /* meaningful when n_gone > 0 */
+    int n_polls;
+    int n_troubles;      /* in a row: no verdict */
+    int n_gone;          /* in a row */
+    double progress;     /* the last that was told, 0..1 */
+    int64_t progress_ms; /* when it last grew; 0: never told */
+};
+
+/* When to ask next, on the clock of `now_ms`; never before that. Each answer is noted first. Unlearned: `first_ms` after
+ * acceptance, then at gaps that grow with age, ± 10 %. Learned: first where some begin to finish, then so that 99 of 100
+ * are seen within 2 seconds where many finish (or as often as `every_ms` allows; what takes very long is seen within a
+ * share of that), seldom where few do, and ever more seldom beyond all that is known. A told progress goes to half of what
+ * it says is left. After trouble it backs off (from `every_ms`, at most 5 minutes, which may be more than `longest_ms`),
+ * and never before `retry_after_ms` from now (0: no wish of the upstream's; an hour of it is believed). */
+int64_t policy_next_poll(const struct policy_poll *poll, const struct policy_watch *watch,
+                         const struct policy_durations *durations, int64_t now_ms,
+                         int64_t retry_after_ms, uint64_t dice);
+
+enum { POLICY_GONE_POLLS = 3, POLICY_GONE_MS = 60 * 1000 };
+
+/* Notes one answer: pending or rendering; `progress` is negative when it told none. */
+void policy_note_progress(struct policy_watch *watch, double progress, int64_t now_ms);
+/* No verdict: 408, 425, 429, 5xx, reset, nonsense. */
+void policy_note_trouble(struct policy_watch *watch, int64_t now_ms);
+/* The upstream says that it does not know the job. True once POLICY_GONE_POLLS answers in a row over at least
+ * POLICY_GONE_MS said so. Trouble between two of them changes nothing, any other verdict begins anew. */
+CHECKED bool policy_note_gone(struct policy_watch *watch, int64_t now_ms);
+
+/* ---- pauses ---- */
+
+/* base * 2^(n-1), at most `most_ms`, and up to a quarter less of it by the dice, so that many do not come at once. */
+int64_t policy_backoff(int64_t base_ms, int64_t most_ms, int n, uint64_t dice);
+
+/* ---- breaker of a credential ---- */
+
+enum policy_breaker_state { POLICY_CLOSED, POLICY_OPEN, POLICY_HALF_OPEN };
+
+enum {
+    POLICY_BREAKER_FAILURES = 5, /* in a row open it */
+    POLICY_BREAKER_FIRST_MS =
+        5 * 1000, /* how long it stays open; doubled each time that its trial fails … */
+    POLICY_BREAKER_MOST_MS = 5 * 60 * 1000,      /* … up to this */
+    POLICY_RETRY_AFTER_MOST_MS = 60 * 60 * 1000, /* what of an upstream's Retry-After is believed */
+};
+
+/* Zeroed: closed. While open nothing is submitted; polls go on. After its time one submit is let through on trial
+ * (half open): its success closes, its failure opens again for longer. */
+struct policy_breaker {
+    enum policy_breaker_state state;
+    int n_failures;   /* in a row */
+    int n_openings;   /* without a success between */
+    int64_t until_ms; /* open until; half open: when the trial is given up and another may leave */
+};
+
+/* How it stands: what is open passes into half open by time alone. */
+enum policy_breaker_state policy_breaker_look(const struct policy_breaker *breaker, int64_t now_ms);
+/* May a submit leave now? When it does, say so with policy_breaker_try(). */
+bool policy_breaker_allows(const struct policy_breaker *breaker, int64_t now_ms);
+void policy_breaker_try(struct policy_breaker *breaker, int64_t now_ms);
+/* A submit went well. While open that is one which left before, and does not close it. */
+void policy_breaker_succeed(struct policy_breaker *breaker);
+/* An exchange found the upstream in trouble (out of reach, 5xx, time-out). While open it changes nothing. */
+void policy_breaker_fail(struct policy_breaker *breaker, int64_t now_ms);
+/* The upstream asks for a rest (429 with or without Retry-After), or will not have this credential (`is_refused`: bad key,
+ * no money): open at once for `rest_ms`, at most an hour (0: as a failure that opens). A longer rest asked before stands. */
+void policy_breaker_rest(struct policy_breaker *breaker, int64_t rest_ms, int64_t now_ms);
+
+/* ---- budgets per minute ---- */
+
+/* A token bucket; its capacity is a sixth of a minute's budget, at least 1. Zeroed: full. */
+struct policy_bucket {
+    double spent;
+    int64_t at_ms;
+};
+
+/* Takes one of `per_minute` (0: no limit). 0: taken; else how many ms until there will be one, and nothing was taken. */
+CHECKED int64_t policy_take(struct policy_bucket *bucket, int64_t per_minute, int64_t now_ms);

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The helpers that run the programs, and the calls that wait for them. One runner an adapter:
+ *
+ *     asleep --first call--> compiling --ready--> idle <--> running one call
+ *        ^                       |                  |          |
+ *        +---- crashed, killed: too slow, no memory +----------+
+ *
+ * A call that was running when its helper went is failed and never repeated; those that wait get a new helper. A program
+ * that does not compile fails all its calls from then on. Outcomes are delivered one a turn from `finished`, so that a
+ * callback may do anything, the end of the host included. Runs on the loop's thread. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/must.h"
+#include "proc/proc.h"
+#include "upstream/adapter.h"
+#include "upstream/program.h"
+
+enum {
+    WAITING_BYTES_MAX = 64 * 1024 * 1024, /* of all inputs that wait */
+    FILE_BYTES_MAX = 256 * 1024 * 1024,   /* of a blob file; no larger answer can be mapped */
+    RESULT_MEMBERS_MAX = 100000,
+    CALL_FDS_MAX = 4,
+    CALL_WALL_MS = 6 * ADAPTER_CALL_MS, /* of a call that waits for the processor */
+    LOOK_AGAIN_MS = 50,                 /* at least */
+};
+
+enum call_state { CALL_WAITING, CALL_RUNNING, CALL_FINISHED };
+
+struct adapter_call {
+    struct runner *runner;
+    TAILQ_ENTRY(adapter_call) link; /* on the runner's `waiting` or the host's `finished` */
+    enum call_state state;
+    bool is_stopped; /* it runs on, for nobody */
+    long long id;
+    struct adapter_input input; /* its `input` is NULL: */
+    char *text;
+    size_t text_length;
+    int output; /* the file for its result, while it runs */
+    json_t *result;
+    struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
+    size_t n_blobs;
+    char fault[ADAPTER_ERROR_SIZE]; /* empty: none */
+};
+
+TAILQ_HEAD(call_list, adapter_call);
+
+struct runner {
+    struct adapter_host *host;
+    struct runner *next; /* on the host's list */
+    const struct adapter *adapter;
+    struct proc *proc; /* NULL: asleep */
+    bool is_ready;
+    struct adapter_call *current; /* NULL: none runs */
+    struct call_list waiting;
+    size_t n_waiting;
+    int64_t began_ms,
+        cpu_before_ms; /* of the running call: by the clock, and what its helper had used by then */
+    struct loop_timer timer; /* of the compiling or the running call */
+    char fault
+        [ADAPTER_ERROR_SIZE]; /* why the program cannot be compiled; empty: it can, as far as we know */
+};
+
+struct adapter_host {
+    struct loop *loop;
+    struct runner *runners;
+    struct call_list finished;
+    struct loop_timer delivery;
+    size_t waiting_bytes;
+    long long last_id;
+};
+
+static void dispatch(struct runner *runner);
+
+/* ---- the end of a call ---- */
+
+static void call_free(struct adapter_call *call)
+{
+    close_fd(&call->input.body);
+    close_fd(&call->input.blobs);
+    close_fd(&call->output);
+    json_decref(call->result);
+    free(call->text);
+    free(call);
+}
+
+static void drop_text(struct adapter_call *call)
+{
+    call->runner->host->waiting_bytes -= call->text_length;
+    call->text_length = 0;
+    free(TAKE(call->text));
+}
+
+/* A call that is on no list, with its result or fault. */
+static void finish(struct adapter_call *call)
+{
+    struct adapter_host *host = call->runner->host;
+    drop_text(call);
+    if (call->is_stopped) {
+        call_free(call);
+        return;
+    }
+    call->state = CALL_FINISHED;
+    TAILQ_INSERT_TAIL(&host->finished, call, link);
+    loop_arm(host->loop, &host->delivery, 0);
+}
+
+static void on_delivery(struct loop_timer *timer)
+{
+    struct adapter_host *host = CONTAINER_OF(timer, struct adapter_host, delivery);
+    struct adapter_call *call = TAILQ_FIRST(&host->finished);
+    TAILQ_REMOVE(&host->finished, call, link);
+    if (!TAILQ_EMPTY(&host->finished))
+        loop_arm(host->loop, &host->delivery, 0);
+    struct adapter_outcome outcome = {
+        .result = call->fault[0] == '\0' ? call->result : NULL,
+        .n_blobs = call->n_blobs,
+        .fault = call->fault[0] == '\0' ? NULL : call->fault,
+    };
+    memcpy(outcome.blobs, call->blobs, sizeof outcome.blobs);
+    call->input.done(call->input.context, &outcome); /* the host may be gone after this */
+    call_free(call);
+}
+
+/* «adapter "fal", polled: …» */
+static void fail(struct adapter_call *call, const char *why)
+{
+    (void)snprintf(call->fault, sizeof call->fault, "adapter \"%s\", %s: %s",
+                   adapter_name(call->runner->adapter), call->input.function, why);
+    finish(call);
+}
+
+static struct adapter_call *take_current(struct runner *runner)
+{
+    struct adapter_call *call = TAKE(runner->current);
+    loop_disarm(runner->host->loop, &runner->timer);
+    close_fd(&call->output);
+    call->output = -1;
+    return call;
+}
+
+static struct adapter_call *take_waiting(struct runner *runner)
+{
+    struct adapter_call *call = TAILQ_FIRST(&runner->waiting);
+    TAILQ_REMOVE(&runner->waiting, call, link);
+    runner->n_waiting--;
+    return call;
+}
+
+/* All that wait, with a sentence that names the adapter already. */
+static void fail_waiting(struct runner *runner, const char *fault)
+{
+    while (!TAILQ_EMPTY(&runner->waiting)) {
+        struct adapter_call *call = take_waiting(runner);
+        (void)snprintf(call->fault, sizeof call->fault, "%s", fault);
+        finish(call);
+    }
+}
+
+/* ---- what a helper says: nothing of it is trusted ---- */
+
+static bool read_result(struct adapter_call *call, const json_t *message)
+{
+    char error[JSON_ERROR_SIZE];
+    long members_left = RESULT_MEMBERS_MAX;
+    long long bytes = json_int(message, PROGRAM_BYTES, -1);
+    if (bytes <= 0 || bytes > ADAPTER_DOCUMENT_MAX)
+        return false;
+    CLEANUP(free_pointer) char *text = malloc((size_t)bytes);
+    if (!text || pread(call->output, text, (size_t)bytes, 0) != bytes)
+        return false;
+    CLEANUP(json_unref_pointer)
+    json_t *list = json_parse_within(text, (size_t)bytes, &members_left, error);
+    if (json_array_size(list) != 1)
+        return false;
+    call->result = json_incref(json_array_get(list, 0));
+    return true;
+}
+
+static bool read_blobs(struct adapter_call *call, const json_t *message)
+{
+    const json_t *list = json_object_get(message, PROGRAM_BLOBS);
+    size_t n = json_array_size(list);
+    struct stat status;
+    if (call->input.blobs < 0)
+        return true;
+    if (n > ADAPTER_BLOBS_MAX || fstat(call->input.blobs, &status) < 0)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *pair = json_array_get(list, i);
+        int64_t offset = json_integer_value(json_array_get(pair, 0));
+        int64_t bytes = json_integer_value(json_array_get(pair, 1));
+        if (offset < 0 || bytes <= 0 || bytes > status.st_size || offset > status.st_size - bytes)
+            return false;
+        call->blobs[i] = (struct adapter_blob){offset, bytes};
+    }
+    call->n_blobs = n;
+    return true;
+}
+
+static void take_answer(struct runner *runner, const json_t *message)
+{
+    const char *fault = json_text(message, PROGRAM_FAULT);
+    struct adapter_call *call = runner->current;
+    bool is_good = !fault && read_result(call, message) && read_blobs(call, message);
+    (void)take_current(runner);
+    if (is_good)
+        finish(call);
+    else
+        fail(call, fault ? fault : "its result cannot be read: too rich, or with a NUL in a text");
+}
+
+static void on_progress(void *context, const json_t *message)
+{
+    struct runner *runner = context;
+    if (!runner->is_ready && json_flag(message, PROGRAM_READY, false)) {
+        runner->is_ready = true;
+        loop_disarm(runner->host->loop, &runner->timer);
+    } else if (runner->current && json_int(message, PROGRAM_CALL, -1) == runner->current->id) {
+        take_answer(runner, message);
+    }
+    dispatch(runner);
+}
+
+/* ---- the end of a helper ---- */
+
+/* «adapter "fal" …»: for all that wait. */
+static void PRINTF_LIKE(2, 3) fail_all(struct runner *runner, const char *format, ...)
+{
+    char fault[ADAPTER_ERROR_SIZE], why[ADAPTER_ERROR_SIZE - 64];
+    va_list values;
+    va_start(values, format);
+    (void)vsnprintf(why, sizeof why, format, values);
+    va_end(values);
+    (void)snprintf(fault, sizeof fault, "adapter \"%s\" %s", adapter_name(runner->adapter), why);
+    fail_waiting(runner, fault);
+}
+
+static void fall_asleep(struct runner *runner)
+{
+    runner->proc = NULL;
+    runner->is_ready = false;
+    loop_disarm(runner->host->loop, &runner->timer);
+}
+
+static void explain_crash(struct adapter_call *call, int signal_or_status)
+{
+    char why[100];
+    if (signal_or_status == PROGRAM_EXIT_MEMORY)
+        (void)snprintf(why, sizeof why, "it needs more than %d MiB of memory",
+                       PROGRAM_MEMORY_BYTES / (1024 * 1024));
+    else
+        (void)snprintf(why, sizeof why, "its helper crashed (%s %d)",
+                       signal_or_status < 0 ? "signal" : "status", abs(signal_or_status));
+    fail(call, why);
+}
+
+static void on_ended(void *context, enum proc_end end, int signal_or_status, const json_t *result)
+{
+    struct runner *runner = context;
+    const char *fault = end == PROC_DONE ? json_text(result, PROGRAM_FAULT) : NULL;
+    bool was_ready = runner->is_ready;
+    fall_asleep(runner);
+    if (runner->current) {
+        explain_crash(take_current(runner), signal_or_status);
+    } else if (!was_ready && fault) {
+        (void)snprintf(runner->fault, sizeof runner->fault,
+                       "adapter \"%s\" does not compile: %.300s", adapter_name(runner->adapter),
+                       fault);
+        fail_waiting(runner, runner->fault);
+    } else if (!was_ready) {
+        fail_all(runner, "cannot be compiled: its helper crashed (%s %d)",
+                 signal_or_status < 0 ? "signal" : "status", abs(signal_or_status));
+    }
+    dispatch(runner);
+}
+
+/* Processor time that the helper has used; a great deal when it cannot be told. */
+static int64_t cpu_ms(const struct runner *runner)
+{
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(proc_pid(runner->proc), &clock) != 0 || clock_gettime(clock, &used) < 0)
+        return INT64_MAX / 2;
+    return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+/* A machine under load is not the program's fault: a call may go on while it has had too little of the processor. */
+static bool may_go_on(struct runner *runner)
+{
+    int64_t left_ms = ADAPTER_CALL_MS - (cpu_ms(runner) - runner->cpu_before_ms);
+    int64_t wall_left_ms = CALL_WALL_MS - (clock_mono_ms() - runner->began_ms);
+    if (!runner->current || left_ms <= 0 || wall_left_ms <= 0)
+        return false;
+    if (left_ms < LOOK_AGAIN_MS)
+        left_ms = LOOK_AGAIN_MS;
+    loop_arm(runner->host->loop, &runner->timer, left_ms < wall_left_ms ? left_ms : wall_left_ms);
+    return true;
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    struct runner *runner = CONTAINER_OF(timer, struct runner, timer);
+    char why[64];
+    if (may_go_on(runner))
+        return;
+    proc_kill(runner->proc);
+    fall_asleep(runner);
+    if (runner->current) {
+        (void)snprintf(why, sizeof why, "it takes longer than %d seconds", ADAPTER_CALL_MS / 1000);
+        fail(take_current(runner), why);
+    } else {
+        fail_all(runner, "is not compiled within %d seconds", ADAPTER_COMPILE_MS / 1000);
+    }
+    dispatch(runner);
+}
+
+/* ---- starting ---- */
+
+/* An unnamed file with these bytes; negative errno. */
+static int make_file(const char *text, size_t length)
+{
+    CLEANUP(close_fd) int fd = memfd_create("filmgate-adapter", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (size_t done = 0; done < length;) {
+        ssize_t n = pwrite(fd, text + done, length - done, (off_t)done);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    int kept = fd;
+    fd = -1;
+    return kept;
+}
+
+static int start(struct runner *runner)
+{
+    /* Its memory is limited by itself, once it knows what its libraries have taken. */
+    const struct proc_limits limits = {.file_bytes = FILE_BYTES_MAX};
+    const struct proc_handler handler = {on_progress, on_ended, runner};
+    const struct adapter *adapter = runner->adapter;
+    const char *text = adapter_text(adapter), *file = adapter_file(adapter);
+    char name[100];
+    (void)snprintf(name, sizeof name, "%s.jq", adapter_name(adapter));
+    CLEANUP(close_fd) int program = make_file(text, strlen(text));
+    if (program < 0)
+        return program;
+    CLEANUP(json_unref_pointer) json_t *job = json_object();
+    must(job);
+    json_t *label = json_string(file ? file : name);
+    json_set(job, PROGRAM_FILE, label ? label : json_string(name)); /* a path may be no UTF-8 */
+    json_set(job, PROGRAM_BYTES, json_integer((json_int_t)strlen(text)));
+    int error = proc_start(runner->host->loop, PROGRAM_KIND, job, &program, 1, &limits, &handler,
+                           &runner->proc);
+    if (error == 0)
+        loop_arm(runner->host->loop, &runner->timer, ADAPTER_COMPILE_MS);
+    return error;
+}
+
+/* ---- running ---- */
+
+static int send_call(struct runner *runner, struct adapter_call *call)
+{
+    int fds[CALL_FDS_MAX];
+    size_t n = 0;
+    bool has_body = call->input.body >= 0 && call->input.body_bytes > 0;
+    CLEANUP(close_fd) int input = make_file(call->text, call->text_length);
+    call->output = make_file(NULL, 0);
+    if (input < 0 || call->output < 0)
+        return input < 0 ? input : call->output;
+    CLEANUP(json_unref_pointer) json_t *message = json_object();
+    must(message);
+    json_set(message, PROGRAM_CALL, json_integer(call->id));
+    json_set_text(message, PROGRAM_FUNCTION, call->input.function);
+    json_set(message, PROGRAM_BYTES, json_integer((json_int_t)call->text_length));
+    json_set(message, PROGRAM_BODY, json_integer(call->input.body_bytes));
+    json_set(message, PROGRAM_CUT, json_boolean(call->input.blobs >= 0));
+    fds[n++] = input;
+    fds[n++] = call->output;
+    if (has_body)
+        fds[n++] = call->input.body;
+    if (call->input.blobs >= 0)
+        fds[n++] = call->input.blobs;
+    return proc_send(runner->proc, message, fds, n);
+}
+
+static void run(struct runner *runner, struct adapter_call *call)
+{
+    int64_t cpu_before_ms = cpu_ms(runner);
+    int error = send_call(runner, call);
+    call->state = CALL_RUNNING;
+    runner->current = call;
+    if (error == 0) {
+        drop_text(call);
+        runner->began_ms = clock_mono_ms();
+        runner->cpu_before_ms = cpu_before_ms;
+        loop_arm(runner->host->loop, &runner->timer, ADAPTER_CALL_MS);
+    } else {
+        fail(take_current(runner), strerror(-error));
+    }
+}
+
+/* Does what can be done now for those that wait. */
+static void dispatch(struct runner *runner)
+{
+    while (!runner->current && !TAILQ_EMPTY(&runner->waiting)) {
+        if (runner->proc && !runner->is_ready)
+            return;
+        if (runner->proc) {
+            run(runner, take_waiting(runner));
+            continue;
+        }
+        int error = start(runner);
+        if (error < 0)
+            fail_all(runner, "has no helper: it cannot be started: %s", strerror(-error));
+    }
+}
+
+/* ---- the door ---- */
+
+int adapter_host_new(struct loop *loop, struct adapter_host **ret_host)
+{
+    struct adapter_host *host = must_calloc(1, sizeof *host);
+    host->loop = loop;
+    host->delivery.fire = on_delivery;
+    TAILQ_INIT(&host->finished);
+    *ret_host = host;
+    return 0;
+}
+
+static void runner_free(struct runner *runner)
+{
+    proc_kill(runner->proc);
+    loop_disarm(runner->host->loop, &runner->timer);
+    if (runner->current)
+        call_free(runner->current);
+    while (!TAILQ_EMPTY(&runner->waiting))
+        call_free(take_waiting(runner));
+    free(runner);
+}
+
+struct adapter_host *adapter_host_free(struct adapter_host *host)
+{
+    if (!host)
+        return NULL;
+    loop_disarm(host->loop, &host->delivery);
+    for (struct adapter_call *call; (call = TAILQ_FIRST(&host->finished)) != NULL;) {
+        TAILQ_REMOVE(&host->finished, call, link);
+        call_free(call);
+    }
+    for (struct runner *runner = host->runners, *next; runner; runner = next) {
+        next = runner->next;
+        runner_free(runner);
+    }
+    free(host);
+    return NULL;
+}
+
+static struct runner *runner_of(struct adapter_host *host, const struct adapter *adapter)
+{
+    struct runner *runner = host->runners;
+    while (runner && runner->adapter != adapter)
+        runner = runner->next;
+    if (runner)
+        return runner;
+    runner = must_calloc(1, sizeof *runner);
+    *runner = (struct runner){.host = host, .adapter = adapter, .next = host->runners};
+    runner->timer.fire = on_timer;
+    TAILQ_INIT(&runner->waiting);
+    host->runners = runner;
+    return runner;
+}
+
+static const char *const FUNCTIONS[] = {"about",  "submit", "submitted", "poll",
+                                        "polled", "cancel", "cancelled"};
+
+/* One of ours, which lives as long as the program; NULL: none. */
+static const char *function_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(FUNCTIONS); i++) {
+        if (strcmp(FUNCTIONS[i], name) == 0)
+            return FUNCTIONS[i];
+    }
+    return NULL;
+}
+
+static bool takes_answer(const char *function)
+{
+    return strcmp(function, "submitted") == 0 || strcmp(function, "polled") == 0 ||
+           strcmp(function, "cancelled") == 0;
+}
+
+static int duplicate(int fd, int *ret_fd)
+{
+    *ret_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 || *ret_fd >= 0 ? 0 : -errno;
+}
+
+/* Takes what the call needs over from the caller; call_free() lets go of it. */
+static int fill(struct adapter_call *call, const struct adapter_input *input)
+{
+    call->output = -1;
+    call->input = *input;
+    call->input.function = function_named(input->function);
+    call->input.input = NULL;
+    call->input.body = call->input.blobs = -1;
+    must(call->input.function);
+    if (input->body < 0)
+        call->input.body_bytes = takes_answer(input->function) ? 0 : -1;
+    call->text = input->input ? json_dumps(input->input, JSON_WRITE_FLAGS) : must_strdup("null");
+    if (!call->text)
+        return -EINVAL;
+    call->text_length = strlen(call->text);
+    if (call->text_length > ADAPTER_DOCUMENT_MAX)
+        return -EMSGSIZE;
+    int error = duplicate(input->body, &call->input.body);
+    return error < 0 ? error : duplicate(input->blobs, &call->input.blobs);
+}
+
+int adapter_call(struct adapter_host *host, const struct adapter_input *input,
+                 struct adapter_call **ret_call)
+{
+    struct runner *runner = runner_of(host, input->adapter);
+    if (runner->n_waiting >= ADAPTER_CALLS_MAX)
+        return -EAGAIN;
+    struct adapter_call *call = must_calloc(1, sizeof *call);
+    int error = fill(call, input);
+    if (error == 0 && call->text_length > WAITING_BYTES_MAX - host->waiting_bytes)
+        error = -EAGAIN;
+    if (error < 0) {
+        call_free(call);
+        return error;
+    }
+    call->runner = runner;
+    call->id = ++host->last_id;
+    host->waiting_bytes += call->text_length;
+    TAILQ_INSERT_TAIL(&runner->waiting, call, link);
+    runner->n_waiting++;
+    if (runner->fault[0] != '\0')
+        fail_waiting(runner, runner->fault);
+    else
+        dispatch(runner);
+    *ret_call = call;
+    return 0;
+}
+
+struct adapter_call *adapter_call_stop(struct adapter_call *call)
+{
+    if (!call)
+        return NULL;
+    struct runner *runner = call->runner;
+    switch (call->state) {
+    case CALL_RUNNING:
+        call->is_stopped = true;
+        return NULL;
+    case CALL_WAITING:
+        TAILQ_REMOVE(&runner->waiting, call, link);
+        runner->n_waiting--;
+        drop_text(call);
+        break;
+    case CALL_FINISHED:
+        TAILQ_REMOVE(&runner->host->finished, call, link);
+        if (TAILQ_EMPTY(&runner->host->finished))
+            loop_disarm(runner->host->loop, &runner->host->delivery);
+        break;
+    }
+    call_free(call);
+    return NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of channels share among themselves. Nobody else includes this. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/settings.h"
+#include "upstream/channel.h"
+
+enum { CHANNEL_WORD_SIZE = 16 }; /* a ratio, a size, a resolution, with NUL */
+
+/* Does `text` match `pattern`, in which `*` is any run of characters? */
+bool channel_matches(const char *pattern, const char *text);
+
+/* `1280x720`, `16:9`: two positive numbers with `between` between them. */
+CHECKED bool channel_read_pair(const char *text, char between, int *ret_first, int *ret_second);
+/* `720p` is 720, `4k` 2160; 0: no resolution. */
+int channel_read_lines(const char *text);
+
+/* channel_about.c: fills what the adapter's `about` says; lists come from `arena`, texts stay the tree's. False with a
+ * sentence that names the member. */
+CHECKED bool channel_read_about(const json_t *about, struct arena *arena, struct channel *channel,
+                                char ret_error[SETTINGS_ERROR_SIZE]);

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `filmgate adapters`: beginning, listing, showing and testing the programs that speak to upstreams.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { command, endedWell, newDirectory, ROOT } from './harness.js';
+
+const adapters = (...args) => command(['adapters', ...args]);
+
+async function ok(...args) {
+    const result = await adapters(...args);
+    assert.equal(result.status, 0, `${args.join(' ')}: ${result.stdout}${result.stderr}`);
+    return result.stdout;
+}
+
+async function ends(status, ...args) {
+    const result = await adapters(...args);
+    assert.equal(result.status, status, `${args.join(' ')}: ${result.stdout}${result.stderr}`);
+    return result;
+}
+
+// A folder with one adapter, made from the template; `change` alters its text or its golden exchanges.
+async function made(change = (text) => text, changeGolden = (text) => text) {
+    const folder = newDirectory();
+    await ok('new', 'acme', '--adapters', folder);
+    const file = path.join(folder, 'acme.jq');
+    const golden = path.join(folder, 'acme.golden.json');
+    fs.writeFileSync(file, change(fs.readFileSync(file, 'utf8')));
+    fs.writeFileSync(golden, changeGolden(fs.readFileSync(golden, 'utf8')));
+    return { folder, file, golden };
+}
+
+test('what `new` writes passes `test`, by file and by name', async () => {
+    const { folder, file } = await made();
+    for (const args of [[file], ['acme', '--adapters', folder, '--golden', path.join(folder, 'acme.golden.json')], ['acme', '--adapters', folder]]) {
+        const text = await ok('test', ...args);
+        assert.match(text, /^ok +about +it compiles/);
+        assert.match(text, /\nacme: 16 golden exchanges, 0 failed\n$/);
+        assert.doesNotMatch(text, /FAIL/);
+    }
+});
+test('`new` never writes over a file', async () => {
+    const { folder, file, golden } = await made(() => 'mine');
+    assert.match((await ends(2, 'new', 'acme', '--adapters', folder)).stderr, /acme\.golden\.json" is there already/);
+    fs.rmSync(golden);
+    assert.match((await ends(2, 'new', 'acme', '--adapters', folder)).stderr, /acme\.jq" is there already/);
+    assert.equal(fs.readFileSync(file, 'utf8'), 'mine');
+    assert.ok(!fs.existsSync(golden));
+    for (const name of ['Acme', '', '../x', 'a.b', '-a', 'a'.repeat(41)]) assert.match((await ends(2, 'new', '--adapters', folder, '--', name)).stderr, /must be 1 to 40 of a-z 0-9 -/);
+    await ends(5, 'new', 'acme', '--adapters', path.join(folder, 'nowhere'));
+});
+test('the template is the one that docs/ADAPTERS.md explains', async () => {
+    const { file } = await made();
+    const explained = [...fs.readFileSync(path.join(ROOT, 'docs/ADAPTERS.md'), 'utf8').matchAll(/```jq\n([^]*?)```/g)].map(([, text]) => text);
+    assert.ok(explained.length >= 4);
+    const text = fs.readFileSync(file, 'utf8');
+    for (const part of explained) assert.ok(text.includes(part), part);
+});
+
+test('`list` and `show` say what an adapter says about itself', async () => {
+    const { folder, file } = await made();
+    const lines = (await ok('list', '--adapters', folder)).split('\n');
+    assert.match(lines[0], /^NAME +EVIDENCE +AUTH +CANCEL WHILE +FROM +SUMMARY$/);
+    assert.ok(lines.some((line) => /^acme +documented +bearer +pending,rendering /.test(line) && line.includes(file)));
+    const row = JSON.parse(await ok('list', '--adapters', folder, '--json')).find(({ name }) => name === 'acme');
+    assert.deepEqual(row, { name: 'acme', evidence: 'documented', auth: 'bearer', cancel: ['pending', 'rendering'], file, summary: row.summary });
+    const shown = await ok('show', 'acme', '--adapters', folder);
+    assert.match(shown, /^poll\.every_s +5$/m);
+    assert.match(shown, /^job\.chosen +false$/m);
+    assert.match(shown, /^models\[0\]\.durations\.most +12$/m);
+    const { about, name } = JSON.parse(await ok('show', 'acme', '--adapters', folder, '--json'));
+    assert.equal(name, 'acme');
+    assert.deepEqual(about.poll, { first_s: 10, every_s: 5, longest_s: 60 });
+    assert.equal(await ok('show', 'acme', '--source', '--adapters', folder), fs.readFileSync(file, 'utf8'));
+});
+test('a broken adapter is told with its line, the others are listed all the same', async () => {
+    const { folder } = await made();
+    fs.writeFileSync(path.join(folder, 'bad.jq'), 'def about: {};\n\ndef submit: foo;\n');
+    const { stdout, stderr } = await ends(1, 'list', '--adapters', folder);
+    assert.match(stdout, /^acme /m);
+    assert.match(stderr, /adapter "bad" does not compile: .*bad\.jq:3: foo\/0 is not defined/);
+    fs.writeFileSync(path.join(folder, 'bad.jq'), 'def about:\n  env;\n');
+    assert.match((await ends(1, 'list', '--adapters', folder)).stderr, /bad\.jq:2: an adapter may not use "env"/);
+});
+test('a name that is not there suggests the nearest one', async () => {
+    const { folder } = await made();
+    assert.match((await ends(2, 'show', 'acne', '--adapters', folder)).stderr, /no adapter "acne"; is it "acme" you mean/);
+    assert.match((await ends(2, 'test', 'xyzzy', '--adapters', folder)).stderr, /`filmgate adapters list`/);
+});
+
+test('a golden exchange that differs shows both sides', async () => {
+    const { file } = await made((text) => text.replace('"queued" then {state: "pending"}', '"queued" then {state: "rendering"}'));
+    const { stdout } = await ends(1, 'test', file);
+    assert.match(stdout, /FAIL +polled +queued\n +expected +\{"state":"pending"\}\n +got +\{"state":"rendering"\}\n/);
+    assert.match(stdout, /16 golden exchanges, 1 failed\n$/);
+    const report = JSON.parse((await ends(1, 'test', file, '--json')).stdout);
+    assert.equal(report.failed, 1);
+    assert.deepEqual(report.cases.find((row) => !row.ok), { name: 'queued', function: 'polled', ok: false, expected: { state: 'pending' }, got: { state: 'rendering' } });
+});
+test('a fault shows its sentence, and a case may expect it', async () => {
+    const { file, golden } = await made((text) => text.replace('"queued" then {state: "pending"}', '"queued" then error("why not")'));
+    assert.match((await ends(1, 'test', file)).stdout, /fault +"adapter \\"acme\\", polled: why not"/);
+    fs.writeFileSync(golden, fs.readFileSync(golden, 'utf8').replace('"output": {"state": "pending"}', '"fault": "why not"'));
+    await ok('test', file);
+});
+test('an answer goes through the reader of the wire', async () => {
+    const polled = 'def polled: if .body == null then .text else .body end;';
+    const output = (answer, value) => ({ name: JSON.stringify(answer).slice(0, 60), source: 'here', function: 'polled', input: { job: 'j' }, answer, output: value });
+    const cases = [
+        output({ text: '{"id": 9007199254740993}' }, { id: '9007199254740993' }),
+        output({ body: { id: 1.0 } }, { id: 1 }),
+        output({ text: 'h\u00e9' }, 'h\u00e9'),
+        output({ body: [{ $base64: 16384 }, { $base64: 20000, before: 'data:video/mp4;base64,' }, { $base64: 4 }] }, [{ $blob: 0 }, { $blob: 1, type: 'video/mp4' }, 'AAAA']),
+    ];
+    const { file } = await made((text) => text.replace(/def polled:[^]*?\n\n/, `${polled}\n\n`), () => JSON.stringify({ adapter: 'acme', cases }));
+    await ok('test', file);
+});
+test('golden files that cannot be used are refused with a reason', async () => {
+    const good = { name: 'a', source: 'b', function: 'poll', input: { job: 'j' }, output: {} };
+    const wrong = [
+        ['{', /acme\.golden\.json:1: /],
+        [JSON.stringify({ adapter: 'other', cases: [good] }), /is for the adapter "other", not for "acme"/],
+        [JSON.stringify({ adapter: 'acme', cases: [] }), /has no list of "cases"/],
+        [JSON.stringify({ adapter: 'acme', task: [], cases: [good] }), /"task" is no object/],
+    ];
+    const bad = [
+        [{ name: undefined }, /no "name"/], [{ source: undefined }, /no "source"/], [{ function: 'pol' }, /none of about, submit/], [{ input: [] }, /"input" is no object/],
+        [{ answer: {} }, /only submitted, polled and cancelled/], [{ function: 'polled' }, /has no "answer"/], [{ function: 'polled', answer: { body: 1, text: '1' } }, /both "body" and "text"/],
+        [{ output: undefined }, /either an "output" or a "fault"/], [{ fault: 'x' }, /either an "output" or a "fault"/],
+    ];
+    for (const [change, reason] of bad) wrong.push([JSON.stringify({ adapter: 'acme', cases: [good, { ...good, ...change }] }), new RegExp(`case 2: .*${reason.source}`)]);
+    const { file, golden } = await made();
+    for (const [text, reason] of wrong) {
+        fs.writeFileSync(golden, text);
+        assert.match((await ends(2, 'test', file)).stderr, reason);
+    }
+    assert.match((await ends(2, 'test', file, '--golden', '/nonexistent')).stderr, /cannot be read/);
+});
+test('without golden exchanges it compiles and says so', async () => {
+    const { file, golden } = await made();
+    fs.rmSync(golden);
+    const { stdout, stderr } = await ends(0, 'test', file);
+    assert.match(stdout, /^ok +about/);
+    assert.match(stderr, /no golden exchanges were run/);
+});
+
+test('a program that never ends is stopped', async () => {
+    const { file } = await made((text) => text.replace('def poll:', 'def poll: def f: f; f; def unused:'));
+    const { stdout } = await ends(1, 'test', file);
+    assert.match(stdout, /FAIL +poll +how to ask\n.*\n +fault +"adapter \\"acme\\", poll: it takes longer than 5 seconds"/);
+    assert.match(stdout, /16 golden exchanges, 1 failed\n$/);
+});
+
+const usages = [[], ['nonsense'], ['list', 'x'], ['show'], ['new'], ['test'], ['show', 'a', 'b'], ['test', '--nonsense']];
+for (const args of usages)
+    test(`usage: adapters ${args.join(' ')}`, async () => {
+        assert.match((await ends(2, ...args)).stderr, /^filmgate adapters: .*\n.*adapters --help/);
+        const error = JSON.parse((await ends(2, ...args, '--json')).stderr);
+        assert.equal(typeof error.error.message, 'string');
+    });
+test('errors are JSON with --json', async () => {
+    const { stderr } = await ends(1, 'test', '/nonexistent/a.jq', '--json');
+    const { error } = JSON.parse(stderr);
+    assert.match(error.message, /cannot be read/);
+    assert.equal(error.code, 'adapter_invalid');
+});
+
+// The built-in adapters and their golden exchanges.
+for (const { name, file } of JSON.parse(await ok('list', '--json'))) {
+    const golden = path.join(ROOT, 'tests/golden', `${name}.json`);
+    test(`the built-in adapter ${name} stands its golden exchanges`, async () => {
+        assert.equal(file, null);
+        assert.match(await ok('test', name, '--golden', golden), / 0 failed\n$/);
+    });
+}
+
+test('the servers ended well', endedWell);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine at upstreams: every adapter against the simulator of its vendor, one life of a task after the other, well and
+// badly. What the ledgers of the vendors say that was bought is held against the attempts in our own store.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { after, describe, test } from 'node:test';
+import { endedWell, sleep, start, until } from './harness.js';
+import { startAll } from '../simulators/run.js';
+import { VENDORS, channelsYaml } from './upstreams.js';
+
+const sims = await startAll({ portBase: 0 });
+after(() => sims.close());
+const servers = {};
+const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
+for (const vendor of chosen) servers[vendor] = await start({ config: channelsYaml(sims, [vendor]) });
+
+// All that our store says of attempts.
+function attempts(server) {
+    const rows = execFileSync('sqlite3', ['-json', path.join(server.data, 'filmgate.db'), 'SELECT * FROM attempts'], { encoding: 'utf8' });
+    return rows === '' ? [] : JSON.parse(rows);
+}
+
+// What the vendor sold: all, or for one prompt.
+async function bought(vendor, prompt) {
+    const answer = await fetch(`${sims[vendor].url}/_sim/ledger?event=submit`);
+    return (await answer.json()).entries.filter((entry) => prompt === undefined || entry.prompt === prompt);
+}
+
+async function program(vendor, script) {
+    const answer = await fetch(`${sims[vendor].url}/_sim/script`, { method: 'POST', body: JSON.stringify(script), headers: { 'content-type': 'application/json' } });
+    assert.equal(answer.status, 200, await answer.text());
+}
+
+const calm = (vendor) => program(vendor, { rules: [], settings: { duration_ms: 400, queue_ms: 100 } });
+
+// What the vendor sold is what we have on record as taken, job by job.
+async function addsUp(server, vendor) {
+    const jobs = (await bought(vendor)).map((entry) => String(entry.job)).sort();
+    const rows = attempts(server).filter((row) => row.channel === vendor);
+    const known = rows.filter((row) => row.job !== null && !['refused', 'not_taken'].includes(row.state)).map((row) => String(row.job)).sort();
+    const unknown = rows.filter((row) => row.state === 'unknown' && row.job === null).length;
+    assert.ok(jobs.length <= known.length + unknown, `sold ${jobs.length}, on record ${known.length} and ${unknown} unknown`);
+    for (const job of known) assert.ok(jobs.includes(job), `we have a job that was never sold: ${job}`);
+}
+
+// The vendors beside each other, each one's tests in order.
+describe('upstreams', { concurrency: true }, () => {
+    for (const vendor of chosen) describe(vendor, { concurrency: false }, () => {
+        const server = servers[vendor];
+        const { model, image } = VENDORS[vendor];
+        const ask = (prompt, more = {}) => server.create({ model, prompt, size: undefined, duration: undefined, ...more });
+
+        test(`${vendor}: a task is done, and its result is at home`, async () => {
+            await calm(vendor);
+            const ended = await server.waitEnd((await ask('a paper boat')).id);
+            assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+            assert.equal(ended.detail.engine, 'upstream');
+            const video = await server.fetchLink(ended.video_url);
+            assert.equal(video.status, 200);
+            assert.equal(video.bytes.subarray(4, 8).toString('latin1'), 'ftyp');
+            assert.ok(!JSON.stringify(ended).includes(sims[vendor].url), 'no address of an upstream is shown');
+            assert.equal((await bought(vendor, 'a paper boat')).length, 1);
+            await addsUp(server, vendor);
+        });
+        if (image !== undefined) test(`${vendor}: images go along`, async () => {
+            const ended = await server.waitEnd((await ask('with an image', { images: [image] })).id);
+            assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+        });
+        if (VENDORS[vendor].moderates !== false) test(`${vendor}: a refusal by policy is final, and says so`, async () => {
+            await calm(vendor);
+            const ended = await server.waitEnd((await ask('[sim:moderate] no')).id);
+            assert.equal(ended.status, 'failed');
+            assert.match(ended.error.message, /blocked|policy/);
+            assert.equal((await bought(vendor, '[sim:moderate] no')).length <= 1, true);
+        });
+        test(`${vendor}: a failure there is a failure here once its attempts are used up`, async () => {
+            await calm(vendor);
+            const ended = await server.waitEnd((await ask('[sim:fail] no')).id);
+            assert.equal(ended.status, 'failed');
+            assert.ok((await bought(vendor, '[sim:fail] no')).length <= 3);
+            await addsUp(server, vendor);
+        });
+        test(`${vendor}: done without a video is no success`, async () => {
+            await calm(vendor);
+            const ended = await server.waitEnd((await ask('[sim:no-video] no')).id);
+            assert.equal(ended.status, 'failed');
+            assert.equal(ended.error.code, VENDORS[vendor].noVideo ?? 'no_video');
+        });
+        test(`${vendor}: polls that tell nothing cost time, not the task`, async () => {
+            await calm(vendor);
+            await program(vendor, { rules: [{ on: 'poll', times: 3, do: { status: 503 } }] });
+            const ended = await server.waitEnd((await ask('an outage')).id);
+            assert.equal(ended.status, 'completed', JSON.stringify(ended.error));
+            assert.equal((await bought(vendor, 'an outage')).length, 1);
+        });
+        test(`${vendor}: an answer that is lost is never asked for twice`, async () => {
+            await calm(vendor);
+            await program(vendor, { rules: [{ on: 'submit', times: 1, do: { accept_then: 'reset' } }] });
+            const ended = await server.waitEnd((await ask('lost')).id);
+            if (VENDORS[vendor].canConfirm) {
+                assert.equal(ended.status, 'completed', JSON.stringify(ended.error));
+            } else {
+                assert.equal(ended.status, 'failed');
+                assert.equal(ended.error.code, 'submission_unknown');
+                assert.equal(attempts(server).filter((row) => row.state === 'unknown').length, 1, 'it stays on record');
+            }
+            assert.equal((await bought(vendor, 'lost')).length, 1);
+            await addsUp(server, vendor);
+        });
+        test(`${vendor}: busy is waited for`, async () => {
+            await calm(vendor);
+            await program(vendor, { rules: [{ on: 'submit', times: 2, do: { status: 429, headers: { 'retry-after': '1' } } }] });
+            const ended = await server.waitEnd((await ask('busy')).id);
+            assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+            assert.equal((await bought(vendor, 'busy')).length, 1);
+        });
+        test(`${vendor}: a cancel reaches the upstream, and stays`, async () => {
+            await calm(vendor);
+            await program(vendor, { settings: { duration_ms: 4000 } });
+            const { id } = await ask('to be cancelled');
+            await until('it is bought', async () => (await bought(vendor, 'to be cancelled')).length === 1);
+            await sleep(300);
+            const answer = await server.cancel(id);
+            assert.equal(answer.status, 200, answer.text);
+            const ended = await server.query(id);
+            assert.equal(ended.error.code, 'cancelled');
+            await until('the attempt is closed', () => attempts(server).every((row) => row.closed_ms > 0));
+            assert.equal((await server.query(id)).error.code, 'cancelled');
+            await addsUp(server, vendor);
+        });
+        test(`${vendor}: a restart goes on where it was`, async () => {
+            await calm(vendor);
+            await program(vendor, { settings: { duration_ms: 3000 } });
+            const { id } = await ask('through a restart');
+            await until('it is bought', async () => (await bought(vendor, 'through a restart')).length === 1);
+            await sleep(200);
+            await server.kill();
+            await server.launch();
+            const ended = await server.waitEnd(id);
+            assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+            assert.equal((await bought(vendor, 'through a restart')).length, 1);
+            await addsUp(server, vendor);
+        });
+    });
+});
+test('the servers ended well', endedWell);

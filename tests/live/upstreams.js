@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The six upstreams as the tests configure them: a channel each, named like its simulator.
+import { dataUri, tiny } from './media.js';
+
+const IMAGE = dataUri(tiny);
+
+const WORKFLOW = {
+    1: { class_type: 'TextToVideo', inputs: { text: '', seed: 1, width: 512, height: 512, frames: 30 } },
+    2: { class_type: 'SaveVideo', inputs: { video: ['1', 0], filename_prefix: 'filmgate' } },
+};
+
+export const VENDORS = {
+    unified: { adapter: 'unified', model: 'm-unified', upstream: 'sora-2', image: IMAGE },
+    'openai-videos': { adapter: 'openai-videos', model: 'm-oai', upstream: 'sora-2', path: '/v1', image: IMAGE, noVideo: 'result_lost' },
+    fal: { adapter: 'fal', model: 'm-fal', upstream: 'fal-ai/veo3/fast', image: IMAGE },
+    'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', path: '/v1beta', image: IMAGE },
+    'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
+    comfyui: {
+        adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false,
+        options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
+    },
+};
+
+// The configuration of channels to running simulators. JSON is YAML.
+export function channelsYaml(simulators, names = Object.keys(VENDORS), more = {}) {
+    const channels = names.map((name) => {
+        const { adapter, model, upstream, path = '', key = 'sim-key', secret, options } = VENDORS[name];
+        const credential = key === null ? {} : { key, ...(secret === undefined ? {} : { secret }) };
+        return { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
+    });
+    return `channels: ${JSON.stringify(channels)}\n`;
+}

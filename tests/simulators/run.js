@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Starts the simulated vendors, for people and for tests:
+//     node run.js [--port-base 9201] [--ledger FOLDER] [--fsync]
+// Six ports from the base on, in the order below; a base of 0 takes whichever are free.
+import { parseArgs } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { comfyui } from './comfyui.js';
+import { start } from './core.js';
+import { fal } from './fal.js';
+import { geminiOmni } from './gemini-omni.js';
+import { klingLegacy } from './kling-legacy.js';
+import { openaiVideos } from './openai-videos.js';
+import { unified } from './unified.js';
+
+export const VENDORS = [unified, openaiVideos, fal, geminiOmni, klingLegacy, comfyui];
+const FIRST_PORT = 9201;
+
+// Simulators by vendor's name, each with its `url`; `close()` of the whole ends them all.
+export async function startAll({ portBase = FIRST_PORT, ...options } = {}) {
+    const started = {};
+    const close = () => Promise.all(Object.values(started).map((simulator) => simulator.close()));
+    try {
+        for (const [index, vendor] of VENDORS.entries())
+            started[vendor.name] = await start(vendor, { ...options, port: portBase === 0 ? 0 : portBase + index });
+    } catch (error) {
+        await close();
+        throw error;
+    }
+    return { ...started, close };
+}
+
+const KEYS = {
+    'kling-legacy': 'access key sim-access with secret sim-secret, or the plain key sim-key',
+    comfyui: 'no key',
+};
+
+function explain(simulators, folder) {
+    for (const { name } of VENDORS) console.log(`${name.padEnd(14)} ${simulators[name].url}   ${KEYS[name] ?? 'key sim-key'}`);
+    const where = folder === null ? ' (--ledger FOLDER writes it to files)' : `, in ${folder}`;
+    console.log(`
+Nothing here is real, and nothing costs. Each keeps a ledger of what it accepted${where}:
+    curl ${simulators.unified.url}/_sim/ledger
+Words in a prompt say what goes wrong: [sim:fail] [sim:moderate] [sim:lost] [sim:busy=3] [sim:duration=2000]
+    curl -H 'Authorization: Bearer sim-key' -d '{"model":"sora-2","prompt":"a boat [sim:moderate]"}' ${simulators.unified.url}/v1/video/create
+More is in tests/simulators/README.md. Ctrl-C ends them.`);
+}
+
+function optionsOf(args) {
+    const known = { 'port-base': { type: 'string' }, ledger: { type: 'string' }, fsync: { type: 'boolean', default: false } };
+    const { values } = parseArgs({ args, options: known });
+    const portBase = Number(values['port-base'] ?? FIRST_PORT);
+    if (!Number.isInteger(portBase) || portBase < 0 || portBase > 65535 - VENDORS.length)
+        throw new Error('--port-base must be 0, or a port with five more above it');
+    return { portBase, ledger: values.ledger ?? null, isSynced: values.fsync };
+}
+
+async function main() {
+    let simulators, options;
+    try {
+        options = optionsOf(process.argv.slice(2));
+        simulators = await startAll(options);
+    } catch (error) {
+        console.error(`the simulators did not start: ${error.message}`);
+        process.exitCode = 1;
+        return;
+    }
+    explain(simulators, options.ledger);
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => simulators.close().then(() => process.exit()));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
