@@ -54,8 +54,8 @@ struct settings_channel {
     size_t n_credentials;
     int64_t priority, weight, concurrency, submits_per_minute, polls_per_minute;
     int64_t poll_first, poll_every; /* ms; 0: the adapter's */
-    const char *on_unknown; /* hold | resubmit */
-    const char *fit;        /* nearest | strict */
+    const char *on_unknown;         /* hold | resubmit */
+    const char *fit;                /* nearest | strict */
     bool drain;
     const struct settings_header *headers;
     size_t n_headers;

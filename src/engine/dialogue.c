@@ -36,6 +36,7 @@ struct dialogue {
     struct exchange *exchange;
     bool is_cleared; /* dialogue_go() was called */
     bool was_bought;
+    bool was_bought_before; /* by an exchange before the one under way */
     long status;
     int64_t retry_after_ms;
     struct loop_timer turn; /* what must not happen within a call of the owner's */
@@ -217,7 +218,7 @@ static void on_answer(void *context, const struct exchange_answer *answer)
     dialogue->status = answer->status;
     dialogue->retry_after_ms = answer->retry_after_ms;
     if (dialogue->request.buys && answer->was_never_sent) {
-        dialogue->was_bought = false;
+        dialogue->was_bought = dialogue->was_bought_before;
     }
     if (answer->end != EXCHANGE_DONE) {
         fail(dialogue, DIALOGUE_TROUBLE, answer->note);
@@ -268,6 +269,7 @@ static void send_request(struct dialogue *dialogue)
     if (fault < 0) {
         fail_soon(dialogue, "the request cannot be sent", fault);
     } else if (request->buys) {
+        dialogue->was_bought_before = dialogue->was_bought;
         dialogue->was_bought = true; /* until we know better */
     }
 }

@@ -100,6 +100,7 @@ static void start_dialogue(struct remote *remote, enum dialogue_kind kind, json_
         .done = done,
         .context = remote,
     };
+    dialogue_stop(remote->dialogue); /* a submit's, whose answer was lost */
     remote->dialogue = dialogue_start(remote->room, &spec);
 }
 

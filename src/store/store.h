@@ -153,9 +153,9 @@ void store_attempt_fini(struct store_attempt *attempt);
 
 struct store_attempts_query {
     bool only_unknown, only_open; /* at most one of them: an unknown one is not open */
-    const char *task_id;  /* NULL: of any */
-    const char *before_id; /* NULL: from the newest */
-    size_t limit;         /* 1..100 */
+    const char *task_id;          /* NULL: of any */
+    const char *before_id;        /* NULL: from the newest */
+    size_t limit;                 /* 1..100 */
 };
 
 /* Newest first. 0 or negative errno; each is the caller's to store_attempt_fini(). */
@@ -163,7 +163,8 @@ CHECKED int store_attempts(struct store *store, const struct store_attempts_quer
                            struct store_attempt *ret_attempts, size_t *ret_count);
 /* An operator's word on an attempt that is `unknown`: taken under `job`, or (NULL) not taken. At once, beside a running
  * server. STORE_NOT_FOUND, STORE_CONFLICT (it is not unknown). */
-CHECKED int store_attempt_resolve(struct store *store, const char *id, const char *job, int64_t now_ms);
+CHECKED int store_attempt_resolve(struct store *store, const char *id, const char *job,
+                                  int64_t now_ms);
 
 /* ---- keys ---- */
 

@@ -501,15 +501,13 @@ static void test_dump(void **state)
                      "poll_every | on_unknown | fit | "
                      "drain | headers | proxy | ca | options |\n"));
     assert_non_null(strstr(
-        text,
-        "\n| `a` | `b` | `c`, `d` as `e` | `https://x.example.com` | `default` | "
-        "`0` | `1` | `4` | `0` | `0` | `0` | `0` | `hold` | `strict` | `false` | `X-Team` | "
-        "`http://***@[::1]:1` |  | `style`, `n` |\n"));
+        text, "\n| `a` | `b` | `c`, `d` as `e` | `https://x.example.com` | `default` | "
+              "`0` | `1` | `4` | `0` | `0` | `0` | `0` | `hold` | `strict` | `false` | `X-Team` | "
+              "`http://***@[::1]:1` |  | `style`, `n` |\n"));
     assert_non_null(strstr(
-        text,
-        "\n| `f` | `g` | (from the environment) | (from the environment) | `one`, "
-        "`two` | `0` | `1` | `4` | `0` | `0` | `0` | `0` | `hold` | `nearest` | `false` |  | "
-        "`http://127.0.0.1:3128` | (from the environment) |  |\n"));
+        text, "\n| `f` | `g` | (from the environment) | (from the environment) | `one`, "
+              "`two` | `0` | `1` | `4` | `0` | `0` | `0` | `0` | `hold` | `nearest` | `false` |  | "
+              "`http://127.0.0.1:3128` | (from the environment) |  |\n"));
     free(text);
     settings_free(settings);
 }
