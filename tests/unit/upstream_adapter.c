@@ -850,6 +850,7 @@ static void test_builtin(void **state)
     for (size_t i = 0; i < adapter_count(set); i++) {
         CLEANUP(json_unref_pointer) json_t *about = adapter_about(adapter_at(set, i), error);
         assert_string_equal(error, "");
+        assert_non_null(about);
         assert_null(adapter_file(adapter_at(set, i)));
     }
     adapter_set_free(set);
