@@ -179,17 +179,21 @@ static int call(struct dialogue *dialogue, const char *function, const json_t *i
     return adapter_call(dialogue->room->adapters, &call, &dialogue->call);
 }
 
+/* A spool file of the dialogue's, new or used by the step before. 0 or negative errno. */
+static int empty_file(const struct dialogue *dialogue, int *file)
+{
+    if (*file < 0) {
+        return asset_spool_file(dialogue->room->assets, file);
+    }
+    return ftruncate(*file, 0) < 0 ? -errno : 0;
+}
+
 static void read_answer(struct dialogue *dialogue, const struct exchange_answer *answer)
 {
     CLEANUP(json_unref_pointer) json_t *input = input_of(dialogue);
     json_set(input, "status", json_integer(answer->status));
     json_set(input, "headers", headers_of(answer));
-    int fault = 0;
-    if (dialogue->blobs < 0) {
-        fault = asset_spool_file(dialogue->room->assets, &dialogue->blobs);
-    } else if (ftruncate(dialogue->blobs, 0) < 0) {
-        fault = -errno;
-    }
+    int fault = empty_file(dialogue, &dialogue->blobs);
     if (fault == 0) {
         fault =
             call(dialogue, functions[dialogue->spec.kind].read, input, answer->body_bytes, on_read);
@@ -231,20 +235,12 @@ static void on_answer(void *context, const struct exchange_answer *answer)
     }
 }
 
-static int open_answer(struct dialogue *dialogue)
-{
-    if (dialogue->answer < 0) {
-        return asset_spool_file(dialogue->room->assets, &dialogue->answer);
-    }
-    return ftruncate(dialogue->answer, 0) < 0 ? -errno : 0;
-}
-
 static void send_request(struct dialogue *dialogue)
 {
     const struct channel *channel = dialogue->spec.channel;
     const struct request *request = &dialogue->request;
     bool is_submit = dialogue->spec.kind == DIALOGUE_SUBMIT;
-    int fault = open_answer(dialogue);
+    int fault = empty_file(dialogue, &dialogue->answer);
     const struct exchange_request exchange = {
         .method = request->method,
         .url = request->url,
@@ -308,14 +304,6 @@ static void gather_images(const struct dialogue *dialogue, struct request_image 
     }
 }
 
-static int open_body(struct dialogue *dialogue)
-{
-    if (dialogue->body < 0) {
-        return asset_spool_file(dialogue->room->assets, &dialogue->body);
-    }
-    return ftruncate(dialogue->body, 0) < 0 ? -errno : 0;
-}
-
 static void make_request(struct dialogue *dialogue)
 {
     const struct dialogue_spec *spec = &dialogue->spec;
@@ -323,7 +311,7 @@ static void make_request(struct dialogue *dialogue)
     char wrong[REQUEST_ERROR_SIZE];
     gather_images(dialogue, images);
     drop_request(dialogue);
-    int fault = open_body(dialogue);
+    int fault = empty_file(dialogue, &dialogue->body);
     if (fault < 0) {
         fail_soon(dialogue, "the request cannot be written", fault);
         return;

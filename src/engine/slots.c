@@ -24,8 +24,7 @@ struct pass {
     struct engine *engine;
     const char *blocked[BLOCKED_MAX];
     size_t n_blocked;
-    int64_t retry_ms;   /* until something rests no more; negative: nothing does */
-    struct route route; /* of the entry that may start */
+    int64_t retry_ms; /* until something rests no more; negative: nothing does */
 };
 
 static bool is_blocked(const struct pass *pass, const struct task *task)
@@ -38,32 +37,36 @@ static bool is_blocked(const struct pass *pass, const struct task *task)
     return false;
 }
 
-static void note_blocked(struct pass *pass, const struct task *task)
+static void note_blocked(struct pass *pass, const struct task *task, int64_t retry_ms)
 {
-    if (pass->route.retry_ms >= 0 &&
-        (pass->retry_ms < 0 || pass->route.retry_ms < pass->retry_ms)) {
-        pass->retry_ms = pass->route.retry_ms;
+    if (retry_ms >= 0 && (pass->retry_ms < 0 || retry_ms < pass->retry_ms)) {
+        pass->retry_ms = retry_ms;
     }
     if (task->n_refused == 0 && pass->n_blocked < BLOCKED_MAX) {
         pass->blocked[pass->n_blocked++] = task->request->model;
     }
 }
 
+/* With the same dice each time: who may start is asked for it twice. */
+static struct route route_of(const struct engine *engine, const struct actor *actor)
+{
+    return credentials_route(engine->credentials, engine->channels, actor->task,
+                             engine->n_running < engine->n_slots, clock_mono_ms(),
+                             (uint64_t)actor->entry.created_micros);
+}
+
 static bool may_start(void *context, struct schedule_entry *entry)
 {
     struct pass *pass = context;
-    struct engine *engine = pass->engine;
-    const struct task *task = CONTAINER_OF(entry, struct actor, entry)->task;
-    if (is_blocked(pass, task)) {
+    const struct actor *actor = CONTAINER_OF(entry, struct actor, entry);
+    if (is_blocked(pass, actor->task)) {
         return false;
     }
-    pass->route = credentials_route(engine->credentials, engine->channels, task,
-                                    engine->n_running < engine->n_slots, clock_mono_ms(),
-                                    (uint64_t)entry->created_micros);
-    if (pass->route.kind == ROUTE_WAIT) {
-        note_blocked(pass, task);
+    struct route route = route_of(pass->engine, actor);
+    if (route.kind == ROUTE_WAIT) {
+        note_blocked(pass, actor->task, route.retry_ms);
     }
-    return pass->route.kind != ROUTE_WAIT;
+    return route.kind != ROUTE_WAIT;
 }
 
 /* The configuration may have changed since the task was taken, and other channels may have refused it. */
@@ -81,14 +84,6 @@ static void begin(struct actor *actor, const struct route *route)
         actor->is_scheduled = false;
         actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_UNSERVED});
     }
-}
-
-/* The route of the last entry that was asked for is not that of the entry that was chosen. */
-static struct route route_of(const struct engine *engine, const struct actor *actor)
-{
-    return credentials_route(engine->credentials, engine->channels, actor->task,
-                             engine->n_running < engine->n_slots, clock_mono_ms(),
-                             (uint64_t)actor->entry.created_micros);
 }
 
 static void on_grant(struct loop_timer *timer)
