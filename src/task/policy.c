@@ -318,7 +318,8 @@ bool policy_breaker_allows(const struct policy_breaker *breaker, int64_t now_ms)
 
 void policy_breaker_try(struct policy_breaker *breaker, int64_t now_ms)
 {
-    if (breaker->state == POLICY_CLOSED)
+    /* One that was let through before it opened is no trial: how it ends says nothing of the rest. */
+    if (breaker->state == POLICY_CLOSED || !policy_breaker_allows(breaker, now_ms))
         return;
     breaker->state = POLICY_HALF_OPEN;
     breaker->until_ms = now_ms + POLICY_BREAKER_MOST_MS;

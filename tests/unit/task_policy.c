@@ -590,6 +590,9 @@ static void a_rest_opens_at_once(void **context)
     struct policy_breaker breaker = {0};
     policy_breaker_rest(&breaker, 20000, 1000);
     assert_false(policy_breaker_allows(&breaker, 20999));
+    policy_breaker_try(&breaker, 1200); /* it had been let through before */
+    policy_breaker_succeed(&breaker);
+    assert_false(policy_breaker_allows(&breaker, 20999));
     policy_breaker_rest(&breaker, 2000, 1500); /* the longer one stands */
     policy_breaker_rest(&breaker, 0, 1500);
     assert_false(policy_breaker_allows(&breaker, 20999));
