@@ -368,7 +368,7 @@ static void orphan(struct actor *actor, unsigned effects)
                  "it is, or for its deadline",
                  record->channel, record->credential);
     }
-    actor->orphaned |= effects;
+    actor->orphaned = effects; /* who is to be cancelled is not asked for any more */
 }
 
 static void act_remotely(struct actor *actor, unsigned effects)
