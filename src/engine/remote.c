@@ -286,9 +286,31 @@ void remote_on_ready(void *context)
     attempt_job_unref(job);
 }
 
+/* At once, not when it leaves: of the others that are granted a slot in the same turn, each must find what is left. */
+static void reserve(struct remote *remote)
+{
+    struct credential *credential = remote->credential;
+    int64_t now_ms = clock_mono_ms();
+    (void)!policy_take(&credential->submits, remote->channel->submits_per_minute, now_ms);
+    remote->is_trial = policy_breaker_try(&credential->breaker, now_ms);
+    remote->is_reserved = true;
+}
+
+static void give_back(struct remote *remote)
+{
+    if (remote->is_trial) {
+        policy_breaker_withdraw(&remote->credential->breaker, clock_mono_ms());
+    }
+    if (remote->is_reserved) {
+        policy_give_back(&remote->credential->submits);
+    }
+    remote->is_reserved = remote->is_trial = false;
+}
+
 void remote_prepare(struct remote *remote, const struct task *task)
 {
     remote_take_task(remote, task);
+    reserve(remote);
     id_new("att", remote->attempt_id, sizeof remote->attempt_id);
     json_t *input = json_object();
     json_set(input, "task", portrait(remote));
@@ -300,9 +322,7 @@ void remote_send(struct remote *remote, const struct task *task)
     remote_take_task(remote, task);
     remote->is_sending = remote->has_sent = true;
     remote->credential->n_submits++;
-    (void)!policy_take(&remote->credential->submits, remote->channel->submits_per_minute,
-                       clock_mono_ms());
-    policy_breaker_try(&remote->credential->breaker, clock_mono_ms());
+    remote->is_reserved = remote->is_trial = false;
     dialogue_go(remote->dialogue);
 }
 
@@ -600,6 +620,7 @@ void remote_halt(struct remote *remote, bool is_kept)
     loop_disarm(remote->room->loop, &remote->poll);
     remote->dialogue = dialogue_stop(remote->dialogue);
     remote->is_sending = false;
+    give_back(remote);
     remote_halt_result(remote, is_kept);
 }
 

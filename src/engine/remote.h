@@ -37,7 +37,7 @@ struct remote_handler {
 struct remote *remote_new(const struct engine_room *room, struct credentials *credentials,
                           struct channel_table *table, const struct route *route,
                           const struct remote_handler *handler);
-/* Prepares the submit: ready(), or TURNED_AWAY. */
+/* Prepares the submit: ready(), or TURNED_AWAY. It counts for the budget of its credential from now on. */
 void remote_prepare(struct remote *remote, const struct task *task);
 /* Sends what was prepared: ACCEPTED, TURNED_AWAY or ANSWER_LOST follows. `task` is the one just written. */
 void remote_send(struct remote *remote, const struct task *task);

@@ -24,8 +24,9 @@ struct remote {
     const char *model; /* its name there */
     int duration_s;    /* as fitted */
     struct dialogue *dialogue;
-    bool is_sending; /* a submit has left, its answer has not come */
-    bool has_sent;   /* in this process: else its durations teach nothing */
+    bool is_reserved, is_trial; /* of the credential: one submit, and its trial; until it is sent */
+    bool is_sending;            /* a submit has left, its answer has not come */
+    bool has_sent;              /* in this process: else its durations teach nothing */
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
     struct policy_watch watch;

@@ -316,13 +316,19 @@ bool policy_breaker_allows(const struct policy_breaker *breaker, int64_t now_ms)
     return breaker->state == POLICY_CLOSED || now_ms >= breaker->until_ms;
 }
 
-void policy_breaker_try(struct policy_breaker *breaker, int64_t now_ms)
+bool policy_breaker_try(struct policy_breaker *breaker, int64_t now_ms)
 {
-    /* One that was let through before it opened is no trial: how it ends says nothing of the rest. */
     if (breaker->state == POLICY_CLOSED || !policy_breaker_allows(breaker, now_ms))
-        return;
+        return false;
     breaker->state = POLICY_HALF_OPEN;
     breaker->until_ms = now_ms + POLICY_BREAKER_MOST_MS;
+    return true;
+}
+
+void policy_breaker_withdraw(struct policy_breaker *breaker, int64_t now_ms)
+{
+    if (breaker->state == POLICY_HALF_OPEN)
+        breaker->until_ms = now_ms;
 }
 
 void policy_breaker_succeed(struct policy_breaker *breaker)
@@ -388,4 +394,9 @@ int64_t policy_take(struct policy_bucket *bucket, int64_t per_minute, int64_t no
         return 0;
     }
     return (int64_t)ceil(missing / per_ms);
+}
+
+void policy_give_back(struct policy_bucket *bucket)
+{
+    bucket->spent = bucket->spent > 1.0 ? bucket->spent - 1.0 : 0.0;
 }

@@ -100,9 +100,12 @@ struct policy_breaker {
 
 /* How it stands: what is open passes into half open by time alone. */
 enum policy_breaker_state policy_breaker_look(const struct policy_breaker *breaker, int64_t now_ms);
-/* May a submit leave now? When it does, say so with policy_breaker_try(). */
+/* May a submit be let through now? When it is, say so with policy_breaker_try(). */
 bool policy_breaker_allows(const struct policy_breaker *breaker, int64_t now_ms);
-void policy_breaker_try(struct policy_breaker *breaker, int64_t now_ms);
+/* One is let through: is it the trial? */
+bool policy_breaker_try(struct policy_breaker *breaker, int64_t now_ms);
+/* The trial never left: another may be made. */
+void policy_breaker_withdraw(struct policy_breaker *breaker, int64_t now_ms);
 /* A submit went well. While open that is one which left before, and does not close it. */
 void policy_breaker_succeed(struct policy_breaker *breaker);
 /* An exchange found the upstream in trouble (out of reach, 5xx, time-out). While open it changes nothing. */
@@ -121,3 +124,5 @@ struct policy_bucket {
 
 /* Takes one of `per_minute` (0: no limit). 0: taken; else how many ms until there will be one, and nothing was taken. */
 CHECKED int64_t policy_take(struct policy_bucket *bucket, int64_t per_minute, int64_t now_ms);
+/* What was taken was not used. */
+void policy_give_back(struct policy_bucket *bucket);

@@ -551,14 +551,14 @@ static void one_goes_on_trial_and_decides(void **context)
         assert_false(policy_breaker_allows(&breaker, now_ms + rest_ms - 1));
         now_ms += rest_ms;
         assert_true(policy_breaker_allows(&breaker, now_ms));
-        policy_breaker_try(&breaker, now_ms);
+        assert_true(policy_breaker_try(&breaker, now_ms));
         assert_false(policy_breaker_allows(&breaker, now_ms)); /* one is enough */
         policy_breaker_fail(&breaker, now_ms);
         rest_ms = rest_ms * 2 < POLICY_BREAKER_MOST_MS ? rest_ms * 2 : POLICY_BREAKER_MOST_MS;
     }
     assert_int_equal(rest_ms, POLICY_BREAKER_MOST_MS);
     now_ms += rest_ms;
-    policy_breaker_try(&breaker, now_ms);
+    assert_true(policy_breaker_try(&breaker, now_ms));
     policy_breaker_succeed(&breaker);
     assert_true(policy_breaker_allows(&breaker, now_ms));
     fail_times(&breaker, POLICY_BREAKER_FAILURES, now_ms); /* and all begins anew */
@@ -575,12 +575,15 @@ static void what_comes_in_late_does_not_decide(void **context)
     assert_false(policy_breaker_allows(&breaker, 1000 + POLICY_BREAKER_FIRST_MS - 1));
     assert_true(policy_breaker_allows(&breaker, 1000 + POLICY_BREAKER_FIRST_MS));
     /* a trial whose outcome is never told does not hold it half open for ever */
-    policy_breaker_try(&breaker, 10000);
+    assert_true(policy_breaker_try(&breaker, 10000));
     assert_false(policy_breaker_allows(&breaker, 10000 + POLICY_BREAKER_MOST_MS - 1));
+    struct policy_breaker withdrawn = breaker;
+    policy_breaker_withdraw(&withdrawn, 11000);
+    assert_true(policy_breaker_allows(&withdrawn, 11000));
     assert_true(policy_breaker_allows(&breaker, 10000 + POLICY_BREAKER_MOST_MS));
     /* while closed a try is nothing to note */
     struct policy_breaker closed = {0};
-    policy_breaker_try(&closed, 1000);
+    assert_false(policy_breaker_try(&closed, 1000));
     assert_true(policy_breaker_allows(&closed, 1000));
 }
 
@@ -590,14 +593,17 @@ static void a_rest_opens_at_once(void **context)
     struct policy_breaker breaker = {0};
     policy_breaker_rest(&breaker, 20000, 1000);
     assert_false(policy_breaker_allows(&breaker, 20999));
-    policy_breaker_try(&breaker, 1200); /* it had been let through before */
+    assert_false(policy_breaker_try(&breaker, 1200)); /* it had been let through before */
     policy_breaker_succeed(&breaker);
     assert_false(policy_breaker_allows(&breaker, 20999));
     policy_breaker_rest(&breaker, 2000, 1500); /* the longer one stands */
     policy_breaker_rest(&breaker, 0, 1500);
     assert_false(policy_breaker_allows(&breaker, 20999));
     assert_true(policy_breaker_allows(&breaker, 21000));
-    policy_breaker_try(&breaker, 21000);
+    assert_true(policy_breaker_try(&breaker, 21000));
+    struct policy_breaker opened = {.state = POLICY_OPEN, .until_ms = 50000};
+    policy_breaker_withdraw(&opened, 21000);
+    assert_false(policy_breaker_allows(&opened, 49999));
     policy_breaker_rest(&breaker, 0, 21000); /* as a failed trial */
     assert_false(policy_breaker_allows(&breaker, 21000 + POLICY_BREAKER_FIRST_MS - 1));
     assert_true(policy_breaker_allows(&breaker, 21000 + POLICY_BREAKER_FIRST_MS));
@@ -614,6 +620,13 @@ static void a_bucket_holds_ten_seconds_and_refills(void **context)
         assert_int_equal(policy_take(&bucket, 60, 5000), 0);
     assert_int_equal(policy_take(&bucket, 60, 5000), 1000);
     assert_int_equal(policy_take(&bucket, 60, 5400), 600); /* nothing was taken */
+    struct policy_bucket unused = bucket, fresh = {0};
+    policy_give_back(&unused);
+    assert_int_equal(policy_take(&unused, 60, 5400), 0);
+    policy_give_back(&fresh); /* no more than there ever was */
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(policy_take(&fresh, 60, 5000), 0);
+    assert_int_equal(policy_take(&fresh, 60, 5000), 1000);
     assert_int_equal(policy_take(&bucket, 60, 5999), 1);
     assert_int_equal(policy_take(&bucket, 60, 6000), 0);
     assert_int_equal(policy_take(&bucket, 60, 5000),
