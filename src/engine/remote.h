@@ -11,8 +11,9 @@
 #include "task/step.h"
 
 enum {
-    REMOTE_DOWNLOAD_TRIES = 12, /* of one result, before it is given up or asked for anew */
-    REMOTE_RENEWALS = 3,        /* polls that name the result anew */
+    REMOTE_DOWNLOAD_TRIES =
+        12, /* that break off half-way, before the result is given up or asked for anew */
+    REMOTE_RENEWALS = 3, /* polls that name the result anew */
     REMOTE_STORE_TRIES =
         5, /* of variants and storing; a full disk is waited for until the deadline */
     REMOTE_CANCEL_TRIES = 5,

@@ -46,7 +46,7 @@ struct remote {
     int64_t video_bytes;
     char validator
         [256]; /* ETag or Last-Modified of what `video` holds the beginning of; empty: none */
-    int n_downloads, n_renewals, n_stores;
+    int n_downloads, n_unreached, n_renewals, n_stores;
     struct result *result;
 };
 

@@ -146,6 +146,13 @@ static void note_validator(struct remote *remote, const struct exchange_answer *
     snprintf(remote->validator, sizeof remote->validator, "%s", is_fit ? etag : "");
 }
 
+/* An outage of an hour costs an hour: it is waited for until the deadline, and while the link lives. */
+static void wait_for_upstream(struct remote *remote, const char *why)
+{
+    remote_note(remote, LOG_WARN, "the result is out of reach", why);
+    remote_retry(remote, bring, ++remote->n_unreached);
+}
+
 static void on_broken(struct remote *remote, const struct exchange_answer *answer)
 {
     if (answer->status == 200) {
@@ -158,6 +165,8 @@ static void on_broken(struct remote *remote, const struct exchange_answer *answe
         tell_failure(remote, TASK_FAILURE_OUTPUT_TOO_LARGE, NULL);
     } else if (answer->end == EXCHANGE_FORBIDDEN) {
         lose(remote, answer->note);
+    } else if (!answer->has_headers) {
+        wait_for_upstream(remote, answer->note);
     } else if (++remote->n_downloads >= REMOTE_DOWNLOAD_TRIES) {
         renew(remote, answer->note);
     } else {
@@ -185,9 +194,8 @@ static void on_refused(struct remote *remote, const struct exchange_answer *answ
     bool is_passing = answer->status == 408 || answer->status == 425 || answer->status == 429 ||
                       answer->status >= 500;
     begin_anew(remote);
-    if (is_passing && ++remote->n_downloads < REMOTE_DOWNLOAD_TRIES) {
-        remote_note(remote, LOG_WARN, "a download was put off", why);
-        remote_retry(remote, bring, remote->n_downloads);
+    if (is_passing) {
+        wait_for_upstream(remote, why);
     } else {
         renew(remote, why);
     }
@@ -198,6 +206,7 @@ static void on_downloaded(void *context, const struct exchange_answer *answer)
     struct remote *remote = context;
     bool was_resumed = remote->video_bytes > 0;
     remote->download = NULL;
+    remote->n_unreached = answer->status / 100 == 2 ? 0 : remote->n_unreached;
     drop_request(remote);
     if (answer->status >= 300) {
         on_refused(remote, answer);
