@@ -54,6 +54,12 @@ asan: deps-test ## units and quick live tests under AddressSanitizer and Undefin
 tsan: deps-test ## units and quick live tests under ThreadSanitizer
 	@tools/test tsan
 
+.PHONY: soak
+soak: deps-test ## the engine in simulated worlds from fresh seeds: SECONDS=60
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) --quiet tests/sim/sim
+	@$(BUILD)/tests/sim/sim --seconds $(or $(SECONDS),60)
+
 .PHONY: bench
 bench: deps-bench ## measure, as ratios to something known, in one run
 	@bench/run
