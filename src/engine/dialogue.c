@@ -66,6 +66,7 @@ static void finish(struct dialogue *dialogue, struct dialogue_outcome *outcome)
     dialogue->spec.done(dialogue->spec.context, outcome);
 }
 
+/* `note` is not the dialogue's own. */
 static void fail(struct dialogue *dialogue, enum dialogue_end end, const char *note)
 {
     struct dialogue_outcome outcome = {.end = end, .blob_file = -1};
@@ -76,7 +77,7 @@ static void fail(struct dialogue *dialogue, enum dialogue_end end, const char *n
 static void fail_faulty(struct dialogue *dialogue, const char *what)
 {
     char note[DIALOGUE_NOTE_SIZE];
-    snprintf(note, sizeof note, "adapter \"%s\", %s: %s",
+    snprintf(note, sizeof note, "adapter \"%s\", %s: %.200s",
              adapter_name(dialogue->spec.channel->adapter), functions[dialogue->spec.kind].ask,
              what);
     fail(dialogue, DIALOGUE_FAULT, note);
@@ -109,7 +110,8 @@ static void at_next_turn(struct dialogue *dialogue, void (*what)(struct dialogue
 /* The spool has no place, or too many calls wait: trouble of ours, told as any other. */
 static void fail_late(struct dialogue *dialogue)
 {
-    fail(dialogue, DIALOGUE_TROUBLE, dialogue->note);
+    struct dialogue_outcome outcome = {.end = DIALOGUE_TROUBLE, .blob_file = -1};
+    finish(dialogue, &outcome);
 }
 
 static void fail_soon(struct dialogue *dialogue, const char *what, int fault)
