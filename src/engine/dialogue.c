@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -32,7 +33,8 @@ struct dialogue {
     uint64_t wanted; /* images that are wanted as bytes */
     struct request request;
     bool has_request;
-    int body, answer, blobs; /* spool files; -1 */
+    /* -1: none. A body without images and an answer up to ADAPTER_BLOB_LEAST are in memory, all else is in the spool. */
+    int body, answer, blobs;
     struct exchange *exchange;
     bool is_cleared; /* dialogue_go() was called */
     bool was_bought;
@@ -181,13 +183,30 @@ static int call(struct dialogue *dialogue, const char *function, const json_t *i
     return adapter_call(dialogue->room->adapters, &call, &dialogue->call);
 }
 
-/* A spool file of the dialogue's, new or used by the step before. 0 or negative errno. */
-static int empty_file(const struct dialogue *dialogue, int *file)
+/* What a dialogue holds is a new file each step: short lives are cheap in memory, and cost a file system dearly. */
+static int new_spool_file(const struct dialogue *dialogue, int *file)
 {
-    if (*file < 0) {
-        return asset_spool_file(dialogue->room->assets, file);
+    close_fd(file);
+    *file = -1;
+    return asset_spool_file(dialogue->room->assets, file);
+}
+
+static int new_memory_file(int *file)
+{
+    close_fd(file);
+    *file = memfd_create("filmgate-dialogue", MFD_CLOEXEC);
+    return *file < 0 ? -errno : 0;
+}
+
+/* Only an answer that is long enough can hold something to cut out. */
+static int make_blob_file(struct dialogue *dialogue, int64_t body_bytes)
+{
+    if (body_bytes >= ADAPTER_BLOB_LEAST) {
+        return new_spool_file(dialogue, &dialogue->blobs);
     }
-    return ftruncate(*file, 0) < 0 ? -errno : 0;
+    close_fd(&dialogue->blobs);
+    dialogue->blobs = -1;
+    return 0;
 }
 
 static void read_answer(struct dialogue *dialogue, const struct exchange_answer *answer)
@@ -195,7 +214,7 @@ static void read_answer(struct dialogue *dialogue, const struct exchange_answer 
     CLEANUP(json_unref_pointer) json_t *input = input_of(dialogue);
     json_set(input, "status", json_integer(answer->status));
     json_set(input, "headers", headers_of(answer));
-    int fault = empty_file(dialogue, &dialogue->blobs);
+    int fault = make_blob_file(dialogue, answer->body_bytes);
     if (fault == 0) {
         fault =
             call(dialogue, functions[dialogue->spec.kind].read, input, answer->body_bytes, on_read);
@@ -237,12 +256,31 @@ static void on_answer(void *context, const struct exchange_answer *answer)
     }
 }
 
+/* The answer is no small one: it goes on in the spool. The spool's descriptor or negative errno. */
+static int on_outgrown(void *context, int64_t body_bytes)
+{
+    struct dialogue *dialogue = context;
+    char bytes[ADAPTER_BLOB_LEAST];
+    CLEANUP(close_fd) int small = dialogue->answer;
+    dialogue->answer = -1;
+    int fault = new_spool_file(dialogue, &dialogue->answer);
+    if (fault < 0) {
+        return fault;
+    }
+    ssize_t n = pread(small, bytes, sizeof bytes, 0);
+    if (n != body_bytes) {
+        return n < 0 ? -errno : -EIO;
+    }
+    n = pwrite(dialogue->answer, bytes, (size_t)body_bytes, 0);
+    return n == body_bytes ? dialogue->answer : n < 0 ? -errno : -ENOSPC;
+}
+
 static void send_request(struct dialogue *dialogue)
 {
     const struct channel *channel = dialogue->spec.channel;
     const struct request *request = &dialogue->request;
     bool is_submit = dialogue->spec.kind == DIALOGUE_SUBMIT;
-    int fault = empty_file(dialogue, &dialogue->answer);
+    int fault = new_memory_file(&dialogue->answer);
     const struct exchange_request exchange = {
         .method = request->method,
         .url = request->url,
@@ -251,6 +289,8 @@ static void send_request(struct dialogue *dialogue)
         .body = request->body_bytes > 0 ? dialogue->body : -1,
         .body_bytes = request->body_bytes,
         .sink = dialogue->answer,
+        .outgrow = on_outgrown,
+        .sink_most = ADAPTER_BLOB_LEAST,
         .max_bytes = dialogue->room->settings->upstream_answer,
         .connect_ms = channel->connect_ms,
         .total_ms = is_submit ? channel->submit_total_ms : channel->exchange_total_ms,
@@ -306,6 +346,20 @@ static void gather_images(const struct dialogue *dialogue, struct request_image 
     }
 }
 
+/* Without images it is as small as what the program said. */
+static int make_body_file(struct dialogue *dialogue)
+{
+    bool has_body = json_object_get(dialogue->asked, "json") != NULL ||
+                    json_object_get(dialogue->asked, "form") != NULL;
+    close_fd(&dialogue->body);
+    dialogue->body = -1;
+    if (!has_body) {
+        return 0;
+    }
+    return dialogue->wanted == 0 ? new_memory_file(&dialogue->body)
+                                 : new_spool_file(dialogue, &dialogue->body);
+}
+
 static void make_request(struct dialogue *dialogue)
 {
     const struct dialogue_spec *spec = &dialogue->spec;
@@ -313,7 +367,7 @@ static void make_request(struct dialogue *dialogue)
     char wrong[REQUEST_ERROR_SIZE];
     gather_images(dialogue, images);
     drop_request(dialogue);
-    int fault = empty_file(dialogue, &dialogue->body);
+    int fault = make_body_file(dialogue);
     if (fault < 0) {
         fail_soon(dialogue, "the request cannot be written", fault);
         return;
