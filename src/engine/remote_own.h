@@ -39,12 +39,10 @@ struct remote {
     int blob_file; /* -1: none */
     /* the result: */
     struct exchange *download;
-    struct request request; /* of the download under way */
-    bool has_request;
-    int video; /* what was brought home; -1 */
+    struct request *request; /* of the download under way; NULL: none */
+    int video;               /* what was brought home; -1 */
     int64_t video_bytes;
-    char validator
-        [256]; /* ETag or Last-Modified of what `video` holds the beginning of; empty: none */
+    char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
     int n_downloads, n_renewals, n_stores;
     struct result *result;
 };
