@@ -299,6 +299,7 @@ void remote_send(struct remote *remote, const struct task *task)
 {
     take_task(remote, task);
     remote->is_sending = remote->has_sent = true;
+    remote->n_beside = remote->credential->n_in_flight - 1;
     remote->credential->n_submits++;
     (void)!policy_take(&remote->credential->submits, remote->channel->submits_per_minute,
                        clock_mono_ms());
@@ -364,8 +365,8 @@ static void on_done(struct remote *remote, const json_t *said,
     if (!is_renewal && !remote->is_resumed) {
         policy_learn(credentials_durations(remote->credentials, remote->channel->name,
                                            remote->model, remote->duration_s),
-                     took_ms);
-        policy_learn(&remote->credential->durations, took_ms);
+                     took_ms, remote->n_beside);
+        policy_learn(&remote->credential->durations, took_ms, remote->n_beside);
     }
     remote_keep_blobs(remote, outcome);
     remote_tell(remote,

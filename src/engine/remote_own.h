@@ -24,8 +24,9 @@ struct remote {
     const char *model; /* its name there */
     int duration_s;    /* as fitted */
     struct dialogue *dialogue;
-    bool is_sending; /* a submit has left, its answer has not come */
-    bool has_sent;   /* in this process: else its durations teach nothing */
+    bool is_sending;  /* a submit has left, its answer has not come */
+    bool has_sent;    /* in this process: else its durations teach nothing */
+    int64_t n_beside; /* jobs in flight with that credential when it was sent */
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
     struct policy_watch watch;
