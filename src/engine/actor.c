@@ -595,6 +595,9 @@ static void on_committed(struct loop_job *job)
         count_end(actor);
     }
     table_publish(engine->table, actor->task);
+    if (actor->remote) {
+        remote_know(actor->remote, actor->task);
+    }
     settle_recovery(actor);
     unsigned effects = actor->effects;
     if (is_end) {

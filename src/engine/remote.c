@@ -517,6 +517,13 @@ void remote_poll(struct remote *remote, const struct task *task)
     }
 }
 
+void remote_know(struct remote *remote, const struct task *task)
+{
+    if (remote->task && strcmp(task->attempt.id, remote->attempt_id) == 0) {
+        take_task(remote, task);
+    }
+}
+
 void remote_poll_soon(struct remote *remote)
 {
     loop_arm(remote->room->loop, &remote->poll, 0);
