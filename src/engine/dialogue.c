@@ -21,6 +21,8 @@
 #include "engine/inputs.h"
 #include "upstream/request.h"
 
+enum { CROWDED_MS = 300 };
+
 struct dialogue {
     const struct engine_room *room;
     struct dialogue_spec spec;
@@ -109,7 +111,14 @@ static void at_next_turn(struct dialogue *dialogue, void (*what)(struct dialogue
     loop_arm(dialogue->room->loop, &dialogue->turn, 0);
 }
 
-/* The spool has no place, or too many calls wait: trouble of ours, told as any other. */
+/* Too many calls or exchanges are under way: it is no trouble of the upstream's, and passes. */
+static void wait_for_room(struct dialogue *dialogue, void (*what)(struct dialogue *dialogue))
+{
+    dialogue->at_turn = what;
+    loop_arm(dialogue->room->loop, &dialogue->turn, CROWDED_MS);
+}
+
+/* The spool has no place, or the like: trouble of ours, told as any other. */
 static void fail_late(struct dialogue *dialogue)
 {
     struct dialogue_outcome outcome = {.end = DIALOGUE_TROUBLE, .blob_file = -1};
@@ -304,7 +313,9 @@ static void send_request(struct dialogue *dialogue)
     if (fault == 0) {
         fault = exchange_send(dialogue->room->exchanges, &exchange, &dialogue->exchange);
     }
-    if (fault < 0) {
+    if (fault == -EAGAIN) {
+        wait_for_room(dialogue, send_request);
+    } else if (fault < 0) {
         fail_soon(dialogue, "the request cannot be sent", fault);
     } else if (request->buys) {
         dialogue->was_bought_before = dialogue->was_bought;
@@ -445,7 +456,9 @@ static void ask(struct dialogue *dialogue)
 {
     CLEANUP(json_unref_pointer) json_t *input = input_of(dialogue);
     int fault = call(dialogue, functions[dialogue->spec.kind].ask, input, -1, on_asked);
-    if (fault < 0) {
+    if (fault == -EAGAIN) {
+        wait_for_room(dialogue, ask);
+    } else if (fault < 0) {
         fail_soon(dialogue, "the adapter cannot be asked", fault);
     }
 }
