@@ -21,7 +21,7 @@
 #include "engine/inputs.h"
 #include "upstream/request.h"
 
-enum { CROWDED_MS = 300 };
+enum { CROWDED_MS = 300, REMEMBERED_MAX = 512 };
 
 struct dialogue {
     const struct engine_room *room;
@@ -437,6 +437,22 @@ static void bring_images(struct dialogue *dialogue)
         inputs_start(dialogue->room, dialogue->spec.task, dialogue->wanted, &handler);
 }
 
+static bool may_remember(const struct dialogue *dialogue)
+{
+    return dialogue->step == 0 && dialogue->spec.asked != NULL;
+}
+
+static void remember(const struct dialogue *dialogue)
+{
+    char *text = may_remember(dialogue) ? json_dumps(dialogue->asked, JSON_WRITE_FLAGS) : NULL;
+    if (text && strlen(text) <= REMEMBERED_MAX) {
+        free(*dialogue->spec.asked);
+        *dialogue->spec.asked = text;
+    } else {
+        free(text);
+    }
+}
+
 static void on_asked(void *context, const struct adapter_outcome *said)
 {
     struct dialogue *dialogue = context;
@@ -448,12 +464,24 @@ static void on_asked(void *context, const struct adapter_outcome *said)
     } else {
         json_decref(dialogue->asked);
         dialogue->asked = json_deep_copy(said->result);
+        remember(dialogue);
         bring_images(dialogue);
     }
 }
 
+static bool recall(struct dialogue *dialogue)
+{
+    const char *text = may_remember(dialogue) ? *dialogue->spec.asked : NULL;
+    dialogue->asked = text ? json_loads(text, 0, NULL) : NULL;
+    return dialogue->asked != NULL;
+}
+
 static void ask(struct dialogue *dialogue)
 {
+    if (recall(dialogue)) {
+        at_next_turn(dialogue, bring_images);
+        return;
+    }
     CLEANUP(json_unref_pointer) json_t *input = input_of(dialogue);
     int fault = call(dialogue, functions[dialogue->spec.kind].ask, input, -1, on_asked);
     if (fault == -EAGAIN) {

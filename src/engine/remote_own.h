@@ -30,6 +30,8 @@ struct remote {
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
     struct policy_watch watch;
+    char *
+        asked; /* what the program asked for at the poll before, as long as the job and what is kept of it are the same */
     struct loop_timer poll;
     struct loop_timer retry; /* of what is not a poll */
     void (*at_retry)(struct remote *remote);
@@ -49,6 +51,8 @@ struct remote {
 };
 
 uint64_t remote_dice(void);
+/* From now on it works for this version of the task. */
+void remote_take(struct remote *remote, const struct task *task);
 void remote_tell(struct remote *remote, const struct task_event *event);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
 /* Does `what` after a pause that grows with the tries. */
