@@ -565,11 +565,14 @@ static void send_to_small(struct stage *stage, const char *path, int64_t most,
 
 static void what_outgrows_its_sink_goes_on_in_another(void **state)
 {
-    static const char *const paths[] = {"/ok", "/chunked"};
+    static const struct {
+        const char *path;
+        int64_t most;
+    } rows[] = {{"/ok", 5}, {"/chunked", 5}, {"/chunked", 3}};
     char bytes[16];
-    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct growth growth = {.large = memfd_create("large", MFD_CLOEXEC)};
-        send_to_small(*state, paths[i], 5, &growth);
+        send_to_small(*state, rows[i].path, rows[i].most, &growth);
         outcome_expect(&growth.outcome, EXCHANGE_DONE, 200, false);
         assert_int_equal(growth.n_asked, 1);
         assert_int_equal(growth.outcome.answer.body_bytes, 11);
