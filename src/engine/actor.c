@@ -219,10 +219,11 @@ static void end_attempt(struct actor *actor)
 
 static void drop_events(struct actor *actor)
 {
-    for (size_t i = 0; i < actor->n_events; i++) {
-        attempt_job_unref(actor->events[i].job);
+    struct actor_waiting *waiting = TAKE(actor->waiting);
+    for (size_t i = 0; waiting && i < waiting->n_events; i++) {
+        attempt_job_unref(waiting->events[i].job);
     }
-    actor->n_events = 0;
+    free(waiting);
 }
 
 static void free_actor(struct actor *actor)
@@ -522,13 +523,14 @@ static bool is_over(const struct task *task)
 /* Events that waited, in order, until one of them needs a commit of its own. */
 static void feed_waiting(struct actor *actor)
 {
-    while (actor->n_events > 0 && !actor->is_committing) {
-        struct task_event event = actor->events[0];
-        actor->n_events--;
-        memmove(actor->events, actor->events + 1, actor->n_events * sizeof event);
+    while (actor->waiting && !actor->is_committing) {
+        struct actor_waiting *waiting = actor->waiting;
+        struct task_event event = waiting->events[0];
+        waiting->n_events--;
+        memmove(waiting->events, waiting->events + 1, waiting->n_events * sizeof event);
         apply(actor, &event);
         attempt_job_unref(event.job);
-        if (is_over(actor->task)) {
+        if (waiting->n_events == 0 || is_over(actor->task)) {
             drop_events(actor); /* nothing changes an end */
         }
     }
@@ -593,6 +595,9 @@ static void on_committed(struct loop_job *job)
         count_end(actor);
     }
     table_publish(engine->table, actor->task);
+    if (actor->remote) {
+        remote_know(actor->remote, actor->task);
+    }
     settle_recovery(actor);
     unsigned effects = actor->effects;
     if (is_end) {
@@ -627,12 +632,12 @@ static void apply(struct actor *actor, const struct task_event *event)
 
 /* The note of a failure lives in its sender, which may be gone when the event's turn comes; an
  * attempt fails only once. So may a job. */
-static struct task_event keep_event(struct actor *actor, const struct task_event *event)
+static struct task_event keep_event(struct actor_waiting *waiting, const struct task_event *event)
 {
     struct task_event kept = *event;
     if (kept.note) {
-        snprintf(actor->failure_note, sizeof actor->failure_note, "%s", kept.note);
-        kept.note = actor->failure_note;
+        snprintf(waiting->failure_note, sizeof waiting->failure_note, "%s", kept.note);
+        kept.note = waiting->failure_note;
     }
     kept.job = attempt_job_ref(kept.job);
     return kept;
@@ -642,16 +647,20 @@ static struct task_event keep_event(struct actor *actor, const struct task_event
  * takes the place of the one before, everything else happens once in an attempt. */
 static void wait_for_commit(struct actor *actor, const struct task_event *event)
 {
+    if (!actor->waiting) {
+        actor->waiting = must_calloc(1, sizeof *actor->waiting);
+    }
+    struct actor_waiting *waiting = actor->waiting;
     size_t place = 0;
-    while (place < actor->n_events && actor->events[place].kind != event->kind) {
+    while (place < waiting->n_events && waiting->events[place].kind != event->kind) {
         place++;
     }
     must(place < ACTOR_EVENTS_MAX);
-    if (place < actor->n_events) {
-        attempt_job_unref(actor->events[place].job);
+    if (place < waiting->n_events) {
+        attempt_job_unref(waiting->events[place].job);
     }
-    actor->events[place] = keep_event(actor, event);
-    actor->n_events += place == actor->n_events;
+    waiting->events[place] = keep_event(waiting, event);
+    waiting->n_events += place == waiting->n_events;
 }
 
 void actor_feed(struct actor *actor, const struct task_event *event)

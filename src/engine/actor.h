@@ -34,17 +34,22 @@ enum {
     ENGINE_FIGURES_MS = 1000,              /* how often queue positions are counted */
 };
 
+/* What happened during a commit. Few tasks have any at a time, and there may be many thousand tasks. */
+struct actor_waiting {
+    struct task_event events[ACTOR_EVENTS_MAX];
+    size_t n_events;                   /* at least one */
+    char failure_note[TASK_NOTE_SIZE]; /* of a failure that waits */
+};
+
 struct actor {
     struct engine *engine;
-    const struct task *task; /* the newest version, possibly not committed yet; a reference */
-    struct task_event events[ACTOR_EVENTS_MAX]; /* waiting for the commit under way */
-    size_t n_events;
-    char failure_note[TASK_NOTE_SIZE]; /* of a failure that waits */
-    bool is_committing;                /* `write` is with the store, or waits to be tried again */
-    bool is_scheduled;                 /* `entry` is on the schedule */
-    bool is_running;                   /* counts as running for its tenant */
-    bool has_builtin_slot;             /* of the built-in engine */
-    struct credential *credential;     /* in whose jobs in flight it counts; NULL: none */
+    const struct task *task;       /* the newest version, possibly not committed yet; a reference */
+    struct actor_waiting *waiting; /* for the commit under way; NULL: nothing */
+    bool is_committing;            /* `write` is with the store, or waits to be tried again */
+    bool is_scheduled;             /* `entry` is on the schedule */
+    bool is_running;               /* counts as running for its tenant */
+    bool has_builtin_slot;         /* of the built-in engine */
+    struct credential *credential; /* in whose jobs in flight it counts; NULL: none */
     bool
         has_ended; /* its end is durable: it is here only until the upstream has answered a cancel */
     enum task_state counted;   /* in the engine's counts, as published */

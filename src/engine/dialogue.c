@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +20,8 @@
 #include "base/must.h"
 #include "engine/inputs.h"
 #include "upstream/request.h"
+
+enum { CROWDED_MS = 300, REMEMBERED_MAX = 512 };
 
 struct dialogue {
     const struct engine_room *room;
@@ -32,7 +35,8 @@ struct dialogue {
     uint64_t wanted; /* images that are wanted as bytes */
     struct request request;
     bool has_request;
-    int body, answer, blobs; /* spool files; -1 */
+    /* -1: none. A body without images and an answer up to ADAPTER_BLOB_LEAST are in memory, all else is in the spool. */
+    int body, answer, blobs;
     struct exchange *exchange;
     bool is_cleared; /* dialogue_go() was called */
     bool was_bought;
@@ -66,6 +70,7 @@ static void finish(struct dialogue *dialogue, struct dialogue_outcome *outcome)
     dialogue->spec.done(dialogue->spec.context, outcome);
 }
 
+/* `note` is not the dialogue's own. */
 static void fail(struct dialogue *dialogue, enum dialogue_end end, const char *note)
 {
     struct dialogue_outcome outcome = {.end = end, .blob_file = -1};
@@ -76,7 +81,7 @@ static void fail(struct dialogue *dialogue, enum dialogue_end end, const char *n
 static void fail_faulty(struct dialogue *dialogue, const char *what)
 {
     char note[DIALOGUE_NOTE_SIZE];
-    snprintf(note, sizeof note, "adapter \"%s\", %s: %s",
+    snprintf(note, sizeof note, "adapter \"%s\", %s: %.200s",
              adapter_name(dialogue->spec.channel->adapter), functions[dialogue->spec.kind].ask,
              what);
     fail(dialogue, DIALOGUE_FAULT, note);
@@ -106,10 +111,18 @@ static void at_next_turn(struct dialogue *dialogue, void (*what)(struct dialogue
     loop_arm(dialogue->room->loop, &dialogue->turn, 0);
 }
 
-/* The spool has no place, or too many calls wait: trouble of ours, told as any other. */
+/* Too many calls or exchanges are under way: it is no trouble of the upstream's, and passes. */
+static void wait_for_room(struct dialogue *dialogue, void (*what)(struct dialogue *dialogue))
+{
+    dialogue->at_turn = what;
+    loop_arm(dialogue->room->loop, &dialogue->turn, CROWDED_MS);
+}
+
+/* The spool has no place, or the like: trouble of ours, told as any other. */
 static void fail_late(struct dialogue *dialogue)
 {
-    fail(dialogue, DIALOGUE_TROUBLE, dialogue->note);
+    struct dialogue_outcome outcome = {.end = DIALOGUE_TROUBLE, .blob_file = -1};
+    finish(dialogue, &outcome);
 }
 
 static void fail_soon(struct dialogue *dialogue, const char *what, int fault)
@@ -179,13 +192,30 @@ static int call(struct dialogue *dialogue, const char *function, const json_t *i
     return adapter_call(dialogue->room->adapters, &call, &dialogue->call);
 }
 
-/* A spool file of the dialogue's, new or used by the step before. 0 or negative errno. */
-static int empty_file(const struct dialogue *dialogue, int *file)
+/* What a dialogue holds is a new file each step: short lives are cheap in memory, and cost a file system dearly. */
+static int new_spool_file(const struct dialogue *dialogue, int *file)
 {
-    if (*file < 0) {
-        return asset_spool_file(dialogue->room->assets, file);
+    close_fd(file);
+    *file = -1;
+    return asset_spool_file(dialogue->room->assets, file);
+}
+
+static int new_memory_file(int *file)
+{
+    close_fd(file);
+    *file = memfd_create("filmgate-dialogue", MFD_CLOEXEC);
+    return *file < 0 ? -errno : 0;
+}
+
+/* Only an answer that is long enough can hold something to cut out. */
+static int make_blob_file(struct dialogue *dialogue, int64_t body_bytes)
+{
+    if (body_bytes >= ADAPTER_BLOB_LEAST) {
+        return new_spool_file(dialogue, &dialogue->blobs);
     }
-    return ftruncate(*file, 0) < 0 ? -errno : 0;
+    close_fd(&dialogue->blobs);
+    dialogue->blobs = -1;
+    return 0;
 }
 
 static void read_answer(struct dialogue *dialogue, const struct exchange_answer *answer)
@@ -193,7 +223,7 @@ static void read_answer(struct dialogue *dialogue, const struct exchange_answer 
     CLEANUP(json_unref_pointer) json_t *input = input_of(dialogue);
     json_set(input, "status", json_integer(answer->status));
     json_set(input, "headers", headers_of(answer));
-    int fault = empty_file(dialogue, &dialogue->blobs);
+    int fault = make_blob_file(dialogue, answer->body_bytes);
     if (fault == 0) {
         fault =
             call(dialogue, functions[dialogue->spec.kind].read, input, answer->body_bytes, on_read);
@@ -235,12 +265,31 @@ static void on_answer(void *context, const struct exchange_answer *answer)
     }
 }
 
+/* The answer is no small one: it goes on in the spool. The spool's descriptor or negative errno. */
+static int on_outgrown(void *context, int64_t body_bytes)
+{
+    struct dialogue *dialogue = context;
+    char bytes[ADAPTER_BLOB_LEAST];
+    CLEANUP(close_fd) int small = dialogue->answer;
+    dialogue->answer = -1;
+    int fault = new_spool_file(dialogue, &dialogue->answer);
+    if (fault < 0) {
+        return fault;
+    }
+    ssize_t n = pread(small, bytes, sizeof bytes, 0);
+    if (n != body_bytes) {
+        return n < 0 ? -errno : -EIO;
+    }
+    n = pwrite(dialogue->answer, bytes, (size_t)body_bytes, 0);
+    return n == body_bytes ? dialogue->answer : n < 0 ? -errno : -ENOSPC;
+}
+
 static void send_request(struct dialogue *dialogue)
 {
     const struct channel *channel = dialogue->spec.channel;
     const struct request *request = &dialogue->request;
     bool is_submit = dialogue->spec.kind == DIALOGUE_SUBMIT;
-    int fault = empty_file(dialogue, &dialogue->answer);
+    int fault = new_memory_file(&dialogue->answer);
     const struct exchange_request exchange = {
         .method = request->method,
         .url = request->url,
@@ -249,6 +298,8 @@ static void send_request(struct dialogue *dialogue)
         .body = request->body_bytes > 0 ? dialogue->body : -1,
         .body_bytes = request->body_bytes,
         .sink = dialogue->answer,
+        .outgrow = on_outgrown,
+        .sink_most = ADAPTER_BLOB_LEAST,
         .max_bytes = dialogue->room->settings->upstream_answer,
         .connect_ms = channel->connect_ms,
         .total_ms = is_submit ? channel->submit_total_ms : channel->exchange_total_ms,
@@ -262,7 +313,9 @@ static void send_request(struct dialogue *dialogue)
     if (fault == 0) {
         fault = exchange_send(dialogue->room->exchanges, &exchange, &dialogue->exchange);
     }
-    if (fault < 0) {
+    if (fault == -EAGAIN) {
+        wait_for_room(dialogue, send_request);
+    } else if (fault < 0) {
         fail_soon(dialogue, "the request cannot be sent", fault);
     } else if (request->buys) {
         dialogue->was_bought_before = dialogue->was_bought;
@@ -304,6 +357,20 @@ static void gather_images(const struct dialogue *dialogue, struct request_image 
     }
 }
 
+/* Without images it is as small as what the program said. */
+static int make_body_file(struct dialogue *dialogue)
+{
+    bool has_body = json_object_get(dialogue->asked, "json") != NULL ||
+                    json_object_get(dialogue->asked, "form") != NULL;
+    close_fd(&dialogue->body);
+    dialogue->body = -1;
+    if (!has_body) {
+        return 0;
+    }
+    return dialogue->wanted == 0 ? new_memory_file(&dialogue->body)
+                                 : new_spool_file(dialogue, &dialogue->body);
+}
+
 static void make_request(struct dialogue *dialogue)
 {
     const struct dialogue_spec *spec = &dialogue->spec;
@@ -311,7 +378,7 @@ static void make_request(struct dialogue *dialogue)
     char wrong[REQUEST_ERROR_SIZE];
     gather_images(dialogue, images);
     drop_request(dialogue);
-    int fault = empty_file(dialogue, &dialogue->body);
+    int fault = make_body_file(dialogue);
     if (fault < 0) {
         fail_soon(dialogue, "the request cannot be written", fault);
         return;
@@ -370,6 +437,22 @@ static void bring_images(struct dialogue *dialogue)
         inputs_start(dialogue->room, dialogue->spec.task, dialogue->wanted, &handler);
 }
 
+static bool may_remember(const struct dialogue *dialogue)
+{
+    return dialogue->step == 0 && dialogue->spec.asked != NULL;
+}
+
+static void remember(const struct dialogue *dialogue)
+{
+    char *text = may_remember(dialogue) ? json_dumps(dialogue->asked, JSON_WRITE_FLAGS) : NULL;
+    if (text && strlen(text) <= REMEMBERED_MAX) {
+        free(*dialogue->spec.asked);
+        *dialogue->spec.asked = text;
+    } else {
+        free(text);
+    }
+}
+
 static void on_asked(void *context, const struct adapter_outcome *said)
 {
     struct dialogue *dialogue = context;
@@ -381,15 +464,29 @@ static void on_asked(void *context, const struct adapter_outcome *said)
     } else {
         json_decref(dialogue->asked);
         dialogue->asked = json_deep_copy(said->result);
+        remember(dialogue);
         bring_images(dialogue);
     }
 }
 
+static bool recall(struct dialogue *dialogue)
+{
+    const char *text = may_remember(dialogue) ? *dialogue->spec.asked : NULL;
+    dialogue->asked = text ? json_loads(text, 0, NULL) : NULL;
+    return dialogue->asked != NULL;
+}
+
 static void ask(struct dialogue *dialogue)
 {
+    if (recall(dialogue)) {
+        at_next_turn(dialogue, bring_images);
+        return;
+    }
     CLEANUP(json_unref_pointer) json_t *input = input_of(dialogue);
     int fault = call(dialogue, functions[dialogue->spec.kind].ask, input, -1, on_asked);
-    if (fault < 0) {
+    if (fault == -EAGAIN) {
+        wait_for_room(dialogue, ask);
+    } else if (fault < 0) {
         fail_soon(dialogue, "the adapter cannot be asked", fault);
     }
 }

@@ -46,6 +46,9 @@ struct dialogue_spec {
     const struct task *task; /* takes a reference */
     json_t *input;           /* {task, job, state …} without step and keep; taken */
     const char *keep;        /* JSON, or NULL */
+    /* Where its owner keeps what the program asked first, as JSON, from one dialogue of the same kind, input and keep to the
+     * next: programs are pure. It is used where it is there, else put there if it is short. NULL: asked each time. */
+    char **asked;
     /* SUBMIT: the first request that buys is ready, nothing of it has left: it leaves with dialogue_go(). Never from
      * within dialogue_start(). */
     void (*ready)(void *context);

@@ -49,8 +49,11 @@ void remote_note(struct remote *remote, enum log_level level, const char *what, 
 
 /* ---- the task at hand ---- */
 
-void remote_take_task(struct remote *remote, const struct task *task)
+void remote_take(struct remote *remote, const struct task *task)
 {
+    if (remote->task && remote->task->attempt.job != task->attempt.job) {
+        free(TAKE(remote->asked));
+    }
     task_ref(task);
     task_unref(remote->task);
     remote->task = task;
@@ -96,6 +99,7 @@ static void start_dialogue(struct remote *remote, enum dialogue_kind kind, json_
         .task = remote->task,
         .input = input,
         .keep = kind != DIALOGUE_SUBMIT && job ? job->keep : NULL,
+        .asked = kind == DIALOGUE_POLL ? &remote->asked : NULL,
         .ready = remote_on_ready,
         .done = done,
         .context = remote,
@@ -309,7 +313,7 @@ static void give_back(struct remote *remote)
 
 void remote_prepare(struct remote *remote, const struct task *task)
 {
-    remote_take_task(remote, task);
+    remote_take(remote, task);
     reserve(remote);
     id_new("att", remote->attempt_id, sizeof remote->attempt_id);
     json_t *input = json_object();
@@ -319,8 +323,9 @@ void remote_prepare(struct remote *remote, const struct task *task)
 
 void remote_send(struct remote *remote, const struct task *task)
 {
-    remote_take_task(remote, task);
+    remote_take(remote, task);
     remote->is_sending = remote->has_sent = true;
+    remote->n_beside = remote->credential->n_in_flight - 1;
     remote->credential->n_submits++;
     remote->is_reserved = remote->is_trial = false;
     dialogue_go(remote->dialogue);
@@ -384,8 +389,8 @@ static void on_done(struct remote *remote, const json_t *said,
     if (!is_renewal && !remote->is_resumed) {
         policy_learn(credentials_durations(remote->credentials, remote->channel->name,
                                            remote->model, remote->duration_s),
-                     took_ms);
-        policy_learn(&remote->credential->durations, took_ms);
+                     took_ms, remote->n_beside);
+        policy_learn(&remote->credential->durations, took_ms, remote->n_beside);
     }
     remote_keep_blobs(remote, outcome);
     remote_tell(remote,
@@ -522,7 +527,7 @@ static void on_poll(struct loop_timer *timer)
 void remote_poll(struct remote *remote, const struct task *task)
 {
     int64_t since_ms = clock_wall_ms() - task->attempt.accepted_ms;
-    remote_take_task(remote, task);
+    remote_take(remote, task);
     json_decref(portrait(remote)); /* names the model */
     remote->is_resumed = !remote->has_sent;
     remote->watch = (struct policy_watch){.accepted_ms = clock_mono_ms()};
@@ -533,6 +538,13 @@ void remote_poll(struct remote *remote, const struct task *task)
         loop_arm(remote->room->loop, &remote->poll, 0);
     } else {
         plan_poll(remote, 0);
+    }
+}
+
+void remote_know(struct remote *remote, const struct task *task)
+{
+    if (remote->task && strcmp(task->attempt.id, remote->attempt_id) == 0) {
+        remote_take(remote, task);
     }
 }
 
@@ -585,7 +597,7 @@ void remote_cancel(struct remote *remote, const struct task *task)
 {
     const struct channel *channel = remote->channel;
     bool can = remote->is_pending ? channel->can_cancel_pending : channel->can_cancel_rendering;
-    remote_take_task(remote, task);
+    remote_take(remote, task);
     remote->n_tries = 0;
     remote->dialogue = dialogue_stop(remote->dialogue);
     remote->at_retry = can ? ask_cancel : cannot_cancel;
@@ -631,6 +643,7 @@ struct remote *remote_free(struct remote *remote, bool is_kept)
     }
     remote_halt(remote, is_kept);
     remote_drop_blobs(remote);
+    free(remote->asked);
     task_unref(remote->task);
     channel_table_free(remote->table);
     free(remote);

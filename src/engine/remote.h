@@ -46,6 +46,8 @@ void remote_send(struct remote *remote, const struct task *task);
 bool remote_is_sending(const struct remote *remote);
 /* Polls until something but progress is told. */
 void remote_poll(struct remote *remote, const struct task *task);
+/* A newer version of the task that it works for, as committed: what its polls go by. Another attempt's is not heeded. */
+void remote_know(struct remote *remote, const struct task *task);
 /* Brings the result of the task's attempt home, and stores it: STORED, RENEWED, GONE or FAILED. */
 void remote_store(struct remote *remote, const struct task *task);
 /* Asks the upstream to stop: CANCEL_CLOSED. */

@@ -27,9 +27,12 @@ struct remote {
     bool is_reserved, is_trial; /* of the credential: one submit, and its trial; until it is sent */
     bool is_sending;            /* a submit has left, its answer has not come */
     bool has_sent;              /* in this process: else its durations teach nothing */
+    int64_t n_beside;           /* jobs in flight with that credential when it was sent */
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
     struct policy_watch watch;
+    char *
+        asked; /* what the program asked for at the poll before, as long as the job and what is kept of it are the same */
     struct loop_timer poll;
     struct loop_timer retry; /* of what is not a poll */
     void (*at_retry)(struct remote *remote);
@@ -40,19 +43,17 @@ struct remote {
     int blob_file; /* -1: none */
     /* the result: */
     struct exchange *download;
-    struct request request; /* of the download under way */
-    bool has_request;
-    int video; /* what was brought home; -1 */
+    struct request *request; /* of the download under way; NULL: none */
+    int video;               /* what was brought home; -1 */
     int64_t video_bytes;
-    char validator
-        [256]; /* ETag or Last-Modified of what `video` holds the beginning of; empty: none */
+    char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
     int n_downloads, n_unreached, n_renewals, n_stores;
     struct result *result;
 };
 
 uint64_t remote_dice(void);
-/* This version counts from now on. */
-void remote_take_task(struct remote *remote, const struct task *task);
+/* From now on it works for this version of the task. */
+void remote_take(struct remote *remote, const struct task *task);
 void remote_tell(struct remote *remote, const struct task_event *event);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
 /* Does `what` after a pause that grows with the tries. */

@@ -16,6 +16,8 @@
 #include "base/must.h"
 #include "engine/remote_own.h"
 
+enum { VALIDATOR_MAX = 255 };
+
 static void bring(struct remote *remote);
 
 /* ---- what was cut out of an answer ---- */
@@ -115,16 +117,16 @@ static void store_again(struct remote *remote)
 
 static void drop_request(struct remote *remote)
 {
-    if (remote->has_request) {
-        request_fini(&remote->request);
-        remote->has_request = false;
+    if (remote->request) {
+        request_fini(remote->request);
+        free(TAKE(remote->request));
     }
 }
 
 static void begin_anew(struct remote *remote)
 {
     remote->video_bytes = 0;
-    remote->validator[0] = '\0';
+    free(TAKE(remote->validator));
     (void)!ftruncate(remote->video, 0);
 }
 
@@ -142,8 +144,9 @@ static const char *header_of(const struct exchange_answer *answer, const char *n
 static void note_validator(struct remote *remote, const struct exchange_answer *answer)
 {
     const char *etag = header_of(answer, "etag");
-    bool is_fit = etag && etag[0] == '"' && strlen(etag) < sizeof remote->validator;
-    snprintf(remote->validator, sizeof remote->validator, "%s", is_fit ? etag : "");
+    bool is_fit = etag && etag[0] == '"' && strlen(etag) <= VALIDATOR_MAX;
+    free(TAKE(remote->validator));
+    remote->validator = is_fit ? must_strdup(etag) : NULL;
 }
 
 /* An outage of an hour costs an hour: it is waited for until the deadline, and while the link lives. */
@@ -229,7 +232,7 @@ static void on_downloaded(void *context, const struct exchange_answer *answer)
 static size_t add_range(const struct remote *remote, struct exchange_header *headers,
                         size_t n_headers, char range[40])
 {
-    if (remote->video_bytes > 0 && remote->validator[0] != '\0') {
+    if (remote->video_bytes > 0 && remote->validator) {
         snprintf(range, 40, "bytes=%lld-", (long long)remote->video_bytes);
         headers[n_headers++] = (struct exchange_header){"Range", range};
         headers[n_headers++] = (struct exchange_header){"If-Range", remote->validator};
@@ -241,13 +244,13 @@ static int send_request(struct remote *remote)
 {
     struct exchange_header headers[EXCHANGE_HEADERS_MAX];
     char range[40];
-    const struct request *request = &remote->request;
+    const struct request *request = remote->request;
     const struct settings *settings = remote->room->settings;
     if (request->n_headers + 2 > EXCHANGE_HEADERS_MAX) {
         return -E2BIG;
     }
     memcpy(headers, request->headers, request->n_headers * sizeof *headers);
-    if (remote->validator[0] == '\0') {
+    if (!remote->validator) {
         begin_anew(remote);
     }
     size_t n_headers = add_range(remote, headers, request->n_headers, range);
@@ -299,12 +302,14 @@ static void download(struct remote *remote, const json_t *output)
     if (url && !request_is_home(remote->channel, url)) {
         has_auth = false; /* the credential goes to its own hosts only */
     }
-    remote->has_request = request_make(spec, remote->channel, has_auth ? remote->key : NULL, NULL,
-                                       0, -1, clock_wall_ms() / 1000, &remote->request, wrong);
-    if (!remote->has_request) {
+    struct request made;
+    if (!request_make(spec, remote->channel, has_auth ? remote->key : NULL, NULL, 0, -1,
+                      clock_wall_ms() / 1000, &made, wrong)) {
         lose(remote, wrong);
         return;
     }
+    remote->request = must_calloc(1, sizeof *remote->request);
+    *remote->request = made;
     int fault = send_request(remote);
     if (fault < 0) {
         drop_request(remote);
@@ -365,7 +370,7 @@ static void bring(struct remote *remote)
 
 void remote_store(struct remote *remote, const struct task *task)
 {
-    remote_take_task(remote, task);
+    remote_take(remote, task);
     remote->at_retry = bring;
     loop_arm(remote->room->loop, &remote->retry, 0);
 }
@@ -378,5 +383,5 @@ void remote_halt_result(struct remote *remote, bool is_kept)
     close_fd(&remote->video);
     remote->video = -1;
     remote->video_bytes = 0;
-    remote->validator[0] = '\0';
+    free(TAKE(remote->validator));
 }

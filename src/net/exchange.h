@@ -81,6 +81,11 @@ struct exchange_request {
     int body; /* descriptor, read from offset 0 with pread; -1: none. Stays the caller's until done. */
     int64_t body_bytes;
     int sink; /* takes the body of the answer, whatever its status; -1: dropped */
+    /* An answer that will be longer than `sink_most` asks once, before any byte beyond it is written, for the descriptor
+     * that takes it from then on; what it holds already (`body_bytes`) the owner brings along. Negative errno: the sink
+     * fails. NULL: the sink takes all of it. */
+    int (*outgrow)(void *context, int64_t body_bytes);
+    int64_t sink_most;
     int64_t
         sink_offset; /* where the answer's body begins in the sink; for a download that is resumed */
     int64_t max_bytes, connect_ms, total_ms;

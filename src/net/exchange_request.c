@@ -315,6 +315,20 @@ static bool is_announced_too_large(const struct request *request)
     return announced > request->wish.max_bytes;
 }
 
+/* 0 or the errno. */
+static int write_body(struct request *request, const char *data, size_t length)
+{
+    struct exchange_request *wish = &request->wish;
+    const int64_t at = request->exchange.body_bytes;
+    if (wish->outgrow != NULL && at + (int64_t)length > wish->sink_most) {
+        wish->sink = wish->outgrow(wish->context, at);
+        wish->outgrow = NULL;
+        if (wish->sink < 0)
+            return -wish->sink;
+    }
+    return write_at(wish->sink, data, length, wish->sink_offset + at);
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
     struct request *request = context;
@@ -325,8 +339,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
         is_announced_too_large(request))
         return exchange_break_off(exchange, EXCHANGE_TOO_LARGE);
     if (request->wish.sink >= 0 && !request->is_redirect)
-        exchange->sink_errno = write_at(request->wish.sink, data, length,
-                                        request->wish.sink_offset + exchange->body_bytes);
+        exchange->sink_errno = write_body(request, data, length);
     if (exchange->sink_errno != 0)
         return exchange_break_off(exchange, EXCHANGE_SINK_FAILED);
     exchange->body_bytes += (int64_t)length;

@@ -15,8 +15,9 @@
 static const double bin_first_ms = 250.0;
 static const double bin_log_ratio = 0.23680714; /* ln(6 h / 250 ms) / 48 */
 
-/* The weight of what was learned n renderings ago is this to the power of n: about the last 100 count. */
-static const float learned_decay = 0.99F;
+/* About so many renderings count, and of what began beside others this many times as many: when a crowd ends, those that
+ * end last are the slowest, and must not be taken for all. */
+static const float learned_memory = 100.0F, learned_memory_beside = 4.0F;
 /* Three of them, the decay allowed for. */
 static const float learned_least = 2.9F;
 
@@ -33,11 +34,13 @@ static int bin_of(double ms)
     return bin < POLICY_BINS - 1 ? (int)bin : POLICY_BINS - 1;
 }
 
-void policy_learn(struct policy_durations *durations, int64_t took_ms)
+void policy_learn(struct policy_durations *durations, int64_t took_ms, int64_t n_beside)
 {
+    const float beside = n_beside > 0 ? (float)n_beside : 0.0F;
+    const float decay = 1.0F - 1.0F / (learned_memory + learned_memory_beside * beside);
     durations->total = 0.0F;
     for (int i = 0; i < POLICY_BINS; i++) {
-        durations->weights[i] *= learned_decay;
+        durations->weights[i] *= decay;
         if (i == bin_of((double)took_ms))
             durations->weights[i] += 1.0F;
         durations->total += durations->weights[i];
@@ -120,6 +123,8 @@ static const double known_until = 0.995;
 /* A told progress may keep polls away up to this quantile. */
 static const double progress_until = 0.9;
 static const double progress_least = 0.05;
+/* Of what it says is left. */
+static const double progress_first = 0.125, progress_next = 0.6;
 /* Of the time since the known distribution ended, or since acceptance while nothing is known. */
 static const double growth_beyond = 0.125, growth_unknown = 1.0 / 16.0;
 /* Of a gap. What was learned is no less exact for being a long leap: at most so much of such a gap is jitter. */
@@ -177,14 +182,27 @@ static double gap_of(const struct policy_poll *poll, const struct policy_watch *
     return (double)poll->every_ms + growth_unknown * elapsed_ms;
 }
 
-/* Half of what is left by the told progress: near the end the polls come close together, and a progress that was too
- * hopeful is asked again. Negative: progress tells nothing. */
+/* What is left, should it go on as from `from` at `from_ms` to the told progress. */
+static double left_by_pace(const struct policy_watch *watch, double elapsed_ms, double from,
+                           int64_t from_ms)
+{
+    const double pace = (double)(watch->progress_ms - from_ms) / (watch->progress - from);
+    const double since_ms = elapsed_ms - (double)(watch->progress_ms - watch->accepted_ms);
+    return (1.0 - watch->progress) * pace - since_ms;
+}
+
+/* A good half of what is left by the told progress: near the end the polls come close together, and a progress that was too
+ * hopeful is asked again. The pace since the progress before counts, too, where it is the faster one: not all begin at
+ * once, or go evenly. A first word, which has no such pace, is asked again earlier. Negative: progress tells nothing. */
 static double gap_by_progress(const struct policy_watch *watch, double elapsed_ms)
 {
     if (watch->progress_ms == 0 || watch->progress <= progress_least)
         return -1.0;
-    const double reached_ms = (double)(watch->progress_ms - watch->accepted_ms);
-    return (reached_ms / watch->progress - elapsed_ms) / 2.0;
+    const double left_ms = left_by_pace(watch, elapsed_ms, 0.0, watch->accepted_ms);
+    if (watch->before_ms == 0)
+        return left_ms * progress_first;
+    const double left_of_late_ms = left_by_pace(watch, elapsed_ms, watch->before, watch->before_ms);
+    return fmin(left_ms, left_of_late_ms) * progress_next;
 }
 
 /* The gap from the last look (or acceptance), before jitter. */
@@ -266,6 +284,8 @@ void policy_note_progress(struct policy_watch *watch, double progress, int64_t n
     if (progress > 1.0)
         progress = 1.0;
     if (progress > watch->progress) { /* NaN is not */
+        watch->before = watch->progress;
+        watch->before_ms = watch->progress_ms;
         watch->progress = progress;
         watch->progress_ms = now_ms;
     }

@@ -21,8 +21,8 @@ struct policy_durations {
     float total;
 };
 
-/* One more rendering took `took_ms`; what is older counts for less. */
-void policy_learn(struct policy_durations *durations, int64_t took_ms);
+/* One more rendering took `took_ms`, and began while `n_beside` others were under way; what is older counts for less. */
+void policy_learn(struct policy_durations *durations, int64_t took_ms, int64_t n_beside);
 /* The time within which a share `q` (0..1) of renderings is done; 0 while fewer than 3 are known. */
 int64_t policy_quantile(const struct policy_durations *durations, double q);
 /* Of those not done after `elapsed_ms`, the share that is done within `within_ms` more; 1 where none that is known took so
@@ -50,13 +50,15 @@ struct policy_watch {
     int n_gone;          /* in a row */
     double progress;     /* the last that was told, 0..1 */
     int64_t progress_ms; /* when it last grew; 0: never told */
+    double before;       /* the progress before that one … */
+    int64_t before_ms;   /* … and when it was told; 0: it was the first */
 };
 
 /* When to ask next, on the clock of `now_ms`; never before that. Each answer is noted first. Unlearned: `first_ms` after
  * acceptance, then at gaps that grow with age, ± 10 %. Learned: first where some begin to finish, then so that 99 of 100
  * are seen within 2 seconds where many finish (or as often as `every_ms` allows; what takes very long is seen within a
- * share of that), seldom where few do, and ever more seldom beyond all that is known. A told progress goes to half of what
- * it says is left. After trouble it backs off (from `every_ms`, at most 5 minutes, which may be more than `longest_ms`),
+ * share of that), seldom where few do, and ever more seldom beyond all that is known. A told progress goes to 0.6 of
+ * what it says is left, by its pace from the beginning or the latest, whichever is the faster; a first one to an eighth. After trouble it backs off (from `every_ms`, at most 5 minutes, which may be more than `longest_ms`),
  * and never before `retry_after_ms` from now (0: no wish of the upstream's; an hour of it is believed). */
 int64_t policy_next_poll(const struct policy_poll *poll, const struct policy_watch *watch,
                          const struct policy_durations *durations, int64_t now_ms,

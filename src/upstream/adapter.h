@@ -86,7 +86,8 @@ struct adapter_input {
 CHECKED int adapter_host_new(struct loop *loop, struct adapter_host **ret_host);
 /* Ends all calls without their callbacks, kills the helpers. Let the loop turn before loop_free(), as proc_kill(). */
 struct adapter_host *adapter_host_free(struct adapter_host *host);
-/* 0 or negative errno (-EAGAIN: too many wait; -EMSGSIZE: the input is too large). Both descriptors are duplicated. */
+/* 0 or negative errno (-EAGAIN: too many wait, never said to a function that reads an answer; -EMSGSIZE: the input is too
+ * large). Both descriptors are duplicated. */
 CHECKED int adapter_call(struct adapter_host *host, const struct adapter_input *input,
                          struct adapter_call **ret_call);
 /* Breaks it off without its callback. Takes NULL, returns NULL. */

@@ -534,11 +534,14 @@ int adapter_call(struct adapter_host *host, const struct adapter_input *input,
                  struct adapter_call **ret_call)
 {
     struct runner *runner = runner_of(host, input->adapter);
-    if (runner->n_waiting >= ADAPTER_CALLS_MAX)
+    /* An answer is there already, and may have been paid for; the exchanges under way limit how many come. */
+    const bool can_wait_outside = !takes_answer(input->function);
+    if (can_wait_outside && runner->n_waiting >= ADAPTER_CALLS_MAX)
         return -EAGAIN;
     struct adapter_call *call = must_calloc(1, sizeof *call);
     int error = fill(call, input);
-    if (error == 0 && call->text_length > WAITING_BYTES_MAX - host->waiting_bytes)
+    if (error == 0 && can_wait_outside &&
+        call->text_length + host->waiting_bytes > WAITING_BYTES_MAX)
         error = -EAGAIN;
     if (error < 0) {
         call_free(call);

@@ -208,7 +208,7 @@ static bool read_input(struct call *call, jv *ret_input)
         return fail(call, end == CONDENSE_TOO_DEEP ? "its input is nested too deeply"
                                                    : "its input is too large");
     *ret_input = parse(&json);
-    return jv_is_valid(jv_copy(*ret_input)) || fail(call, "its input is no JSON");
+    return jv_is_valid(*ret_input) || fail(call, "its input is no JSON");
 }
 
 /* Sets the members `body` and `text`. */
@@ -233,7 +233,7 @@ static bool add_body(struct call *call, const char *bytes, size_t length, jv *in
         return fail(call, "the file for what is cut out of the answer takes no more");
     }
     jv value = end == CONDENSE_DONE ? parse(&body) : jv_null();
-    if (!jv_is_valid(jv_copy(value))) {
+    if (!jv_is_valid(value)) {
         jv_free(value);
         return fail(call, "the upstream's answer is JSON that jq does not take");
     }
@@ -282,11 +282,11 @@ static bool run(struct call *call, jv input, jv *ret_result)
                              jv_string(json_text(call->order, PROGRAM_FUNCTION)));
     jq_start(call->jq, jv_object_set(order, jv_string("input"), input), 0);
     jv result = jq_next(call->jq);
-    if (!jv_is_valid(jv_copy(result)))
+    if (!jv_is_valid(result))
         return fail_with(call, result);
     jv more = jq_next(call->jq);
-    bool is_one = !jv_is_valid(jv_copy(more)) && !jv_invalid_has_msg(jv_copy(more));
-    bool is_error = !is_one && !jv_is_valid(jv_copy(more));
+    bool is_one = !jv_is_valid(more) && !jv_invalid_has_msg(jv_copy(more));
+    bool is_error = !is_one && !jv_is_valid(more);
     if (!is_error)
         jv_free(more);
     if (is_one) {

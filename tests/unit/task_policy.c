@@ -16,6 +16,8 @@
 #include "base/must.h"
 #include "task/policy.h"
 
+#include "best_schedule.h"
+
 static const uint64_t dice_low = 0, dice_high = UINT64_MAX, dice_middle = UINT64_C(1) << 63;
 
 static const struct policy_poll quick = {.first_ms = 10000, .every_ms = 500, .longest_ms = 60000};
@@ -73,32 +75,66 @@ static void print_measured(const char *name, struct measured m)
                   m.polls, m.p50_ms, m.p99_ms);
 }
 
+/* What an upstream tells when a share of the time has passed: negative: nothing. */
+static double tells_nothing(double passed)
+{
+    (void)passed;
+    return -1.0;
+}
+
+static double tells_percent(double passed)
+{
+    return floor(passed * 100.0) / 100.0;
+}
+
+static double tells_percent_of_late_begin(double passed)
+{
+    return passed < 0.3 ? 0.0 : tells_percent((passed - 0.3) / 0.7);
+}
+
+static double tells_ever_faster(double passed)
+{
+    return tells_percent(passed * passed);
+}
+
+static double tells_ever_slower(double passed)
+{
+    return tells_percent(sqrt(passed));
+}
+
 /* A task is found done at the first poll after its end; `n_learned` others ended before it. */
-static struct measured measure_policy(const struct policy_poll *poll, double median_ms,
-                                      double sigma, int n_learned)
+static struct measured measure_telling(const struct policy_poll *poll, double median_ms,
+                                       double sigma, int n_learned, double (*tell)(double passed))
 {
     uint64_t seed = 88172645463325252u;
     double *lags = must_calloc(N_TASKS, sizeof *lags);
     size_t n_polls = 0;
     struct policy_durations durations = {0};
     for (int i = 0; i < n_learned; i++)
-        policy_learn(&durations, (int64_t)random_duration(&seed, median_ms, sigma));
+        policy_learn(&durations, (int64_t)random_duration(&seed, median_ms, sigma), 0);
     for (size_t i = 0; i < N_TASKS; i++) {
         const double took_ms = random_duration(&seed, median_ms, sigma);
         struct policy_watch watch = {.accepted_ms = 1000};
         int64_t now_ms = watch.accepted_ms;
         do {
             now_ms = policy_next_poll(poll, &watch, &durations, now_ms, 0, random_bits(&seed));
-            policy_note_progress(&watch, -1.0, now_ms);
+            const double passed = (double)(now_ms - watch.accepted_ms) / took_ms;
+            policy_note_progress(&watch, passed < 1.0 ? tell(passed) : -1.0, now_ms);
             n_polls++;
         } while ((double)(now_ms - watch.accepted_ms) < took_ms);
         lags[i] = (double)(now_ms - watch.accepted_ms) - took_ms;
         if (n_learned >= 100) /* else it stays at so few */
-            policy_learn(&durations, (int64_t)took_ms);
+            policy_learn(&durations, (int64_t)took_ms, 0);
     }
     struct measured measured = measure_of(lags, n_polls);
     free(lags);
     return measured;
+}
+
+static struct measured measure_policy(const struct policy_poll *poll, double median_ms,
+                                      double sigma, int n_learned)
+{
+    return measure_telling(poll, median_ms, sigma, n_learned, tells_nothing);
 }
 
 static struct measured measure_fixed(double every_ms, double median_ms, double sigma)
@@ -115,55 +151,6 @@ static struct measured measure_fixed(double every_ms, double median_ms, double s
     struct measured measured = measure_of(lags, n_polls);
     free(lags);
     return measured;
-}
-
-/* The best schedule for a known lognormal distribution, on a grid of GRID_MS: the fewest polls for which at most 1 % of
- * tasks are seen later than `late_ms`. Each late one is given a price; for a price, the best next poll after one at i is
- * found backwards from the end; the price is found by halving. */
-enum { GRID_MS = 100, GRID_N = 3000, GRID_LEAP = 700 };
-
-struct best {
-    double left[GRID_N + 1]; /* the share that is not done at i */
-    double polls[GRID_N + 1], late[GRID_N + 1];
-};
-
-static void find_best_for_price(struct best *best, double price, int late_n)
-{
-    best->polls[GRID_N] = best->late[GRID_N] = 0.0;
-    for (int i = GRID_N - 1; i >= 0; i--) {
-        double least = INFINITY;
-        for (int next = i + 1; next <= GRID_N && next <= i + GRID_LEAP; next++) {
-            const int seen_from = next - late_n > i ? next - late_n : i;
-            const double polls = best->left[i] + best->polls[next];
-            const double late = best->left[i] - best->left[seen_from] + best->late[next];
-            if (polls + price * late < least) {
-                least = polls + price * late;
-                best->polls[i] = polls;
-                best->late[i] = late;
-            }
-        }
-    }
-}
-
-static double best_polls(double median_ms, double sigma, double late_ms)
-{
-    struct best *best = must_calloc(1, sizeof *best);
-    for (int i = 0; i <= GRID_N; i++)
-        best->left[i] =
-            i == 0 ? 1.0 : 0.5 * erfc(log(i * (double)GRID_MS / median_ms) / sigma / sqrt(2.0));
-    double low = 1.0, high = 1e6;
-    for (int i = 0; i < 20; i++) {
-        const double price = sqrt(low * high);
-        find_best_for_price(best, price, (int)(late_ms / GRID_MS));
-        if (best->late[0] > 0.01)
-            low = price;
-        else
-            high = price;
-    }
-    find_best_for_price(best, high, (int)(late_ms / GRID_MS));
-    const double polls = best->polls[0];
-    free(best);
-    return polls;
 }
 
 static void polling_is_near_the_best_possible(void **context)
@@ -184,10 +171,35 @@ static void polling_is_near_the_best_possible(void **context)
     print_measured("fixed, 15 s", every_15s);
     print_message("# %-34s %6.1f polls a task, seen after p99   2000 ms\n",
                   "best possible, all known ahead", best);
+    print_message("# %-34s %6.1f polls a task, seen after p99   5000 ms\n",
+                  "best possible, all known ahead", best_polls(60000, 0.3, 5000));
     assert_true(ours.p99_ms < every_5s.p99_ms);
     assert_true(ours.p99_ms < 2000.0);
     assert_true(ours.polls < every_2s.polls);
     assert_true(ours.polls < 1.25 * best);
+}
+
+/* Whether its pace is even or not: seen as soon as without, for half of what polls at 5 seconds cost. An upstream that
+ * begins late, or speeds up, does not lead past its end. */
+static void told_progress_saves_polls_and_is_not_believed_blindly(void **context)
+{
+    (void)context;
+    static const struct {
+        const char *name;
+        double (*tell)(double passed);
+        double most_polls, most_p99_ms;
+    } rows[] = {
+        {"told: percent", tells_percent, 6.6, 2000},
+        {"told: percent, from a third on", tells_percent_of_late_begin, 7.0, 2100},
+        {"told: ever faster", tells_ever_faster, 6.6, 4000},
+        {"told: ever slower", tells_ever_slower, 13.1, 2000},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct measured m = measure_telling(&quick, 60000, 0.3, 1000, rows[i].tell);
+        print_measured(rows[i].name, m);
+        assert_true(m.polls < rows[i].most_polls);
+        assert_true(m.p99_ms < rows[i].most_p99_ms);
+    }
 }
 
 /* ---- what is learned ---- */
@@ -196,7 +208,7 @@ static struct policy_durations learned(int n, int64_t took_ms)
 {
     struct policy_durations durations = {0};
     for (int i = 0; i < n; i++)
-        policy_learn(&durations, took_ms);
+        policy_learn(&durations, took_ms, 0);
     return durations;
 }
 
@@ -207,7 +219,7 @@ static void two_are_not_enough_to_know(void **context)
     for (int n = 0; n < 3; n++) {
         assert_int_equal(policy_quantile(&durations, 0.5), 0);
         assert_true(policy_share_done(&durations, 0, 1000000) < 0.0);
-        policy_learn(&durations, 60000);
+        policy_learn(&durations, 60000, 0);
     }
     assert_true(policy_quantile(&durations, 0.5) > 0);
     assert_true(policy_share_done(&durations, 0, 1000000) > 0.99);
@@ -224,7 +236,7 @@ static void quantiles_are_within_a_bin_of_the_truth(void **context)
         uint64_t seed = 4101842887655102017u;
         struct policy_durations durations = {0};
         for (int i = 0; i < 2000; i++)
-            policy_learn(&durations, (int64_t)random_duration(&seed, medians_ms[m], 0.5));
+            policy_learn(&durations, (int64_t)random_duration(&seed, medians_ms[m], 0.5), 0);
         for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
             const double truth = medians_ms[m] * exp(0.5 * rows[i].normal);
             const double found = (double)policy_quantile(&durations, rows[i].q);
@@ -239,7 +251,7 @@ static void quantiles_never_fall_and_shares_are_shares(void **context)
     uint64_t seed = 17u;
     struct policy_durations durations = {0};
     for (int i = 0; i < 300; i++)
-        policy_learn(&durations, (int64_t)random_duration(&seed, 20000, 2.0));
+        policy_learn(&durations, (int64_t)random_duration(&seed, 20000, 2.0), 0);
     for (int i = 1; i <= 1000; i++)
         assert_true(policy_quantile(&durations, i / 1000.0) >=
                     policy_quantile(&durations, (i - 1) / 1000.0));
@@ -265,9 +277,29 @@ static void the_past_decays(void **context)
     (void)context;
     struct policy_durations durations = learned(500, 10000);
     for (int i = 0; i < 300; i++)
-        policy_learn(&durations, 300000);
+        policy_learn(&durations, 300000, 0);
     assert_true(policy_quantile(&durations, 0.06) > 100000);
     assert_true(durations.total > 99.0F && durations.total < 100.5F);
+}
+
+/* A thousand that began at once end in the order of their lengths: the last hundred are not all. */
+static void a_crowd_is_learned_whole(void **context)
+{
+    (void)context;
+    uint64_t seed = 4101842887655102017u;
+    static double took_ms[1000];
+    struct policy_durations durations = {0}, few = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(took_ms); i++)
+        took_ms[i] = random_duration(&seed, 60000, 0.3);
+    qsort(took_ms, ARRAY_LENGTH(took_ms), sizeof took_ms[0], compare_doubles);
+    for (size_t i = 0; i < ARRAY_LENGTH(took_ms); i++) {
+        policy_learn(&durations, (int64_t)took_ms[i], (int64_t)ARRAY_LENGTH(took_ms) - 1);
+        policy_learn(&few, (int64_t)took_ms[i], -1);
+    }
+    assert_true(policy_quantile(&durations, 0.05) < 45000);
+    assert_true(policy_quantile(&durations, 0.5) > 50000);
+    assert_true(policy_quantile(&durations, 0.5) < 70000);
+    assert_true(policy_quantile(&few, 0.05) > 60000); /* what it would be else */
 }
 
 static void what_lies_outside_all_bins_is_taken(void **context)
@@ -315,7 +347,7 @@ static void polls_keep_their_distance(void **context)
     for (int i = 0; i < 20000; i++) {
         struct policy_durations durations = {0};
         for (uint64_t n = random_bits(&seed) % 6; n > 0; n--)
-            policy_learn(&durations, (int64_t)random_duration(&seed, 60000, 1.0));
+            policy_learn(&durations, (int64_t)random_duration(&seed, 60000, 1.0), 0);
         const struct policy_poll poll = {.first_ms = (int64_t)(random_bits(&seed) % 30000),
                                          .every_ms = 250 + (int64_t)(random_bits(&seed) % 9000),
                                          .longest_ms = 20000};
@@ -353,7 +385,7 @@ static void a_gap_in_the_distribution_is_leapt(void **context)
     (void)context;
     struct policy_durations durations = {0};
     for (int i = 0; i < 200; i++)
-        policy_learn(&durations, i % 2 == 0 ? 5000 : 300000);
+        policy_learn(&durations, i % 2 == 0 ? 5000 : 300000, 0);
     struct policy_watch watch = {.accepted_ms = 1000};
     policy_note_progress(&watch, -1.0, 1000 + 12000);
     const int64_t at_ms = policy_next_poll(&quick, &watch, &durations, 13000, 0, dice_middle);
@@ -378,13 +410,16 @@ static void beyond_all_that_is_known_the_gaps_grow(void **context)
     assert_int_equal(gap_ms, quick.longest_ms);
 }
 
-static int64_t gap_with_progress(double progress, int64_t elapsed_ms, int64_t since_ms,
-                                 const struct policy_durations *durations)
+/* Told `progress` at `told_ms` after acceptance, after `before` at `before_ms` (0: it was the first), looked at `looked_ms`. */
+static int64_t gap_with_progress(double before, int64_t before_ms, double progress, int64_t told_ms,
+                                 int64_t looked_ms, const struct policy_durations *durations)
 {
     struct policy_watch watch = {.accepted_ms = 1000};
-    policy_note_progress(&watch, progress, 1000 + elapsed_ms - since_ms);
-    policy_note_progress(&watch, progress, 1000 + elapsed_ms);
-    const int64_t now_ms = 1000 + elapsed_ms;
+    if (before_ms > 0)
+        policy_note_progress(&watch, before, 1000 + before_ms);
+    policy_note_progress(&watch, progress, 1000 + told_ms);
+    policy_note_progress(&watch, progress, 1000 + looked_ms);
+    const int64_t now_ms = 1000 + looked_ms;
     return policy_next_poll(&quick, &watch, durations, now_ms, 0, dice_middle) - now_ms;
 }
 
@@ -392,19 +427,36 @@ static void told_progress_foretells_the_end(void **context)
 {
     (void)context;
     const struct policy_durations nothing = {0}, durations = learned(200, 60000);
-    assert_int_equal(gap_with_progress(0.5, 30000, 0, &nothing), 15000);
-    assert_int_equal(gap_with_progress(0.5, 30000, 0, &durations), 15000);
-    assert_int_equal(gap_with_progress(0.75, 30000, 0, &nothing), 5000);
-    assert_int_equal(gap_with_progress(0.99, 30000, 0, &nothing), 1950);
+    assert_int_equal(gap_with_progress(0.25, 15000, 0.5, 30000, 30000, &nothing), 18000);
+    assert_int_equal(gap_with_progress(0.25, 15000, 0.5, 30000, 30000, &durations), 18000);
+    assert_int_equal(gap_with_progress(0.5, 20000, 0.75, 30000, 30000, &nothing), 6000);
+    assert_int_equal(gap_with_progress(0.98, 29000, 0.99, 30000, 30000, &nothing), 1950);
     /* told long ago: less is left */
-    assert_int_equal(gap_with_progress(0.5, 40000, 10000, &nothing), 10000);
+    assert_int_equal(gap_with_progress(0.25, 15000, 0.5, 30000, 40000, &nothing), 12000);
     /* too little to tell anything, and overdue: as if it were not told */
-    assert_int_equal(gap_with_progress(0.05, 16000, 0, &nothing), 1500);
-    assert_int_equal(gap_with_progress(0.9, 64000, 40000, &nothing), 4500);
+    assert_int_equal(gap_with_progress(0, 0, 0.05, 16000, 16000, &nothing), 1500);
+    assert_int_equal(gap_with_progress(0.8, 20000, 0.9, 24000, 64000, &nothing), 4500);
     /* late in life it keeps no poll away */
-    assert_true(gap_with_progress(0.5, 72500, 0, &durations) < 2500);
+    assert_true(gap_with_progress(0.25, 36250, 0.5, 72500, 72500, &durations) < 2500);
     /* nor longer than the longest */
-    assert_int_equal(gap_with_progress(0.06, 30000, 0, &nothing), quick.longest_ms);
+    assert_int_equal(gap_with_progress(0.06, 60000, 0.12, 120000, 120000, &nothing),
+                     quick.longest_ms);
+}
+
+static void the_faster_pace_counts(void **context)
+{
+    (void)context;
+    const struct policy_durations nothing = {0};
+    /* 40 % in 10 seconds after a slow begin; 10 % in 10 seconds after a fast one */
+    assert_int_equal(gap_with_progress(0.1, 20000, 0.5, 30000, 30000, &nothing), 7500);
+    assert_int_equal(gap_with_progress(0.4, 20000, 0.5, 30000, 30000, &nothing), 18000);
+}
+
+static void the_first_word_is_soon_asked_again(void **context)
+{
+    (void)context;
+    const struct policy_durations nothing = {0};
+    assert_int_equal(gap_with_progress(0, 0, 0.5, 32000, 32000, &nothing), 4000);
 }
 
 static void progress_that_falls_or_is_no_number_is_not_heard(void **context)
@@ -657,11 +709,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(polling_is_near_the_best_possible),
+        cmocka_unit_test(told_progress_saves_polls_and_is_not_believed_blindly),
         cmocka_unit_test(two_are_not_enough_to_know),
         cmocka_unit_test(quantiles_are_within_a_bin_of_the_truth),
         cmocka_unit_test(quantiles_never_fall_and_shares_are_shares),
         cmocka_unit_test(few_are_taken_for_more_than_they_are),
         cmocka_unit_test(the_past_decays),
+        cmocka_unit_test(a_crowd_is_learned_whole),
         cmocka_unit_test(what_lies_outside_all_bins_is_taken),
         cmocka_unit_test(unlearned_polls_begin_at_first_and_slow_down),
         cmocka_unit_test(polls_keep_their_distance),
@@ -669,6 +723,8 @@ int main(void)
         cmocka_unit_test(a_gap_in_the_distribution_is_leapt),
         cmocka_unit_test(beyond_all_that_is_known_the_gaps_grow),
         cmocka_unit_test(told_progress_foretells_the_end),
+        cmocka_unit_test(the_faster_pace_counts),
+        cmocka_unit_test(the_first_word_is_soon_asked_again),
         cmocka_unit_test(progress_that_falls_or_is_no_number_is_not_heard),
         cmocka_unit_test(trouble_backs_off_up_to_five_minutes),
         cmocka_unit_test(a_wish_for_a_pause_is_kept_within_reason),
