@@ -109,7 +109,8 @@ static void at_next_turn(struct dialogue *dialogue, void (*what)(struct dialogue
 /* The spool has no place, or too many calls wait: trouble of ours, told as any other. */
 static void fail_late(struct dialogue *dialogue)
 {
-    fail(dialogue, DIALOGUE_TROUBLE, dialogue->note);
+    struct dialogue_outcome outcome = {.end = DIALOGUE_TROUBLE, .blob_file = -1};
+    finish(dialogue, &outcome); /* its note is there already */
 }
 
 static void fail_soon(struct dialogue *dialogue, const char *what, int fault)
