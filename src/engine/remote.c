@@ -49,7 +49,7 @@ void remote_note(struct remote *remote, enum log_level level, const char *what, 
 
 /* ---- the task at hand ---- */
 
-static void take_task(struct remote *remote, const struct task *task)
+void remote_take_task(struct remote *remote, const struct task *task)
 {
     task_ref(task);
     task_unref(remote->task);
@@ -288,7 +288,7 @@ void remote_on_ready(void *context)
 
 void remote_prepare(struct remote *remote, const struct task *task)
 {
-    take_task(remote, task);
+    remote_take_task(remote, task);
     id_new("att", remote->attempt_id, sizeof remote->attempt_id);
     json_t *input = json_object();
     json_set(input, "task", portrait(remote));
@@ -297,7 +297,7 @@ void remote_prepare(struct remote *remote, const struct task *task)
 
 void remote_send(struct remote *remote, const struct task *task)
 {
-    take_task(remote, task);
+    remote_take_task(remote, task);
     remote->is_sending = remote->has_sent = true;
     remote->credential->n_submits++;
     (void)!policy_take(&remote->credential->submits, remote->channel->submits_per_minute,
@@ -502,7 +502,7 @@ static void on_poll(struct loop_timer *timer)
 void remote_poll(struct remote *remote, const struct task *task)
 {
     int64_t since_ms = clock_wall_ms() - task->attempt.accepted_ms;
-    take_task(remote, task);
+    remote_take_task(remote, task);
     json_decref(portrait(remote)); /* names the model */
     remote->is_resumed = !remote->has_sent;
     remote->watch = (struct policy_watch){.accepted_ms = clock_mono_ms()};
@@ -565,7 +565,7 @@ void remote_cancel(struct remote *remote, const struct task *task)
 {
     const struct channel *channel = remote->channel;
     bool can = remote->is_pending ? channel->can_cancel_pending : channel->can_cancel_rendering;
-    take_task(remote, task);
+    remote_take_task(remote, task);
     remote->n_tries = 0;
     remote->dialogue = dialogue_stop(remote->dialogue);
     remote->at_retry = can ? ask_cancel : cannot_cancel;

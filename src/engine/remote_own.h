@@ -50,6 +50,8 @@ struct remote {
 };
 
 uint64_t remote_dice(void);
+/* Each door of remote.h that is given a task begins with it: after a restart any may be the first. */
+void remote_take_task(struct remote *remote, const struct task *task);
 void remote_tell(struct remote *remote, const struct task_event *event);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
 /* Does `what` after a pause that grows with the tries. */

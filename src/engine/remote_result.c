@@ -356,9 +356,7 @@ static void bring(struct remote *remote)
 
 void remote_store(struct remote *remote, const struct task *task)
 {
-    task_ref(task);
-    task_unref(remote->task);
-    remote->task = task;
+    remote_take_task(remote, task);
     remote->at_retry = bring;
     loop_arm(remote->room->loop, &remote->retry, 0);
 }
