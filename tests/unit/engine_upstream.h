@@ -329,7 +329,7 @@ static inline void note_sent(const struct exchange_request *request)
     for (size_t i = 0; i < request->n_headers; i++) {
         note(stage.sent, " %s=%s", request->headers[i].name, request->headers[i].value);
     }
-    note(stage.sent, "%s%s|", body[0] ? " " : "", body);
+    note(stage.sent, "%s%s%s|", body[0] ? " " : "", body, request->guard ? " guarded" : "");
 }
 
 int exchange_send(struct exchange_pool *pool, const struct exchange_request *request,
@@ -500,6 +500,22 @@ static inline bool go_on(void)
         return false;
     }
     return true;
+}
+
+/* Goes on until the script is at its end, and nothing is under way but what waits for its time. */
+static inline void play_out(void)
+{
+    const struct loop_timer *timer = NULL;
+    do {
+        timer = first_timer();
+        bool is_due = timer && (timer->due_ms <= stage.now_ms || stage.at < stage.n_turns);
+        bool is_under_way = stage.call || stage.exchange ||
+                            (stage.inputs && stage.inputs->turn.kind != TURN_NONE) ||
+                            (stage.result && stage.result->turn.kind != TURN_NONE);
+        if (!is_due && !is_under_way) {
+            return;
+        }
+    } while (go_on());
 }
 
 /* Nothing of the stage is held any more. */
