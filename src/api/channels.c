@@ -14,15 +14,6 @@
 
 enum { VIEWS_MAX = 4096 }; /* credentials of all channels that are shown */
 
-static const struct verb {
-    const char *name;
-    enum engine_channel_order order;
-} VERBS[] = {
-    {"pause", ENGINE_CHANNEL_PAUSE},
-    {"resume", ENGINE_CHANNEL_RESUME},
-    {"drain", ENGINE_CHANNEL_DRAIN},
-};
-
 static json_t *object_new(void)
 {
     json_t *object = json_object();
@@ -97,21 +88,12 @@ enum MHD_Result channels_list(struct api_request *request)
 
 /* ---- orders ---- */
 
-static const struct verb *find_verb(const char *name)
+static enum MHD_Result carry_out(struct api_request *request, const char *name, const char *word,
+                                 enum engine_channel_order order)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(VERBS); i++) {
-        if (strcmp(VERBS[i].name, name) == 0)
-            return &VERBS[i];
-    }
-    return NULL;
-}
-
-static enum MHD_Result carry_out(struct api_request *request, const char *name,
-                                 const struct verb *verb)
-{
-    switch (engine_channel_order(request->api->parts.engine, name, verb->order)) {
+    switch (engine_channel_order(request->api->parts.engine, name, order)) {
     case ENGINE_OK:
-        log_info("channel \"%s\": %s, by key \"%s\"", name, verb->name, request->who.name);
+        log_info("channel \"%s\": %s, by key \"%s\"", name, word, request->who.name);
         return reply_channels(request, name);
     case ENGINE_CLOSING:
         return api_reply_error(request, API_ERROR_CLOSING, NULL);
@@ -132,14 +114,14 @@ enum MHD_Result channels_order(struct api_request *request)
 {
     const char *rest = request->path + strlen(request->route->path);
     const char *slash = strrchr(rest, '/'); /* a name may hold one, and is then unknown */
-    const struct verb *verb = slash != NULL ? find_verb(slash + 1) : NULL;
-    if (verb == NULL || slash == rest)
+    enum engine_channel_order order;
+    if (slash == NULL || slash == rest || !engine_channel_order_parse(slash + 1, &order))
         return api_reply_error(request, API_ERROR_NOT_FOUND, NULL);
     if ((size_t)(slash - rest) >= ENGINE_VIEW_NAME_SIZE)
         return api_reply_error(request, API_ERROR_CHANNEL_NOT_FOUND, NULL);
     char name[ENGINE_VIEW_NAME_SIZE] = "";
     memcpy(name, rest, (size_t)(slash - rest));
-    return carry_out(request, name, verb);
+    return carry_out(request, name, slash + 1, order);
 }
 
 /* ---- reload ---- */

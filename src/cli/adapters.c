@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/verbs.h"
 #include "cli/golden.h"
 #include "template.inc.h"        /* upstream_template */
 #include "template_golden.inc.h" /* upstream_template_golden */
@@ -65,12 +66,10 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"adapters", ":a:g:h", LONG_OPTIONS};
-
 struct order {
     const char *folder, *golden;
     const char *argument; /* after the verb; NULL: none */
-    bool source, json, help;
+    bool source, json;
 };
 
 /* ---- finding ---- */
@@ -419,17 +418,15 @@ static int test_adapter(const struct order *order)
 
 /* ---- the command ---- */
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case 'a':
         order->folder = optarg;
         return CLI_OK;
     case 'g':
         order->golden = optarg;
-        return CLI_OK;
-    case 'h':
-        order->help = true;
         return CLI_OK;
     case OPTION_SOURCE:
         order->source = true;
@@ -442,30 +439,25 @@ static int take_option(struct order *order, int option)
     }
 }
 
-static const struct {
-    const char *name;
-    int (*run)(const struct order *order);
-} VERBS[] = {
-    {"list", list_adapters}, {"show", show_adapter}, {"new", new_adapter}, {"test", test_adapter}};
+static const char *const NAMES[] = {"list", "show", "new", "test", NULL};
+/* In the order of their names. */
+static int (*const RUNS[])(const struct order *) = {list_adapters, show_adapter, new_adapter,
+                                                    test_adapter};
+
+static const struct cli_verbs VERBS = {
+    .options = {"adapters", ":a:g:h", LONG_OPTIONS},
+    .take_option = take_option,
+    .help = HELP,
+    .names = NAMES,
+    .n_arguments = 1,
+};
 
 int adapters_main(int argc, char **argv)
 {
     struct order order = {0};
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        int status = take_option(&order, option);
-        if (status != CLI_OK || order.help)
-            return order.help ? cli_show(HELP) : status;
-    }
-    if (optind == argc)
-        return cli_complain_usage("adapters", "say what to do: list, show, new or test");
-    const char *verb = argv[optind];
-    if (argc - optind > 2)
-        return cli_complain_usage("adapters", "what is \"%s\" for?", argv[optind + 2]);
-    order.argument = argv[optind + 1]; /* NULL at the end of argv */
-    for (size_t i = 0; i < ARRAY_LENGTH(VERBS); i++) {
-        if (strcmp(VERBS[i].name, verb) == 0)
-            return VERBS[i].run(&order);
-    }
-    return cli_complain_usage("adapters", "there is no `adapters %s`: list, show, new or test",
-                              verb);
+    size_t verb;
+    int status;
+    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &order.argument, &status))
+        return status;
+    return RUNS[verb](&order);
 }

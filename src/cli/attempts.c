@@ -12,6 +12,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/verbs.h"
 #include "store/store.h"
 
 static const char HELP[] =
@@ -81,13 +82,11 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"attempts", ":n:d:c:h", LONG_OPTIONS};
-
 struct order {
     const char *data, *config;
     const char *argument; /* after the verb; NULL: none */
     const char *task, *job;
-    bool unknown, open, not_taken, json, help;
+    bool unknown, open, not_taken, json;
     long long limit; /* 0: not said */
 };
 
@@ -375,8 +374,9 @@ static int take_limit(struct order *order)
     return cli_complain_usage("attempts", "the limit must be a number from 1, not \"%s\"", optarg);
 }
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case 'd':
         order->data = optarg;
@@ -386,9 +386,6 @@ static int take_option(struct order *order, int option)
         return CLI_OK;
     case 'n':
         return take_limit(order);
-    case 'h':
-        order->help = true;
-        return CLI_OK;
     case OPTION_UNKNOWN:
         order->unknown = true;
         return CLI_OK;
@@ -412,24 +409,26 @@ static int take_option(struct order *order, int option)
     }
 }
 
+static const char *const NAMES[] = {"list", "resolve", NULL};
+/* In the order of their names. */
+static int (*const RUNS[])(const struct order *) = {list_attempts, resolve_attempt};
+
+static const struct cli_verbs VERBS = {
+    .options = {"attempts", ":n:d:c:h", LONG_OPTIONS},
+    .take_option = take_option,
+    .help = HELP,
+    .names = NAMES,
+    .n_arguments = 1,
+};
+
 int attempts_main(int argc, char **argv)
 {
     struct order order = {0};
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        int status = take_option(&order, option);
-        if (status != CLI_OK || order.help)
-            return order.help ? cli_show(HELP) : status;
-    }
-    if (optind == argc)
-        return cli_complain_usage("attempts", "say what to do: list or resolve");
-    const char *verb = argv[optind];
-    if (argc - optind > 2)
-        return cli_complain_usage("attempts", "what is \"%s\" for?", argv[optind + 2]);
-    order.argument = argv[optind + 1]; /* NULL at the end of argv */
-    if (strcmp(verb, "resolve") == 0)
-        return resolve_attempt(&order);
-    if (strcmp(verb, "list") != 0)
-        return cli_complain_usage("attempts", "there is no `attempts %s`: list or resolve", verb);
-    order.limit = order.limit > 0 ? order.limit : LIST_DEFAULT;
-    return list_attempts(&order);
+    size_t verb;
+    int status;
+    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &order.argument, &status))
+        return status;
+    if (strcmp(NAMES[verb], "list") == 0 && order.limit == 0)
+        order.limit = LIST_DEFAULT;
+    return RUNS[verb](&order);
 }

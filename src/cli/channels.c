@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/verbs.h"
+#include "engine/channels.h"
 
 static const char CHANNELS_HELP[] =
     "Usage: filmgate channels [list] [OPTION]...\n"
@@ -57,18 +59,17 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const char *const ORDERS[] = {"pause", "resume", "drain"};
-
 struct order {
     const char *url, *key;
     const char *verb, *name; /* NULL: none */
-    bool json, help;
+    bool json;
 };
 
 /* ---- options ---- */
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case OPTION_JSON:
         order->json = true;
@@ -79,23 +80,9 @@ static int take_option(struct order *order, int option)
     case OPTION_KEY:
         order->key = optarg;
         return CLI_OK;
-    case 'h':
-        order->help = true;
-        return CLI_OK;
     default:
         return CLI_USAGE;
     }
-}
-
-static int take_options(struct order *order, const struct cli_options *options, int argc,
-                        char **argv)
-{
-    for (int option; (option = cli_next_option(options, argc, argv)) != -1;) {
-        int status = take_option(order, option);
-        if (status != CLI_OK || order->help)
-            return status;
-    }
-    return CLI_OK;
 }
 
 /* ---- calls ---- */
@@ -160,15 +147,6 @@ static void print_channels(const json_t *list, bool as_json)
 
 /* ---- channels ---- */
 
-static bool is_order(const char *verb)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(ORDERS); i++) {
-        if (strcmp(ORDERS[i], verb) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int give_order(const struct order *order)
 {
     CLEANUP(buf_fini) struct buf path;
@@ -197,16 +175,19 @@ static int list_channels(const struct order *order)
 
 int channels_main(int argc, char **argv)
 {
-    static const struct cli_options options = {"channels", ":h", LONG_OPTIONS};
+    static const struct cli_verbs verbs = {.options = {"channels", ":h", LONG_OPTIONS},
+                                           .take_option = take_option,
+                                           .help = CHANNELS_HELP};
     struct order order = {0};
-    int status = take_options(&order, &options, argc, argv);
-    if (status != CLI_OK || order.help)
-        return order.help ? cli_show(CHANNELS_HELP) : status;
+    int status;
+    if (!cli_read_options(&verbs, argc, argv, &order, &status))
+        return status;
     order.verb = optind < argc ? argv[optind] : "list";
     order.name = optind + 1 < argc ? argv[optind + 1] : NULL;
     bool is_list = strcmp(order.verb, "list") == 0;
     int most = is_list ? 1 : 2;
-    if (!is_list && !is_order(order.verb))
+    enum engine_channel_order word; /* the gateway reads it again */
+    if (!is_list && !engine_channel_order_parse(order.verb, &word))
         return cli_complain_usage(
             "channels", "there is no `channels %s`: list, pause, resume or drain", order.verb);
     if (argc - optind > most)
@@ -222,11 +203,12 @@ int channels_main(int argc, char **argv)
 
 int reload_main(int argc, char **argv)
 {
-    static const struct cli_options options = {"reload", ":h", LONG_OPTIONS};
+    static const struct cli_verbs verbs = {
+        .options = {"reload", ":h", LONG_OPTIONS}, .take_option = take_option, .help = RELOAD_HELP};
     struct order order = {0};
-    int status = take_options(&order, &options, argc, argv);
-    if (status != CLI_OK || order.help)
-        return order.help ? cli_show(RELOAD_HELP) : status;
+    int status;
+    if (!cli_read_options(&verbs, argc, argv, &order, &status))
+        return status;
     if (optind < argc)
         return cli_complain_usage("reload", "what is \"%s\" for?", argv[optind]);
     CLEANUP(client_answer_fini) struct client_answer answer = {0};

@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/verbs.h"
 
 static const char HELP[] =
     "Usage: filmgate keys create --name NAME [--tenant TENANT] [--operator] [--json]\n"
@@ -64,12 +65,10 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"keys", ":n:t:d:c:h", LONG_OPTIONS};
-
 struct order {
     const char *name, *tenant, *data, *config;
     const char *argument; /* after the verb; NULL: none */
-    bool is_operator, json, help;
+    bool is_operator, json;
 };
 
 int keys_make(struct store *store, const char *name, const char *tenant, bool is_operator,
@@ -259,8 +258,9 @@ static int revoke_key(const struct order *order)
 
 /* ---- the command ---- */
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case 'n':
         order->name = optarg;
@@ -274,9 +274,6 @@ static int take_option(struct order *order, int option)
     case 'c':
         order->config = optarg;
         return CLI_OK;
-    case 'h':
-        order->help = true;
-        return CLI_OK;
     case OPTION_OPERATOR:
         order->is_operator = true;
         return CLI_OK;
@@ -288,31 +285,24 @@ static int take_option(struct order *order, int option)
     }
 }
 
-struct verb {
-    const char *name;
-    int (*run)(const struct order *order);
-};
+static const char *const NAMES[] = {"create", "list", "revoke", NULL};
+/* In the order of their names. */
+static int (*const RUNS[])(const struct order *) = {create_key, list_keys, revoke_key};
 
-static const struct verb VERBS[] = {
-    {"create", create_key}, {"list", list_keys}, {"revoke", revoke_key}};
+static const struct cli_verbs VERBS = {
+    .options = {"keys", ":n:t:d:c:h", LONG_OPTIONS},
+    .take_option = take_option,
+    .help = HELP,
+    .names = NAMES,
+    .n_arguments = 1,
+};
 
 int keys_main(int argc, char **argv)
 {
     struct order order = {0};
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        int status = take_option(&order, option);
-        if (status != CLI_OK || order.help)
-            return order.help ? cli_show(HELP) : status;
-    }
-    if (optind == argc)
-        return cli_complain_usage("keys", "say what to do: create, list or revoke");
-    const char *verb = argv[optind];
-    if (argc - optind > 2)
-        return cli_complain_usage("keys", "what is \"%s\" for?", argv[optind + 2]);
-    order.argument = argv[optind + 1]; /* NULL at the end of argv */
-    for (size_t i = 0; i < ARRAY_LENGTH(VERBS); i++) {
-        if (strcmp(VERBS[i].name, verb) == 0)
-            return VERBS[i].run(&order);
-    }
-    return cli_complain_usage("keys", "there is no `keys %s`: create, list or revoke", verb);
+    size_t verb;
+    int status;
+    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &order.argument, &status))
+        return status;
+    return RUNS[verb](&order);
 }

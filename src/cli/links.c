@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/verbs.h"
 #include "engine/engine.h"
 #include "store/store.h"
 
@@ -56,11 +57,9 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"links", ":d:c:h", LONG_OPTIONS};
-
 struct order {
     const char *data, *config;
-    bool is_forced, help;
+    bool is_forced;
 };
 
 /* A wrong directory should not get a lock and a database from us. */
@@ -134,17 +133,15 @@ static int rotate(const struct order *order)
     return status;
 }
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case 'd':
         order->data = optarg;
         return CLI_OK;
     case 'c':
         order->config = optarg;
-        return CLI_OK;
-    case 'h':
-        order->help = true;
         return CLI_OK;
     case OPTION_FORCE:
         order->is_forced = true;
@@ -154,19 +151,23 @@ static int take_option(struct order *order, int option)
     }
 }
 
+static const char *const NAMES[] = {"rotate", NULL};
+
+static const struct cli_verbs VERBS = {
+    .options = {"links", ":d:c:h", LONG_OPTIONS},
+    .take_option = take_option,
+    .help = HELP,
+    .names = NAMES,
+    .n_arguments = 0,
+};
+
 int links_main(int argc, char **argv)
 {
     struct order order = {0};
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        int status = take_option(&order, option);
-        if (status != CLI_OK || order.help)
-            return order.help ? cli_show(HELP) : status;
-    }
-    if (optind == argc)
-        return cli_complain_usage("links", "say what to do: rotate");
-    if (argc - optind > 1)
-        return cli_complain_usage("links", "what is \"%s\" for?", argv[optind + 1]);
-    if (strcmp(argv[optind], "rotate") != 0)
-        return cli_complain_usage("links", "there is no `links %s`: rotate", argv[optind]);
+    size_t verb;
+    int status;
+    const char *nothing;
+    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &nothing, &status))
+        return status;
     return rotate(&order);
 }

@@ -11,6 +11,7 @@
 #include "engine/actor.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/must.h"
 
@@ -23,11 +24,7 @@ static void apply(struct actor *actor, const struct task_event *event);
 
 static struct actor **bucket_of(struct engine *engine, const char *id)
 {
-    uint32_t hash = 2166136261U;
-    for (const char *c = id; *c; c++) {
-        hash = (hash ^ (unsigned char)*c) * 16777619U;
-    }
-    return &engine->buckets[hash % ENGINE_ACTOR_BUCKETS];
+    return &engine->buckets[hash_text32(id) % ENGINE_ACTOR_BUCKETS];
 }
 
 struct actor *actor_find(struct engine *engine, const char *id)

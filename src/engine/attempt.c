@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "engine/inputs.h"
@@ -68,11 +69,7 @@ static int64_t seed_of(const struct task_request *request)
     if (request->has_seed) {
         return request->seed;
     }
-    uint64_t hash = 14695981039346656037U;
-    for (const char *c = request->id; *c; c++) {
-        hash = (hash ^ (unsigned char)*c) * 1099511628211U;
-    }
-    return (int64_t)(hash >> 11);
+    return (int64_t)(hash_text64(request->id) >> 11);
 }
 
 static void start_rendering(struct attempt *attempt)

@@ -25,6 +25,23 @@ struct errand {
     bool is_done; /* under the lock */
 };
 
+static const char *const order_words[] = {
+    [ENGINE_CHANNEL_PAUSE] = "pause",
+    [ENGINE_CHANNEL_RESUME] = "resume",
+    [ENGINE_CHANNEL_DRAIN] = "drain",
+};
+
+bool engine_channel_order_parse(const char *word, enum engine_channel_order *ret_order)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(order_words); i++) {
+        if (strcmp(order_words[i], word) == 0) {
+            *ret_order = (enum engine_channel_order)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *state_of(const struct credential *credential, const struct channel *channel,
                             int64_t now_ms, int64_t *ret_rest_ms)
 {

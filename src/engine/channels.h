@@ -5,6 +5,7 @@
  * is to last longer stands in the configuration. Any thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ struct engine_channel_view {
 };
 
 enum engine_channel_order { ENGINE_CHANNEL_PAUSE, ENGINE_CHANNEL_RESUME, ENGINE_CHANNEL_DRAIN };
+
+/* By the word that it has in paths and commands: pause, resume, drain. */
+CHECKED bool engine_channel_order_parse(const char *word, enum engine_channel_order *ret_order);
 
 /* By channel, in the order in which they are asked. Writes at most `room` of them; how many there are.
  * Waits for the loop, a turn of it. */

@@ -122,7 +122,7 @@ static void wait_for_room(struct dialogue *dialogue, void (*what)(struct dialogu
 static void fail_late(struct dialogue *dialogue)
 {
     struct dialogue_outcome outcome = {.end = DIALOGUE_TROUBLE, .blob_file = -1};
-    finish(dialogue, &outcome);
+    finish(dialogue, &outcome); /* its note is there already */
 }
 
 static void fail_soon(struct dialogue *dialogue, const char *what, int fault)

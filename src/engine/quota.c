@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/must.h"
 
 enum { QUOTA_BUCKETS = 1024 };
@@ -68,10 +69,7 @@ static void uncount(struct quota_tenant *tenant, int64_t day)
 
 static struct quota_tenant **bucket_of(struct quota *quota, const char *name)
 {
-    uint32_t hash = 2166136261U;
-    for (const char *c = name; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619U;
-    return &quota->buckets[hash % QUOTA_BUCKETS];
+    return &quota->buckets[hash_text32(name) % QUOTA_BUCKETS];
 }
 
 /* The link that leads to a tenant, or to where it would stand. */

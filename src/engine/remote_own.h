@@ -52,7 +52,8 @@ struct remote {
 };
 
 uint64_t remote_dice(void);
-/* From now on it works for this version of the task. */
+/* From now on it works for this version of the task. Each door of remote.h that is given one begins with it: after a
+ * restart any may be the first. */
 void remote_take(struct remote *remote, const struct task *task);
 void remote_tell(struct remote *remote, const struct task_event *event);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/must.h"
 
 enum { TABLE_SHARDS = 16, TABLE_FIRST_BUCKETS = 64 };
@@ -39,13 +40,10 @@ struct table {
     size_t max_ended, max_bytes; /* of one shard */
 };
 
-/* FNV-1a: ids are ours and random, so nobody can aim at a bucket. */
+/* Ids are ours and random, so nobody can aim at a bucket. */
 static uint64_t hash_id(const char *id)
 {
-    uint64_t hash = 14695981039346656037U;
-    for (const char *c = id; *c; c++) {
-        hash = (hash ^ (unsigned char)*c) * 1099511628211U;
-    }
+    uint64_t hash = hash_text64(id);
     return hash ^ (hash >> 32);
 }
 

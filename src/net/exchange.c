@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/must.h"
@@ -19,6 +20,7 @@
 struct fetch {
     struct exchange exchange;
     struct exchange_fetch wish; /* without its url */
+    bool has_headers;           /* all those of the last answer came */
 };
 
 static struct fetch *fetch_of(struct exchange *exchange)
@@ -34,13 +36,16 @@ static void deliver(struct fetch *fetch, const struct exchange_result *result)
     exchange_free(&fetch->exchange);
 }
 
-static enum exchange_end end_of_code(const struct exchange *exchange, CURLcode code, long status)
+static enum exchange_end end_of_code(const struct fetch *fetch, CURLcode code, long status)
 {
+    const struct exchange *exchange = &fetch->exchange;
     if (exchange->is_ended)
         return exchange->end;
     int number = (int)code; /* far more codes than matter here: no exhaustive switch */
     switch (number) {
     case CURLE_OK:
+        if (!fetch->has_headers) /* broken off within them: fine with curl */
+            return EXCHANGE_UNREACHABLE;
         return status >= 200 && status < 300 ? EXCHANGE_DONE : EXCHANGE_STATUS;
     case CURLE_COULDNT_CONNECT:
         return exchange->was_refused && !exchange->was_dialled ? EXCHANGE_FORBIDDEN
@@ -95,7 +100,9 @@ static void write_note(struct fetch *fetch, enum exchange_end end, CURLcode code
         return;
     case EXCHANGE_UNREACHABLE:
         snprintf(note, EXCHANGE_NOTE_SIZE, "%s cannot be fetched from: %s", host,
-                 exchange->is_ended ? "its headers are too large" : curl_easy_strerror(code));
+                 exchange->is_ended ? "its headers are too large"
+                 : code == CURLE_OK ? "its answer ended within the headers"
+                                    : curl_easy_strerror(code));
         return;
     }
     must(false);
@@ -106,7 +113,7 @@ static void finish(struct exchange *exchange, CURLcode code)
     struct fetch *fetch = fetch_of(exchange);
     struct exchange_result result = {.body_bytes = exchange->body_bytes, .note = exchange->note};
     (void)curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &result.status);
-    result.end = end_of_code(exchange, code, result.status);
+    result.end = end_of_code(fetch, code, result.status);
     write_note(fetch, result.end, code, result.status);
     deliver(fetch, &result);
 }
@@ -124,10 +131,20 @@ static const struct exchange_kind kind = {
     .most = EXCHANGE_FETCHES_MAX,
 };
 
+/* An empty line ends the headers, a status line begins those of another answer. What comes after the body is neither. */
+static void note_line(struct fetch *fetch, const char *line, size_t length)
+{
+    if (length >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        fetch->has_headers = false;
+    else if (length > 0 && (line[0] == '\r' || line[0] == '\n'))
+        fetch->has_headers = true;
+}
+
 static size_t on_header(char *data, size_t size, size_t count, void *context)
 {
-    struct exchange *exchange = context;
-    (void)data;
+    struct fetch *fetch = context;
+    struct exchange *exchange = &fetch->exchange;
+    note_line(fetch, data, size * count);
     /* Somebody answered: whatever is dialled from here on belongs to a redirect. */
     exchange->was_refused = false;
     exchange->was_dialled = false;
@@ -196,7 +213,7 @@ static CURLcode set_options(struct fetch *fetch, const char *url)
     EXCHANGE_SET(code, easy, CURLOPT_CONNECTTIMEOUT_MS, (long)fetch->wish.connect_ms);
     EXCHANGE_SET(code, easy, CURLOPT_TIMEOUT_MS, (long)fetch->wish.total_ms);
     EXCHANGE_SET(code, easy, CURLOPT_HEADERFUNCTION, on_header);
-    EXCHANGE_SET(code, easy, CURLOPT_HEADERDATA, &fetch->exchange);
+    EXCHANGE_SET(code, easy, CURLOPT_HEADERDATA, fetch);
     EXCHANGE_SET(code, easy, CURLOPT_WRITEFUNCTION, on_body);
     EXCHANGE_SET(code, easy, CURLOPT_WRITEDATA, fetch);
     EXCHANGE_SET(code, easy, CURLOPT_XFERINFOFUNCTION, on_progress);

@@ -11,6 +11,7 @@
 
 #include "base/codec.h"
 #include "base/crypt.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/must.h"
 
@@ -153,13 +154,10 @@ void task_failure_sentence(const struct task *task, char ret_text[TASK_SENTENCE_
                    charge[0] != '\0' ? " " : "", charge, note[0] != '\0' ? " " : "", note);
 }
 
-/* FNV-1a, 32 bits. Two names that meet would keep a task from a channel, not send it twice. */
+/* Two names that meet would keep a task from a channel, not send it twice. */
 uint32_t task_channel_mark(const char *channel)
 {
-    uint32_t hash = 2166136261U;
-    for (const char *c = channel; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619U;
-    return hash;
+    return hash_text32(channel);
 }
 
 bool task_was_refused_by(const struct task *task, const char *channel)

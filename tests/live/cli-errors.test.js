@@ -39,6 +39,25 @@ async function fails(status, args, { url, key = server.key, input } = {}) {
     return error;
 }
 
+// Commands that hold several
+
+test('what a command is to do is said, known, and has no more behind it than it takes', async () => {
+    const verbs = { keys: 'create, list or revoke', attempts: 'list or resolve', adapters: 'list, show, new or test', channels: 'list, pause, resume or drain' };
+    for (const [name, all] of Object.entries(verbs)) {
+        if (name !== 'channels') assert.equal((await fails(2, [name])).message, `say what to do: ${all}`);
+        assert.equal((await fails(2, [name, 'frob'])).message, `there is no \`${name} frob\`: ${all}`);
+        assert.equal((await fails(2, [name, all.split(' ').at(-1), 'one', 'two'])).message, 'what is "two" for?');
+        assert.match((await fails(2, [name, '--frob'])).message, /there is no option --frob/);
+        const { status, stdout } = await command([name, 'frob', '-h'], { env });
+        assert.deepEqual([status, stdout.startsWith(`Usage: filmgate ${name} `)], [0, true]);
+    }
+    assert.equal((await fails(2, ['channels', 'pause'])).message, '`channels pause` needs the channel\'s name');
+    for (const [args, said] of [[[], 'say what to do: rotate'], [['frob'], 'there is no `links frob`: rotate'], [['rotate', 'one'], 'what is "one" for?']]) {
+        const { status, stderr } = await command(['links', ...args], { env });
+        assert.deepEqual([status, stderr.startsWith(`filmgate links: ${said}\n`)], [2, true], stderr);
+    }
+});
+
 // A server that is away
 
 test('a refused connection names the URL and what starts a server', async () => {

@@ -133,6 +133,16 @@ static const struct {
     {"/nowhere", "HTTP/1.1 302 Found\r\nContent-Length: 5\r\n\r\nmoved"},
     {"/cut", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nten bytes."},
     {"/cut-chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nten bytes."},
+    {"/cut-status", "HTTP/1.1 200 OK"},
+    {"/cut-headers", "HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n"},
+    {"/cut-header", "HTTP/1.1 200 OK\r\nConnection: cl"},
+    {"/cut-headers-later", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n"},
+    {"/trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n"
+                  "a\r\nto the end\r\n0\r\nA: b\r\n\r\n"},
+    {"/to-cut-status", "HTTP/1.1 302 Found\r\nLocation: /cut-status\r\nContent-Length: 0\r\n\r\n"},
+    {"/to-cut-headers",
+     "HTTP/1.1 302 Found\r\nLocation: /cut-headers\r\nContent-Length: 0\r\n\r\n"},
+    {"/bare-lines", "HTTP/1.1 200 OK\nConnection: close\n\nto the end"},
     {"/silent", ""},
     {"/no-http", "220 welcome\r\n"},
     {"/cookie", "HTTP/1.1 302 Found\r\nSet-Cookie: a=b\r\nLocation: /ok\r\n"
@@ -358,6 +368,8 @@ static void bodies_arrive_whole(void **state)
     struct fixture *fixture = *state;
     expect_body(fixture, "/ok", "hello world");
     expect_body(fixture, "/until-close", "to the end");
+    expect_body(fixture, "/bare-lines", "to the end");
+    expect_body(fixture, "/trailers", "to the end");
     expect_body(fixture, "/gzip", "\x1f\x8bzz"); /* bytes as they are */
     expect_body(fixture, "/empty", "");
 }
@@ -476,6 +488,23 @@ static void sizes_have_a_ceiling(void **state)
     }
     char url[300];
     expect(fixture, url_of(fixture, "/flood", url), EXCHANGE_UNREACHABLE, 200);
+}
+
+/* curl takes a connection that closes within the headers for a whole answer without a body. */
+static void an_answer_that_ends_within_its_headers_is_none(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const paths[] = {"/cut-status",        "/cut-headers",   "/cut-header",
+                                        "/cut-headers-later", "/to-cut-status", "/to-cut-headers"};
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        char url[300];
+        CLEANUP(outcome_fini) struct outcome outcome;
+        outcome_init(&outcome, fixture->loop);
+        struct exchange_fetch fetch = usual(fixture, url_of(fixture, paths[i], url), &outcome);
+        run(fixture, &fetch, &outcome);
+        if (outcome.result.end != EXCHANGE_UNREACHABLE || outcome.result.body_bytes != 0)
+            fail_msg("%s ended as %d: %s", paths[i], (int)outcome.result.end, outcome.note);
+    }
 }
 
 static void hanging_servers_are_given_up(void **state)
@@ -671,6 +700,7 @@ int main(void)
         CASE(sizes_have_a_ceiling),
         CASE(hanging_servers_are_given_up),
         CASE(broken_answers_are_unreachable),
+        CASE(an_answer_that_ends_within_its_headers_is_none),
         CASE(a_failing_sink_ends_the_transfer),
         CASE(proxies_of_the_environment_are_ignored),
         CASE(a_stopped_transfer_says_nothing),

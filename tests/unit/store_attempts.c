@@ -99,6 +99,81 @@ static void each_text_alone_is_a_change(void **state)
     task_unref(task);
 }
 
+static void assert_same_text(const char *one, const char *other)
+{
+    assert_true((one == NULL) == (other == NULL));
+    if (one != NULL)
+        assert_string_equal(one, other);
+}
+
+static void assert_same_job(const struct attempt_job *one, const struct attempt_job *other)
+{
+    assert_true((one == NULL) == (other == NULL));
+    if (one == NULL)
+        return;
+    assert_same_text(one->id, other->id);
+    assert_same_text(one->keep, other->keep);
+    assert_same_text(one->outputs, other->outputs);
+    assert_same_text(one->enhanced_prompt, other->enhanced_prompt);
+    assert_same_text(one->usage, other->usage);
+}
+
+/* The task's record and the table are two writings of one thing. */
+static void assert_same_attempt(struct scene *scene, const char *task_id, enum attempt_state state)
+{
+    const struct task *task = NULL;
+    struct store_attempt row;
+    assert_int_equal(store_task(scene->store, task_id, &task), 0);
+    assert_int_equal(count_of(scene, task_id, &row), 1);
+    const struct attempt_record *one = &task->attempt, *other = &row.record;
+    assert_int_equal(one->state, state);
+    assert_int_equal(other->state, state);
+    assert_string_equal(one->id, other->id);
+    assert_int_equal(one->number, other->number);
+    assert_string_equal(one->channel, other->channel);
+    assert_string_equal(one->credential, other->credential);
+    assert_int_equal(one->begun_ms, other->begun_ms);
+    assert_int_equal(one->accepted_ms, other->accepted_ms);
+    assert_int_equal(one->closed_ms, other->closed_ms);
+    assert_same_job(one->job, other->job);
+    store_attempt_fini(&row);
+    task_unref(task);
+}
+
+static void a_loaded_task_tells_the_same_as_its_row(void **state)
+{
+    struct scene *scene = *state;
+    static const struct {
+        enum attempt_state state;
+        bool has_ended, was_accepted;
+    } rows[] = {
+        {ATTEMPT_SUBMITTING, false, false}, {ATTEMPT_CONFIRMING, false, false},
+        {ATTEMPT_ACCEPTED, false, true},    {ATTEMPT_FINISHED, true, true},
+        {ATTEMPT_REFUSED, true, false},     {ATTEMPT_FAILED, true, true},
+        {ATTEMPT_GONE, true, true},         {ATTEMPT_UNKNOWN, true, false},
+        {ATTEMPT_CANCELLING, true, true},   {ATTEMPT_CANCELLED, true, true},
+        {ATTEMPT_ABANDONED, true, true},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct task *task = fixture_task("tenant-1", FIXTURE_MICROS);
+        struct task *next = rows[i].has_ended ? ended(task, NULL, rows[i].state)
+                                              : attempted(task, NULL, rows[i].state);
+        next->attempt.accepted_ms = rows[i].was_accepted ? FIXTURE_MS + 20 : 0;
+        if (i % 2 == 0 && next->attempt.job != NULL) {
+            next->attempt.job = attempt_job_unref(next->attempt.job);
+            next->attempt.job =
+                attempt_job_new("job-2", "[1]", "[{\"url\":\"u\"}]", "a boat", "{\"s\":8}");
+        }
+        put(scene, STORE_CREATE, task);
+        put(scene, STORE_UPDATE, next);
+        assert_same_attempt(scene, task->request->id, rows[i].state);
+        scene_reopen(scene);
+        assert_same_attempt(scene, task->request->id, rows[i].state);
+        task_unref(next);
+        task_unref(task);
+    }
+}
+
 static void tasks_of_the_builtin_engine_have_no_rows(void **state)
 {
     struct scene *scene = *state;
@@ -233,12 +308,16 @@ static void what_was_acknowledged_survives_a_kill(void **state)
 struct walk {
     size_t count;
     char ids[WALKED][ID_SHORT_SIZE];
+    enum attempt_state states[WALKED];
+    bool have_jobs; /* all of them */
 };
 
 static void walk_each(void *context, const struct task *task)
 {
     struct walk *walk = context;
     must(walk->count < WALKED);
+    walk->states[walk->count] = task->attempt.state;
+    walk->have_jobs = walk->have_jobs && attempt_has_job_id(&task->attempt);
     (void)snprintf(walk->ids[walk->count++], ID_SHORT_SIZE, "%s", task->request->id);
 }
 
@@ -248,7 +327,7 @@ static void the_walk_meets_ended_tasks_with_open_attempts(void **state)
     static const enum attempt_state states[] = {ATTEMPT_CANCELLING, ATTEMPT_UNKNOWN,
                                                 ATTEMPT_CANCELLING, ATTEMPT_ABANDONED};
     struct task *tasks[ARRAY_LENGTH(states)];
-    struct walk walk = {0};
+    struct walk walk = {.have_jobs = true};
     size_t damaged = 99;
     for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
         tasks[i] = fixture_task("tenant-1", FIXTURE_MICROS + 10 * (int64_t)i);
@@ -267,6 +346,10 @@ static void the_walk_meets_ended_tasks_with_open_attempts(void **state)
     assert_string_equal(walk.ids[0], tasks[0]->request->id);
     assert_string_equal(walk.ids[1], unfinished->request->id);
     assert_string_equal(walk.ids[2], tasks[2]->request->id);
+    /* with what a cancel needs */
+    assert_int_equal(walk.states[0], ATTEMPT_CANCELLING);
+    assert_int_equal(walk.states[2], ATTEMPT_CANCELLING);
+    assert_true(walk.have_jobs);
     task_unref(running);
     task_unref(unfinished);
     for (size_t i = 0; i < ARRAY_LENGTH(states); i++)
@@ -302,6 +385,7 @@ int main(void)
     static const struct CMUnitTest cases[] = {
         SCENE_CASE(rows_follow_their_task),
         SCENE_CASE(each_text_alone_is_a_change),
+        SCENE_CASE(a_loaded_task_tells_the_same_as_its_row),
         SCENE_CASE(tasks_of_the_builtin_engine_have_no_rows),
         SCENE_CASE(another_attempt_is_another_row),
         SCENE_CASE(what_is_not_written_leaves_no_row),

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One way to read a command that holds several, and to complain of it. One thread. */
+#include "cli/verbs.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+enum { NAMES_BYTES = 200 };
+
+bool cli_read_options(const struct cli_verbs *verbs, int argc, char **argv, void *order,
+                      int *ret_status)
+{
+    for (int option; (option = cli_next_option(&verbs->options, argc, argv)) != -1;) {
+        if (option == 'h')
+            *ret_status = cli_show(verbs->help);
+        else
+            *ret_status = verbs->take_option(order, option);
+        if (option == 'h' || *ret_status != CLI_OK)
+            return false;
+    }
+    return true;
+}
+
+/* `create, list or revoke` */
+static void list_names(const struct cli_verbs *verbs, struct buf *names)
+{
+    for (const char *const *name = verbs->names; *name != NULL; name++) {
+        bool is_last = name[1] == NULL;
+        const char *before = name == verbs->names ? "" : is_last ? " or " : ", ";
+        buf_printf(names, "%s%s", before, *name);
+    }
+}
+
+bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *order,
+                   size_t *ret_verb, const char **ret_argument, int *ret_status)
+{
+    const char *command = verbs->options.command;
+    CLEANUP(buf_fini) struct buf names;
+    buf_init(&names, NAMES_BYTES);
+    list_names(verbs, &names);
+    if (!cli_read_options(verbs, argc, argv, order, ret_status))
+        return false;
+    if (optind == argc) {
+        *ret_status = cli_complain_usage(command, "say what to do: %s", buf_text(&names));
+        return false;
+    }
+    int next = optind + 1 + verbs->n_arguments;
+    if (next < argc) {
+        *ret_status = cli_complain_usage(command, "what is \"%s\" for?", argv[next]);
+        return false;
+    }
+    for (size_t i = 0; verbs->names[i] != NULL; i++) {
+        if (strcmp(verbs->names[i], argv[optind]) == 0) {
+            *ret_verb = i;
+            *ret_argument = argv[optind + 1]; /* NULL at the end of argv */
+            return true;
+        }
+    }
+    *ret_status = cli_complain_usage(command, "there is no `%s %s`: %s", command, argv[optind],
+                                     buf_text(&names));
+    return false;
+}
