@@ -155,7 +155,10 @@ static void print_channels(const json_t *list, bool as_json)
     printf("%-*s  %-16s  %-9s  %9s  %8s  %8s  %8s  %8s  %s\n", NAME_COLUMNS, "CHANNEL/CREDENTIAL",
            "ADAPTER", "STATE", "BUSY/MOST", "SUBMITS", "ACCEPTED", "REFUSED", "UNKNOWN",
            "LAST ERROR");
-    json_array_foreach(data, index, row) print_row(row);
+    json_array_foreach(data, index, row)
+    {
+        print_row(row);
+    }
 }
 
 /* ---- channels ---- */

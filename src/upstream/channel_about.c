@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/must.h"
 #include "base/settings_value.h"
 #include "upstream/channel_parts.h"
 
@@ -220,8 +221,8 @@ static bool read_auth(const struct reader *reader, const json_t *about, struct c
         {"header", CHANNEL_AUTH_HEADER, true},  {"query", CHANNEL_AUTH_QUERY, true},
         {"jwt_hs256", CHANNEL_AUTH_JWT, false},
     };
-    const json_t *group;
-    const char *kind;
+    const json_t *group = NULL;
+    const char *kind = NULL;
     if (!read_group(reader, about, "auth", "kind name prefix", &group) ||
         !read_text(reader, group, "auth", "kind", &kind) ||
         !read_text(reader, group, "auth", "name", &channel->auth_name) ||
@@ -242,7 +243,8 @@ static bool read_auth(const struct reader *reader, const json_t *about, struct c
 
 static bool read_times(const struct reader *reader, const json_t *about, struct channel *channel)
 {
-    const json_t *submit, *poll;
+    const json_t *submit = NULL;
+    const json_t *poll = NULL;
     channel->submit_total_ms = 60000;
     channel->poll_first_ms = 10000;
     channel->poll_every_ms = 5000;
@@ -262,9 +264,11 @@ static bool read_times(const struct reader *reader, const json_t *about, struct 
 
 static bool read_powers(const struct reader *reader, const json_t *about, struct channel *channel)
 {
-    const json_t *job, *result, *cancel;
-    const char *const *phases;
-    size_t n_phases;
+    const json_t *job = NULL;
+    const json_t *result = NULL;
+    const json_t *cancel = NULL;
+    const char *const *phases = NULL;
+    size_t n_phases = 0;
     if (!read_group(reader, about, "job", "chosen", &job) ||
         !read_group(reader, about, "result", "life_s renews auth", &result) ||
         !read_group(reader, about, "cancel", "while", &cancel) ||
@@ -361,7 +365,7 @@ static bool read_model(const struct reader *reader, const json_t *model, size_t 
 {
     static const char NAMES[] = "name durations sizes aspect_ratios resolutions images";
     char name[32];
-    const char *const *resolutions;
+    const char *const *resolutions = NULL;
     snprintf(name, sizeof(name), "models[%zu]", index);
     if (!json_is_object(model))
         return fail(reader, "\"%s\" of \"about\" must be an object of: %s", name, NAMES);
@@ -379,6 +383,7 @@ static bool read_model(const struct reader *reader, const json_t *model, size_t 
                    &capability->n_resolutions) ||
         !read_images(reader, model, name, capability))
         return false;
+    must(resolutions != NULL);
     qsort((void *)(uintptr_t)resolutions, capability->n_resolutions, sizeof(*resolutions),
           compare_resolutions); /* the list is ours, made above */
     capability->resolutions = resolutions;
