@@ -124,7 +124,7 @@ static void print_padded(const char *text, int columns)
 static const char *text_of(const json_t *row, const char *key)
 {
     const char *text = json_text(row, key);
-    return text != NULL ? text : "-";
+    return text != NULL && *text != '\0' ? text : "-";
 }
 
 static void print_row(const json_t *row)
