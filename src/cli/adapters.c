@@ -144,7 +144,7 @@ static int print_rows(const struct order *order, const json_t *rows)
         cli_print_json(rows);
         return CLI_OK;
     }
-    printf("%-20s  %-11s  %-9s  %-17s  %s  %s\n", "NAME", "EVIDENCE", "AUTH", "CANCEL WHILE",
+    printf("%-20s  %-11s  %-9s  %-17s  %-8s  %s\n", "NAME", "EVIDENCE", "AUTH", "CANCEL WHILE",
            "FROM", "SUMMARY");
     for (size_t i = 0; i < json_array_size(rows); i++)
         print_row(json_array_get(rows, i));

@@ -111,7 +111,7 @@ static void print_padded(const char *text, int columns)
 static const char *text_of(const json_t *row, const char *key)
 {
     const char *text = json_text(row, key);
-    return text != NULL ? text : "-";
+    return text != NULL && *text != '\0' ? text : "-";
 }
 
 static void print_row(const json_t *row)
@@ -142,7 +142,10 @@ static void print_channels(const json_t *list, bool as_json)
     printf("%-*s  %-16s  %-9s  %9s  %8s  %8s  %8s  %8s  %s\n", NAME_COLUMNS, "CHANNEL/CREDENTIAL",
            "ADAPTER", "STATE", "BUSY/MOST", "SUBMITS", "ACCEPTED", "REFUSED", "UNKNOWN",
            "LAST ERROR");
-    json_array_foreach(data, index, row) print_row(row);
+    json_array_foreach(data, index, row)
+    {
+        print_row(row);
+    }
 }
 
 /* ---- channels ---- */

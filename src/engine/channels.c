@@ -63,7 +63,7 @@ static const char *state_of(const struct credential *credential, const struct ch
     if (breaker == POLICY_OPEN) {
         return "open";
     }
-    return rest_ms > 0 ? "resting" : "ready";
+    return "ready";
 }
 
 static void show(struct errand *errand, const struct credential *credential,

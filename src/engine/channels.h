@@ -19,9 +19,10 @@ struct engine_channel_view {
     char credential[ENGINE_VIEW_NAME_SIZE]; /* its name; empty: it needs none */
     char adapter[ENGINE_VIEW_NAME_SIZE];
     int64_t in_flight, concurrency; /* attempts now, and at most */
-    const char *state;              /* ready | paused | draining | resting | open | half_open |
-                                     gone: not configured any more */
-    int64_t rest_ms;                /* until it is asked again; 0: not resting */
+    const char *state;              /* ready | paused | draining | open | half_open | gone: not
+                                     configured any more */
+    int64_t rest_ms;                /* open: until it is asked again; half_open: until its trial
+                                     is given up; else 0 */
     uint64_t submits, accepted, refused, unknown, polls, troubles;
     char last_error[ENGINE_VIEW_ERROR_SIZE]; /* empty: none yet */
     int64_t last_error_ms;                   /* wall clock; 0: none yet */

@@ -93,6 +93,7 @@ void credential_note_error(struct credential *credential, const char *note)
 static void forget_oldest(struct credentials *credentials)
 {
     struct lesson **link = &credentials->lessons;
+    must(*link != NULL);
     while ((*link)->next) {
         link = &(*link)->next;
     }

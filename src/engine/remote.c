@@ -148,7 +148,8 @@ static struct attempt_job *job_of(const struct attempt_job *old, const char *id,
 
 /* ---- submit ---- */
 
-/* Certainly not taken, and so nothing was spent. */
+/* Certainly not taken, and so nothing was spent. `retry_after_ms` keeps the task from every channel: the rest that a
+ * credential is given is not the task's, which may go elsewhere. */
 static void turn_away(struct remote *remote, enum task_failure failure, bool is_final,
                       int64_t retry_after_ms, const char *note)
 {
@@ -202,7 +203,8 @@ static void on_refusal(struct remote *remote, const json_t *error,
         } else {
             policy_breaker_succeed(&remote->credential->breaker); /* it is well enough to say no */
         }
-        turn_away(remote, refusals[i].failure, refusals[i].is_final, retry_ms, NULL);
+        turn_away(remote, refusals[i].failure, refusals[i].is_final,
+                  refusals[i].is_rest ? 0 : retry_ms, NULL);
         return;
     }
     if (outcome->was_bought) {
@@ -251,7 +253,8 @@ static void on_unsubmitted(struct remote *remote, const struct dialogue_outcome 
     } else {
         policy_breaker_fail(&remote->credential->breaker, clock_mono_ms());
     }
-    turn_away(remote, TASK_FAILURE_UPSTREAM_REFUSED, false, outcome->retry_after_ms, NULL);
+    turn_away(remote, TASK_FAILURE_UPSTREAM_REFUSED, false,
+              outcome->status == 429 ? 0 : outcome->retry_after_ms, NULL);
 }
 
 static void on_submitted(void *context, const struct dialogue_outcome *outcome)

@@ -35,7 +35,9 @@ static void begin(struct exchange_head *head, const char *line, size_t length)
     head->is_whole = false;
     head->status = 0;
     const char *space = memchr(line, ' ', length);
-    for (const char *at = space; at != NULL && ++at < line + length && isdigit((unsigned char)*at);)
+    if (space == NULL)
+        return;
+    for (const char *at = space + 1; at < line + length && isdigit((unsigned char)*at); at++)
         head->status = head->status < 100 ? head->status * 10 + (*at - '0') : head->status;
 }
 
@@ -94,7 +96,7 @@ static int64_t parse_thousandths(const char *text, int64_t most)
     if (!isdigit((unsigned char)*text))
         return -1;
     for (; isdigit((unsigned char)*text); text++)
-        value = value >= most ? most : value * 10 + (*text - '0') * 1000;
+        value = value >= most ? most : value * 10 + (int64_t)(*text - '0') * 1000;
     if (*text == '.') {
         for (text++; isdigit((unsigned char)*text); text++, place /= 10)
             value += (*text - '0') * place;

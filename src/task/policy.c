@@ -318,7 +318,8 @@ int64_t policy_backoff(int64_t base_ms, int64_t most_ms, int n, uint64_t dice)
         wait_ms = wait_ms > most_ms / 2 ? most_ms : wait_ms * 2;
     if (wait_ms > most_ms)
         wait_ms = most_ms;
-    return wait_ms - (int64_t)(fraction_of(dice) * (double)(wait_ms / 4));
+    int64_t span_ms = wait_ms / 4;
+    return wait_ms - (int64_t)(fraction_of(dice) * (double)span_ms);
 }
 
 /* ---- breaker of a credential ---- */

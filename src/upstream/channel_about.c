@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/must.h"
 #include "base/settings_value.h"
 #include "upstream/channel_parts.h"
 
@@ -242,7 +243,8 @@ static bool read_auth(const struct reader *reader, const json_t *about, struct c
 
 static bool read_times(const struct reader *reader, const json_t *about, struct channel *channel)
 {
-    const json_t *submit = NULL, *poll = NULL;
+    const json_t *submit = NULL;
+    const json_t *poll = NULL;
     channel->submit_total_ms = 60000;
     channel->poll_first_ms = 10000;
     channel->poll_every_ms = 5000;
@@ -262,7 +264,9 @@ static bool read_times(const struct reader *reader, const json_t *about, struct 
 
 static bool read_powers(const struct reader *reader, const json_t *about, struct channel *channel)
 {
-    const json_t *job = NULL, *result = NULL, *cancel = NULL;
+    const json_t *job = NULL;
+    const json_t *result = NULL;
+    const json_t *cancel = NULL;
     const char *const *phases = NULL;
     size_t n_phases = 0;
     if (!read_group(reader, about, "job", "chosen", &job) ||
@@ -379,6 +383,7 @@ static bool read_model(const struct reader *reader, const json_t *model, size_t 
                    &capability->n_resolutions) ||
         !read_images(reader, model, name, capability))
         return false;
+    must(resolutions != NULL);
     qsort((void *)(uintptr_t)resolutions, capability->n_resolutions, sizeof(*resolutions),
           compare_resolutions); /* the list is ours, made above */
     capability->resolutions = resolutions;

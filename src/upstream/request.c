@@ -108,7 +108,7 @@ static bool set_method(const struct request_maker *maker, struct request *reques
 static bool set_heed(const char *word, struct request *request)
 {
     if (strcmp(word, "4xx") == 0 || strcmp(word, "5xx") == 0) {
-        memset(&request->heeds[(word[0] - '0') * 100], true, 100);
+        memset(&request->heeds[(size_t)(word[0] - '0') * 100], true, 100);
         return true;
     }
     if (strlen(word) != 3 || strspn(word, "0123456789") != 3 || word[0] < '1' || word[0] > '5')
@@ -246,7 +246,7 @@ static void add_token(const struct channel_credential *credential, int64_t now_s
     CLEANUP(json_unref_pointer)
     json_t *claims =
         json_pack("{s:s, s:I, s:I}", "iss", credential->key, "exp",
-                  (json_int_t)(now_s + TOKEN_LIFE_S), "nbf", (json_int_t)(now_s - TOKEN_SKEW_S));
+                  (json_int_t)now_s + TOKEN_LIFE_S, "nbf", (json_int_t)now_s - TOKEN_SKEW_S);
     CLEANUP(free_pointer) char *text = json_dumps(claims, JSON_COMPACT);
     if (text == NULL) /* not UTF-8 */
         out->overflowed = true;

@@ -20,7 +20,8 @@ enum {
     SPOOL_SIZE = 64 * 1024,
     IMAGE_PIECE = 48 * 1024, /* a multiple of 3: its base64 needs no padding */
     BOUNDARY_BYTES = 16,
-    BOUNDARY_SIZE = sizeof("filmgate-") + 2 * BOUNDARY_BYTES,
+    BOUNDARY_DIGITS = 2 * BOUNDARY_BYTES, /* in hex */
+    BOUNDARY_SIZE = sizeof("filmgate-") + BOUNDARY_DIGITS,
 };
 
 struct spool {
@@ -358,7 +359,7 @@ static bool add_form(struct spool *spool, const json_t *parts)
 static char *begin_form(struct spool *spool)
 {
     uint8_t random[BOUNDARY_BYTES];
-    char hex[2 * BOUNDARY_BYTES + 1];
+    char hex[BOUNDARY_DIGITS + 1];
     char type[100];
     crypt_random(random, sizeof(random));
     codec_hex_encode(random, sizeof(random), hex);

@@ -110,8 +110,8 @@ bool request_choose(const struct request_maker *maker, const json_t *value,
 static bool want(const struct request_maker *maker, const json_t *value,
                  const struct request_place *place, bool is_part, uint64_t *bytes)
 {
-    size_t index;
-    enum request_form form;
+    size_t index = 0;
+    enum request_form form = REQUEST_FORM_URL;
     if (!request_choose(maker, value, place, is_part, false, &index, &form))
         return false;
     if (form != REQUEST_FORM_URL)

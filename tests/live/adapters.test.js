@@ -59,6 +59,27 @@ test('the template is the one that docs/ADAPTERS.md explains', async () => {
     for (const part of explained) assert.ok(text.includes(part), part);
 });
 
+test('its other way to submit works too', async () => {
+    const recipes = [...fs.readFileSync(path.join(ROOT, 'docs/ADAPTERS.md'), 'utf8').matchAll(/```jq recipe\n([^]*?)```/g)].map(([, text]) => text);
+    assert.equal(recipes.length, 1);
+    const { file, golden } = await made();
+    fs.appendFileSync(file, recipes[0]); // a later definition takes the place of an earlier one
+    const image = { role: 'first', url: null, type: 'image/png' };
+    const job = (more) => ({ method: 'POST', path: '/v1/jobs', json: { model: 'film-1', prompt: 'a boat', ...more } });
+    const cases = [
+        { name: 'without an image', function: 'submit', output: job() },
+        { name: 'the upload', function: 'submit', input: { task: { images: [image] } }, output: { method: 'POST', path: '/v1/files', buys: false, form: [{ name: 'file', value: { $image: 0, as: ['file'] } }] } },
+        { name: 'uploaded', function: 'submitted', input: { task: { images: [image] } }, answer: { status: 201, body: { id: 'f1' } }, output: { next: true, keep: { file: 'f1' } } },
+        { name: 'the job', function: 'submit', input: { task: { images: [image] }, step: 1, keep: { file: 'f1' } }, output: job({ image: 'f1' }) },
+        { name: 'taken', function: 'submitted', input: { task: { images: [image] }, step: 1, keep: { file: 'f1' } }, answer: { status: 201, body: { id: 'j1' } }, output: { job: 'j1' } },
+        { name: 'taken at once', function: 'submitted', answer: { status: 201, body: { id: 'j1' } }, output: { job: 'j1' } },
+        { name: 'without an id', function: 'submitted', answer: { status: 200, body: {} }, output: { error: { code: 'no_id', message: 'the answer has no id', kind: 'unknown' } } },
+        { name: 'refused', function: 'submitted', answer: { status: 413, text: 'too large' }, output: { error: { code: 'http_413', message: '', kind: 'refused' } } },
+    ];
+    fs.writeFileSync(golden, JSON.stringify({ adapter: 'acme', task: { model: 'film-1', prompt: 'a boat', images: [] }, cases: cases.map((one) => ({ source: 'the page', ...one })) }));
+    assert.match(await ok('test', file), /\nacme: 8 golden exchanges, 0 failed\n$/);
+});
+
 test('`list` and `show` say what an adapter says about itself', async () => {
     const { folder, file } = await made();
     const lines = (await ok('list', '--adapters', folder)).split('\n');
