@@ -145,4 +145,19 @@ describe('upstreams', { concurrency: true }, () => {
         });
     });
 });
+if (chosen.includes('unified')) test('a stop that waits for a submit brings home nothing that is done meanwhile', async () => {
+    const server = await start({ config: channelsYaml(sims, ['unified']) });
+    const ask = (prompt) => server.create({ model: VENDORS.unified.model, prompt, size: undefined, duration: undefined });
+    await program('unified', { rules: [{ on: 'submit', match: { prompt: 'slow to be taken' }, do: { latency_ms: 4000 } }], settings: { duration_ms: 1500, queue_ms: 0 } });
+    const done = await ask('done during a stop');
+    await until('it is accepted', () => attempts(server).some((row) => row.state === 'accepted'));
+    const slow = await ask('slow to be taken');
+    await until('its submit has left', () => attempts(server).some((row) => row.state === 'submitting'));
+    assert.equal(await server.stop(), 0);
+    assert.deepEqual(attempts(server).map((row) => row.state), ['accepted', 'accepted'], 'one answer was waited for, and no download was begun');
+    await server.launch();
+    for (const { id } of [done, slow]) assert.equal((await server.waitEnd(id)).status, 'completed');
+    for (const prompt of ['done during a stop', 'slow to be taken']) assert.equal((await bought('unified', prompt)).length, 1);
+    await calm('unified');
+});
 test('the servers ended well', endedWell);

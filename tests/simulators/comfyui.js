@@ -91,11 +91,12 @@ async function submit(sim, call) {
 // with `animated`, VideoHelperSuite under `gifs`: source.
 function filesOf(sim, graph) {
     const files = {};
+    sim.namings = (sim.namings ?? 0) + 1; // not of jobs taken: two submits may be waiting for that
     for (const [id, { class_type: kind, inputs = {} }] of Object.entries(graph)) {
         if (!OUTPUT_NODE.test(kind)) continue;
         const isVideo = /Video|VHS_/.test(kind);
         const path = String(inputs.filename_prefix ?? 'ComfyUI').split('/');
-        const filename = `${path.pop()}_${String(sim.jobs.size + 1).padStart(5, '0')}_${isVideo ? '.mp4' : '.png'}`;
+        const filename = `${path.pop()}_${String(sim.namings).padStart(5, '0')}_${isVideo ? '.mp4' : '.png'}`;
         const type = kind.startsWith('Preview') || inputs.save_output === false ? 'temp' : 'output';
         files[id] = { word: kind.startsWith('VHS_') ? 'gifs' : 'images', isVideo, file: { filename, subfolder: path.join('/'), type } };
     }

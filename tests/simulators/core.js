@@ -156,6 +156,20 @@ export class Simulator {
         this.ledger.close();
     }
 
+    // Nobody answers at its addresses; its jobs go on, until comeBack().
+    async vanish() {
+        for (const server of [this.#own, this.#other]) {
+            const closed = new Promise((done) => server.close(done));
+            server.closeAllConnections();
+            await closed;
+        }
+    }
+
+    async comeBack() {
+        await this.#open(this.#own, this.port);
+        await this.#open(this.#other, Number(new URL(this.otherUrl).port));
+    }
+
     #forget() {
         this.settings = { ...this.firstSettings };
         this.script.reset();

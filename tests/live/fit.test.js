@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What becomes of a request that a model cannot make as it stands: the nearest is made and said, or it is refused at create.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { endedWell, newDirectory, start, tool } from './harness.js';
+import { startAll } from '../simulators/run.js';
+
+const sims = await startAll({ portBase: 0, settings: { queue_ms: 50, duration_ms: 200 } });
+after(() => sims.close());
+const channel = (name, fit) => ({ name, adapter: 'openai-videos', base_url: `${sims['openai-videos'].url}/v1`, key: 'sim-key', fit, poll_first: '200ms', poll_every: '200ms', models: [{ name: `m-${name}`, upstream: 'sora-2' }] });
+const server = await start({ config: `channels: ${JSON.stringify([channel('exact', 'strict'), channel('bent', 'nearest')])}\n` });
+const ask = (model, more) => server.call('POST', '/v1/video/create', { json: { model, ...more } });
+
+const sold = (prompt) => sims['openai-videos'].told('submit').entries.filter((entry) => entry.prompt === prompt).length;
+
+test('strict: a length that the model does not make is refused at create, with those that it makes', async () => {
+    const { status, json } = await ask('m-exact', { prompt: 'too odd', duration: 7 });
+    assert.deepEqual([status, json.code, json.error.param], [400, 'invalid_request', 'duration']);
+    assert.equal(json.message, '"duration" must be 4, 8 or 12 seconds with the model m-exact');
+    assert.equal((await server.call('GET', '/v1/video/tasks')).json.data.length, 0, 'there is no task');
+    assert.equal(sold('too odd'), 0);
+});
+test('strict: a length that it makes is made', async () => {
+    const { status, json, text } = await ask('m-exact', { prompt: 'even', duration: 8 });
+    assert.equal(status, 200, text);
+    assert.equal((await server.waitEnd(json.id)).status, 'completed');
+    assert.equal(sold('even'), 1);
+});
+test('nearest: the same is made in the nearest length, and the answer shows the video that there is', async () => {
+    const { status, json, text } = await ask('m-bent', { prompt: 'bent', duration: 7, size: '640x640' });
+    assert.equal(status, 200, text);
+    const ended = await server.waitEnd(json.id);
+    assert.equal(ended.status, 'completed', JSON.stringify(ended.error));
+    assert.equal(sold('bent'), 1);
+    const file = path.join(newDirectory(), 'bent.mp4');
+    fs.writeFileSync(file, (await server.fetchLink(ended.video_url)).bytes);
+    const probed = JSON.parse((await tool('ffprobe', '-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=width,height,nb_frames', '-of', 'json', file)).stdout).streams[0];
+    assert.deepEqual([ended.width, ended.height], [probed.width, probed.height]);
+    const [{ job }] = sims['openai-videos'].told('submit').entries.filter((entry) => entry.prompt === 'bent');
+    const there = await fetch(`${sims['openai-videos'].url}/v1/videos/${job}`, { headers: { authorization: 'Bearer sim-key' } });
+    assert.equal((await there.json()).seconds, '8', 'of two lengths equally near the longer, else the nearest');
+});
+test('the servers ended well', endedWell);
