@@ -63,15 +63,12 @@ static json_t *describe(const struct engine_channel_view *view)
 /* Of all channels, or of the one called `name`. */
 static enum MHD_Result reply_channels(struct api_request *request, const char *name)
 {
-    struct engine *engine = request->api->parts.engine;
-    size_t room = engine_channels(engine, NULL, 0);
-    room = room < VIEWS_MAX ? room : VIEWS_MAX;
+    size_t count;
     CLEANUP(free_pointer)
-    struct engine_channel_view *views = must_calloc(room + 1, sizeof(*views));
-    size_t count = engine_channels(engine, views, room);
+    struct engine_channel_view *views = engine_channels_all(request->api->parts.engine, &count);
     json_t *data = json_array();
     must(data != NULL);
-    for (size_t i = 0; i < count && i < room; i++) {
+    for (size_t i = 0; i < count && i < VIEWS_MAX; i++) {
         if (name == NULL || strcmp(views[i].channel, name) == 0)
             must(json_array_append_new(data, describe(&views[i])) == 0);
     }

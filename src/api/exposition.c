@@ -9,10 +9,14 @@
 #include "api/handler.h"
 #include "base/buf.h"
 #include "base/must.h"
+#include "engine/channels.h"
 
 enum {
-    PAGE_MAX_BYTES = 1024 * 1024,
+    PAGE_MAX_BYTES = 16 * 1024 * 1024, /* a bound for what CHANNELS_MAX allows; usually some KiB */
     LABELS_SIZE = 120,
+    CHANNELS_MAX = 4096, /* credentials of all channels that are told of */
+    CHANNEL_LABELS_SIZE =
+        2 * 2 * ENGINE_VIEW_NAME_SIZE + 32, /* two names, each byte of which is escaped */
 };
 
 /* One answer while it is written. */
@@ -23,6 +27,8 @@ struct exposition {
     struct engine_stats now; /* looked at once for the whole answer */
     const struct engine_counts *engine;
     const struct store_counts *store;
+    const struct engine_channel_view *channels; /* as `now` */
+    size_t n_channels;
 };
 
 /* ---- samples ---- */
@@ -159,6 +165,37 @@ static void write_helpers(struct exposition *out)
     }
 }
 
+/* The configuration takes no name that needs it; the format is not held to that. */
+void exposition_add_value(struct buf *out, const char *value)
+{
+    for (; *value != '\0'; value++) {
+        if (*value == '\n')
+            buf_puts(out, "\\n");
+        else
+            buf_printf(out, "%s%c", *value == '"' || *value == '\\' ? "\\" : "", *value);
+    }
+}
+
+static void channel_sample(struct exposition *out, const struct engine_channel_view *channel,
+                           int64_t value)
+{
+    CLEANUP(buf_fini) struct buf labels;
+    buf_init(&labels, CHANNEL_LABELS_SIZE);
+    buf_puts(&labels, "{channel=\"");
+    exposition_add_value(&labels, channel->channel);
+    buf_puts(&labels, "\",credential=\"");
+    exposition_add_value(&labels, channel->credential);
+    buf_puts(&labels, "\"}");
+    number(out, buf_text(&labels), value);
+}
+
+/* One sample for each credential: `field` of its view. */
+#define CHANNELS(out, field)                                                                       \
+    do {                                                                                           \
+        for (size_t i_ = 0; i_ < (out)->n_channels; i_++)                                          \
+            channel_sample(out, &(out)->channels[i_], (int64_t)(out)->channels[i_].field);         \
+    } while (0)
+
 /* ---- the whole ---- */
 
 static void begin(struct exposition *out, const char *name, const char *kind, const char *help)
@@ -183,6 +220,11 @@ enum MHD_Result exposition_show(struct api_request *request)
         .engine = engine_counts(request->api->parts.engine),
         .store = store_counts(request->api->parts.store),
     };
+    CLEANUP(free_pointer)
+    struct engine_channel_view *channels =
+        engine_channels_all(request->api->parts.engine, &out.n_channels);
+    out.channels = channels;
+    out.n_channels = out.n_channels < CHANNELS_MAX ? out.n_channels : CHANNELS_MAX;
     buf_init(&out.text, PAGE_MAX_BYTES);
     write_all(&out);
     must(!out.text.overflowed); /* the series are as many as the tables have rows */

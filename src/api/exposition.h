@@ -5,5 +5,9 @@
 
 #include <stdio.h>
 
+#include "base/buf.h"
+
 /* The table of metrics as Markdown. */
 void exposition_dump(FILE *out);
+/* The value of a label, as the format wants it between quotes. */
+void exposition_add_value(struct buf *out, const char *value);

@@ -72,6 +72,7 @@ static json_t *render(struct link_window_of *window, const struct task *task,
         .user = user,
         .queue_position = figures->queue_position,
         .wait_s = figures->wait_s,
+        .waits_upstream = figures->waits_upstream,
     };
     return unified_render(task, &unified);
 }

@@ -344,8 +344,9 @@ static bool take_up(struct actor *actor)
     if (!key) {
         return false;
     }
-    const struct route route = {ROUTE_FOUND, channel, key,
-                                credential_of(engine->credentials, channel->name, key->name), -1};
+    const struct route route = {
+        ROUTE_FOUND, channel, key, credential_of(engine->credentials, channel->name, key->name),
+        -1,          false};
     new_remote(actor, &route);
     if (!actor->is_running) {
         actor->is_running = true;

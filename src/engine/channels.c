@@ -88,6 +88,9 @@ static void show(struct errand *errand, const struct credential *credential,
         .troubles = credential->n_troubles,
         .last_error_ms = credential->last_error_ms,
         .median_ms = policy_quantile(&credential->durations, 0.5),
+        .is_paused = credential->is_paused,
+        .is_draining = credential->is_draining || (channel && channel->is_drained),
+        .is_open = credential->breaker.state != POLICY_CLOSED,
     };
     view->state = state_of(credential, channel, clock_mono_ms(), &view->rest_ms);
     snprintf(view->channel, sizeof view->channel, "%s", credential->channel);
@@ -189,6 +192,20 @@ size_t engine_channels(struct engine *engine, struct engine_channel_view *ret_vi
     }
     run_errand(&errand);
     return errand.n_views;
+}
+
+struct engine_channel_view *engine_channels_all(struct engine *engine, size_t *ret_count)
+{
+    size_t room = 0;
+    for (;;) { /* a reload may bring more in between */
+        struct engine_channel_view *views = must_calloc(room + 1, sizeof *views);
+        *ret_count = engine_channels(engine, views, room);
+        if (*ret_count <= room) {
+            return views;
+        }
+        room = *ret_count;
+        free(views);
+    }
 }
 
 enum engine_outcome engine_channel_order(struct engine *engine, const char *channel,

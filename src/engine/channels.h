@@ -21,6 +21,8 @@ struct engine_channel_view {
     int64_t in_flight, concurrency; /* attempts now, and at most */
     const char *state;              /* ready | paused | draining | open | half_open | gone: not
                                      configured any more */
+    bool is_paused, is_draining;    /* by an order, or (the latter) by the configuration */
+    bool is_open;                   /* the breaker keeps submits away, but for one on trial */
     int64_t rest_ms;                /* open: until it is asked again; half_open: until its trial
                                      is given up; else 0 */
     uint64_t submits, accepted, refused, unknown, polls, troubles;
@@ -37,6 +39,8 @@ CHECKED bool engine_channel_order_parse(const char *word, enum engine_channel_or
 /* By channel, in the order in which they are asked. Writes at most `room` of them; how many there are.
  * Waits for the loop, a turn of it. */
 size_t engine_channels(struct engine *engine, struct engine_channel_view *ret_views, size_t room);
+/* All of them, as malloc() gives them; never NULL. Empty while the engine closes. */
+struct engine_channel_view *engine_channels_all(struct engine *engine, size_t *ret_count);
 /* ENGINE_OK, ENGINE_NOT_FOUND, ENGINE_CLOSING. PAUSE and DRAIN: nothing new is begun there, and what is
  * under way goes on; what only a paused channel takes waits for it, a draining one is to go. */
 CHECKED enum engine_outcome engine_channel_order(struct engine *engine, const char *channel,

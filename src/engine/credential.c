@@ -153,7 +153,7 @@ static void consider(struct search *search, const struct channel *channel,
     search->total_weight += channel->weight;
     search->dice = search->dice * 6364136223846793005U + 1442695040888963407U;
     if ((int64_t)((search->dice >> 33) % (uint64_t)search->total_weight) < channel->weight) {
-        search->route = (struct route){ROUTE_FOUND, channel, key, credential, -1};
+        search->route = (struct route){ROUTE_FOUND, channel, key, credential, -1, false};
     }
 }
 
@@ -200,6 +200,7 @@ static void search_channel(struct search *search, const struct channel *channel)
         const struct credential *builtin = credential_of(search->credentials, channel->name, "");
         if (builtin->is_paused || builtin->is_draining || !search->builtin_is_free) {
             wait_at_most(search, -1);
+            search->route.waits_builtin = true;
         } else {
             consider(search, channel, NULL, NULL);
         }

@@ -54,6 +54,7 @@ struct route {
     const struct channel_credential *key; /* NULL for the built-in engine */
     struct credential *credential;
     int64_t retry_ms;
+    bool waits_builtin; /* WAIT: among them is the built-in engine */
 };
 
 /* Where a task goes now: by priority, then weight, among the credentials with a free slot that are well.

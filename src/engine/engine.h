@@ -99,6 +99,7 @@ void engine_cancel(struct engine *engine, struct engine_cancel *cancel);
 struct engine_figures {
     int64_t queue_position; /* 1-based; 0: not waiting */
     double wait_s;          /* negative: unknown */
+    bool waits_upstream;    /* no slot of ours is missing: upstreams are busy, unwell, or paused */
 };
 
 /* Finds a task by id for a query: from memory, else from the store (then kept in memory).

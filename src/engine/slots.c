@@ -109,11 +109,42 @@ static void on_grant(struct loop_timer *timer)
 
 /* ---- queue figures ---- */
 
+/* One walk. What a model waits for need not be looked up again for each of its tasks. */
+struct showing {
+    struct engine *engine;
+    struct {
+        const char *name;
+        bool waits_upstream;
+    } models[BLOCKED_MAX];
+    size_t n_models;
+};
+
+static bool waits_upstream(struct showing *showing, const struct actor *actor)
+{
+    const char *model = actor->task->request->model;
+    bool is_like_others = actor->task->n_refused == 0;
+    for (size_t i = 0; is_like_others && i < showing->n_models; i++) {
+        if (strcmp(showing->models[i].name, model) == 0) {
+            return showing->models[i].waits_upstream;
+        }
+    }
+    struct route route = route_of(showing->engine, actor);
+    bool waits = route.kind == ROUTE_WAIT && !route.waits_builtin;
+    if (is_like_others && showing->n_models < BLOCKED_MAX) {
+        showing->models[showing->n_models].name = model;
+        showing->models[showing->n_models++].waits_upstream = waits;
+    }
+    return waits;
+}
+
 static void show_figures(void *context, struct schedule_entry *entry, size_t position)
 {
-    struct engine *engine = context;
+    struct showing *showing = context;
+    const struct engine *engine = showing->engine;
     const struct actor *actor = CONTAINER_OF(entry, struct actor, entry);
-    struct engine_figures figures = {.queue_position = (int64_t)position, .wait_s = -1.0};
+    struct engine_figures figures = {.queue_position = (int64_t)position,
+                                     .wait_s = -1.0,
+                                     .waits_upstream = waits_upstream(showing, actor)};
     if (engine->mean_render_s >= 0) {
         figures.wait_s = engine->mean_render_s * (double)position / (double)engine->n_slots;
     }
@@ -123,7 +154,8 @@ static void show_figures(void *context, struct schedule_entry *entry, size_t pos
 static void on_figures(struct loop_timer *timer)
 {
     struct engine *engine = CONTAINER_OF(timer, struct engine, figures);
-    schedule_walk(engine->schedule, show_figures, engine);
+    struct showing showing = {.engine = engine};
+    schedule_walk(engine->schedule, show_figures, &showing);
     if (schedule_count(engine->schedule) > 0) {
         loop_arm(engine->loop, &engine->figures, ENGINE_FIGURES_MS);
     }

@@ -23,6 +23,7 @@ struct node {
     _Atomic int64_t queue_position;
     _Atomic double wait_s;
     atomic_bool was_asked;
+    atomic_bool waits_upstream;
     size_t bytes;  /* once ended: what it counts for */
     bool is_ended; /* is on the list of ended tasks */
 };
@@ -230,6 +231,7 @@ bool table_find(struct table *table, const char *id, const struct task **ret_tas
         *ret_task = task_ref(node->task);
         ret_figures->queue_position = atomic_load(&node->queue_position);
         ret_figures->wait_s = atomic_load(&node->wait_s);
+        ret_figures->waits_upstream = atomic_load(&node->waits_upstream);
         if (node->is_ended) {
             atomic_store(&node->was_asked, true);
         }
@@ -247,6 +249,7 @@ void table_set_figures(struct table *table, const char *id, const struct engine_
     if (node) {
         atomic_store(&node->queue_position, figures->queue_position);
         atomic_store(&node->wait_s, figures->wait_s);
+        atomic_store(&node->waits_upstream, figures->waits_upstream);
     }
     pthread_rwlock_unlock(&shard->lock);
 }

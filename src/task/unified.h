@@ -59,6 +59,7 @@ struct unified_view {
     const char *user;       /* user-… of the tenant */
     int64_t queue_position; /* 1-based; 0: not waiting or unknown */
     double wait_s;          /* estimated; negative: unknown */
+    bool waits_upstream;    /* it waits for an upstream, not for a slot of ours */
 };
 
 /* The answer to a query in the task's state, every key of the page. A new reference, never NULL.

@@ -90,6 +90,27 @@ test('a channel of the configuration goes by its name', async () => {
     assert.equal((await named.call('POST', '/v1/channels/animatic/pause')).status, 404);
 });
 
+// What clients read of it
+
+const away = { adapter: 'openai-videos', base_url: 'http://127.0.0.1:9', key: 'k' };
+const gateway = await start({ key: { operator: true }, config: `channels: ${JSON.stringify([{ ...away, name: 'one', models: ['upstream-1', 'both'] }, { name: 'ours', adapter: 'animatic', models: ['ours', 'both'] }])}\nrender:\n  slots: 1\n` });
+
+test('a task that waits says whether it waits for an upstream or for a slot of ours', async () => {
+    const message = async ({ id }) => (await gateway.query(id)).detail.pending_info.queue_status_message;
+    const says = (task, sentence) => until(sentence, async () => await message(task) === sentence);
+    assert.equal((await gateway.call('POST', '/v1/channels/one/pause')).status, 200);
+    const working = await gateway.create({ ...slow, model: 'ours' });
+    await gateway.waitRendering(working.id);
+    const tasks = {};
+    for (const model of ['upstream-1', 'ours', 'both']) tasks[model] = await gateway.create({ ...small, model });
+    await says(tasks['upstream-1'], 'Waiting until the upstream takes more work.');
+    await says(tasks.ours, 'Waiting for a free slot.');
+    await says(tasks.both, 'Waiting for a free slot.');
+    const beside = await gateway.create({ ...small, model: 'upstream-1' });
+    await says(beside, 'Waiting until the upstream takes more work.');
+    for (const { id } of [beside, ...Object.values(tasks), working]) await gateway.cancel(id);
+});
+
 // The commands
 
 test('filmgate channels: a table, and JSON', async () => {

@@ -2,8 +2,11 @@
 //
 // GET /metrics as Prometheus reads it: well-formed, for operators only, and telling what happened.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import http from 'node:http';
+import { after, test } from 'node:test';
 import { endedWell, start, until } from './harness.js';
+import { startAll } from '../simulators/run.js';
+import { VENDORS, channelsYaml } from './upstreams.js';
 
 const server = await start({ key: { operator: true }, config: 'render:\n  slots: 1\ntasks:\n  backoff: 50ms\n' });
 const tenant = await server.addKey('tenant');
@@ -36,8 +39,8 @@ function parse(text) {
     return samples;
 }
 
-async function look() {
-    const answer = await server.call('GET', '/metrics', { unchecked: true });
+async function look(of = server) {
+    const answer = await of.call('GET', '/metrics', { unchecked: true });
     assert.equal(answer.status, 200, answer.text);
     assert.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
     const samples = parse(answer.text);
@@ -128,6 +131,73 @@ test('states are right after a restart', async () => {
     assert.ok(Math.abs(now('process_start_time_seconds') - Date.now() / 1000) < 600);
     await server.cancel(id);
     assert.equal((await look())('filmgate_tasks{state="rendering"}'), 0);
+});
+
+// Channels: one that does its work, one that asks for a rest, one that breaks off.
+
+const sims = await startAll({ portBase: 0 });
+const strangers = await Promise.all([(request, response) => response.writeHead(429, { 'Retry-After': '600' }).end('{}'), (request) => request.socket.destroy()].map(async (answer) => {
+    const stranger = http.createServer(answer);
+    await new Promise((done) => stranger.listen(0, '127.0.0.1', done));
+    return stranger;
+}));
+after(() => Promise.all([sims.close(), ...strangers.map((stranger) => stranger.close())]));
+
+const keys = [{ name: 'one', key: 'sim-key' }, { name: 'two', key: 'sim-key' }];
+const [works] = JSON.parse(channelsYaml(sims, ['unified'], { concurrency: 1, key: undefined, credentials: keys.slice(0, 1) }).slice('channels: '.length));
+const [busy, broken] = strangers.map((stranger, i) => ({ ...works, name: ['busy', 'broken'][i], base_url: `http://127.0.0.1:${stranger.address().port}`, models: [['m-busy', 'm-broken'][i]], credentials: keys }));
+const upstream = await start({ key: { operator: true }, config: `channels: ${JSON.stringify([works, busy, broken])}\n` });
+const ask = (model) => upstream.create({ model, prompt: 'a paper boat', size: undefined, duration: undefined });
+
+// What is told of one credential, by the names of its metrics.
+async function tells(channel, credential) {
+    const now = await look(upstream);
+    const of = (name) => now(`filmgate_channel_${name}{channel="${channel}",credential="${credential}"}`);
+    const names = ['in_flight', 'submits_total', 'accepted_total', 'refused_total', 'unknown_total', 'polls_total', 'troubles_total', 'breaker_open', 'paused', 'draining'];
+    return Object.fromEntries(names.map((name) => [name.replace('_total', ''), of(name)]));
+}
+const nothing = { in_flight: 0, submits: 0, accepted: 0, refused: 0, unknown: 0, polls: 0, troubles: 0, breaker_open: 0, paused: 0, draining: 0 };
+test('a channel\'s credential: each has its series', async () => {
+    for (const [channel, credential] of [['unified', 'one'], ['busy', 'one'], ['busy', 'two']]) assert.deepEqual(await tells(channel, credential), nothing);
+    const text = (await upstream.call('GET', '/metrics', { unchecked: true })).text;
+    assert.ok(text.includes(`filmgate_channel_submits_total{channel="unified",credential="one"} 0\n`), text);
+    assert.equal(text.split('\n').filter((line) => line.startsWith('filmgate_channel_paused{')).length, 5);
+});
+test('a channel that works counts what it does', async () => {
+    const { id } = await ask(VENDORS.unified.model);
+    await until('it to be at the upstream', async () => (await tells('unified', 'one')).accepted === 1);
+    const ended = await upstream.waitEnd(id);
+    assert.equal(ended.status, 'completed', upstream.log.slice(-1500));
+    const { polls, troubles, ...rest } = await tells('unified', 'one');
+    assert.ok(polls >= 1 && troubles <= polls);
+    assert.deepEqual({ ...rest, polls: 0, troubles: 0 }, { ...nothing, submits: 1, accepted: 1 });
+});
+test('a channel that asks for a rest has its breaker open', async () => {
+    const tasks = [];
+    for (const resting of [1, 2]) { // each waits as long as the upstream asked
+        tasks.push(await ask('m-busy'));
+        await until('a credential to rest', async () => (await tells('busy', 'one')).breaker_open + (await tells('busy', 'two')).breaker_open === resting);
+    }
+    for (const credential of ['one', 'two']) assert.deepEqual(await tells('busy', credential), { ...nothing, submits: 1, refused: 1, breaker_open: 1 });
+    for (const { id } of tasks) await upstream.cancel(id);
+});
+test('an answer that was lost is counted', async () => {
+    const ended = await upstream.waitEnd((await ask('m-broken')).id);
+    assert.equal(ended.error.code, 'submission_unknown');
+    const [one, other] = [await tells('broken', 'one'), await tells('broken', 'two')];
+    assert.deepEqual({ ...one, submits: one.submits + other.submits, unknown: one.unknown + other.unknown }, { ...nothing, submits: 1, unknown: 1 });
+});
+test('orders are told', async () => {
+    for (const [verb, paused, draining] of [['pause', 1, 0], ['drain', 0, 1], ['resume', 0, 0]]) {
+        assert.equal((await upstream.call('POST', `/v1/channels/broken/${verb}`)).status, 200);
+        const now = await tells('broken', 'two');
+        assert.deepEqual([now.paused, now.draining], [paused, draining], verb);
+    }
+    assert.equal((await tells('busy', 'two')).paused, 0);
+});
+test('the built-in engine is a channel with a credential of no name', async () => {
+    const now = await look();
+    assert.equal(now('filmgate_channel_in_flight{channel="animatic",credential=""}'), now('filmgate_slots_used'));
 });
 
 test('the servers ended well', endedWell);

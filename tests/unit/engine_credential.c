@@ -253,6 +253,27 @@ static const struct row ROWS[] = {
     {"cartoon", 4, false, {NULL}, {{"ours", "", DRAINING}}, WAIT(-1)},
 };
 
+/* Whether a slot of ours is among what it waits for. */
+static void a_wait_for_our_own_engine_is_told_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        bool is_builtin_taken, waits_builtin;
+    } rows[] = {{"shared", true, true}, {"cartoon", true, true}, {"first-x", true, false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct place place = place_new(CHANNELS, ARRAY_LENGTH(CHANNELS), rows[i].model);
+        ail(credential_of(place.credentials, "first", "a"), FULL);
+        ail(credential_of(place.credentials, "first", "b"), OPEN);
+        ail(credential_of(place.credentials, "last", "k"), PAUSED);
+        struct route route = credentials_route(place.credentials, place.table, place.task,
+                                               !rows[i].is_builtin_taken, NOW_MS, 7);
+        assert_int_equal(route.kind, ROUTE_WAIT);
+        assert_int_equal(route.waits_builtin, rows[i].waits_builtin);
+        place_end(&place);
+    }
+}
+
 static void check_route(const struct row *row, const struct route *route, size_t number)
 {
     bool is_right =
@@ -527,6 +548,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_task_goes_where_it_is_served_best),
+        cmocka_unit_test(a_wait_for_our_own_engine_is_told_apart),
         cmocka_unit_test(who_is_well_has_the_share_of_its_weight),
         cmocka_unit_test(credentials_of_one_channel_have_like_shares),
         cmocka_unit_test(a_look_takes_nothing),

@@ -188,7 +188,8 @@ static void begin(struct place *place, const char *adapter, struct task *task,
     policy_breaker_fail(&place->credential->breaker, START_MS); /* one failure, to see changes */
     place->task = task;
     const struct channel *main = channel_at(place->table, 0);
-    const struct route route = {ROUTE_FOUND, main, &main->credentials[0], place->credential, -1};
+    const struct route route = {ROUTE_FOUND,       main, &main->credentials[0],
+                                place->credential, -1,   false};
     const struct remote_handler handler = {on_ready, on_event, on_queue_position, place};
     place->remote = remote_new(&ROOM, place->credentials, place->table, &route, &handler);
 }

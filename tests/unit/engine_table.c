@@ -72,12 +72,14 @@ static void figures_are_shown(void **state)
     assert_true(table_find(table, "task_00000000000000000000000007", &task, &figures));
     assert_int_equal(figures.queue_position, 0);
     assert_true(figures.wait_s < 0);
+    assert_false(figures.waits_upstream);
     task_unref(task);
     table_set_figures(table, "task_00000000000000000000000007",
-                      &(struct engine_figures){.queue_position = 5, .wait_s = 2.5});
+                      &(struct engine_figures){5, 2.5, true});
     assert_true(table_find(table, "task_00000000000000000000000007", &task, &figures));
     assert_int_equal(figures.queue_position, 5);
     assert_true(figures.wait_s > 2.4 && figures.wait_s < 2.6);
+    assert_true(figures.waits_upstream);
     task_unref(task);
     table_free(table);
 }

@@ -734,6 +734,33 @@ static void the_queue_shows_only_while_waiting(void **context)
     task_unref(task);
 }
 
+static void who_waits_is_told_for_what(void **context)
+{
+    (void)context;
+    static const struct {
+        bool waits_upstream;
+        int attempts, n_deferred;
+        const char *message;
+    } rows[] = {
+        {false, 0, 0, "\"Waiting for a free slot.\""},
+        {true, 0, 0, "\"Waiting until the upstream takes more work.\""},
+        {false, 1, 0, "\"Waiting before the next attempt.\""},
+        {true, 1, 0, "\"Waiting until the upstream takes more work.\""},
+        {false, 0, 1, "\"Waiting until the upstream takes more work.\""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct task *task = sample_task(TASK_QUEUED);
+        struct unified_view view = sample_view();
+        view.waits_upstream = rows[i].waits_upstream;
+        task->attempts = rows[i].attempts;
+        task->n_deferred = rows[i].n_deferred;
+        json_t *answer = unified_render(task, &view);
+        expect(answer, "detail.pending_info.queue_status_message", rows[i].message);
+        json_decref(answer);
+        task_unref(task);
+    }
+}
+
 static void what_is_unknown_of_the_queue_is_null(void **context)
 {
     (void)context;
@@ -838,6 +865,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(links_lead_to_the_files_of_the_result),
         cmocka_unit_test(an_expired_result_leaves_no_link),
         cmocka_unit_test(the_queue_shows_only_while_waiting),
+        cmocka_unit_test(who_waits_is_told_for_what),
         cmocka_unit_test(what_is_unknown_of_the_queue_is_null),
         cmocka_unit_test(what_was_not_asked_is_null_or_the_page_s_constant),
         cmocka_unit_test(percents_are_floored_and_hundred_is_the_end),
