@@ -295,6 +295,9 @@ static void on_attempt_event(void *context, const struct task_event *event)
     if (event->kind == TASK_EVENT_RENDERED && actor->remote && actor->engine->is_draining) {
         return; /* a download would hold up the stop: the next start asks for it again */
     }
+    if (event->kind == TASK_EVENT_TURNED_AWAY) {
+        actor->avoided = actor->credential;
+    }
     if (event->kind == TASK_EVENT_STORED) {
         learn_duration(actor);
     } else if (event->kind == TASK_EVENT_FAILED) {

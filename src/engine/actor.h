@@ -50,6 +50,7 @@ struct actor {
     bool is_running;               /* counts as running for its tenant */
     bool has_builtin_slot;         /* of the built-in engine */
     struct credential *credential; /* in whose jobs in flight it counts; NULL: none */
+    const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */
     bool
         has_ended; /* its end is durable: it is here only until the upstream has answered a cancel */
     enum task_state counted;   /* in the engine's counts, as published */

@@ -128,6 +128,7 @@ struct policy_durations *credentials_durations(struct credentials *credentials, 
 struct search {
     struct credentials *credentials;
     const struct task *task;
+    const struct credential *avoided;
     bool builtin_is_free;
     int64_t now_ms;
     uint64_t dice;
@@ -178,6 +179,9 @@ static void search_upstream(struct search *search, const struct channel *channel
     for (size_t i = 0; i < channel->n_credentials; i++) {
         struct credential *credential =
             credential_of(search->credentials, channel->name, channel->credentials[i].name);
+        if (credential == search->avoided) {
+            continue;
+        }
         int64_t wait_ms = wait_of(search, channel, credential);
         if (wait_ms == 0) {
             consider(search, channel, &channel->credentials[i], credential);
@@ -209,16 +213,16 @@ static void search_channel(struct search *search, const struct channel *channel)
     }
 }
 
-struct route credentials_route(struct credentials *credentials, const struct channel_table *table,
-                               const struct task *task, bool builtin_is_free, int64_t now_ms,
-                               uint64_t dice)
+static struct route search_table(struct credentials *credentials, const struct channel_table *table,
+                                 const struct route_query *query, const struct credential *avoided)
 {
     struct search search = {
         .credentials = credentials,
-        .task = task,
-        .builtin_is_free = builtin_is_free,
-        .now_ms = now_ms,
-        .dice = dice,
+        .task = query->task,
+        .avoided = avoided,
+        .builtin_is_free = query->builtin_is_free,
+        .now_ms = query->now_ms,
+        .dice = query->dice,
         .route = {.kind = ROUTE_NONE, .retry_ms = -1},
     };
     for (size_t i = 0; i < channel_count(table); i++) {
@@ -230,4 +234,13 @@ struct route credentials_route(struct credentials *credentials, const struct cha
         search_channel(&search, channel);
     }
     return search.route;
+}
+
+struct route credentials_route(struct credentials *credentials, const struct channel_table *table,
+                               const struct route_query *query)
+{
+    struct route route = search_table(credentials, table, query, query->avoided);
+    return route.kind != ROUTE_FOUND && query->avoided
+               ? search_table(credentials, table, query, NULL)
+               : route;
 }

@@ -57,8 +57,16 @@ struct route {
     bool waits_builtin; /* WAIT: among them is the built-in engine */
 };
 
-/* Where a task goes now: by priority, then weight, among the credentials with a free slot that are well.
- * `builtin_is_free`: a slot of the built-in engine. Takes nothing. */
+/* Who asks for a route, and when. */
+struct route_query {
+    const struct task *task;
+    bool builtin_is_free; /* a slot of the built-in engine */
+    int64_t now_ms;
+    uint64_t dice;
+    /* Turned it away last, for now: asked again only when no other can be. NULL: none did. */
+    const struct credential *avoided;
+};
+
+/* Where a task goes now: by priority, then weight, among the credentials with a free slot that are well. Takes nothing. */
 struct route credentials_route(struct credentials *credentials, const struct channel_table *table,
-                               const struct task *task, bool builtin_is_free, int64_t now_ms,
-                               uint64_t dice);
+                               const struct route_query *query);

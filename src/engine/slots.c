@@ -50,9 +50,14 @@ static void note_blocked(struct pass *pass, const struct task *task, int64_t ret
 /* With the same dice each time: who may start is asked for it twice. */
 static struct route route_of(const struct engine *engine, const struct actor *actor)
 {
-    return credentials_route(engine->credentials, engine->channels, actor->task,
-                             engine->n_running < engine->n_slots, clock_mono_ms(),
-                             (uint64_t)actor->entry.created_micros);
+    const struct route_query query = {
+        .task = actor->task,
+        .builtin_is_free = engine->n_running < engine->n_slots,
+        .now_ms = clock_mono_ms(),
+        .dice = (uint64_t)actor->entry.created_micros,
+        .avoided = actor->avoided,
+    };
+    return credentials_route(engine->credentials, engine->channels, &query);
 }
 
 static bool may_start(void *context, struct schedule_entry *entry)

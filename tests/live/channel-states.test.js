@@ -66,6 +66,17 @@ test('a task that was turned away for an hour goes to another channel that serve
     assert.deepEqual(data.map((row) => [row.name, row.state, row.submits, row.accepted]), [['first', 'open', 1, 0], ['second', 'ready', 1, 1]]);
     await program({ rules: [] });
 });
+test('a task that is turned away for a moment goes to another channel, though the first is well again', async () => {
+    const first = { name: 'first', adapter: 'unified', base_url: sims.unified.url, key: 'sim-key', models: ['both'], priority: 10 };
+    const second = { name: 'second', adapter: 'fal', base_url: sims.fal.url, key: 'sim-key', models: [{ name: 'both', upstream: 'fal-ai/veo3' }] };
+    const two = await start({ key: { operator: true }, config: `channels: ${JSON.stringify([first, second])}\n` });
+    await program({ rules: [{ on: 'submit', do: { status: 429, headers: { 'retry-after': '1' } } }] });
+    const { id } = await two.create({ model: 'both', prompt: 'elsewhere, soon', size: undefined, duration: undefined });
+    assert.equal((await two.waitEnd(id)).status, 'completed');
+    const { data } = (await two.call('GET', '/v1/channels')).json;
+    assert.deepEqual(data.map((row) => [row.name, row.submits, row.accepted]), [['first', 1, 0], ['second', 1, 1]]);
+    await program({ rules: [] });
+});
 test('a channel that a reload took away is shown while its jobs last, and they finish', async () => {
     await program({ settings: { duration_ms: 3000 } });
     const { id } = await ask('left behind');

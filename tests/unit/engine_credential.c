@@ -266,8 +266,12 @@ static void a_wait_for_our_own_engine_is_told_apart(void **state)
         ail(credential_of(place.credentials, "first", "a"), FULL);
         ail(credential_of(place.credentials, "first", "b"), OPEN);
         ail(credential_of(place.credentials, "last", "k"), PAUSED);
-        struct route route = credentials_route(place.credentials, place.table, place.task,
-                                               !rows[i].is_builtin_taken, NOW_MS, 7);
+        struct route route =
+            credentials_route(place.credentials, place.table,
+                              &(struct route_query){.task = place.task,
+                                                    .builtin_is_free = !rows[i].is_builtin_taken,
+                                                    .now_ms = NOW_MS,
+                                                    .dice = 7});
         assert_int_equal(route.kind, ROUTE_WAIT);
         assert_int_equal(route.waits_builtin, rows[i].waits_builtin);
         place_end(&place);
@@ -308,8 +312,12 @@ static void a_task_goes_where_it_is_served_best(void **state)
                 condition->what);
         }
         for (uint64_t dice = 0; dice < 16; dice++) {
-            struct route route = credentials_route(place.credentials, place.table, place.task,
-                                                   !row->is_builtin_taken, NOW_MS, dice << 59);
+            struct route route =
+                credentials_route(place.credentials, place.table,
+                                  &(struct route_query){.task = place.task,
+                                                        .builtin_is_free = !row->is_builtin_taken,
+                                                        .now_ms = NOW_MS,
+                                                        .dice = dice << 59});
             check_route(row, &route, i);
         }
         place_end(&place);
@@ -372,8 +380,11 @@ static void who_is_well_has_the_share_of_its_weight(void **state)
         ail(credential_of(place.credentials, "three", "k"), row->three);
         for (int n = 0; n < THROWS; n++) {
             struct route route =
-                credentials_route(place.credentials, place.table, place.task,
-                                  !row->is_builtin_taken, NOW_MS, throw_dice(&seed));
+                credentials_route(place.credentials, place.table,
+                                  &(struct route_query){.task = place.task,
+                                                        .builtin_is_free = !row->is_builtin_taken,
+                                                        .now_ms = NOW_MS,
+                                                        .dice = throw_dice(&seed)});
             assert_int_equal(route.kind, ROUTE_FOUND);
             counts[index_of(route.channel->name)]++;
         }
@@ -395,8 +406,11 @@ static void credentials_of_one_channel_have_like_shares(void **state)
     int n_first = 0;
     uint64_t seed = 1;
     for (int n = 0; n < THROWS; n++) {
-        struct route route = credentials_route(place.credentials, place.table, place.task, true,
-                                               NOW_MS, throw_dice(&seed));
+        struct route route = credentials_route(place.credentials, place.table,
+                                               &(struct route_query){.task = place.task,
+                                                                     .builtin_is_free = true,
+                                                                     .now_ms = NOW_MS,
+                                                                     .dice = throw_dice(&seed)});
         assert_string_equal(route.channel->name, "first");
         n_first += strcmp(route.key->name, "a") == 0;
     }
@@ -414,8 +428,11 @@ static void a_look_takes_nothing(void **state)
     ail(credential, WAITING);
     const struct credential before = *credential;
     for (uint64_t n = 0, seed = 1; n < 100; n++) {
-        struct route route = credentials_route(place.credentials, place.table, place.task, true,
-                                               NOW_MS, throw_dice(&seed));
+        struct route route = credentials_route(place.credentials, place.table,
+                                               &(struct route_query){.task = place.task,
+                                                                     .builtin_is_free = true,
+                                                                     .now_ms = NOW_MS,
+                                                                     .dice = throw_dice(&seed)});
         assert_int_equal(route.kind, ROUTE_FOUND);
     }
     assert_int_equal(credential->n_in_flight, 0);
@@ -435,15 +452,55 @@ static void a_wait_that_is_told_is_enough(void **state)
         place.task->refused_by[place.task->n_refused++] = task_channel_mark("last");
         ail(credential_of(place.credentials, "first", "a"), ailments[i]);
         ail(credential_of(place.credentials, "first", "b"), FULL);
-        struct route route =
-            credentials_route(place.credentials, place.table, place.task, true, NOW_MS, 7);
+        struct route route = credentials_route(
+            place.credentials, place.table,
+            &(struct route_query){
+                .task = place.task, .builtin_is_free = true, .now_ms = NOW_MS, .dice = 7});
         assert_int_equal(route.kind, ROUTE_WAIT);
         assert_true(route.retry_ms > 0);
         int64_t then_ms = NOW_MS + route.retry_ms;
-        route = credentials_route(place.credentials, place.table, place.task, true, then_ms - 1, 7);
+        route = credentials_route(
+            place.credentials, place.table,
+            &(struct route_query){
+                .task = place.task, .builtin_is_free = true, .now_ms = then_ms - 1, .dice = 7});
         assert_int_equal(route.kind, ROUTE_WAIT);
-        route = credentials_route(place.credentials, place.table, place.task, true, then_ms, 7);
+        route = credentials_route(
+            place.credentials, place.table,
+            &(struct route_query){
+                .task = place.task, .builtin_is_free = true, .now_ms = then_ms, .dice = 7});
         assert_int_equal(route.kind, ROUTE_FOUND);
+        place_end(&place);
+    }
+}
+
+/* The other credential of the channel before the next channel, and that before waiting; itself only when there is no other. */
+static void who_turned_it_away_is_asked_last(void **state)
+{
+    (void)state;
+    static const struct {
+        enum ailment avoided, other, last;
+        const char *channel, *key; /* NULL: it waits */
+    } rows[] = {
+        {WELL, WELL, WELL, "first", "b"},   {WELL, FULL, WELL, "last", "k"},
+        {OPEN, FULL, WELL, "last", "k"},    {WELL, FULL, FULL, "first", "a"},
+        {WELL, OPEN, PAUSED, "first", "a"}, {OPEN, FULL, FULL, NULL, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct place place = place_new(CHANNELS, ARRAY_LENGTH(CHANNELS), "first-x");
+        struct credential *avoided = credential_of(place.credentials, "first", "a");
+        ail(avoided, rows[i].avoided);
+        ail(credential_of(place.credentials, "first", "b"), rows[i].other);
+        ail(credential_of(place.credentials, "last", "k"), rows[i].last);
+        for (uint64_t dice = 0; dice < 8; dice++) {
+            const struct route_query query = {
+                .task = place.task, .now_ms = NOW_MS, .dice = dice << 60, .avoided = avoided};
+            struct route route = credentials_route(place.credentials, place.table, &query);
+            assert_int_equal(route.kind, rows[i].channel ? ROUTE_FOUND : ROUTE_WAIT);
+            if (rows[i].channel) {
+                assert_string_equal(route.channel->name, rows[i].channel);
+                assert_string_equal(route.key->name, rows[i].key);
+            }
+        }
         place_end(&place);
     }
 }
@@ -553,6 +610,7 @@ int main(void)
         cmocka_unit_test(credentials_of_one_channel_have_like_shares),
         cmocka_unit_test(a_look_takes_nothing),
         cmocka_unit_test(a_wait_that_is_told_is_enough),
+        cmocka_unit_test(who_turned_it_away_is_asked_last),
         cmocka_unit_test(a_credential_stays_where_it_is),
         cmocka_unit_test(an_order_counts_for_credentials_that_come_later),
         cmocka_unit_test(an_error_is_noted_with_its_time),
