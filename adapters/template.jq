@@ -47,7 +47,7 @@ def submitted:
 # Job to request. Input: {task, job, step, keep}.
 def poll: {method: "GET", path: "/v1/jobs/\(.job | @uri)", heed: ["404"]};
 
-# The answer to it. Trouble (408, 425, 429, 5xx, no JSON) never comes here. Input as for `submitted`, with `job`.
+# The answer to it. Trouble (408, 425, 429, 5xx) never comes here. Input as for `submitted`, with `job`.
 def polled:
   if .status == 404 then {state: "gone"}
   elif .status >= 400 then {state: "unclear", message: (.body | text_of)}

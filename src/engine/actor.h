@@ -89,6 +89,7 @@ struct engine {
     struct exchange_pool *exchanges;
     struct adapter_host *adapters;
     struct blocking *blocking;
+    struct results *results;
     struct engine_room room;
     struct channel_table
         *channels; /* those that count, as the loop sees it; the newest of `tables` */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "engine/actor.h"
+#include "engine/result.h"
 
 static const double task_seconds[] = {0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600};
 
@@ -95,6 +96,7 @@ static void discard_all(struct engine *engine)
 static void settle(struct engine *engine)
 {
     engine->is_over = true;
+    results_close(engine->results);
     if (!engine->loop) { /* a start that failed at once */
         return;
     }
@@ -139,6 +141,7 @@ struct engine *engine_free(struct engine *engine)
     engine->quota = quota_free(engine->quota);
     engine->table = table_free(engine->table);
     engine->credentials = credentials_free(engine->credentials);
+    engine->results = results_free(engine->results);
     engine_free_tables(engine);
     free(engine);
     return NULL;
@@ -234,6 +237,7 @@ static int open_parts(struct engine *engine)
         .exchanges = engine->exchanges,
         .adapters = engine->adapters,
         .blocking = engine->blocking,
+        .results = engine->results,
         .counts = &engine->counts,
     };
     return fault;
@@ -253,6 +257,7 @@ static struct engine *new_engine(const struct engine_parts *parts)
     engine->credentials = credentials_new();
     engine_reload(engine, channel_table_ref(parts->channels));
     engine->n_slots = slots_of(settings);
+    engine->results = results_new((int)engine->n_slots);
     engine->mean_render_s = -1.0;
     engine->policy = (struct task_policy){
         .max_attempts = (int)settings->attempts,

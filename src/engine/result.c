@@ -36,7 +36,15 @@ static const struct {
     [OUTPUT_MARKED] = {UNIFIED_MARKED, "video/mp4"},
 };
 
+/* Those whose helper works, and those that wait for one, the oldest first. */
+struct results {
+    int n_working, most;
+    struct result *first, **last;
+};
+
 struct result {
+    struct result *next; /* waits */
+    bool waits, works;   /* in the line, for a helper; counts as working */
     const struct engine_room *room;
     const struct task *task;
     struct result_handler handler;
@@ -59,10 +67,53 @@ static void tell(struct result *result, enum task_failure failure, bool may_retr
                          note);
 }
 
+/* ---- the line ---- */
+
+struct results *results_new(int most)
+{
+    struct results *results = must_calloc(1, sizeof *results);
+    must(most > 0);
+    results->most = most;
+    results->last = &results->first;
+    return results;
+}
+
+void results_close(struct results *results)
+{
+    results->most = 0;
+}
+
+struct results *results_free(struct results *results)
+{
+    must(!results || (!results->first && results->n_working == 0));
+    free(results);
+    return NULL;
+}
+
+static void start_next(struct results *results);
+
+static void leave_line(struct result *result)
+{
+    struct results *results = result->room->results;
+    if (result->waits) {
+        struct result **link = &results->first;
+        while (*link != result) {
+            link = &(*link)->next;
+        }
+        *link = result->next;
+        results->last = result->next ? results->last : link;
+    } else if (result->works) {
+        results->n_working--;
+        start_next(results);
+    }
+    result->waits = result->works = false;
+}
+
 static void free_result(struct result *result)
 {
     loop_disarm(result->room->loop, &result->early);
     result->media = media_stop(result->media);
+    leave_line(result);
     for (size_t i = 0; i < OUTPUT_COUNT; i++) {
         close_fd(&result->files[i]);
     }
@@ -181,6 +232,7 @@ static void on_variants(void *context, enum media_end end, const struct media_fa
     struct result *result = context;
     bool may_retry, has_note;
     result->media = NULL;
+    leave_line(result);
     atomic_fetch_add(&result->room->counts->variants[end], 1);
     result_log_end(result->task, end, "making variants", note);
     enum task_failure failure = result_failure_of(end, &may_retry, &has_note);
@@ -237,6 +289,39 @@ static void on_early(struct loop_timer *timer)
     tell(CONTAINER_OF(timer, struct result, early), TASK_FAILURE_STORAGE, true, NULL);
 }
 
+static void begin(struct result *result)
+{
+    int fault = start_variants(result);
+    result->works = fault == 0;
+    result->room->results->n_working += result->works;
+    if (fault < 0) {
+        log_task(LOG_ERROR, result->task->request->id, "cannot make the variants: %s",
+                 strerror(-fault));
+        loop_arm(result->room->loop, &result->early, 0);
+    }
+}
+
+static void start_next(struct results *results)
+{
+    while (results->first && results->n_working < results->most) {
+        struct result *result = results->first;
+        results->first = result->next;
+        results->last = results->first ? results->last : &results->first;
+        result->waits = false;
+        begin(result);
+    }
+}
+
+static void stand_in_line(struct result *result)
+{
+    struct results *results = result->room->results;
+    result->waits = true;
+    result->next = NULL;
+    *results->last = result;
+    results->last = &result->next;
+    start_next(results);
+}
+
 struct result *result_start(const struct engine_room *room, const struct task *task, int source,
                             const struct result_handler *handler)
 {
@@ -249,8 +334,9 @@ struct result *result_start(const struct engine_room *room, const struct task *t
         result->files[i] = -1;
     }
     int fault = open_files(result, source);
-    fault = fault < 0 ? fault : start_variants(result);
-    if (fault < 0) {
+    if (fault == 0) {
+        stand_in_line(result);
+    } else {
         log_task(LOG_ERROR, task->request->id, "cannot make the variants: %s", strerror(-fault));
         loop_arm(room->loop, &result->early, 0);
     }

@@ -12,6 +12,14 @@
 #include "task/step.h"
 
 struct result;
+struct results; /* all of one engine, in a line: each helper takes a core and memory */
+
+/* At most so many helpers at once. */
+struct results *results_new(int most);
+/* No other begins: for the end of the engine. */
+void results_close(struct results *results);
+/* None may be under way. Takes NULL, returns NULL. */
+struct results *results_free(struct results *results);
 
 struct result_handler {
     /* Once, never from within result_start(): what stands in the store (`failure` NONE), or what went wrong; `may_retry`:
@@ -21,7 +29,7 @@ struct result_handler {
     void *context;
 };
 
-/* `source` (a file of the caller's, open as long as this lives) holds the video. `room` must outlive it. */
+/* Begins when its turn has come. `source` (a file of the caller's, open as long as this lives) holds the video. `room` must outlive it. */
 struct result *result_start(const struct engine_room *room, const struct task *task, int source,
                             const struct result_handler *handler);
 /* Ends it without its callback; files that it stored, wholly or half, are erased, unless `is_kept`: the task has them as its

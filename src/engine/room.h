@@ -20,5 +20,6 @@ struct engine_room {
     struct exchange_pool *exchanges;
     struct adapter_host *adapters;
     struct blocking *blocking;
+    struct results *results;
     struct engine_counts *counts;
 };

@@ -117,6 +117,7 @@ static void on_media(struct loop_timer *timer)
     }
     static const enum media_end ends[] = {MEDIA_CRASHED, MEDIA_STALLED, MEDIA_NO_SPACE,
                                           MEDIA_BAD_VIDEO};
+    node->n_variants -= job->is_variants;
     const struct media_handler handler = job->handler;
     const struct media_facts facts = {640, 352, 120, 4000};
     bool is_bad = world_fault(node->world->faults.media_failure);
@@ -152,12 +153,18 @@ int media_variants_start(struct loop *loop, const struct media_variants *variant
                          struct media_job **ret_job)
 {
     (void)variants, (void)limits;
+    struct node *node = loop_node(loop);
+    if (++node->n_variants > node->world->settings.render_slots) {
+        world_fail("node %d has %d helpers at work that make variants", node->number,
+                   node->n_variants);
+    }
     return start(loop, handler, true, ret_job);
 }
 
 struct media_job *media_stop(struct media_job *job)
 {
     if (job) {
+        job->node->n_variants -= job->is_variants;
         loop_disarm(NULL, &job->timer);
         free(job);
     }

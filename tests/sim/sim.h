@@ -120,7 +120,7 @@ struct node {
     struct meter meters[CREDENTIALS];
     int64_t number_kept; /* what the engine keeps by name */
     bool has_all_channels;
-    int n_births;
+    int n_births, n_variants; /* helpers at work that make them */
 };
 
 /* ---- the world ---- */
