@@ -12,7 +12,9 @@
 
 enum {
     REMOTE_DOWNLOAD_TRIES = 12, /* of one result, before it is given up or asked for anew */
-    REMOTE_RENEWALS = 3,        /* polls that name the result anew */
+    REMOTE_REFUSED_TRIES =
+        4, /* of a link that nothing renews: storage may lag behind the word that it is done */
+    REMOTE_RENEWALS = 3, /* polls that name the result anew */
     REMOTE_STORE_TRIES =
         5, /* of variants and storing; a full disk is waited for until the deadline */
     REMOTE_CANCEL_TRIES = 5,

@@ -68,10 +68,9 @@ static void ask_anew(struct remote *remote, const char *why)
         lose(remote, why);
         return;
     }
-    remote->n_renewals++;
     remote->n_downloads = 0;
     remote_note(remote, LOG_WARN, "the result is asked for anew", why);
-    remote_poll_soon(remote);
+    remote_poll_soon(remote, ++remote->n_renewals);
 }
 
 /* The link has died: another poll names it anew, where the upstream does that. */
@@ -184,8 +183,11 @@ static void on_refused(struct remote *remote, const struct exchange_answer *answ
     snprintf(why, sizeof why, "its link answered with status %ld", answer->status);
     bool is_passing = answer->status == 408 || answer->status == 425 || answer->status == 429 ||
                       answer->status >= 500;
+    int most = is_passing                       ? REMOTE_DOWNLOAD_TRIES
+               : remote->channel->renews_result ? 0
+                                                : REMOTE_REFUSED_TRIES;
     begin_anew(remote);
-    if (is_passing && ++remote->n_downloads < REMOTE_DOWNLOAD_TRIES) {
+    if (++remote->n_downloads < most) {
         remote_note(remote, LOG_WARN, "a download was put off", why);
         remote_retry(remote, bring, remote->n_downloads);
     } else {
