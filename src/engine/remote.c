@@ -551,9 +551,11 @@ void remote_know(struct remote *remote, const struct task *task)
     }
 }
 
-void remote_poll_soon(struct remote *remote)
+void remote_poll_soon(struct remote *remote, int n)
 {
-    loop_arm(remote->room->loop, &remote->poll, 0);
+    int64_t pause_ms =
+        n > 1 ? policy_backoff(REMOTE_RETRY_MS, REMOTE_RETRY_MOST_MS, n, remote_dice()) : 0;
+    loop_arm(remote->room->loop, &remote->poll, pause_ms);
 }
 
 /* ---- cancel ---- */

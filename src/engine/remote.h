@@ -13,6 +13,8 @@
 enum {
     REMOTE_DOWNLOAD_TRIES =
         12, /* that break off half-way, before the result is given up or asked for anew */
+    REMOTE_REFUSED_TRIES =
+        4, /* of a link that nothing renews: storage may lag behind the word that it is done */
     REMOTE_RENEWALS = 3, /* polls that name the result anew */
     REMOTE_STORE_TRIES =
         5, /* of variants and storing; a full disk is waited for until the deadline */

@@ -60,7 +60,8 @@ void remote_note(struct remote *remote, enum log_level level, const char *what, 
 /* Does `what` after a pause that grows with the tries. */
 void remote_retry(struct remote *remote, void (*what)(struct remote *remote), int n_tries);
 void remote_on_ready(void *context);
-void remote_poll_soon(struct remote *remote);
+/* At once, and after a pause from the second time on. */
+void remote_poll_soon(struct remote *remote, int n);
 
 /* ---- remote_result.c ---- */
 

@@ -70,10 +70,9 @@ static void ask_anew(struct remote *remote, const char *why)
         lose(remote, why);
         return;
     }
-    remote->n_renewals++;
     remote->n_downloads = 0;
     remote_note(remote, LOG_WARN, "the result is asked for anew", why);
-    remote_poll_soon(remote);
+    remote_poll_soon(remote, ++remote->n_renewals);
 }
 
 /* The link has died: another poll names it anew, where the upstream does that. */
@@ -199,6 +198,9 @@ static void on_refused(struct remote *remote, const struct exchange_answer *answ
     begin_anew(remote);
     if (is_passing) {
         wait_for_upstream(remote, why);
+    } else if (!remote->channel->renews_result && ++remote->n_downloads < REMOTE_REFUSED_TRIES) {
+        remote_note(remote, LOG_WARN, "a download was put off", why);
+        remote_retry(remote, bring, remote->n_downloads);
     } else {
         renew(remote, why);
     }
