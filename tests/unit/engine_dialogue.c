@@ -22,12 +22,13 @@ static const struct channel CHANNEL = {
     .connect_ms = 7000,
 };
 
-static const struct settings SETTINGS = {.upstream_answer = 5000};
+static const struct settings SETTINGS = {.upstream_answer = 50000};
 static const struct engine_room ROOM = {.settings = &SETTINGS};
 
 struct heard {
     struct dialogue *dialogue;
     bool goes; /* when ready */
+    char **asked;
     int n_ready, n_done;
     struct dialogue_outcome outcome;
     char *result; /* JSON; NULL: none */
@@ -57,7 +58,7 @@ static void on_done(void *context, const struct dialogue_outcome *outcome)
         outcome->result ? json_dumps(outcome->result, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     (void)snprintf(heard->note, sizeof heard->note, "%s", outcome->note);
     if (outcome->n_blobs > 0) {
-        read_all(outcome->blob_file, outcome->blobs[0].bytes, heard->blob);
+        read_all(outcome->blob_file, outcome->blobs[0].bytes, heard->blob, ASKED_MAX);
     }
     heard->dialogue = dialogue_stop(heard->dialogue); /* as it may */
 }
@@ -81,6 +82,7 @@ static void start(struct heard *heard, enum dialogue_kind kind, const char *keep
         .task = task,
         .input = json_object(),
         .keep = keep,
+        .asked = heard->asked,
         .ready = on_ready,
         .done = on_done,
         .context = heard,
@@ -91,9 +93,11 @@ static void start(struct heard *heard, enum dialogue_kind kind, const char *keep
     task_unref(task);
 }
 
-static struct heard run(enum dialogue_kind kind, const char *keep, const struct turn *turns)
+/* `asked`: where the program's request is kept; NULL: nowhere. */
+static struct heard run_again(enum dialogue_kind kind, const char *keep, char **asked,
+                              const struct turn *turns)
 {
-    struct heard heard = {.goes = true};
+    struct heard heard = {.goes = true, .asked = asked};
     play(turns);
     start(&heard, kind, keep);
     while (heard.n_done == 0 && go_on()) {
@@ -102,6 +106,11 @@ static struct heard run(enum dialogue_kind kind, const char *keep, const struct 
     assert_stage_is_empty();
     assert_int_equal(stage.at, stage.n_turns);
     return heard;
+}
+
+static struct heard run(enum dialogue_kind kind, const char *keep, const struct turn *turns)
+{
+    return run_again(kind, keep, NULL, turns);
 }
 
 /* ---- what was bought, and what is said ---- */
@@ -152,6 +161,37 @@ static const struct row SUBMITS[] = {
     {{SAYS(BUY), BREAKS(TIMED_OUT)}, NO_ANSWER(TROUBLE, true, 0), 1, 1},
     {{SAYS(BUY), BREAKS(TOO_LARGE)}, NO_ANSWER(TROUBLE, true, 0), 1, 1},
     {{SAYS(BUY), UNSENT}, NO_ANSWER(TROUBLE, false, 0), 1, 0},
+    /* too many others: it waits as often as it takes, and buys when it leaves */
+    {{FULL, FULL, SAYS(BUY), ANSWERS(200), SAYS(JOB)}, DIALOGUE_ANSWERED, true, 200, 0, JOB, 1, 1},
+    {{SAYS(BUY), CROWDED, CROWDED, ANSWERS(200), SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     1},
+    {{SAYS(BUY), CROWDED, UNSENT}, NO_ANSWER(TROUBLE, false, 0), 1, 0},
+    {{SAYS(BUY), CROWDED, NEVER_LEAVES}, NO_ANSWER(TROUBLE, false, 0), 1, 1},
+    {{FULL, FAULTY}, NO_ANSWER(FAULT, false, 0), 0, 0},
+    {{FULL, DEAF}, NO_ANSWER(TROUBLE, false, 0), 0, 0},
+    {{SAYS(UPLOAD), CROWDED, ANSWERS(200), SAYS(NEXT), FULL, SAYS(BUY), CROWDED, ANSWERS(200),
+      SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     2},
+    {{SAYS(IMAGE), {.kind = TURN_IMAGES}, CROWDED, ANSWERS(200), SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     1},
     /* the adapter's own faults, before and after */
     {{FAULTY}, NO_ANSWER(FAULT, false, 0), 0, 0},
     {{DEAF}, NO_ANSWER(TROUBLE, false, 0), 0, 0},
@@ -265,6 +305,14 @@ static const struct row POLLS[] = {
     {{SAYS(HEEDS), BREAKS(TIMED_OUT)}, NO_ANSWER(TROUBLE, false, 0), 0, 1},
     {{SAYS(LOOK), NEVER_LEAVES}, NO_ANSWER(TROUBLE, false, 0), 0, 1},
     {{SAYS(LOOK), UNSENT}, NO_ANSWER(TROUBLE, false, 0), 0, 0},
+    {{FULL, SAYS(LOOK), CROWDED, ANSWERS(200), SAYS(STATE)},
+     DIALOGUE_ANSWERED,
+     false,
+     200,
+     0,
+     STATE,
+     0,
+     1},
     {{FAULTY}, NO_ANSWER(FAULT, false, 0), 0, 0},
     {{SAYS("null")}, DIALOGUE_ANSWERED, false, 0, 0, "null", 0, 0},
     {{SAYS(LOOK), ANSWERS(200), SAYS(NEXT), SAYS(LOOK), ANSWERS(200), SAYS(STATE)},
@@ -366,14 +414,16 @@ static void an_answer_takes_the_place_of_the_one_before(void **state)
 {
     (void)state;
     static const struct turn turns[] = {SAYS(LOOK),
-                                        {.kind = TURN_ANSWERS, .status = 200, .text = "longer"},
+                                        ANSWERS_LONG(200, ADAPTER_BLOB_LEAST + 5000),
                                         SAYS(NEXT),
                                         SAYS(LOOK),
-                                        {.kind = TURN_ANSWERS, .status = 200, .text = "short"},
+                                        ANSWERS_LONG(200, ADAPTER_BLOB_LEAST),
                                         {.kind = TURN_SAYS, .text = STATE, .blob = "bytes"},
                                         {0}};
+    char body[BODY_MAX];
     struct heard heard = run(DIALOGUE_POLL, NULL, turns);
-    assert_string_equal(stage.last_body, "short");
+    body_of(&turns[4], body);
+    assert_string_equal(stage.last_body, body);
     assert_string_equal(heard.blob, "bytes");
     free(heard.result);
 }
@@ -393,7 +443,7 @@ static void the_limits_are_the_channels(void **state)
         const struct exchange_request *request = &stage.exchange->request;
         assert_int_equal(request->total_ms, kinds[i] == DIALOGUE_SUBMIT ? 60000 : 20000);
         assert_int_equal(request->connect_ms, 7000);
-        assert_int_equal(request->max_bytes, 5000);
+        assert_int_equal(request->max_bytes, 50000);
         assert_string_equal(request->secrets[0], "Authorization");
         assert_null(request->guard);
         assert_ptr_equal(request->road, &CHANNEL.road);
@@ -420,18 +470,163 @@ static void images_that_cannot_be_had_say_why(void **state)
 static void without_a_spool_it_is_trouble(void **state)
 {
     (void)state;
-    static const struct turn turns[] = {SAYS(BUY), {0}};
-    struct heard heard = {.goes = true};
-    play(turns);
-    stage.has_no_spool = true;
-    start(&heard, DIALOGUE_SUBMIT, NULL);
-    while (heard.n_done == 0 && go_on()) {
+    static const struct {
+        struct turn turns[4];
+        bool was_bought;
+        const char *note;
+    } rows[] = {
+        {{SAYS(IMAGE), {.kind = TURN_IMAGES}}, false, "the request cannot be written"},
+        {{SAYS(BUY), ANSWERS_LONG(200, ADAPTER_BLOB_LEAST)}, true, "the answer cannot be read"},
+        {{SAYS(BUY), ANSWERS_LONG(200, ADAPTER_BLOB_LEAST + 1)}, true, "it broke off"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct heard heard = {.goes = true};
+        play(rows[i].turns);
+        stage.has_no_spool = true;
+        start(&heard, DIALOGUE_SUBMIT, NULL);
+        while (heard.n_done == 0 && go_on()) {
+        }
+        assert_int_equal(heard.n_done, 1);
+        assert_int_equal(heard.outcome.end, DIALOGUE_TROUBLE);
+        assert_int_equal(heard.outcome.was_bought, rows[i].was_bought);
+        assert_non_null(strstr(heard.note, rows[i].note));
+        assert_stage_is_empty();
     }
-    assert_int_equal(heard.n_done, 1);
-    assert_int_equal(heard.outcome.end, DIALOGUE_TROUBLE);
-    assert_false(heard.outcome.was_bought);
-    assert_non_null(strstr(heard.note, "the request cannot be written"));
-    assert_stage_is_empty();
+}
+
+/* ---- where bytes lie ---- */
+
+static void only_what_is_long_lies_in_the_spool(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t length;
+        size_t n_spools; /* for blobs, then for the answer too */
+    } rows[] = {
+        {2, 0},
+        {ADAPTER_BLOB_LEAST - 1, 0},
+        {ADAPTER_BLOB_LEAST, 1},
+        {ADAPTER_BLOB_LEAST + 1, 2},
+        {BODY_MAX - 1, 2},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct turn turns[] = {SAYS(LOOK),
+                                     ANSWERS_LONG(200, rows[i].length),
+                                     {.kind = TURN_SAYS, .text = STATE, .blob = "bytes"},
+                                     {0}};
+        char body[BODY_MAX];
+        struct heard heard = run(DIALOGUE_POLL, NULL, turns);
+        body_of(&turns[1], body);
+        assert_string_equal(stage.last_body, body);
+        assert_int_equal(stage.n_spools, rows[i].n_spools);
+        assert_string_equal(heard.blob, rows[i].n_spools > 0 ? "bytes" : "");
+        assert_int_equal(heard.outcome.blob_file >= 0, rows[i].n_spools > 0);
+        free(heard.result);
+    }
+}
+
+static void a_body_lies_in_the_spool_when_it_has_images(void **state)
+{
+    (void)state;
+    static const struct {
+        struct turn turns[4];
+        bool has_body;
+        size_t n_spools;
+    } rows[] = {
+        {{SAYS(IMAGE), {.kind = TURN_IMAGES}, ANSWERS(200)}, true, 1},
+        {{SAYS(BUY), ANSWERS(200)}, true, 0},
+        {{SAYS(LOOK), ANSWERS(200)}, false, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct heard heard = {.goes = true};
+        play(rows[i].turns);
+        start(&heard, DIALOGUE_SUBMIT, NULL);
+        while (!stage.exchange) {
+            assert_true(go_on());
+        }
+        assert_int_equal(stage.exchange->request.body >= 0, rows[i].has_body);
+        assert_int_equal(stage.n_spools, rows[i].n_spools);
+        if (rows[i].n_spools > 0) {
+            assert_int_equal(stage.exchange->request.body, stage.spools[0]);
+        }
+        dialogue_stop(heard.dialogue);
+        assert_stage_is_empty();
+    }
+}
+
+/* ---- what the program asked for before ---- */
+
+static void a_request_that_is_remembered_is_not_asked_for(void **state)
+{
+    (void)state;
+    static const struct turn first[] = {SAYS(LOOK),   ANSWERS(200), SAYS(NEXT), SAYS(UPLOAD),
+                                        ANSWERS(200), SAYS(STATE),  {0}};
+    /* Only the first step's: what the next asks for goes by the answer. */
+    static const struct turn then[] = {ANSWERS(200), SAYS(NEXT),   FULL,        SAYS(UPLOAD),
+                                       CROWDED,      ANSWERS(200), SAYS(STATE), {0}};
+    char sent[ASKED_MAX];
+    char *asked = NULL;
+    struct heard heard = run_again(DIALOGUE_POLL, NULL, &asked, first);
+    free(heard.result);
+    assert_non_null(strstr(asked, "/v1/videos/j"));
+    (void)snprintf(sent, sizeof sent, "%s", stage.sent);
+    heard = run_again(DIALOGUE_POLL, NULL, &asked, then);
+    free(heard.result);
+    assert_string_equal(stage.asked, "polled(0, null, 200) poll(1, {\"n\": 1}) poll(1, {\"n\": 1}) "
+                                     "polled(1, {\"n\": 1}, 200) ");
+    assert_int_equal(strncmp(stage.sent, sent, strcspn(sent, "|")), 0);
+    free(asked);
+}
+
+static void only_a_short_request_is_remembered(void **state)
+{
+    (void)state;
+    static const char frame[] = "{\"method\":\"GET\",\"path\":\"/\"}";
+    for (int length = 512; length <= 513; length++) {
+        char said[600];
+        (void)snprintf(said, sizeof said, "{\"method\":\"GET\",\"path\":\"/%0*d\"}",
+                       length - (int)strlen(frame), 7);
+        const struct turn turns[] = {SAYS(said), ANSWERS(200), SAYS(STATE), {0}};
+        char *asked = NULL;
+        struct heard heard = run_again(DIALOGUE_POLL, NULL, &asked, turns);
+        assert_int_equal(asked != NULL, length == 512);
+        free(asked);
+        free(heard.result);
+    }
+}
+
+static void what_it_will_not_ask_is_not_remembered(void **state)
+{
+    (void)state;
+    static const struct turn rows[][2] = {{SAYS("null")}, {SAYS(REFUSES)}, {FAULTY}, {DEAF}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        char *asked = NULL;
+        struct heard heard = run_again(DIALOGUE_POLL, NULL, &asked, rows[i]);
+        assert_null(asked);
+        free(heard.result);
+    }
+}
+
+/* ---- too many others ---- */
+
+static void a_full_queue_is_waited_for_not_spun_on(void **state)
+{
+    (void)state;
+    static const struct turn rows[][4] = {{FULL, SAYS("null")}, {SAYS(LOOK), CROWDED, UNSENT}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct heard heard = {.goes = true};
+        play(rows[i]);
+        start(&heard, DIALOGUE_POLL, NULL);
+        while (stage.at < stage.n_turns - 1) {
+            assert_true(go_on());
+        }
+        assert_int_equal(heard.n_done, 0);
+        assert_int_equal(stage.n_timers, 1);
+        assert_true(stage.timers[0]->due_ms > stage.now_ms);
+        assert_null(dialogue_stop(heard.dialogue)); /* stopped meanwhile */
+        assert_stage_is_empty();
+        assert_false(go_on());
+    }
 }
 
 static void nothing_that_buys_leaves_before_it_is_told_to(void **state)
@@ -456,23 +651,40 @@ static void nothing_that_buys_leaves_before_it_is_told_to(void **state)
 static void broken_off_anywhere_it_leaves_nothing(void **state)
 {
     (void)state;
-    static const struct turn turns[] = {
-        SAYS(IMAGE), {.kind = TURN_IMAGES}, ANSWERS(200), SAYS(NEXT),
-        SAYS(IMAGE), ANSWERS(200),          SAYS(JOB),    {0}};
-    int n_steps = 0;
-    for (bool is_done = false; !is_done; n_steps++) {
-        struct heard heard = {.goes = true};
-        play(turns);
-        start(&heard, DIALOGUE_SUBMIT, "{\"k\": 1}");
-        for (int i = 0; i < n_steps && heard.n_done == 0; i++) {
-            assert_true(go_on());
+    static const struct {
+        struct turn turns[14];
+        int n_steps_least;
+    } rows[] = {
+        {{SAYS(IMAGE),
+          {.kind = TURN_IMAGES},
+          ANSWERS(200),
+          SAYS(NEXT),
+          SAYS(IMAGE),
+          ANSWERS(200),
+          SAYS(JOB)},
+         7},
+        {{FULL, SAYS(BUY), CROWDED, CROWDED, ANSWERS_LONG(200, ADAPTER_BLOB_LEAST), SAYS(NEXT),
+          FULL, SAYS(LOOK), CROWDED, ANSWERS_LONG(200, BODY_MAX - 1), SAYS(JOB)},
+         11},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        int n_steps = 0;
+        for (bool is_done = false; !is_done; n_steps++) {
+            char *asked = NULL;
+            struct heard heard = {.goes = true, .asked = &asked};
+            play(rows[i].turns);
+            start(&heard, DIALOGUE_SUBMIT, "{\"k\": 1}");
+            for (int n = 0; n < n_steps && heard.n_done == 0; n++) {
+                assert_true(go_on());
+            }
+            is_done = heard.n_done == 1;
+            assert_null(dialogue_stop(heard.dialogue));
+            assert_stage_is_empty();
+            free(heard.result);
+            free(asked);
         }
-        is_done = heard.n_done == 1;
-        assert_null(dialogue_stop(heard.dialogue));
-        assert_stage_is_empty();
-        free(heard.result);
+        assert_true(n_steps > rows[i].n_steps_least);
     }
-    assert_true(n_steps > 7);
 }
 
 int main(void)
@@ -486,6 +698,12 @@ int main(void)
         cmocka_unit_test(the_limits_are_the_channels),
         cmocka_unit_test(images_that_cannot_be_had_say_why),
         cmocka_unit_test(without_a_spool_it_is_trouble),
+        cmocka_unit_test(only_what_is_long_lies_in_the_spool),
+        cmocka_unit_test(a_body_lies_in_the_spool_when_it_has_images),
+        cmocka_unit_test(a_request_that_is_remembered_is_not_asked_for),
+        cmocka_unit_test(only_a_short_request_is_remembered),
+        cmocka_unit_test(what_it_will_not_ask_is_not_remembered),
+        cmocka_unit_test(a_full_queue_is_waited_for_not_spun_on),
         cmocka_unit_test(nothing_that_buys_leaves_before_it_is_told_to),
         cmocka_unit_test(broken_off_anywhere_it_leaves_nothing),
     };
