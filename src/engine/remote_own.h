@@ -49,7 +49,8 @@ struct remote {
     int video;               /* what was brought home; -1 */
     int64_t video_bytes;
     char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
-    int n_downloads, n_unreached, n_renewals, n_stores;
+    int n_downloads, n_renewals, n_stores;
+    int n_unreached; /* in a row: out of reach, or without room of ours; only the pauses go by it */
     struct result *result;
 };
 
