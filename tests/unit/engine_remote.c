@@ -58,8 +58,11 @@ json_t *adapter_about(const struct adapter *adapter, char ret_error[ADAPTER_ERRO
 /* ---- the stage ---- */
 
 static const struct settings SETTINGS = {
-    .upstream_answer = 5000, .upstream_result = 1000, .upstream_download = 60000};
+    .upstream_answer = 50000, .upstream_result = 1000, .upstream_download = 60000};
 static const char GUARD;
+
+enum { PER_MINUTE = 12 }; /* submits: two at once */
+
 static const struct engine_room ROOM = {
     .settings = &SETTINGS,
     .guard = (const struct guard *)(const void *)&GUARD,
@@ -176,6 +179,7 @@ static void begin(struct place *place, const char *adapter, struct task *task,
         .n_credentials = 1,
         .weight = 1,
         .concurrency = 4,
+        .submits_per_minute = PER_MINUTE,
         .on_unknown = "hold",
         .fit = "nearest",
         .options = place->options,
@@ -303,6 +307,17 @@ static const struct submit SUBMITS[] = {
     {"plain", {FAULTY}, AWAY("later, 0"), WORSE, 0},
     {"plain", {SAYS("{}")}, AWAY("later, 0"), WORSE, 0},
     {"plain", {SAYS(BUY), UNSENT}, "ready " AWAY("later, 0"), WORSE, 0},
+    {"plain", {DEAF}, AWAY("later, 0"), WORSE, 0},
+    /* too many others are no trouble of the upstream's */
+    {"plain", {FULL, SENT, SAYS("{\"job\":\"j\"}")}, "ready accepted(j, -)", WELL_AGAIN, 0},
+    {"plain",
+     {SAYS(BUY), CROWDED, CROWDED, ANSWERS(200), SAYS("{\"job\":\"j\"}")},
+     "ready accepted(j, -)",
+     WELL_AGAIN,
+     0},
+    {"plain", {FULL, ERROR("unknown")}, AWAY("later, 0"), AS_BEFORE, 0},
+    {"plain", {SAYS(BUY), CROWDED, NEVER_LEAVES}, "ready " AWAY("later, 0"), WORSE, 0},
+    {"plain", {SAYS(BUY), CROWDED, BREAKS(TIMED_OUT)}, "ready lost(-)", WORSE, 0},
     {"plain", {SAYS(BUY), NEVER_LEAVES}, "ready " AWAY("later, 0"), WORSE, 0},
     {"plain", {SAYS(UPLOAD), BREAKS(TIMED_OUT)}, AWAY("later, 0"), WORSE, 0},
     {"plain", {SAYS(UPLOAD), ANSWERS(200), FAULTY}, AWAY("later, 0"), WORSE, 0},
@@ -405,6 +420,9 @@ static void images_that_cannot_be_had_turn_it_away(void **state)
 #define STATE(name) SAYS("{\"state\":\"" name "\"}")
 #define FAILED(kind) SAYS("{\"state\":\"failed\",\"error\":{\"kind\":\"" kind "\"}}")
 #define GONE_POLL ASKED, STATE("gone")
+/* Once more, with the request that is remembered. */
+#define AGAIN ANSWERS(200)
+#define GONE_AGAIN AGAIN, STATE("gone")
 
 struct poll {
     struct turn turns[30];
@@ -454,11 +472,21 @@ static const struct poll POLLS[] = {
     {{SAYS(LOOK), ANSWERS(503)}, "", true, WORSE, 1},
     {{SAYS(LOOK), BREAKS(TIMED_OUT)}, "", true, WORSE, 1},
     {{SAYS(LOOK), NEVER_LEAVES}, "", true, WORSE, 1},
-    {{SAYS(LOOK), BREAKS(UNREACHABLE), ASKED, DONE("[{}]")}, "rendered([{}])", false, WORSE, 1},
+    {{SAYS(LOOK), BREAKS(UNREACHABLE), AGAIN, DONE("[{}]")}, "rendered([{}])", false, WORSE, 1},
     /* gone: three in a row, over a minute */
     {{GONE_POLL}, "", true, AS_BEFORE, 0},
-    {{GONE_POLL, GONE_POLL}, "", true, AS_BEFORE, 0},
-    {{GONE_POLL, GONE_POLL, ASKED, STATE("pending"), GONE_POLL, GONE_POLL}, "", true, AS_BEFORE, 0},
+    {{GONE_POLL, GONE_AGAIN}, "", true, AS_BEFORE, 0},
+    {{GONE_POLL, GONE_AGAIN, AGAIN, STATE("pending"), GONE_AGAIN, GONE_AGAIN},
+     "",
+     true,
+     AS_BEFORE,
+     0},
+    /* too many others */
+    {{FULL, SAYS(LOOK), CROWDED, ANSWERS(200), STATE("pending"), CROWDED, AGAIN, STATE("pending")},
+     "",
+     true,
+     AS_BEFORE,
+     0},
 };
 
 static void polls_tell_how_the_job_stands(void **state)
@@ -485,9 +513,9 @@ static void polls_tell_how_the_job_stands(void **state)
 static void a_job_is_gone_after_a_minute_of_it(void **state)
 {
     (void)state;
-    static const struct turn turns[TURNS_MAX] = {GONE_POLL, GONE_POLL, GONE_POLL, GONE_POLL,
-                                                 GONE_POLL, GONE_POLL, GONE_POLL, GONE_POLL,
-                                                 GONE_POLL, GONE_POLL, GONE_POLL, GONE_POLL};
+    static const struct turn turns[TURNS_MAX] = {GONE_POLL,  GONE_AGAIN, GONE_AGAIN, GONE_AGAIN,
+                                                 GONE_AGAIN, GONE_AGAIN, GONE_AGAIN, GONE_AGAIN,
+                                                 GONE_AGAIN, GONE_AGAIN, GONE_AGAIN, GONE_AGAIN};
     struct place place;
     begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
     call(&place, remote_poll);
@@ -540,6 +568,73 @@ static void the_program_sees_the_job_and_what_it_kept(void **state)
     end(&place);
 }
 
+static void play_until(size_t n_turns)
+{
+    while (stage.at < n_turns || stage.call || stage.exchange) {
+        assert_true(go_on());
+    }
+}
+
+static const char *keep_of(const struct place *place)
+{
+    return place->task->attempt.job->keep;
+}
+
+static void the_program_is_asked_once_for_a_job_and_what_is_kept_of_it(void **state)
+{
+    (void)state;
+    static const char other_attempt[] = "att_01k6x15wq5fe3t1k0n8x1z8h3n";
+    static const struct turn turns[] = {
+        ASKED, STATE("pending"),
+        AGAIN, SAYS("{\"state\":\"pending\",\"keep\":{\"step\":2}}"), /* not committed yet */
+        AGAIN, STATE("pending"),
+        ASKED, STATE("pending"), /* known by now */
+        AGAIN, STATE("pending"),
+        {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    play_until(5);
+    assert_string_equal(keep_of(&place), "{\"step\":2}");
+    struct task *other = task_copy(place.task);
+    (void)snprintf(other->attempt.id, sizeof other->attempt.id, "%s", other_attempt);
+    remote_know(place.remote, other); /* not its own */
+    task_unref(other);
+    play_until(7);
+    call(&place, remote_know);
+    play_until(10);
+    call(&place, remote_know); /* nothing new */
+    play_out();
+    assert_string_equal(stage.asked, "poll(0, {\"step\": 1}, job-1) "
+                                     "polled(0, {\"step\": 1}, 200, job-1) "
+                                     "polled(0, {\"step\": 1}, 200, job-1) "
+                                     "polled(0, {\"step\": 1}, 200, job-1) "
+                                     "poll(0, {\"step\": 2}, job-1) "
+                                     "polled(0, {\"step\": 2}, 200, job-1) "
+                                     "polled(0, {\"step\": 2}, 200, job-1) ");
+    end(&place);
+}
+
+/* What was asked for the old job is not remembered for the new one, though it is said only then. */
+static void a_job_that_changes_while_the_program_is_asked(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {ASKED, STATE("pending"), ASKED, STATE("pending"), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    while (!stage.call) {
+        assert_true(go_on());
+    }
+    struct attempt_job *job = attempt_job_new("job-2", NULL, NULL, NULL, NULL);
+    take_job(&place, job);
+    attempt_job_unref(job);
+    call(&place, remote_know);
+    play_out();
+    assert_non_null(strstr(stage.asked, "poll(0, null, job-2)"));
+    end(&place);
+}
+
 static void a_job_that_was_lost_is_confirmed(void **state)
 {
     (void)state;
@@ -561,7 +656,7 @@ static void texts_that_are_too_long_are_left_out(void **state)
                    1);
     (void)snprintf(outputs, sizeof outputs, "{\"state\":\"done\",\"outputs\":[\"%0*d\"]}",
                    ATTEMPT_OUTPUTS_MAX, 1);
-    const struct turn turns[] = {ASKED, SAYS(keep), ASKED, SAYS(outputs), {0}};
+    const struct turn turns[] = {ASKED, SAYS(keep), AGAIN, SAYS(outputs), {0}};
     struct task *task = sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED);
     attempt_job_unref(task->attempt.job);
     task->attempt.job = attempt_job_new("job-1", NULL, NULL, NULL, NULL);
@@ -577,7 +672,8 @@ static void texts_that_are_too_long_are_left_out(void **state)
 static void a_job_may_be_done_at_once(void **state)
 {
     (void)state;
-    static const struct turn turns[] = {SENT,
+    static const struct turn turns[] = {SAYS(BUY),
+                                        ANSWERS_LONG(200, ADAPTER_BLOB_LEAST),
                                         {.kind = TURN_SAYS,
                                          .text = "{\"job\":\"j\",\"polled\":{\"state\":\"done\","
                                                  "\"outputs\":[{\"blob\":{\"$blob\":0}}]}}",
@@ -629,6 +725,11 @@ static void a_job_may_be_done_at_once(void **state)
         .kind = TURN_STORES, .failure = TASK_FAILURE_##why, .may_retry = (again)                   \
     }
 #define BAD BRINGS(503, "no")
+#define OUT BREAKS(TIMED_OUT)
+#define AWAY_12 OUT, OUT, OUT, OUT, OUT, OUT, OUT, OUT, OUT, OUT, OUT, OUT
+/* Half of it, and nothing to show that the rest belongs to it. */
+#define HALF STOPS_AT(200, "half", NULL)
+#define HALVES_12 HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF
 #define ANEW(outputs) ASKED, DONE(outputs)
 #define GET_HOME "GET https://up.example/v.mp4|"
 #define GET_REST "GET https://up.example/v.mp4 Range=bytes=4- If-Range=\"e\"|"
@@ -749,31 +850,60 @@ static const struct download DOWNLOADS[] = {
      NULL},
     {"able",
      HOME,
-     {BRINGS(404, "no"), GONE_POLL, ANEW(HOME), BRINGS(200, "all"), STORES},
+     {BRINGS(404, "no"), GONE_POLL, AGAIN, DONE(HOME), BRINGS(200, "all"), STORES},
      RENEWED "stored(gen_1)",
      NULL,
      "all"},
-    /* twelve tries of one link */
+    /* out of reach: waited for as long as it takes, and the link counts for nothing less */
     {"plain",
      HOME,
-     {BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BRINGS(200, "all"), STORES},
+     {BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BRINGS(200, "all"),
+      STORES},
      "stored(gen_1)",
      NULL,
      "all"},
-    {"plain", HOME, {BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD}, LOST, NULL, NULL},
+    {"plain", HOME, {AWAY_12, AWAY_12, BRINGS(200, "all"), STORES}, "stored(gen_1)", NULL, "all"},
     {"plain",
      HOME,
-     {BREAKS(TIMED_OUT), BREAKS(TIMED_OUT), BREAKS(TIMED_OUT), BREAKS(TIMED_OUT), BREAKS(TIMED_OUT),
-      BREAKS(TIMED_OUT), BREAKS(TIMED_OUT), BREAKS(TIMED_OUT), BREAKS(TIMED_OUT), BREAKS(TIMED_OUT),
-      BREAKS(TIMED_OUT), BREAKS(TIMED_OUT)},
+     {BRINGS(408, "no"), BRINGS(425, "no"), BRINGS(429, "no"), BRINGS(200, "all"), STORES},
+     "stored(gen_1)",
+     NULL,
+     "all"},
+    /* twelve that break off half-way */
+    {"plain",
+     HOME,
+     {HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, HALF, BRINGS(200, "all"), STORES},
+     "stored(gen_1)",
+     NULL,
+     "all"},
+    {"plain", HOME, {HALVES_12}, LOST, NULL, NULL},
+    {"able",
+     HOME,
+     {HALVES_12, ANEW(HOME), HALF, HALF, BRINGS(200, "all"), STORES},
+     RENEWED "stored(gen_1)",
+     NULL,
+     "all"},
+    /* … those out of reach between them do not count, nor do they begin the count anew */
+    {"plain",
+     HOME,
+     {HALF, HALF, HALF, HALF, HALF, HALF, BAD, BREAKS(TIMED_OUT), BAD, BAD, BAD, BAD, HALF, HALF,
+      HALF, HALF, HALF, BRINGS(200, "all"), STORES},
+     "stored(gen_1)",
+     NULL,
+     "all"},
+    {"plain",
+     HOME,
+     {HALF, HALF, HALF, HALF, HALF, HALF, BAD, BREAKS(TIMED_OUT), HALF, HALF, HALF, HALF, HALF,
+      HALF},
      LOST,
      NULL,
      NULL},
-    {"able",
+    /* … nor is it counted when there is no room of ours */
+    {"plain",
      HOME,
-     {BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, ANEW(HOME), BAD, BAD,
-      BRINGS(200, "all"), STORES},
-     RENEWED "stored(gen_1)",
+     {CROWDED, CROWDED, CROWDED, CROWDED, CROWDED, CROWDED, CROWDED, CROWDED, CROWDED, CROWDED,
+      CROWDED, CROWDED, HALF, BRINGS(200, "all"), STORES},
+     "stored(gen_1)",
      NULL,
      "all"},
     /* what no other try mends, and what is ours */
@@ -786,7 +916,8 @@ static const struct download DOWNLOADS[] = {
     /* what was cut out of an answer that is not at hand any more is asked for anew, renewing or not */
     {"plain",
      "[{\"blob\":{\"$blob\":0}}]",
-     {ASKED,
+     {SAYS(LOOK),
+      ANSWERS_LONG(200, ADAPTER_BLOB_LEAST + 1),
       {.kind = TURN_SAYS,
        .text = "{\"state\":\"done\",\"outputs\":[{\"blob\":{\"$blob\":0}}]}",
        .blob = "bytes"},
@@ -869,6 +1000,23 @@ static void a_result_comes_home_whatever_breaks(void **state)
         assert_int_equal(place.credential->n_submits, 0); /* nothing here buys */
         end(&place);
     }
+}
+
+static void a_full_spool_counts_for_nothing(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {HALF, BRINGS(200, "all"), STORES, {0}};
+    struct place place;
+    begin(&place, "plain", fetching_task(HOME), turns);
+    stage.has_no_spool = true;
+    call(&place, remote_store);
+    for (int i = 0; i < REMOTE_DOWNLOAD_TRIES; i++) {
+        assert_true(go_on());
+    }
+    stage.has_no_spool = false;
+    play_out();
+    check_told(&place, "stored(gen_1)", "spool", 0);
+    end(&place);
 }
 
 static void what_is_left_of_the_bound_shrinks(void **state)
@@ -976,16 +1124,26 @@ static void the_program_sees_in_which_state_it_cancels(void **state)
 static void halted_anywhere_it_tells_nothing_more(void **state)
 {
     (void)state;
-    static const struct turn submit[] = {SENT, SAYS("{\"job\":\"j\"}"), {0}};
-    static const struct turn fetch[] = {
-        STOPS_AT(200, "half", "\"e\""), BRINGS_PART("4-7/8", "rest"), STORES, {0}};
-    for (int is_fetch = 0; is_fetch < 2; is_fetch++) {
-        for (int n_steps = 0; n_steps < 5; n_steps++) {
+    static const struct {
+        void (*what)(struct remote *, const struct task *);
+        struct turn turns[10];
+    } rows[] = {
+        {remote_prepare, {SENT, SAYS("{\"job\":\"j\"}")}},
+        {remote_prepare,
+         {FULL, SAYS(BUY), CROWDED, CROWDED, ANSWERS(200), SAYS("{\"job\":\"j\"}")}},
+        {remote_store, {STOPS_AT(200, "half", "\"e\""), BRINGS_PART("4-7/8", "rest"), STORES}},
+        {remote_store, {CROWDED, BAD, BRINGS(200, "all"), STORES}},
+        {remote_poll, {FULL, SAYS(LOOK), CROWDED, ANSWERS(200), STATE("pending"), CROWDED, AGAIN}},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        for (int n_steps = 0; n_steps < 9; n_steps++) {
             struct place place;
-            begin(&place, "plain", is_fetch ? fetching_task(HOME) : sample_task(TASK_QUEUED),
-                  is_fetch ? fetch : submit);
-            call(&place, is_fetch ? remote_store : remote_prepare);
-            for (int i = 0; i < n_steps && go_on(); i++) {
+            begin(&place, "plain",
+                  rows[i].what == remote_prepare ? sample_task(TASK_QUEUED) : fetching_task(HOME),
+                  rows[i].turns);
+            call(&place, rows[i].what);
+            for (int n = 0; n < n_steps && stage.at < stage.n_turns; n++) {
+                assert_true(go_on());
             }
             remote_halt(place.remote, false);
             assert_false(remote_is_sending(place.remote));
@@ -995,6 +1153,101 @@ static void halted_anywhere_it_tells_nothing_more(void **state)
             end(&place);
         }
     }
+}
+
+/* ---- what a submit takes of its credential ---- */
+
+static bool may_submit(const struct place *place)
+{
+    struct policy_bucket copy = place->credential->submits;
+    return policy_take(&copy, PER_MINUTE, stage.now_ms) == 0;
+}
+
+/* One of two has been taken, and the breaker's time is over. */
+static void begin_submit(struct place *place, const struct turn *turns)
+{
+    begin(place, "plain", sample_task(TASK_QUEUED), turns);
+    struct credential *credential = place->credential;
+    credential->breaker = (struct policy_breaker){.state = POLICY_OPEN, .until_ms = START_MS};
+    assert_int_equal(policy_take(&credential->submits, PER_MINUTE, START_MS), 0);
+    assert_true(may_submit(place));
+    call(place, remote_prepare);
+    assert_false(may_submit(place));
+    assert_int_equal(credential->breaker.state, POLICY_HALF_OPEN);
+    assert_false(policy_breaker_allows(&credential->breaker, START_MS));
+}
+
+static void what_never_left_is_given_back(void **state)
+{
+    (void)state;
+    static const struct {
+        struct turn turns[4];
+        int n_steps;
+    } rows[] = {
+        /* halted */
+        {{SAYS(BUY)}, 0},
+        {{SAYS(BUY)}, 1},
+        {{FULL}, 0},
+        {{SAYS(UPLOAD), ANSWERS(200)}, 1},
+        /* turned away */
+        {{ERROR("unknown")}, 9},
+        {{SAYS("{\"method\":\"POST\",\"path\":\"/\",\"json\":{\"$image\":0,\"as\":[\"base64\"]}}"),
+          {.kind = TURN_IMAGES, .failure = TASK_FAILURE_IMAGE_INVALID}},
+         9},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct place place;
+        begin_submit(&place, rows[i].turns);
+        for (int n = 0; n < rows[i].n_steps && place.told[0] == '\0'; n++) {
+            assert_true(go_on());
+        }
+        assert_null(strstr(place.told, "ready"));
+        remote_halt(place.remote, false);
+        assert_true(may_submit(&place));
+        assert_true(policy_breaker_try(&place.credential->breaker, stage.now_ms));
+        remote_halt(place.remote, false); /* once: the trial is another's now */
+        assert_false(policy_breaker_allows(&place.credential->breaker, stage.now_ms));
+        assert_int_equal((int)place.credential->submits.spent, 1);
+        stage.at = stage.n_turns;
+        end(&place);
+    }
+}
+
+static void what_was_sent_stays_taken(void **state)
+{
+    (void)state;
+    static const struct turn rows[][4] = {
+        {SAYS(BUY), ANSWERS(200)}, {SAYS(BUY), CROWDED}, {SAYS(BUY), NEVER_LEAVES}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct place place;
+        begin_submit(&place, rows[i]);
+        while (!remote_is_sending(place.remote)) {
+            assert_true(go_on());
+        }
+        remote_halt(place.remote, false);
+        assert_false(may_submit(&place));
+        assert_int_equal(place.credential->breaker.state, POLICY_HALF_OPEN);
+        assert_false(policy_breaker_allows(&place.credential->breaker, stage.now_ms));
+        assert_stage_is_empty();
+        stage.at = stage.n_turns;
+        end(&place);
+    }
+}
+
+/* A trial that another made is not this one's to withdraw. */
+static void only_its_own_trial_is_withdrawn(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(BUY), {0}};
+    struct place place;
+    begin(&place, "plain", sample_task(TASK_QUEUED), turns);
+    call(&place, remote_prepare);
+    place.credential->breaker =
+        (struct policy_breaker){.state = POLICY_HALF_OPEN, .until_ms = START_MS + 1000};
+    remote_halt(place.remote, false);
+    assert_false(policy_breaker_allows(&place.credential->breaker, START_MS));
+    stage.at = stage.n_turns;
+    end(&place);
 }
 
 int main(void)
@@ -1008,14 +1261,20 @@ int main(void)
         cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),
         cmocka_unit_test(what_an_upstream_says_of_its_queue_is_told),
         cmocka_unit_test(the_program_sees_the_job_and_what_it_kept),
+        cmocka_unit_test(the_program_is_asked_once_for_a_job_and_what_is_kept_of_it),
+        cmocka_unit_test(a_job_that_changes_while_the_program_is_asked),
         cmocka_unit_test(a_job_that_was_lost_is_confirmed),
         cmocka_unit_test(texts_that_are_too_long_are_left_out),
         cmocka_unit_test(a_job_may_be_done_at_once),
         cmocka_unit_test(a_result_comes_home_whatever_breaks),
+        cmocka_unit_test(a_full_spool_counts_for_nothing),
         cmocka_unit_test(what_is_left_of_the_bound_shrinks),
         cmocka_unit_test(a_cancel_ends_one_way_or_the_other),
         cmocka_unit_test(the_program_sees_in_which_state_it_cancels),
         cmocka_unit_test(halted_anywhere_it_tells_nothing_more),
+        cmocka_unit_test(what_never_left_is_given_back),
+        cmocka_unit_test(what_was_sent_stays_taken),
+        cmocka_unit_test(only_its_own_trial_is_withdrawn),
     };
     log_init(LOG_ERROR, LOG_TEXT);
     return cmocka_run_group_tests(tests, NULL, NULL);
