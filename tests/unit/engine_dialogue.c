@@ -428,6 +428,23 @@ static void an_answer_takes_the_place_of_the_one_before(void **state)
     free(heard.result);
 }
 
+static void a_short_answer_after_a_long_one_has_nothing_cut_out(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(LOOK),
+                                        ANSWERS_LONG(200, ADAPTER_BLOB_LEAST),
+                                        SAYS(NEXT),
+                                        SAYS(LOOK),
+                                        {.kind = TURN_ANSWERS, .status = 200, .text = "short"},
+                                        {.kind = TURN_SAYS, .text = STATE, .blob = "bytes"},
+                                        {0}};
+    struct heard heard = run(DIALOGUE_POLL, NULL, turns);
+    assert_string_equal(stage.last_body, "short");
+    assert_string_equal(heard.blob, "");
+    assert_int_equal(heard.outcome.blob_file, -1);
+    free(heard.result);
+}
+
 static void the_limits_are_the_channels(void **state)
 {
     (void)state;
@@ -607,6 +624,19 @@ static void what_it_will_not_ask_is_not_remembered(void **state)
     }
 }
 
+static void a_remembered_request_that_cannot_be_made_is_told_later(void **state)
+{
+    (void)state;
+    static const struct turn first[] = {SAYS("{\"method\":\"POST\"}"), {0}};
+    static const struct turn then[] = {{0}};
+    char *asked = NULL;
+    (void)run_again(DIALOGUE_POLL, NULL, &asked, first);
+    struct heard heard = run_again(DIALOGUE_POLL, NULL, &asked, then);
+    assert_int_equal(heard.outcome.end, DIALOGUE_FAULT);
+    assert_string_equal(stage.asked, "");
+    free(asked);
+}
+
 /* ---- too many others ---- */
 
 static void a_full_queue_is_waited_for_not_spun_on(void **state)
@@ -695,6 +725,7 @@ int main(void)
         cmocka_unit_test(the_program_is_asked_step_by_step),
         cmocka_unit_test(what_is_sent_is_what_was_asked_for),
         cmocka_unit_test(an_answer_takes_the_place_of_the_one_before),
+        cmocka_unit_test(a_short_answer_after_a_long_one_has_nothing_cut_out),
         cmocka_unit_test(the_limits_are_the_channels),
         cmocka_unit_test(images_that_cannot_be_had_say_why),
         cmocka_unit_test(without_a_spool_it_is_trouble),
@@ -703,6 +734,7 @@ int main(void)
         cmocka_unit_test(a_request_that_is_remembered_is_not_asked_for),
         cmocka_unit_test(only_a_short_request_is_remembered),
         cmocka_unit_test(what_it_will_not_ask_is_not_remembered),
+        cmocka_unit_test(a_remembered_request_that_cannot_be_made_is_told_later),
         cmocka_unit_test(a_full_queue_is_waited_for_not_spun_on),
         cmocka_unit_test(nothing_that_buys_leaves_before_it_is_told_to),
         cmocka_unit_test(broken_off_anywhere_it_leaves_nothing),
