@@ -472,6 +472,7 @@ static void on_asked(void *context, const struct adapter_outcome *said)
 static bool recall(struct dialogue *dialogue)
 {
     const char *text = may_remember(dialogue) ? *dialogue->spec.asked : NULL;
+    json_decref(dialogue->asked); /* of the step before */
     dialogue->asked = text ? json_loads(text, 0, NULL) : NULL;
     return dialogue->asked != NULL;
 }

@@ -51,9 +51,6 @@ void remote_note(struct remote *remote, enum log_level level, const char *what, 
 
 void remote_take(struct remote *remote, const struct task *task)
 {
-    if (remote->task && remote->task->attempt.job != task->attempt.job) {
-        free(TAKE(remote->asked));
-    }
     task_ref(task);
     task_unref(remote->task);
     remote->task = task;
@@ -88,10 +85,21 @@ static json_t *input_of(struct remote *remote)
     return input;
 }
 
+/* Looked at when a poll begins: the job may change while the program is asked for the one before. */
+static char **asked_for(struct remote *remote, struct attempt_job *job)
+{
+    if (remote->asked_for != job) {
+        free(TAKE(remote->asked));
+        attempt_job_unref(remote->asked_for);
+        remote->asked_for = attempt_job_ref(job);
+    }
+    return &remote->asked;
+}
+
 static void start_dialogue(struct remote *remote, enum dialogue_kind kind, json_t *input,
                            void (*done)(void *, const struct dialogue_outcome *))
 {
-    const struct attempt_job *job = remote->task->attempt.job;
+    struct attempt_job *job = remote->task->attempt.job;
     const struct dialogue_spec spec = {
         .kind = kind,
         .channel = remote->channel,
@@ -99,7 +107,7 @@ static void start_dialogue(struct remote *remote, enum dialogue_kind kind, json_
         .task = remote->task,
         .input = input,
         .keep = kind != DIALOGUE_SUBMIT && job ? job->keep : NULL,
-        .asked = kind == DIALOGUE_POLL ? &remote->asked : NULL,
+        .asked = kind == DIALOGUE_POLL ? asked_for(remote, job) : NULL,
         .ready = remote_on_ready,
         .done = done,
         .context = remote,
@@ -649,6 +657,7 @@ struct remote *remote_free(struct remote *remote, bool is_kept)
     remote_halt(remote, is_kept);
     remote_drop_blobs(remote);
     free(remote->asked);
+    attempt_job_unref(remote->asked_for);
     task_unref(remote->task);
     channel_table_free(remote->table);
     free(remote);

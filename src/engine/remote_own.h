@@ -31,8 +31,10 @@ struct remote {
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
     struct policy_watch watch;
-    char *
-        asked; /* what the program asked for at the poll before, as long as the job and what is kept of it are the same */
+    /* What the program asked for at the poll before, and of which job: good as long as the job and what is kept of it are
+     * the same. NULL: nothing yet. */
+    char *asked;
+    struct attempt_job *asked_for;
     struct loop_timer poll;
     struct loop_timer retry; /* of what is not a poll */
     void (*at_retry)(struct remote *remote);
@@ -47,7 +49,8 @@ struct remote {
     int video;               /* what was brought home; -1 */
     int64_t video_bytes;
     char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
-    int n_downloads, n_unreached, n_renewals, n_stores;
+    int n_downloads, n_renewals, n_stores;
+    int n_unreached; /* in a row: out of reach, or without room of ours; only the pauses go by it */
     struct result *result;
 };
 

@@ -316,7 +316,7 @@ static void download(struct remote *remote, const json_t *output)
     if (fault < 0) {
         drop_request(remote);
         remote_note(remote, LOG_ERROR, "a download cannot begin", strerror(-fault));
-        remote_retry(remote, bring, ++remote->n_downloads);
+        remote_retry(remote, bring, ++remote->n_unreached);
     }
 }
 
@@ -345,7 +345,7 @@ static void take_blob(struct remote *remote, int64_t number)
     int fault = copy_range(remote->blob_file, &remote->blobs[number], remote->video);
     if (fault < 0) {
         remote_note(remote, LOG_ERROR, "the result cannot be kept", strerror(-fault));
-        remote_retry(remote, bring, ++remote->n_downloads);
+        remote_retry(remote, bring, ++remote->n_unreached);
         return;
     }
     store_again(remote);
@@ -360,7 +360,7 @@ static void bring(struct remote *remote)
     const json_t *blob = json_object_get(output, "blob");
     if (remote->video < 0 && asset_spool_file(remote->room->assets, &remote->video) < 0) {
         remote->video = -1;
-        remote_retry(remote, bring, ++remote->n_downloads);
+        remote_retry(remote, bring, ++remote->n_unreached);
     } else if (blob) {
         take_blob(remote, json_int(blob, "$blob", -1));
     } else if (json_text(output, "url") || json_object_get(output, "request")) {

@@ -1,123 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One question to an upstream and its answer: when the job may have been bought, which answers count, how the steps of
- * one dialogue hang together, and that nothing is left when it ends or is broken off. */
-#include "engine_upstream.h"
-
-/* ---- the stage ---- */
-
-static const struct channel_credential KEY = {"default", "secret", NULL};
-static const struct adapter VENDOR;
-
-static const struct channel CHANNEL = {
-    .name = "main",
-    .adapter = &VENDOR,
-    .base_url = "https://up.example",
-    .hosts = (const char *const[]){NULL},
-    .auth = CHANNEL_AUTH_BEARER,
-    .credentials = &KEY,
-    .n_credentials = 1,
-    .submit_total_ms = 60000,
-    .exchange_total_ms = 20000,
-    .connect_ms = 7000,
-};
-
-static const struct settings SETTINGS = {.upstream_answer = 5000};
-static const struct engine_room ROOM = {.settings = &SETTINGS};
-
-struct heard {
-    struct dialogue *dialogue;
-    bool goes; /* when ready */
-    int n_ready, n_done;
-    struct dialogue_outcome outcome;
-    char *result; /* JSON; NULL: none */
-    char note[DIALOGUE_NOTE_SIZE];
-    char blob[ASKED_MAX]; /* empty: none */
-};
-
-static void on_ready(void *context)
-{
-    struct heard *heard = context;
-    assert_false(stage.is_within);
-    heard->n_ready++;
-    if (heard->goes) {
-        stage.is_within = true;
-        dialogue_go(heard->dialogue);
-        stage.is_within = false;
-    }
-}
-
-static void on_done(void *context, const struct dialogue_outcome *outcome)
-{
-    struct heard *heard = context;
-    assert_false(stage.is_within);
-    heard->n_done++;
-    heard->outcome = *outcome;
-    heard->result =
-        outcome->result ? json_dumps(outcome->result, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    (void)snprintf(heard->note, sizeof heard->note, "%s", outcome->note);
-    if (outcome->n_blobs > 0) {
-        read_all(outcome->blob_file, outcome->blobs[0].bytes, heard->blob);
-    }
-    heard->dialogue = dialogue_stop(heard->dialogue); /* as it may */
-}
-
-static struct task *task_with_image(void)
-{
-    struct task_request *request = task_request_new();
-    request->n_images = 1;
-    request->images = must_calloc(1, sizeof *request->images);
-    request->images[0].key = must_strdup("task_1/media_1.png");
-    return task_new(request, START_MS);
-}
-
-static void start(struct heard *heard, enum dialogue_kind kind, const char *keep)
-{
-    struct task *task = task_with_image();
-    const struct dialogue_spec spec = {
-        .kind = kind,
-        .channel = &CHANNEL,
-        .credential = &KEY,
-        .task = task,
-        .input = json_object(),
-        .keep = keep,
-        .ready = on_ready,
-        .done = on_done,
-        .context = heard,
-    };
-    stage.is_within = true;
-    heard->dialogue = dialogue_start(&ROOM, &spec);
-    stage.is_within = false;
-    task_unref(task);
-}
-
-static struct heard run(enum dialogue_kind kind, const char *keep, const struct turn *turns)
-{
-    struct heard heard = {.goes = true};
-    play(turns);
-    start(&heard, kind, keep);
-    while (heard.n_done == 0 && go_on()) {
-    }
-    assert_int_equal(heard.n_done, 1);
-    assert_stage_is_empty();
-    assert_int_equal(stage.at, stage.n_turns);
-    return heard;
-}
+ * One question to an upstream and its answer: when the job may have been bought, which answers count, and how the steps
+ * of one dialogue hang together. */
+#include "engine_dialogue_stage.h"
 
 /* ---- what was bought, and what is said ---- */
-
-#define BUY "{\"method\":\"POST\",\"path\":\"/v1/videos\",\"json\":{\"a\":1}}"
-#define UPLOAD "{\"method\":\"PUT\",\"path\":\"/v1/files\",\"buys\":false}"
-#define LOOK "{\"method\":\"GET\",\"path\":\"/v1/videos/j\"}"
-#define HEEDS                                                                                      \
-    "{\"method\":\"GET\",\"path\":\"/v1/videos/j\",\"heed\":[\"429\",\"503\"],\"buys\":true}"
-#define NEXT "{\"next\":true,\"keep\":{\"n\":1}}"
-#define JOB "{\"job\":\"j\"}"
-#define REFUSES "{\"error\":{\"kind\":\"refused\"}}"
-#define STATE "{\"state\":\"pending\"}"
-#define IMAGE                                                                                      \
-    "{\"method\":\"POST\",\"path\":\"/v1/videos\","                                                \
-    "\"json\":{\"i\":{\"$image\":0,\"as\":[\"base64\"]}}}"
 
 struct row {
     struct turn turns[14];
@@ -152,6 +39,37 @@ static const struct row SUBMITS[] = {
     {{SAYS(BUY), BREAKS(TIMED_OUT)}, NO_ANSWER(TROUBLE, true, 0), 1, 1},
     {{SAYS(BUY), BREAKS(TOO_LARGE)}, NO_ANSWER(TROUBLE, true, 0), 1, 1},
     {{SAYS(BUY), UNSENT}, NO_ANSWER(TROUBLE, false, 0), 1, 0},
+    /* too many others: it waits as often as it takes, and buys when it leaves */
+    {{FULL, FULL, SAYS(BUY), ANSWERS(200), SAYS(JOB)}, DIALOGUE_ANSWERED, true, 200, 0, JOB, 1, 1},
+    {{SAYS(BUY), CROWDED, CROWDED, ANSWERS(200), SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     1},
+    {{SAYS(BUY), CROWDED, UNSENT}, NO_ANSWER(TROUBLE, false, 0), 1, 0},
+    {{SAYS(BUY), CROWDED, NEVER_LEAVES}, NO_ANSWER(TROUBLE, false, 0), 1, 1},
+    {{FULL, FAULTY}, NO_ANSWER(FAULT, false, 0), 0, 0},
+    {{FULL, DEAF}, NO_ANSWER(TROUBLE, false, 0), 0, 0},
+    {{SAYS(UPLOAD), CROWDED, ANSWERS(200), SAYS(NEXT), FULL, SAYS(BUY), CROWDED, ANSWERS(200),
+      SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     2},
+    {{SAYS(IMAGE), {.kind = TURN_IMAGES}, CROWDED, ANSWERS(200), SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     1},
     /* the adapter's own faults, before and after */
     {{FAULTY}, NO_ANSWER(FAULT, false, 0), 0, 0},
     {{DEAF}, NO_ANSWER(TROUBLE, false, 0), 0, 0},
@@ -265,6 +183,14 @@ static const struct row POLLS[] = {
     {{SAYS(HEEDS), BREAKS(TIMED_OUT)}, NO_ANSWER(TROUBLE, false, 0), 0, 1},
     {{SAYS(LOOK), NEVER_LEAVES}, NO_ANSWER(TROUBLE, false, 0), 0, 1},
     {{SAYS(LOOK), UNSENT}, NO_ANSWER(TROUBLE, false, 0), 0, 0},
+    {{FULL, SAYS(LOOK), CROWDED, ANSWERS(200), SAYS(STATE)},
+     DIALOGUE_ANSWERED,
+     false,
+     200,
+     0,
+     STATE,
+     0,
+     1},
     {{FAULTY}, NO_ANSWER(FAULT, false, 0), 0, 0},
     {{SAYS("null")}, DIALOGUE_ANSWERED, false, 0, 0, "null", 0, 0},
     {{SAYS(LOOK), ANSWERS(200), SAYS(NEXT), SAYS(LOOK), ANSWERS(200), SAYS(STATE)},
@@ -362,22 +288,6 @@ static void what_is_sent_is_what_was_asked_for(void **state)
     free(heard.result);
 }
 
-static void an_answer_takes_the_place_of_the_one_before(void **state)
-{
-    (void)state;
-    static const struct turn turns[] = {SAYS(LOOK),
-                                        {.kind = TURN_ANSWERS, .status = 200, .text = "longer"},
-                                        SAYS(NEXT),
-                                        SAYS(LOOK),
-                                        {.kind = TURN_ANSWERS, .status = 200, .text = "short"},
-                                        {.kind = TURN_SAYS, .text = STATE, .blob = "bytes"},
-                                        {0}};
-    struct heard heard = run(DIALOGUE_POLL, NULL, turns);
-    assert_string_equal(stage.last_body, "short");
-    assert_string_equal(heard.blob, "bytes");
-    free(heard.result);
-}
-
 static void the_limits_are_the_channels(void **state)
 {
     (void)state;
@@ -393,7 +303,7 @@ static void the_limits_are_the_channels(void **state)
         const struct exchange_request *request = &stage.exchange->request;
         assert_int_equal(request->total_ms, kinds[i] == DIALOGUE_SUBMIT ? 60000 : 20000);
         assert_int_equal(request->connect_ms, 7000);
-        assert_int_equal(request->max_bytes, 5000);
+        assert_int_equal(request->max_bytes, 50000);
         assert_string_equal(request->secrets[0], "Authorization");
         assert_null(request->guard);
         assert_ptr_equal(request->road, &CHANNEL.road);
@@ -417,23 +327,6 @@ static void images_that_cannot_be_had_say_why(void **state)
     assert_string_equal(heard.note, "Image 1: gone.");
 }
 
-static void without_a_spool_it_is_trouble(void **state)
-{
-    (void)state;
-    static const struct turn turns[] = {SAYS(BUY), {0}};
-    struct heard heard = {.goes = true};
-    play(turns);
-    stage.has_no_spool = true;
-    start(&heard, DIALOGUE_SUBMIT, NULL);
-    while (heard.n_done == 0 && go_on()) {
-    }
-    assert_int_equal(heard.n_done, 1);
-    assert_int_equal(heard.outcome.end, DIALOGUE_TROUBLE);
-    assert_false(heard.outcome.was_bought);
-    assert_non_null(strstr(heard.note, "the request cannot be written"));
-    assert_stage_is_empty();
-}
-
 static void nothing_that_buys_leaves_before_it_is_told_to(void **state)
 {
     (void)state;
@@ -451,30 +344,6 @@ static void nothing_that_buys_leaves_before_it_is_told_to(void **state)
     assert_stage_is_empty();
 }
 
-/* ---- broken off ---- */
-
-static void broken_off_anywhere_it_leaves_nothing(void **state)
-{
-    (void)state;
-    static const struct turn turns[] = {
-        SAYS(IMAGE), {.kind = TURN_IMAGES}, ANSWERS(200), SAYS(NEXT),
-        SAYS(IMAGE), ANSWERS(200),          SAYS(JOB),    {0}};
-    int n_steps = 0;
-    for (bool is_done = false; !is_done; n_steps++) {
-        struct heard heard = {.goes = true};
-        play(turns);
-        start(&heard, DIALOGUE_SUBMIT, "{\"k\": 1}");
-        for (int i = 0; i < n_steps && heard.n_done == 0; i++) {
-            assert_true(go_on());
-        }
-        is_done = heard.n_done == 1;
-        assert_null(dialogue_stop(heard.dialogue));
-        assert_stage_is_empty();
-        free(heard.result);
-    }
-    assert_true(n_steps > 7);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,12 +351,9 @@ int main(void)
         cmocka_unit_test(a_poll_or_cancel_knows_which_answers_count),
         cmocka_unit_test(the_program_is_asked_step_by_step),
         cmocka_unit_test(what_is_sent_is_what_was_asked_for),
-        cmocka_unit_test(an_answer_takes_the_place_of_the_one_before),
         cmocka_unit_test(the_limits_are_the_channels),
         cmocka_unit_test(images_that_cannot_be_had_say_why),
-        cmocka_unit_test(without_a_spool_it_is_trouble),
         cmocka_unit_test(nothing_that_buys_leaves_before_it_is_told_to),
-        cmocka_unit_test(broken_off_anywhere_it_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

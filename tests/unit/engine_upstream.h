@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,9 @@ enum {
     TIMERS_MAX = 8,
     ASKED_MAX = 4096,
     SPOOLS_MAX = 64,
+    FILES_MAX = 256,
+    BODY_MAX = 2 * ADAPTER_BLOB_LEAST,
+    CHUNK = 1000, /* of an answer, as it comes */
     START_MS = 1000000,
     WALL_MS = 1700000000, /* more than the other clock, in ms */
 };
@@ -41,10 +45,10 @@ enum turn_kind {
     /* the adapter: */
     TURN_SAYS,   /* `text`: JSON */
     TURN_FAULTY, /* the program fails */
-    TURN_DEAF,   /* it cannot be asked */
+    TURN_DEAF,   /* it cannot be asked: `fault` */
     /* exchanges: */
     TURN_ANSWERS,
-    TURN_UNSENT, /* it cannot be begun */
+    TURN_UNSENT, /* it cannot be begun: `fault` */
     /* input images: */
     TURN_IMAGES, /* `failure` NONE: they are there */
     /* the store of results: */
@@ -62,6 +66,8 @@ struct turn {
     enum task_failure failure;
     bool may_retry;
     const char *blob; /* SAYS: what was cut out of the answer, NULL: nothing */
+    size_t length;    /* ANSWERS: at least so many bytes, a pattern after `text` */
+    int fault;
 };
 
 #define SAYS(json)                                                                                 \
@@ -74,11 +80,20 @@ struct turn {
     }
 #define DEAF                                                                                       \
     {                                                                                              \
-        .kind = TURN_DEAF                                                                          \
+        .kind = TURN_DEAF, .fault = -EMSGSIZE                                                      \
+    }
+/* Too many wait for it. */
+#define FULL                                                                                       \
+    {                                                                                              \
+        .kind = TURN_DEAF, .fault = -EAGAIN                                                        \
     }
 #define ANSWERS(code)                                                                              \
     {                                                                                              \
         .kind = TURN_ANSWERS, .status = (code), .text = "{}"                                       \
+    }
+#define ANSWERS_LONG(code, bytes)                                                                  \
+    {                                                                                              \
+        .kind = TURN_ANSWERS, .status = (code), .text = "{}", .length = (bytes)                    \
     }
 #define ANSWERS_LATER(code, ms)                                                                    \
     {                                                                                              \
@@ -94,7 +109,12 @@ struct turn {
     }
 #define UNSENT                                                                                     \
     {                                                                                              \
-        .kind = TURN_UNSENT                                                                        \
+        .kind = TURN_UNSENT, .fault = -EINVAL                                                      \
+    }
+/* Too many are under way. */
+#define CROWDED                                                                                    \
+    {                                                                                              \
+        .kind = TURN_UNSENT, .fault = -EAGAIN                                                      \
     }
 
 /* What stands under the names that the headers leave open. */
@@ -140,11 +160,21 @@ static struct {
     bool is_within; /* a call of what is tested: nothing may be told */
     int spools[SPOOLS_MAX];
     size_t n_spools;
-    int result_source;         /* of the last result */
-    char asked[ASKED_MAX];     /* functions of the adapter: `name(step, keep, status) ` */
-    char sent[ASKED_MAX];      /* `METHOD url header=value … body|` */
-    char last_body[ASKED_MAX]; /* what the adapter saw of the last answer */
+    int n_files;              /* that were open before */
+    int result_source;        /* of the last result */
+    char asked[ASKED_MAX];    /* functions of the adapter: `name(step, keep, status) ` */
+    char sent[ASKED_MAX];     /* `METHOD url header=value … body|` */
+    char last_body[BODY_MAX]; /* what the adapter saw of the last answer */
 } stage;
+
+static inline int count_files(void)
+{
+    int n_files = 0;
+    for (int fd = 0; fd < FILES_MAX; fd++) {
+        n_files += fcntl(fd, F_GETFD) >= 0;
+    }
+    return n_files;
+}
 
 static inline void play(const struct turn *turns)
 {
@@ -156,6 +186,7 @@ static inline void play(const struct turn *turns)
     stage.turns = turns;
     stage.n_turns = n_turns;
     stage.now_ms = START_MS;
+    stage.n_files = count_files();
 }
 
 static inline bool is_turn_of(enum turn_kind least, enum turn_kind most)
@@ -183,9 +214,9 @@ static inline void note(char text[ASKED_MAX], const char *format, ...)
     va_end(values);
 }
 
-static inline void read_all(int fd, int64_t bytes, char text[ASKED_MAX])
+static inline void read_all(int fd, int64_t bytes, char *text, int64_t size)
 {
-    must(bytes < ASKED_MAX);
+    must(bytes < size);
     ssize_t length = fd >= 0 && bytes > 0 ? pread(fd, text, (size_t)bytes, 0) : 0;
     must(length >= 0);
     text[length] = '\0';
@@ -274,10 +305,11 @@ int adapter_call(struct adapter_host *host, const struct adapter_input *input,
 {
     (void)host;
     note_call(input);
-    read_all(input->body, input->body_bytes, stage.last_body);
+    read_all(input->body, input->body_bytes, stage.last_body, BODY_MAX);
     struct turn turn = next_turn(input->function, TURN_SAYS, TURN_DEAF);
     if (turn.kind == TURN_DEAF) {
-        return -EAGAIN;
+        must(turn.fault != -EAGAIN || input->body < 0); /* never while an answer is in hand */
+        return turn.fault;
     }
     must(!stage.call);
     stage.call = must_calloc(1, sizeof *stage.call);
@@ -308,7 +340,7 @@ static inline void end_call(void)
     if (turn->kind == TURN_FAULTY) {
         outcome.fault = "adapter \"vendor\", line 3: it fails";
     }
-    if (turn->blob) {
+    if (turn->blob && call->input.blobs >= 0) {
         ssize_t length = (ssize_t)strlen(turn->blob);
         must(pwrite(call->input.blobs, turn->blob, (size_t)length, 0) == length);
         outcome.blobs[0].bytes = length;
@@ -324,7 +356,7 @@ static inline void end_call(void)
 static inline void note_sent(const struct exchange_request *request)
 {
     char body[ASKED_MAX];
-    read_all(request->body, request->body_bytes, body);
+    read_all(request->body, request->body_bytes, body, ASKED_MAX);
     note(stage.sent, "%s %s", request->method, request->url);
     for (size_t i = 0; i < request->n_headers; i++) {
         note(stage.sent, " %s=%s", request->headers[i].name, request->headers[i].value);
@@ -339,7 +371,7 @@ int exchange_send(struct exchange_pool *pool, const struct exchange_request *req
     struct turn turn = next_turn(request->url, TURN_ANSWERS, TURN_UNSENT);
     note_sent(request);
     if (turn.kind == TURN_UNSENT) {
-        return -EAGAIN;
+        return turn.fault;
     }
     must(!stage.exchange);
     stage.n_exchanges++;
@@ -361,16 +393,50 @@ struct exchange *exchange_stop(struct exchange *exchange)
     return NULL;
 }
 
+/* What comes back; its length. */
+static inline size_t body_of(const struct turn *turn, char text[BODY_MAX])
+{
+    size_t length = strlen(turn->text);
+    must(length < BODY_MAX && turn->length < BODY_MAX);
+    memcpy(text, turn->text, length);
+    for (; length < turn->length; length++) {
+        text[length] = (char)('a' + length % 23);
+    }
+    text[length] = '\0';
+    return length;
+}
+
+/* A sink that is too small is asked about once, as it is by the real one. */
+static inline bool write_answer(const struct exchange_request *request, const char *text,
+                                size_t length)
+{
+    int sink = request->sink;
+    bool may_outgrow = request->outgrow != NULL;
+    for (size_t at = 0, n; at < length; at += n) {
+        n = length - at < CHUNK ? length - at : CHUNK;
+        if (may_outgrow && (int64_t)(at + n) > request->sink_most) {
+            may_outgrow = false;
+            sink = request->outgrow(request->context, (int64_t)at);
+        }
+        if (sink < 0) {
+            return false;
+        }
+        must(pwrite(sink, text + at, n, request->sink_offset + (off_t)at) == (ssize_t)n);
+    }
+    return true;
+}
+
 static inline void end_exchange(void)
 {
     struct exchange *exchange = TAKE(stage.exchange);
     const struct turn *turn = &exchange->turn;
     const struct exchange_request *request = &exchange->request;
     const struct exchange_header header = {turn->header, turn->value};
-    size_t length = strlen(turn->text);
-    must(pwrite(request->sink, turn->text, length, request->sink_offset) == (ssize_t)length);
+    char text[BODY_MAX];
+    size_t length = body_of(turn, text);
+    bool is_written = write_answer(request, text, length);
     const struct exchange_answer answer = {
-        .end = turn->end,
+        .end = is_written ? turn->end : EXCHANGE_SINK_FAILED,
         .status = turn->status,
         .was_never_sent = turn->was_never_sent,
         .has_headers = turn->status > 0,
@@ -378,7 +444,7 @@ static inline void end_exchange(void)
         .headers = &header,
         .n_headers = turn->header != NULL,
         .retry_after_ms = turn->retry_after_ms,
-        .note = turn->end == EXCHANGE_DONE ? "" : "it broke off",
+        .note = is_written && turn->end == EXCHANGE_DONE ? "" : "it broke off",
     };
     void (*done)(void *, const struct exchange_answer *) = request->done;
     void *context = request->context;
@@ -443,7 +509,7 @@ struct result *result_start(const struct engine_room *room, const struct task *t
     must(!stage.result);
     stage.result = must_calloc(1, sizeof *stage.result);
     *stage.result = (struct result){*handler, next_turn("result", TURN_STORES, TURN_STORES)};
-    read_all(source, lseek(source, 0, SEEK_END), stage.last_body);
+    read_all(source, lseek(source, 0, SEEK_END), stage.last_body, BODY_MAX);
     return stage.result;
 }
 
@@ -526,7 +592,5 @@ static inline void assert_stage_is_empty(void)
     assert_null(stage.inputs);
     assert_null(stage.result);
     assert_int_equal(stage.n_timers, 0);
-    for (size_t i = 0; i < stage.n_spools; i++) {
-        assert_int_equal(lseek(stage.spools[i], 0, SEEK_END), -1);
-    }
+    assert_int_equal(count_files(), stage.n_files);
 }

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One attempt at an upstream: what polls tell, when the program is asked for one, and what is kept of the answers. */
+#include "engine_remote_stage.h"
+
+struct poll {
+    struct turn turns[30];
+    const char *told;
+    bool goes_on;
+    enum health health;
+    int n_troubles;
+};
+
+static const struct poll POLLS[] = {
+    /* under way */
+    {{ASKED, STATE("pending")}, "", true, AS_BEFORE, 0},
+    {{ASKED, STATE("rendering")}, "", true, AS_BEFORE, 0},
+    {{ASKED, SAYS("{\"state\":\"rendering\",\"progress\":0.25}")},
+     "progress(0.25)",
+     true,
+     AS_BEFORE,
+     0},
+    {{ASKED, SAYS("{\"state\":\"rendering\",\"keep\":{\"step\":1}}")}, "", true, AS_BEFORE, 0},
+    {{ASKED, SAYS("{\"state\":\"pending\",\"keep\":{\"step\":2}}")},
+     "kept({\"step\":2}, make it animate)",
+     true,
+     AS_BEFORE,
+     0},
+    {{ASKED, SAYS("{\"state\":\"pending\",\"enhanced_prompt\":\"more\",\"progress\":0.5}")},
+     "kept({\"step\":1}, more) progress(0.5)",
+     true,
+     AS_BEFORE,
+     0},
+    /* done */
+    {{ASKED, DONE("[{\"url\":\"u\"}]")}, "rendered([{\"url\":\"u\"}])", false, AS_BEFORE, 0},
+    {{ASKED, DONE("[]")}, "failed(no_video)", false, AS_BEFORE, 0},
+    {{ASKED, STATE("done")}, "failed(no_video)", false, AS_BEFORE, 0},
+    /* failed: may another attempt mend it? */
+    {{ASKED, FAILED("failed")}, "failed(upstream_failed, again)", false, AS_BEFORE, 0},
+    {{ASKED, FAILED("refused")}, "failed(upstream_failed)", false, AS_BEFORE, 0},
+    {{ASKED, FAILED("moderated")}, "failed(moderation_blocked)", false, AS_BEFORE, 0},
+    {{ASKED, STATE("failed")}, "failed(upstream_failed)", false, AS_BEFORE, 0},
+    {{ASKED, STATE("cancelled")}, "failed(upstream_failed)", false, AS_BEFORE, 0},
+    /* tells nothing: the job stays as it is, and is asked for again */
+    {{ASKED, STATE("unclear")}, "", true, AS_BEFORE, 1},
+    {{ASKED, STATE("nonsense")}, "", true, AS_BEFORE, 1},
+    {{ASKED, SAYS("{}")}, "", true, AS_BEFORE, 1},
+    {{ASKED, FAULTY}, "", true, AS_BEFORE, 1},
+    {{FAULTY}, "", true, AS_BEFORE, 1},
+    {{SAYS(LOOK), ANSWERS(429)}, "", true, AS_BEFORE, 1},
+    {{SAYS(LOOK), ANSWERS(503)}, "", true, WORSE, 1},
+    {{SAYS(LOOK), BREAKS(TIMED_OUT)}, "", true, WORSE, 1},
+    {{SAYS(LOOK), NEVER_LEAVES}, "", true, WORSE, 1},
+    {{SAYS(LOOK), BREAKS(UNREACHABLE), AGAIN, DONE("[{}]")}, "rendered([{}])", false, WORSE, 1},
+    /* gone: three in a row, over a minute */
+    {{GONE_POLL}, "", true, AS_BEFORE, 0},
+    {{GONE_POLL, GONE_AGAIN}, "", true, AS_BEFORE, 0},
+    {{GONE_POLL, GONE_AGAIN, AGAIN, STATE("pending"), GONE_AGAIN, GONE_AGAIN},
+     "",
+     true,
+     AS_BEFORE,
+     0},
+    /* too many others */
+    {{FULL, SAYS(LOOK), CROWDED, ANSWERS(200), STATE("pending"), CROWDED, AGAIN, STATE("pending")},
+     "",
+     true,
+     AS_BEFORE,
+     0},
+};
+
+static void polls_tell_how_the_job_stands(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(POLLS); i++) {
+        const struct poll *row = &POLLS[i];
+        struct place place;
+        begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), row->turns);
+        call(&place, remote_poll);
+        play_out();
+        check_told(&place, row->told, "poll", i);
+        bool is_right = (stage.n_timers == 1) == row->goes_on &&
+                        health_of(place.credential) == row->health &&
+                        (int)place.credential->n_troubles == row->n_troubles;
+        if (!is_right) {
+            fail_msg("poll %zu: timers %zu, health %d, troubles %d", i, stage.n_timers,
+                     (int)health_of(place.credential), (int)place.credential->n_troubles);
+        }
+        end(&place);
+    }
+}
+
+static void a_job_is_gone_after_a_minute_of_it(void **state)
+{
+    (void)state;
+    static const struct turn turns[TURNS_MAX] = {GONE_POLL,  GONE_AGAIN, GONE_AGAIN, GONE_AGAIN,
+                                                 GONE_AGAIN, GONE_AGAIN, GONE_AGAIN, GONE_AGAIN,
+                                                 GONE_AGAIN, GONE_AGAIN, GONE_AGAIN, GONE_AGAIN};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    while (place.told[0] == '\0' && go_on()) {
+    }
+    assert_string_equal(place.told, "gone ");
+    assert_true(place.credential->n_polls >= POLICY_GONE_POLLS);
+    assert_true(stage.now_ms - START_MS >= POLICY_GONE_MS);
+    assert_int_equal(stage.n_timers, 0);
+    stage.at = stage.n_turns;
+    end(&place);
+}
+
+static void a_poll_waits_as_the_upstream_wishes(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(LOOK), ANSWERS_LATER(429, 1234567), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    play_out();
+    assert_int_equal(stage.n_timers, 1);
+    assert_true(stage.timers[0]->due_ms >= stage.now_ms + 1234567);
+    end(&place);
+}
+
+static void what_an_upstream_says_of_its_queue_is_told(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {
+        ASKED, SAYS("{\"state\":\"pending\",\"queue_position\":17}"), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    play_out();
+    assert_int_equal(place.queue_position, 17);
+    end(&place);
+}
+
+static void the_program_sees_the_job_and_what_it_kept(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {ASKED, STATE("pending"), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    play_out();
+    assert_string_equal(stage.asked, "poll(0, {\"step\": 1}, job-1) "
+                                     "polled(0, {\"step\": 1}, 200, job-1) ");
+    end(&place);
+}
+
+static void play_until(size_t n_turns)
+{
+    while (stage.at < n_turns || stage.call || stage.exchange) {
+        assert_true(go_on());
+    }
+}
+
+static const char *keep_of(const struct place *place)
+{
+    return place->task->attempt.job->keep;
+}
+
+static void the_program_is_asked_once_for_a_job_and_what_is_kept_of_it(void **state)
+{
+    (void)state;
+    static const char other_attempt[] = "att_01k6x15wq5fe3t1k0n8x1z8h3n";
+    static const struct turn turns[] = {
+        ASKED, STATE("pending"),
+        AGAIN, SAYS("{\"state\":\"pending\",\"keep\":{\"step\":2}}"), /* not committed yet */
+        AGAIN, STATE("pending"),
+        ASKED, STATE("pending"), /* known by now */
+        AGAIN, STATE("pending"),
+        {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    play_until(5);
+    assert_string_equal(keep_of(&place), "{\"step\":2}");
+    struct task *other = task_copy(place.task);
+    (void)snprintf(other->attempt.id, sizeof other->attempt.id, "%s", other_attempt);
+    remote_know(place.remote, other); /* not its own */
+    task_unref(other);
+    play_until(7);
+    call(&place, remote_know);
+    play_until(10);
+    call(&place, remote_know); /* nothing new */
+    play_out();
+    assert_string_equal(stage.asked, "poll(0, {\"step\": 1}, job-1) "
+                                     "polled(0, {\"step\": 1}, 200, job-1) "
+                                     "polled(0, {\"step\": 1}, 200, job-1) "
+                                     "polled(0, {\"step\": 1}, 200, job-1) "
+                                     "poll(0, {\"step\": 2}, job-1) "
+                                     "polled(0, {\"step\": 2}, 200, job-1) "
+                                     "polled(0, {\"step\": 2}, 200, job-1) ");
+    end(&place);
+}
+
+/* What was asked for the old job is not remembered for the new one, though it is said only then. */
+static void a_job_that_changes_while_the_program_is_asked(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {ASKED, STATE("pending"), ASKED, STATE("pending"), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    while (!stage.call) {
+        assert_true(go_on());
+    }
+    struct attempt_job *job = attempt_job_new("job-2", NULL, NULL, NULL, NULL);
+    take_job(&place, job);
+    attempt_job_unref(job);
+    call(&place, remote_know);
+    play_out();
+    assert_non_null(strstr(stage.asked, "poll(0, null, job-2)"));
+    end(&place);
+}
+
+static void a_job_that_was_lost_is_confirmed(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {
+        ASKED, SAYS("{\"state\":\"pending\",\"keep\":{\"step\":9}}"), {0}};
+    struct place place;
+    begin(&place, "able", sample_upstream_task(TASK_RENDERING, ATTEMPT_CONFIRMING), turns);
+    call(&place, remote_poll);
+    play_out();
+    check_told(&place, "confirmed", "confirm", 0);
+    end(&place);
+}
+
+static void texts_that_are_too_long_are_left_out(void **state)
+{
+    (void)state;
+    static char keep[ATTEMPT_KEEP_MAX + 100], outputs[ATTEMPT_OUTPUTS_MAX + 100];
+    (void)snprintf(keep, sizeof keep, "{\"state\":\"pending\",\"keep\":\"%0*d\"}", ATTEMPT_KEEP_MAX,
+                   1);
+    (void)snprintf(outputs, sizeof outputs, "{\"state\":\"done\",\"outputs\":[\"%0*d\"]}",
+                   ATTEMPT_OUTPUTS_MAX, 1);
+    const struct turn turns[] = {ASKED, SAYS(keep), AGAIN, SAYS(outputs), {0}};
+    struct task *task = sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED);
+    attempt_job_unref(task->attempt.job);
+    task->attempt.job = attempt_job_new("job-1", NULL, NULL, NULL, NULL);
+    struct place place;
+    begin(&place, "plain", task, turns);
+    call(&place, remote_poll);
+    play_out();
+    check_told(&place, "failed(result_lost)", "long", 0);
+    end(&place);
+}
+
+/* What came with the answer to the submit is the first poll's, and asks nobody. */
+static void a_job_may_be_done_at_once(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(BUY),
+                                        ANSWERS_LONG(200, ADAPTER_BLOB_LEAST),
+                                        {.kind = TURN_SAYS,
+                                         .text = "{\"job\":\"j\",\"polled\":{\"state\":\"done\","
+                                                 "\"outputs\":[{\"blob\":{\"$blob\":0}}]}}",
+                                         .blob = "video"},
+                                        {.kind = TURN_STORES},
+                                        {0}};
+    struct place place;
+    begin(&place, "plain", sample_task(TASK_QUEUED), turns);
+    call(&place, remote_prepare);
+    while (!strstr(place.told, "accepted")) {
+        assert_true(go_on());
+    }
+    call(&place, remote_poll);
+    while (!strstr(place.told, "rendered")) {
+        assert_true(go_on());
+    }
+    call(&place, remote_store);
+    play_out();
+    check_told(&place, "ready accepted(j, -) rendered([{\"blob\":{\"$blob\":0}}]) stored(gen_1)",
+               "once", 0);
+    assert_int_equal(stage.n_exchanges, 1);
+    assert_string_equal(stage.last_body, "video");
+    end(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(polls_tell_how_the_job_stands),
+        cmocka_unit_test(a_job_is_gone_after_a_minute_of_it),
+        cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),
+        cmocka_unit_test(what_an_upstream_says_of_its_queue_is_told),
+        cmocka_unit_test(the_program_sees_the_job_and_what_it_kept),
+        cmocka_unit_test(the_program_is_asked_once_for_a_job_and_what_is_kept_of_it),
+        cmocka_unit_test(a_job_that_changes_while_the_program_is_asked),
+        cmocka_unit_test(a_job_that_was_lost_is_confirmed),
+        cmocka_unit_test(texts_that_are_too_long_are_left_out),
+        cmocka_unit_test(a_job_may_be_done_at_once),
+    };
+    log_init(LOG_ERROR, LOG_TEXT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
