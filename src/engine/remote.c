@@ -142,36 +142,29 @@ static char *bounded(const json_t *value, size_t most)
 
 struct attempt_job *remote_job(const struct attempt_job *old, const char *id, const json_t *said)
 {
+    static const struct attempt_job nothing = {0};
+    const struct attempt_job *known = old ? old : &nothing;
+    const char *enhanced = json_text(said, "enhanced_prompt");
     CLEANUP(free_pointer) char *keep = bounded(json_object_get(said, "keep"), ATTEMPT_KEEP_MAX);
     CLEANUP(free_pointer)
     char *outputs = bounded(json_object_get(said, "outputs"), ATTEMPT_OUTPUTS_MAX);
     CLEANUP(free_pointer) char *usage = bounded(json_object_get(said, "usage"), ATTEMPT_KEEP_MAX);
-    const char *enhanced = json_text(said, "enhanced_prompt");
-    return attempt_job_new(id    ? id
-                           : old ? old->id
-                                 : NULL,
-                           keep  ? keep
-                           : old ? old->keep
-                                 : NULL,
-                           outputs ? outputs
-                           : old   ? old->outputs
-                                   : NULL,
-                           enhanced ? enhanced
-                           : old    ? old->enhanced_prompt
-                                    : NULL,
-                           usage ? usage
-                           : old ? old->usage
-                                 : NULL);
+    return attempt_job_new(
+        id ? id : known->id, keep ? keep : known->keep, outputs ? outputs : known->outputs,
+        enhanced ? enhanced : known->enhanced_prompt, usage ? usage : known->usage);
+}
+
+static bool differs(const char *text, const char *known)
+{
+    return text && (!known || strcmp(text, known) != 0);
 }
 
 bool remote_has_news(const struct remote *remote, const json_t *said)
 {
     const struct attempt_job *job = remote->task->attempt.job;
     CLEANUP(free_pointer) char *keep = bounded(json_object_get(said, "keep"), ATTEMPT_KEEP_MAX);
-    const char *enhanced = json_text(said, "enhanced_prompt");
-    return (keep && (!job || !job->keep || strcmp(keep, job->keep) != 0)) ||
-           (enhanced &&
-            (!job || !job->enhanced_prompt || strcmp(enhanced, job->enhanced_prompt) != 0));
+    return differs(keep, job ? job->keep : NULL) ||
+           differs(json_text(said, "enhanced_prompt"), job ? job->enhanced_prompt : NULL);
 }
 
 /* ---- cancel ---- */
