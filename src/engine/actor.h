@@ -51,8 +51,8 @@ struct actor {
     bool has_builtin_slot;         /* of the built-in engine */
     struct credential *credential; /* in whose jobs in flight it counts; NULL: none */
     const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */
-    bool
-        has_ended; /* its end is durable: it is here only until the upstream has answered a cancel */
+    /* Its end is durable: it is here only until the upstream has answered a cancel. */
+    bool has_ended;
     enum task_state counted;   /* in the engine's counts, as published */
     bool is_recovering;        /* taken up from the store, and not yet settled anew */
     unsigned effects;          /* to carry out once the commit is through */
@@ -92,7 +92,7 @@ struct engine {
     struct results *results;
     struct engine_room room;
     struct channel_table
-        *channels; /* those that count, as the loop sees it; the newest of `tables` */
+        *channels; /* those that count, as the loop sees it: the newest of `tables` */
     struct credentials *credentials;
     struct table *table;
     struct schedule *schedule;
@@ -136,15 +136,18 @@ struct actor *actor_find(struct engine *engine, const char *id);
 void actor_feed(struct actor *actor, const struct task_event *event);
 /* Its owner's cancel, answered once the outcome is durable. */
 void actor_cancel(struct actor *actor, struct engine_cancel *cancel);
+/* Ends the process's part in a task without changing it: for the end of the engine. Answers its
+ * cancels. */
+void actor_discard(struct actor *actor);
+
+/* ---- actor_work.c ---- */
+
 /* The task has a slot of `route`. */
 void actor_begin(struct actor *actor, const struct route *route);
 /* Its channel or credential was not configured; it may be now. */
 void actor_look_again(struct actor *actor);
 /* Would a stop lose something that cannot be taken up again? */
 bool actor_is_busy(const struct actor *actor);
-/* Ends the process's part in a task without changing it: for the end of the engine. Answers its
- * cancels. */
-void actor_discard(struct actor *actor);
 
 /* ---- reload.c ---- */
 
