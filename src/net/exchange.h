@@ -67,15 +67,15 @@ bool exchange_takes_header(const struct exchange_header *header);
 
 /* How a channel reaches its upstream. Must outlive the transfers. */
 struct exchange_road {
-    const char *
-        ca_file; /* PEM of further authorities; NULL: the system's alone. TLS is always verified. */
+    /* PEM of further authorities; NULL: the system's alone. TLS is always verified. */
+    const char *ca_file;
     const char *proxy; /* http://host:port …; NULL: none (that of the environment is never used) */
 };
 
 struct exchange_request {
     const char *method; /* GET, POST, PUT, PATCH, DELETE */
-    const char
-        *url; /* http or https; may hold a key in its query: it never enters a note or the log */
+    /* http or https; may hold a key in its query: it never enters a note or the log. */
+    const char *url;
     const struct exchange_header *headers;
     size_t n_headers; /* values may be secret, as above */
     int body; /* descriptor, read from offset 0 with pread; -1: none. Stays the caller's until done. */
@@ -86,13 +86,14 @@ struct exchange_request {
      * fails. NULL: the sink takes all of it. */
     int (*outgrow)(void *context, int64_t body_bytes);
     int64_t sink_most;
-    int64_t
-        sink_offset; /* where the answer's body begins in the sink; for a download that is resumed */
+    /* Where the answer's body begins in the sink; for a download that is resumed. */
+    int64_t sink_offset;
     int64_t max_bytes, connect_ms, total_ms;
-    int max_redirects; /* 0: a redirect is an answer like any other. Headers named in `secrets` go to no other origin, nor Authorization and Cookie. Only a GET is redirected. */
-    const char *const *secrets; /* names of headers, NULL-terminated; NULL: none */
-    bool
-        is_fresh; /* a submit: a connection of its own, never reused, HTTP/1.1: libcurl must not send it twice */
+    int max_redirects; /* of a GET; 0: a redirect is an answer like any other */
+    /* Names of headers that go to no other origin, NULL-terminated, beside Authorization and Cookie. NULL: none. */
+    const char *const *secrets;
+    /* A submit: a connection of its own, never reused, HTTP/1.1: libcurl must not send it twice. */
+    bool is_fresh;
     const struct exchange_road *road;
     /* NULL: any address, as the operator named it. Behind a proxy only addresses in the URL itself can be judged. */
     const struct guard *guard;
@@ -101,8 +102,8 @@ struct exchange_request {
 };
 
 struct exchange_answer {
-    enum exchange_end
-        end;     /* DONE for every whole answer, whatever its status; STATUS is not used */
+    /* DONE for every whole answer, whatever its status; STATUS is not used. */
+    enum exchange_end end;
     long status; /* 0 without one */
     /* No byte of the request can have left: the upstream certainly knows nothing of it (no name, no connection, TLS
      * failed before the request, refused by the guard). False when in doubt. */
