@@ -241,8 +241,8 @@ static bool is_trouble(const struct dialogue *dialogue, long status)
     if (status < 100 || status > 599) {
         return true;
     }
-    bool is_passing = status == 408 || status == 425 || status == 429 || status >= 500;
-    return dialogue->spec.kind != DIALOGUE_SUBMIT && is_passing && !dialogue->request.heeds[status];
+    return dialogue->spec.kind != DIALOGUE_SUBMIT && exchange_is_passing(status) &&
+           !dialogue->request.heeds[status];
 }
 
 static void on_answer(void *context, const struct exchange_answer *answer)

@@ -50,9 +50,13 @@ struct exchange_fetch {
 };
 
 /* A guarded GET of a stranger's URL (http and https only, no proxy, no credentials, own
- * connections). 0 or negative errno (-EAGAIN: 1024 are under way). */
+ * connections). 0 or negative errno (-EAGAIN: too many are under way). */
 CHECKED int exchange_fetch(struct exchange_pool *pool, const struct exchange_fetch *fetch,
                            struct exchange **ret_exchange);
+
+/* Does a status say that the same request may do later? 408, 425, 429, 5xx. */
+bool exchange_is_passing(long status);
+
 /* ---- requests to upstreams ---- */
 
 enum { EXCHANGE_HEADERS_MAX = 64, EXCHANGE_ANSWER_HEADERS_MAX = 128 };
@@ -115,6 +119,9 @@ struct exchange_answer {
     int64_t retry_after_ms; /* from Retry-After (seconds or a date) or retry-after-ms; 0: none */
     const char *note;       /* as exchange_result */
 };
+
+/* The value of an answer's first header of that name (in lower case), or NULL. Borrowed. */
+const char *exchange_answer_value(const struct exchange_answer *answer, const char *name);
 
 /* 0 or negative errno (-EAGAIN: too many are under way; -EINVAL: a method or header that cannot be sent). A URL that is not
  * fit to be asked for is an answer: FORBIDDEN. exchange_stop() ends it as well. */
