@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/actor.h"
+#include "engine/engine_own.h"
 
 /* ---- actor_queue.c ---- */
 
