@@ -279,22 +279,9 @@ static void lose(struct actor *actor)
     free_actor(actor);
 }
 
-static void on_committed(struct loop_job *job)
+/* The new version is durable: now it is shown, whoever waits for it is answered, and its effects are carried out. */
+static void publish_and_act(struct actor *actor)
 {
-    struct actor *actor = CONTAINER_OF(job, struct actor, committed);
-    struct engine *engine = actor->engine;
-    engine->n_writes--;
-    if (actor->write.result < 0) {
-        log_task(LOG_ERROR, actor->task->request->id, "cannot commit state %s, trying again: %s",
-                 task_state_name(actor->task->state), strerror(-actor->write.result));
-        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
-        return;
-    }
-    actor->is_committing = false;
-    if (actor->write.result != STORE_WRITTEN) {
-        lose(actor);
-        return;
-    }
     bool is_end = task_state_is_end(actor->task->state) && !actor->has_ended;
     count_states(actor);
     if (is_end) {
@@ -302,7 +289,7 @@ static void on_committed(struct loop_job *job)
         return_place(actor);
         count_end(actor);
     }
-    table_publish(engine->table, actor->task);
+    table_publish(actor->engine->table, actor->task);
     if (actor->remote) {
         remote_know(actor->remote, actor->task);
     }
@@ -315,6 +302,25 @@ static void on_committed(struct loop_job *job)
     carry_out(actor, effects);
     if (!(effects & TASK_EFFECT_FORGET)) {
         feed_waiting(actor);
+    }
+}
+
+static void on_committed(struct loop_job *job)
+{
+    struct actor *actor = CONTAINER_OF(job, struct actor, committed);
+    struct engine *engine = actor->engine;
+    engine->n_writes--;
+    if (actor->write.result < 0) {
+        log_task(LOG_ERROR, actor->task->request->id, "cannot commit state %s, trying again: %s",
+                 task_state_name(actor->task->state), strerror(-actor->write.result));
+        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
+        return;
+    }
+    actor->is_committing = false;
+    if (actor->write.result == STORE_WRITTEN) {
+        publish_and_act(actor);
+    } else {
+        lose(actor);
     }
 }
 

@@ -16,7 +16,7 @@
 #include "base/must.h"
 #include "engine/remote_own.h"
 
-enum { VALIDATOR_MAX = 255 };
+enum { VALIDATOR_MAX = 255, RANGE_SIZE = 40 };
 
 static void bring(struct remote *remote);
 
@@ -220,10 +220,10 @@ static void on_downloaded(void *context, const struct exchange_answer *answer)
 
 /* Adds Range and If-Range to the request's headers, which have room for two more. How many there are then. */
 static size_t add_range(const struct remote *remote, struct exchange_header *headers,
-                        size_t n_headers, char range[40])
+                        size_t n_headers, char range[RANGE_SIZE])
 {
     if (remote->video_bytes > 0 && remote->validator) {
-        snprintf(range, 40, "bytes=%lld-", (long long)remote->video_bytes);
+        snprintf(range, RANGE_SIZE, "bytes=%lld-", (long long)remote->video_bytes);
         headers[n_headers++] = (struct exchange_header){"Range", range};
         headers[n_headers++] = (struct exchange_header){"If-Range", remote->validator};
     }
@@ -233,7 +233,7 @@ static size_t add_range(const struct remote *remote, struct exchange_header *hea
 static int send_request(struct remote *remote)
 {
     struct exchange_header headers[EXCHANGE_HEADERS_MAX];
-    char range[40];
+    char range[RANGE_SIZE];
     const struct request *request = remote->request;
     const struct settings *settings = remote->room->settings;
     if (request->n_headers + 2 > EXCHANGE_HEADERS_MAX) {

@@ -12,6 +12,8 @@
 #include "base/json.h"
 #include "upstream/describe.h"
 
+enum { RETRY_ASKED_MAX_S = 24 * 60 * 60 }; /* what an adapter asks for beyond it is no wish */
+
 /* Certainly not taken, and so nothing was spent. `retry_after_ms` keeps the task from every channel: the rest that a
  * credential is given is not the task's, which may go elsewhere. */
 static void turn_away(struct remote *remote, enum task_failure failure, bool is_final,
@@ -36,10 +38,12 @@ static void lose_answer(struct remote *remote, const char *note)
                                              .can_confirm = remote->channel->can_choose_job});
 }
 
-static const struct {
+/* What an adapter may call a refusal, and what follows from it. */
+static const struct refusal {
     const char *kind;
     enum task_failure failure;
-    bool is_final, is_rest; /* of the task with this channel; of the credential */
+    bool is_final; /* of the task with this channel */
+    bool is_rest;  /* of the credential */
 } refusals[] = {
     {"refused", TASK_FAILURE_UPSTREAM_REFUSED, true, false},
     {"moderated", TASK_FAILURE_MODERATED, true, false},
@@ -48,30 +52,41 @@ static const struct {
     {"quota", TASK_FAILURE_UPSTREAM_REFUSED, false, true},
 };
 
+static const struct refusal *refusal_of(const char *kind)
+{
+    for (size_t i = 0; kind && i < ARRAY_LENGTH(refusals); i++) {
+        if (strcmp(kind, refusals[i].kind) == 0) {
+            return &refusals[i];
+        }
+    }
+    return NULL;
+}
+
+/* The answer's own Retry-After goes before what the adapter read out of it. */
+static int64_t retry_of(const json_t *error, const struct dialogue_outcome *outcome)
+{
+    double asked_s = json_number(error, "retry_after_s", 0);
+    bool is_asked = asked_s > 0 && asked_s < RETRY_ASKED_MAX_S;
+    return outcome->retry_after_ms == 0 && is_asked ? (int64_t)(asked_s * 1000)
+                                                    : outcome->retry_after_ms;
+}
+
 static void on_refusal(struct remote *remote, const json_t *error,
                        const struct dialogue_outcome *outcome)
 {
-    const char *kind = json_text(error, "kind"), *message = json_text(error, "message");
-    int64_t retry_ms = outcome->retry_after_ms;
-    double asked_s = json_number(error, "retry_after_s", 0);
-    if (asked_s > 0 && asked_s < 86400.0 && retry_ms == 0) {
-        retry_ms = (int64_t)(asked_s * 1000);
-    }
-    for (size_t i = 0; kind && i < ARRAY_LENGTH(refusals); i++) {
-        if (strcmp(kind, refusals[i].kind) != 0) {
-            continue;
-        }
-        remote_note(remote, LOG_WARN, kind, message ? message : "no reason was given");
-        if (refusals[i].is_rest) {
+    const char *message = json_text(error, "message");
+    const struct refusal *refusal = refusal_of(json_text(error, "kind"));
+    int64_t retry_ms = retry_of(error, outcome);
+    if (refusal) {
+        remote_note(remote, LOG_WARN, refusal->kind, message ? message : "no reason was given");
+        if (refusal->is_rest) {
             policy_breaker_rest(&remote->credential->breaker, retry_ms, clock_mono_ms());
         } else {
             policy_breaker_succeed(&remote->credential->breaker); /* it is well enough to say no */
         }
-        turn_away(remote, refusals[i].failure, refusals[i].is_final,
-                  refusals[i].is_rest ? 0 : retry_ms, NULL);
-        return;
-    }
-    if (outcome->was_bought) {
+        turn_away(remote, refusal->failure, refusal->is_final, refusal->is_rest ? 0 : retry_ms,
+                  NULL);
+    } else if (outcome->was_bought) {
         lose_answer(remote, message ? message : "the adapter does not know what the answer means");
     } else {
         turn_away(remote, TASK_FAILURE_UPSTREAM_REFUSED, false, retry_ms, NULL);
@@ -111,14 +126,15 @@ static void on_unsubmitted(struct remote *remote, const struct dialogue_outcome 
         turn_away(remote, outcome->failure, !outcome->may_retry, 0, outcome->note);
         return;
     }
+    bool is_busy = outcome->status == 429;
     remote_note(remote, LOG_WARN, "a submit did not reach the upstream", outcome->note);
-    if (outcome->status == 429) {
+    if (is_busy) {
         policy_breaker_rest(&remote->credential->breaker, outcome->retry_after_ms, clock_mono_ms());
     } else {
         policy_breaker_fail(&remote->credential->breaker, clock_mono_ms());
     }
-    turn_away(remote, TASK_FAILURE_UPSTREAM_REFUSED, false,
-              outcome->status == 429 ? 0 : outcome->retry_after_ms, NULL);
+    turn_away(remote, TASK_FAILURE_UPSTREAM_REFUSED, false, is_busy ? 0 : outcome->retry_after_ms,
+              NULL);
 }
 
 static void on_submitted(void *context, const struct dialogue_outcome *outcome)
