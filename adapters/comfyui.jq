@@ -30,14 +30,6 @@ def about:
     models: [ {name: "*", images: {least: 0, most: 3}} ]
   };
 
-# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
-def at($path):
-  reduce ($path | split(".")[]) as $name
-    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
-
-# The texts that stand at these paths, in order.
-def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
-
 # ---- what is asked: an upload for each image, then the graph ----
 
 def refuse($code; $message): {error: {code: $code, message: $message, kind: "refused"}};
@@ -100,12 +92,9 @@ def why_not:
     elif ($mapped | length) > upload_most or $mapped != [range($mapped | length)] then
       refuse("bad_inputs"; "the images of options.inputs must be image0, image1, image2, without a gap")
     elif $n != ($mapped | length) then
-      refuse("not_supported"; "this workflow takes \($mapped | length) images, and the task has \($n)")
+      refuse("this workflow takes \($mapped | length) images, and the task has \($n)")
     else null
     end;
-
-def extension_of:
-  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
 
 # The attempt's id in the name: nobody overwrites another's image.
 def upload($index):

@@ -28,8 +28,6 @@ def about:
 
 # ---- what is asked ----
 
-def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
-
 def is_app_path: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);
 
 # What the apps of most vendors call these; the others have no common name.
@@ -79,14 +77,6 @@ def submit:
     end;
 
 # ---- how it is refused ----
-
-# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
-def at($path):
-  reduce ($path | split(".")[]) as $name
-    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
-
-# The texts that stand at these paths, in order.
-def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
 
 def error_type:
   texts("headers.x-fal-error-type", "body.detail.0.type", "body.detail.1.type", "body.error_type")

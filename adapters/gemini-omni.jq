@@ -30,8 +30,6 @@ def about:
 
 # ---- what is asked ----
 
-def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
-
 def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
 
 def references: [.images[] | select(.role == "reference")] | length;
@@ -80,14 +78,6 @@ def submit:
   end;
 
 # ---- how it is refused ----
-
-# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
-def at($path):
-  reduce ($path | split(".")[]) as $name
-    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
-
-# The texts that stand at these paths, in order.
-def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
 
 def kind_of_code:
   { "INVALID_ARGUMENT": "refused",

@@ -34,8 +34,6 @@ def about:
 
 def prompt_most: 2500;
 
-def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
-
 def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
 
 def why_not:
@@ -79,14 +77,6 @@ def submit:
     end;
 
 # ---- how it is refused ----
-
-# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
-def at($path):
-  reduce ($path | split(".")[]) as $name
-    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
-
-# The texts that stand at these paths, in order.
-def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
 
 # The envelope's `code`; 0 is success. What is not here is judged by the HTTP status.
 def kind_of_code:

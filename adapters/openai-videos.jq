@@ -34,11 +34,6 @@ def about:
 
 # ---- what is asked ----
 
-def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
-
-def extension_of:
-  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
-
 def image_part:
   if (.images | length) == 0 then []
   elif .options.image == "url" then
@@ -67,14 +62,6 @@ def submit:
   end;
 
 # ---- how it is refused ----
-
-# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
-def at($path):
-  reduce ($path | split(".")[]) as $name
-    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
-
-# The texts that stand at these paths, in order.
-def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
 
 def code_of: texts("error.code", "code", "error.type")[0] // "";
 

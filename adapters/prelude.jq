@@ -15,6 +15,17 @@ def drop_nulls:
   elif type == "array" then map(drop_nulls)
   else . end;
 
+# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
+def at($path):
+  reduce ($path | split(".")[]) as $name
+    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
+
+# The texts that stand at these paths, in order.
+def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
+
+# What `submit` says of a task that this API, or this adapter, cannot serve.
+def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
+
 # The place of image $n in a request, in the first of the forms that can be had.
 def image($n; $forms): {"$image": $n, "as": $forms};
 
@@ -23,6 +34,10 @@ def _images_as($roles): [.task.images | to_entries[] | select(.value.role as $ro
 def first_image: _images_as(["first", "input"])[0];
 def last_image: _images_as(["last"])[0];
 def reference_images: _images_as(["reference"]);
+
+# What a file's name ends in, by its type: `.png`, or "" where it is not known.
+def extension_of:
+  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
 
 # A message out of the usual shapes of an error, or "". The input is the body.
 def text_of:

@@ -109,14 +109,6 @@ def submit:
 
 # ---- how it is refused ----
 
-# What stands at a path like `error.code`, whatever the answer is made of; null where there is no such place.
-def at($path):
-  reduce ($path | split(".")[]) as $name
-    (.; if type == "object" then .[$name] elif type == "array" then .[($name | tonumber?) // length] else null end);
-
-# The texts that stand at these paths, in order.
-def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
-
 # Two envelopes are in use: {error: {code, type, message}} and {code, message, data: null}.
 def code_of: texts("error.code", "code", "error.type")[0] // "";
 

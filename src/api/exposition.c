@@ -15,8 +15,8 @@ enum {
     PAGE_MAX_BYTES = 16 * 1024 * 1024, /* a bound for what CHANNELS_MAX allows; usually some KiB */
     LABELS_SIZE = 120,
     CHANNELS_MAX = 4096, /* credentials of all channels that are told of */
-    CHANNEL_LABELS_SIZE =
-        2 * 2 * ENGINE_VIEW_NAME_SIZE + 32, /* two names, each byte of which is escaped */
+    /* Two names, each byte of which is escaped. */
+    CHANNEL_LABELS_SIZE = 2 * 2 * ENGINE_VIEW_NAME_SIZE + 32,
 };
 
 /* One answer while it is written. */

@@ -23,8 +23,8 @@ struct multipart_file {
 };
 
 struct multipart {
-    json_t *
-        object; /* field -> string, or array of them when it came more than once or is called `x[]`; a file: {"$part": n} */
+    /* Field -> string, or array of them when it came more than once or is called `x[]`; a file: {"$part": n}. */
+    json_t *object;
     struct multipart_file files[MULTIPART_PARTS_MAX];
     size_t n_files;
 };

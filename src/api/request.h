@@ -41,11 +41,11 @@ struct api {
     uint8_t secret[32];         /* the store's */
     char url[ORIGIN_BASE_SIZE]; /* where we listen */
     _Atomic int64_t body_bytes; /* memory of all bodies now; at most settings.body_memory */
-    _Atomic int64_t
-        tenant_bytes[API_TENANT_SLOTS]; /* the same by tenant's hash; at most half of it */
-    _Atomic int64_t n_under_way;        /* requests begun and not completed */
-    atomic_bool is_reloading;           /* a call of parts.reload is under way */
-    atomic_bool is_draining;            /* answers close their connection */
+    /* The same by tenant's hash; at most half of it. */
+    _Atomic int64_t tenant_bytes[API_TENANT_SLOTS];
+    _Atomic int64_t n_under_way; /* requests begun and not completed */
+    atomic_bool is_reloading;    /* a call of parts.reload is under way */
+    atomic_bool is_draining;     /* answers close their connection */
     struct metrics metrics;
 };
 

@@ -31,8 +31,8 @@
 
 enum {
     SWALLOW_MAX_BYTES = 1024 * 1024, /* of a refused request's body, to keep its connection */
-    POOL_BYTES =
-        20 * 1024, /* of one connection: its headers, and the window through which bodies come */
+    /* Of one connection: its headers, and the window through which bodies come. */
+    POOL_BYTES = 20 * 1024,
     BACKLOG = 1024,
     THREADS_MAX = 8,           /* when the configuration leaves it to us */
     CLOSE_PATIENCE_MS = 10000, /* for suspended requests to be answered at the stop */

@@ -57,6 +57,7 @@ enum {
     LIST_PAGE = 100,
     LIST_MOST = 1000000000,
     PLACE_SIZE = 2 * ATTEMPT_NAME_SIZE, /* channel/credential */
+    PLACE_COLUMNS = 24,
 };
 
 enum option_letter {
@@ -148,8 +149,8 @@ static json_t *describe(const struct store_attempt *attempt)
 
 static void print_heading(void)
 {
-    printf("%-30s  %-31s  %2s  %-10s  %-24s  %-20s  %-20s  %s\n", "ATTEMPT", "TASK", "NO", "STATE",
-           "CHANNEL/CREDENTIAL", "BEGUN", "CLOSED", "JOB");
+    printf("%-30s  %-31s  %2s  %-10s  %-*s  %-20s  %-20s  %s\n", "ATTEMPT", "TASK", "NO", "STATE",
+           PLACE_COLUMNS, "CHANNEL/CREDENTIAL", "BEGUN", "CLOSED", "JOB");
 }
 
 /* The job stands last, for it may be long, and is wanted whole. */
@@ -164,9 +165,8 @@ static void print_row(const struct store_attempt *attempt)
     snprintf(place, sizeof(place), "%s/%s", record->channel, record->credential);
     printf("%-30s  %-31s  %2d  %-10s  ", attempt->id, attempt->task_id, record->number,
            attempt_state_name(record->state));
-    cli_print_text(stdout, place, 0);
-    int room = 24 - (int)strlen(place);
-    printf("%*s  %-20s  %-20s  ", room > 0 ? room : 0, "", begun, closed);
+    cli_print_column(place, PLACE_COLUMNS);
+    printf("%-20s  %-20s  ", begun, closed);
     cli_print_text(stdout, job_of(attempt) != NULL ? job_of(attempt) : "-", 0);
     putchar('\n');
 }

@@ -47,7 +47,12 @@ static const char RELOAD_HELP[] =
     "  filmgate doctor --config /etc/filmgate.yaml && filmgate reload\n"
     "\n" CLI_EXIT_HELP;
 
-enum { PATH_BYTES = 4096, NAME_COLUMNS = 24, NAME_SIZE = 65 };
+enum {
+    PATH_BYTES = 4096,
+    PLACE_COLUMNS = 24, /* channel/credential */
+    ADAPTER_COLUMNS = 16,
+    STATE_COLUMNS = 9,
+};
 
 enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY };
 
@@ -101,13 +106,6 @@ static int ask(const struct order *order, const char *command, const char *path,
     return outcome == CLIENT_OK ? CLI_OK : client_complain(outcome, ret_answer);
 }
 
-static void print_padded(const char *text, int columns)
-{
-    cli_print_text(stdout, text, 0);
-    int room = columns - (int)strlen(text);
-    printf("%*s  ", room > 0 ? room : 0, "");
-}
-
 static const char *text_of(const json_t *row, const char *key)
 {
     const char *text = json_text(row, key);
@@ -116,13 +114,13 @@ static const char *text_of(const json_t *row, const char *key)
 
 static void print_row(const json_t *row)
 {
-    char place[2 * NAME_SIZE];
+    char place[2 * ENGINE_VIEW_NAME_SIZE];
     const char *credential = json_text(row, "credential");
     snprintf(place, sizeof(place), "%s%s%s", text_of(row, "name"), credential != NULL ? "/" : "",
              credential != NULL ? credential : "");
-    print_padded(place, NAME_COLUMNS);
-    print_padded(text_of(row, "adapter"), 16);
-    print_padded(text_of(row, "state"), 9);
+    cli_print_column(place, PLACE_COLUMNS);
+    cli_print_column(text_of(row, "adapter"), ADAPTER_COLUMNS);
+    cli_print_column(text_of(row, "state"), STATE_COLUMNS);
     printf("%4lld/%-4lld  %8lld  %8lld  %8lld  %8lld  ", json_int(row, "in_flight", 0),
            json_int(row, "concurrency", 0), json_int(row, "submits", 0),
            json_int(row, "accepted", 0), json_int(row, "refused", 0), json_int(row, "unknown", 0));
@@ -139,9 +137,11 @@ static void print_channels(const json_t *list, bool as_json)
         cli_print_json(list);
         return;
     }
-    printf("%-*s  %-16s  %-9s  %9s  %8s  %8s  %8s  %8s  %s\n", NAME_COLUMNS, "CHANNEL/CREDENTIAL",
-           "ADAPTER", "STATE", "BUSY/MOST", "SUBMITS", "ACCEPTED", "REFUSED", "UNKNOWN",
-           "LAST ERROR");
+    cli_print_column("CHANNEL/CREDENTIAL", PLACE_COLUMNS);
+    cli_print_column("ADAPTER", ADAPTER_COLUMNS);
+    cli_print_column("STATE", STATE_COLUMNS);
+    printf("%9s  %8s  %8s  %8s  %8s  %s\n", "BUSY/MOST", "SUBMITS", "ACCEPTED", "REFUSED",
+           "UNKNOWN", "LAST ERROR");
     json_array_foreach(data, index, row)
     {
         print_row(row);

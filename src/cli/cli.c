@@ -249,6 +249,13 @@ void cli_print_text(FILE *out, const char *text, size_t most)
     }
 }
 
+void cli_print_column(const char *text, int columns)
+{
+    int room = columns - (int)strlen(text);
+    cli_print_text(stdout, text, 0);
+    printf("%*s  ", room > 0 ? room : 0, "");
+}
+
 int cli_make_data_directory(const char *directory)
 {
     if (mkdir(directory, 0700) == 0)

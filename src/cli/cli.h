@@ -92,6 +92,8 @@ bool cli_is_lively(FILE *out);
 void cli_print_json(const json_t *json);
 /* At most `most` characters (0: all) of foreign text, nothing in it that a terminal obeys. */
 void cli_print_text(FILE *out, const char *text, size_t most);
+/* All of it on stdout, as a column of a list: blanks up to `columns` bytes, and two more. */
+void cli_print_column(const char *text, int columns);
 /* Makes the data directory (mode 0700) unless it is there. 0, or CLI_LOCAL after complaining. */
 CHECKED int cli_make_data_directory(const char *directory);
 /* Takes the lock that a server holds over its data directory: a descriptor, which holds it until it

@@ -84,6 +84,7 @@ enum {
     PATH_BYTES = 4096,
     PROMPT_CHARACTERS = 48, /* of a prompt, in the list */
     ID_COLUMNS = 38,
+    WORD_COLUMNS = 10,
 };
 
 enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY, OPTION_ALL };
@@ -339,11 +340,9 @@ static void print_row(const json_t *view, int64_t now_ms)
     write_age(id != NULL ? id : "", now_ms, age, sizeof(age));
     char word[16];
     snprintf(word, sizeof(word), "%s", status_word(view));
-    cli_print_text(stdout, id != NULL ? id : "?", 0);
-    int room = ID_COLUMNS - (int)strlen(id != NULL ? id : "?");
-    printf("%*s  ", room > 0 ? room : 0, "");
-    cli_print_text(stdout, word, 0);
-    printf("%*s  %3lld%%  %5s  ", 10 - (int)strlen(word), "", json_int(view, "progress", 0), age);
+    cli_print_column(id != NULL ? id : "?", ID_COLUMNS);
+    cli_print_column(word, WORD_COLUMNS);
+    printf("%3lld%%  %5s  ", json_int(view, "progress", 0), age);
     cli_print_text(stdout, prompt != NULL ? prompt : "", PROMPT_CHARACTERS);
     putchar('\n');
 }
@@ -354,7 +353,8 @@ static void print_page(const json_t *data, const struct order *order, bool is_fi
     size_t index;
     const json_t *view;
     if (is_first && !order->json && json_array_size(data) > 0)
-        printf("%-*s  %-10s  %4s  %5s  %s\n", ID_COLUMNS, "ID", "STATUS", "DONE", "AGE", "PROMPT");
+        printf("%-*s  %-*s  %4s  %5s  %s\n", ID_COLUMNS, "ID", WORD_COLUMNS, "STATUS", "DONE",
+               "AGE", "PROMPT");
     json_array_foreach(data, index, view)
     {
         if (order->json) {

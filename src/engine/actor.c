@@ -4,19 +4,16 @@
  * While a commit is under way further events wait; progress replaces progress. A commit that fails
  * is tried again until it works: the outcome of paid work is never dropped because a disk was full
  * for a while. On the loop's thread. */
+#include "engine/actor_own.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "engine/actor.h"
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/must.h"
-
-/* How much of the learned duration stays when another one is known. */
-static const double RENDER_MEAN_DECAY = 0.8;
 
 static void apply(struct actor *actor, const struct task_event *event);
 
@@ -83,92 +80,6 @@ static void count_end(struct actor *actor)
     }
 }
 
-/* ---- queue and slot ---- */
-
-static void count_queue(struct engine *engine)
-{
-    atomic_store(&engine->n_queued_now, (int64_t)schedule_count(engine->schedule));
-    atomic_store(&engine->n_running_now, engine->n_running + engine->n_remote);
-}
-
-static void leave_schedule(struct actor *actor)
-{
-    if (actor->is_scheduled) {
-        actor->is_scheduled = false;
-        schedule_remove(actor->engine->schedule, &actor->entry);
-        count_queue(actor->engine);
-    }
-    table_set_figures(actor->engine->table, actor->task->request->id,
-                      &(struct engine_figures){.wait_s = -1.0});
-}
-
-/* The upstream is done with the job. */
-static void vacate(struct actor *actor)
-{
-    if (actor->credential) {
-        actor->credential->n_in_flight--;
-        actor->credential = NULL;
-        engine_grant_soon(actor->engine);
-    }
-}
-
-static void occupy(struct actor *actor, struct credential *credential)
-{
-    actor->credential = credential;
-    credential->n_in_flight++;
-}
-
-static void release_slot(struct actor *actor)
-{
-    struct engine *engine = actor->engine;
-    vacate(actor);
-    if (!actor->is_running) {
-        return;
-    }
-    actor->is_running = false;
-    *(actor->has_builtin_slot ? &engine->n_running : &engine->n_remote) -= 1;
-    actor->has_builtin_slot = false;
-    schedule_release(engine->schedule, &actor->entry);
-    count_queue(engine);
-    engine_grant_soon(engine);
-}
-
-static void enter_schedule(struct actor *actor)
-{
-    struct engine *engine = actor->engine;
-    actor->is_scheduled = true;
-    schedule_put(engine->schedule, &actor->entry, actor->task->request->tenant);
-    count_queue(engine);
-    if (!loop_is_armed(&engine->figures)) {
-        loop_arm(engine->loop, &engine->figures, 0);
-    }
-    engine_grant_soon(engine);
-}
-
-static void on_wake(struct loop_timer *timer)
-{
-    enter_schedule(CONTAINER_OF(timer, struct actor, wake));
-}
-
-/* At once, not with the commit: who ends while it waits or pauses must not be given a slot. */
-static void leave_queue(struct actor *actor)
-{
-    loop_disarm(actor->engine->loop, &actor->wake);
-    if (actor->is_scheduled) {
-        leave_schedule(actor);
-    }
-}
-
-static void enqueue(struct actor *actor)
-{
-    int64_t pause_ms = actor->task->not_before_ms - clock_wall_ms();
-    if (pause_ms > 0) {
-        loop_arm(actor->engine->loop, &actor->wake, pause_ms);
-    } else {
-        enter_schedule(actor);
-    }
-}
-
 /* ---- cancels ---- */
 
 /* `task` is NULL when what the actor holds is not durable. */
@@ -197,23 +108,6 @@ void actor_cancel(struct actor *actor, struct engine_cancel *cancel)
 
 /* ---- the end ---- */
 
-/* A result that the task took, or may have taken, stays. An upstream that is to be told of the end is still needed. */
-static void halt_attempt(struct actor *actor)
-{
-    bool is_kept = actor->task->state == TASK_COMPLETED;
-    loop_disarm(actor->engine->loop, &actor->progress);
-    actor->attempt = is_kept ? attempt_keep(actor->attempt) : attempt_stop(actor->attempt);
-    if (actor->remote) {
-        remote_halt(actor->remote, is_kept);
-    }
-}
-
-static void end_attempt(struct actor *actor)
-{
-    halt_attempt(actor);
-    actor->remote = remote_free(actor->remote, actor->task->state == TASK_COMPLETED);
-}
-
 static void drop_events(struct actor *actor)
 {
     struct actor_waiting *waiting = TAKE(actor->waiting);
@@ -230,10 +124,10 @@ static void free_actor(struct actor *actor)
     loop_disarm(loop, &actor->wake);
     loop_disarm(loop, &actor->deadline);
     loop_disarm(loop, &actor->progress);
-    end_attempt(actor);
+    actor_end_attempt(actor);
     drop_events(actor);
-    release_slot(actor);
-    leave_schedule(actor);
+    actor_release_slot(actor);
+    actor_leave_schedule(actor);
     unlink_actor(actor);
     atomic_fetch_sub(&actor->engine->counts.in_state[actor->counted], 1);
     task_unref(actor->task);
@@ -256,162 +150,6 @@ static void forget(struct actor *actor)
     free_actor(actor);
 }
 
-/* ---- what attempts tell ---- */
-
-static void learn_duration(struct actor *actor)
-{
-    struct engine *engine = actor->engine;
-    double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
-    histogram_add(&engine->counts.attempt_seconds, took_s);
-    engine->mean_render_s = engine->mean_render_s < 0 ? took_s
-                                                      : RENDER_MEAN_DECAY * engine->mean_render_s +
-                                                            (1 - RENDER_MEAN_DECAY) * took_s;
-}
-
-/* Progress comes often and each one is a commit: one that follows too soon waits, a newer one takes its place. */
-static void hold_progress(struct actor *actor, double progress)
-{
-    int64_t due_ms = actor->persisted_ms + ACTOR_PROGRESS_PERSIST_MS - clock_mono_ms();
-    actor->held_progress = progress;
-    if (!loop_is_armed(&actor->progress)) {
-        loop_arm(actor->engine->loop, &actor->progress, due_ms > 0 ? due_ms : 0);
-    }
-}
-
-static void on_held_progress(struct loop_timer *timer)
-{
-    struct actor *actor = CONTAINER_OF(timer, struct actor, progress);
-    actor_feed(actor,
-               &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = actor->held_progress});
-}
-
-static void on_attempt_event(void *context, const struct task_event *event)
-{
-    struct actor *actor = context;
-    if (event->kind == TASK_EVENT_PROGRESS) {
-        hold_progress(actor, event->progress);
-        return;
-    }
-    if (event->kind == TASK_EVENT_RENDERED && actor->remote && actor->engine->is_draining) {
-        return; /* a download would hold up the stop: the next start asks for it again */
-    }
-    if (event->kind == TASK_EVENT_TURNED_AWAY) {
-        actor->avoided = actor->credential;
-    }
-    if (event->kind == TASK_EVENT_STORED) {
-        learn_duration(actor);
-    } else if (event->kind == TASK_EVENT_FAILED) {
-        atomic_fetch_add(&actor->engine->counts.failures[event->failure], 1);
-    }
-    actor_feed(actor, event);
-}
-
-/* ---- at an upstream ---- */
-
-static void on_ready(void *context, const struct task_event *granted)
-{
-    struct actor *actor = context;
-    if (!actor->engine->is_draining) {
-        actor_feed(actor, granted);
-    } else { /* nothing has left: it waits, as in the store, for the next start */
-        end_attempt(actor);
-        release_slot(actor);
-    }
-}
-
-static void on_queue_position(void *context, int64_t position)
-{
-    const struct actor *actor = context;
-    table_set_figures(actor->engine->table, actor->task->request->id,
-                      &(struct engine_figures){.queue_position = position, .wait_s = -1.0});
-}
-
-static void new_remote(struct actor *actor, const struct route *route)
-{
-    struct engine *engine = actor->engine;
-    const struct remote_handler handler = {on_ready, on_attempt_event, on_queue_position, actor};
-    actor->remote =
-        remote_new(&engine->room, engine->credentials, engine->channels, route, &handler);
-}
-
-/* Takes up an attempt from before a restart: it counts for its tenant and, while the upstream works, for its credential.
- * False when its channel or credential is not configured. */
-static bool take_up(struct actor *actor)
-{
-    struct engine *engine = actor->engine;
-    const struct attempt_record *record = &actor->task->attempt;
-    const struct channel *channel = channel_named(engine->channels, record->channel);
-    const struct channel_credential *key =
-        channel && !channel->is_builtin ? channel_credential_named(channel, record->credential)
-                                        : NULL;
-    if (!key) {
-        return false;
-    }
-    const struct route route = {
-        ROUTE_FOUND, channel, key, credential_of(engine->credentials, channel->name, key->name),
-        -1,          false};
-    new_remote(actor, &route);
-    if (!actor->is_running) {
-        actor->is_running = true;
-        engine->n_remote++;
-        schedule_adopt(engine->schedule, &actor->entry, actor->task->request->tenant);
-        count_queue(engine);
-    }
-    if (actor->task->state != TASK_FETCHING) {
-        occupy(actor, route.credential);
-    }
-    return true;
-}
-
-static void orphan(struct actor *actor, unsigned effects)
-{
-    const struct attempt_record *record = &actor->task->attempt;
-    if (actor->orphaned == 0) {
-        log_task(LOG_ERROR, actor->task->request->id,
-                 "its job is at channel \"%s\" with credential \"%s\", which is not configured: it "
-                 "waits until "
-                 "it is, or for its deadline",
-                 record->channel, record->credential);
-    }
-    actor->orphaned = effects; /* who is to be cancelled is not asked for any more */
-}
-
-static void act_remotely(struct actor *actor, unsigned effects)
-{
-    if (!actor->remote && !take_up(actor)) {
-        orphan(actor, effects);
-        return;
-    }
-    if (effects & TASK_EFFECT_START) {
-        remote_send(actor->remote, actor->task);
-    }
-    if (effects & TASK_EFFECT_POLL) {
-        remote_poll(actor->remote, actor->task);
-    }
-    if (effects & TASK_EFFECT_STORE_RESULT) {
-        remote_store(actor->remote, actor->task);
-    }
-    if (effects & TASK_EFFECT_CANCEL_UPSTREAM) {
-        remote_cancel(actor->remote, actor->task);
-    }
-}
-
-void actor_look_again(struct actor *actor)
-{
-    unsigned effects = actor->orphaned;
-    actor->orphaned = 0;
-    if (effects) {
-        act_remotely(actor, effects);
-    }
-}
-
-bool actor_is_busy(const struct actor *actor)
-{
-    return actor->has_builtin_slot || (actor->remote && (remote_is_sending(actor->remote) ||
-                                                         actor->task->state == TASK_SUBMITTING ||
-                                                         actor->task->state == TASK_FETCHING));
-}
-
 /* ---- effects ---- */
 
 static void count_start(struct actor *actor)
@@ -422,71 +160,37 @@ static void count_start(struct actor *actor)
     }
 }
 
-static void act_here(struct actor *actor, unsigned effects)
-{
-    if (effects & TASK_EFFECT_START) {
-        const struct attempt_handler handler = {on_attempt_event, actor};
-        actor->attempt = attempt_start(&actor->engine->room, actor->task, &handler);
-    }
-    if (effects & TASK_EFFECT_STORE_RESULT) {
-        attempt_store(actor->attempt);
-    }
-}
-
 static void carry_out(struct actor *actor, unsigned effects)
 {
     const unsigned work = effects & (TASK_EFFECT_START | TASK_EFFECT_POLL |
                                      TASK_EFFECT_STORE_RESULT | TASK_EFFECT_CANCEL_UPSTREAM);
     if (effects & TASK_EFFECT_STOP) {
-        halt_attempt(actor);
+        actor_halt_attempt(actor);
     }
     if (effects & TASK_EFFECT_RELEASE) {
-        end_attempt(actor);
-        release_slot(actor);
+        actor_end_attempt(actor);
+        actor_release_slot(actor);
     }
     if (effects & TASK_EFFECT_VACATE) {
-        vacate(actor);
+        actor_vacate(actor);
     }
     if (effects & TASK_EFFECT_START) {
         count_start(actor);
     }
     if (work) {
-        (actor->task->is_builtin ? act_here : act_remotely)(actor, work);
+        actor_work(actor, work);
     }
     if (effects & TASK_EFFECT_ENQUEUE) {
-        enqueue(actor);
+        actor_enqueue(actor);
     }
     if (effects & TASK_EFFECT_FORGET) {
         forget(actor);
     }
 }
 
-void actor_begin(struct actor *actor, const struct route *route)
-{
-    struct engine *engine = actor->engine;
-    actor->is_scheduled = false;
-    actor->is_running = true;
-    actor->slot_granted_ms = clock_mono_ms();
-    actor->has_builtin_slot = route->channel->is_builtin;
-    *(actor->has_builtin_slot ? &engine->n_running : &engine->n_remote) += 1;
-    count_queue(engine);
-    table_set_figures(engine->table, actor->task->request->id,
-                      &(struct engine_figures){.wait_s = -1.0});
-    if (route->channel->is_builtin) {
-        credential_of(engine->credentials, route->channel->name, "")->n_submits++;
-        actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
-                                               .channel = route->channel->name,
-                                               .is_builtin = true});
-    } else {
-        occupy(actor, route->credential);
-        new_remote(actor, route);
-        remote_prepare(actor->remote, actor->task);
-    }
-}
-
 /* ---- commit ---- */
 
-static void submit(struct actor *actor)
+static void write_task(struct actor *actor)
 {
     struct engine *engine = actor->engine;
     engine->n_writes++;
@@ -498,7 +202,7 @@ static void submit(struct actor *actor)
 
 static void on_retry(struct loop_timer *timer)
 {
-    submit(CONTAINER_OF(timer, struct actor, retry));
+    write_task(CONTAINER_OF(timer, struct actor, retry));
 }
 
 static void on_written(struct store_write *write)
@@ -514,7 +218,7 @@ static void commit(struct actor *actor, unsigned effects)
     actor->persisted_ms = clock_mono_ms();
     actor->write =
         (struct store_write){.kind = STORE_UPDATE, .task = actor->task, .done = on_written};
-    submit(actor);
+    write_task(actor);
 }
 
 /* An end whose attempt is open still waits for the upstream. */
@@ -575,22 +279,9 @@ static void lose(struct actor *actor)
     free_actor(actor);
 }
 
-static void on_committed(struct loop_job *job)
+/* The new version is durable: now it is shown, whoever waits for it is answered, and its effects are carried out. */
+static void publish_and_act(struct actor *actor)
 {
-    struct actor *actor = CONTAINER_OF(job, struct actor, committed);
-    struct engine *engine = actor->engine;
-    engine->n_writes--;
-    if (actor->write.result < 0) {
-        log_task(LOG_ERROR, actor->task->request->id, "cannot commit state %s, trying again: %s",
-                 task_state_name(actor->task->state), strerror(-actor->write.result));
-        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
-        return;
-    }
-    actor->is_committing = false;
-    if (actor->write.result != STORE_WRITTEN) {
-        lose(actor);
-        return;
-    }
     bool is_end = task_state_is_end(actor->task->state) && !actor->has_ended;
     count_states(actor);
     if (is_end) {
@@ -598,7 +289,7 @@ static void on_committed(struct loop_job *job)
         return_place(actor);
         count_end(actor);
     }
-    table_publish(engine->table, actor->task);
+    table_publish(actor->engine->table, actor->task);
     if (actor->remote) {
         remote_know(actor->remote, actor->task);
     }
@@ -611,6 +302,25 @@ static void on_committed(struct loop_job *job)
     carry_out(actor, effects);
     if (!(effects & TASK_EFFECT_FORGET)) {
         feed_waiting(actor);
+    }
+}
+
+static void on_committed(struct loop_job *job)
+{
+    struct actor *actor = CONTAINER_OF(job, struct actor, committed);
+    struct engine *engine = actor->engine;
+    engine->n_writes--;
+    if (actor->write.result < 0) {
+        log_task(LOG_ERROR, actor->task->request->id, "cannot commit state %s, trying again: %s",
+                 task_state_name(actor->task->state), strerror(-actor->write.result));
+        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
+        return;
+    }
+    actor->is_committing = false;
+    if (actor->write.result == STORE_WRITTEN) {
+        publish_and_act(actor);
+    } else {
+        lose(actor);
     }
 }
 
@@ -629,7 +339,7 @@ static void apply(struct actor *actor, const struct task_event *event)
     task_unref(actor->task);
     actor->task = step.task;
     if (step.task->state != TASK_QUEUED) {
-        leave_queue(actor);
+        actor_leave_queue(actor);
     }
     commit(actor, step.effects); /* what a crash could take back is not shown */
 }
@@ -695,11 +405,9 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
     actor->task = task_ref(task);
     actor->committed.run = on_committed;
     actor->retry.fire = on_retry;
-    actor->wake.fire = on_wake;
     actor->deadline.fire = on_deadline;
-    actor->progress.fire = on_held_progress;
-    actor->entry.created_micros = task->request->created_micros;
-    actor->entry.priority = task->request->priority;
+    actor_init_queue(actor);
+    actor_init_work(actor);
     actor->persisted_ms = clock_mono_ms();
     actor->has_ended = task_state_is_end(task->state);
     actor->counted = task->state;
@@ -712,6 +420,6 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
         engine->n_recovering++;
         actor_feed(actor, event);
     } else {
-        enqueue(actor);
+        actor_enqueue(actor);
     }
 }

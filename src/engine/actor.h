@@ -1,37 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An actor carries one unfinished task through its life: it feeds events to task_step(), has the
- * store commit what came out, publishes it and only then carries out the effects. What the rooms of
- * engine/ share is declared here; nobody outside includes it. On the loop's thread, or on the one that
- * starts and stops the engine while that is not running. */
+ * store commit what came out, publishes it and only then carries out the effects. Private to engine/. On the loop's
+ * thread, or on the one that starts and stops the engine while that is not running. */
 #pragma once
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/compiler.h"
 #include "base/loop.h"
 #include "engine/attempt.h"
-#include "engine/blocking.h"
-#include "engine/engine.h"
 #include "engine/credential.h"
-#include "engine/quota.h"
+#include "engine/engine.h"
 #include "engine/remote.h"
-#include "engine/room.h"
 #include "engine/schedule.h"
-#include "engine/table.h"
+#include "store/store.h"
 #include "task/step.h"
 
 enum {
     ACTOR_EVENTS_MAX = 16,       /* that wait for a commit: one of each kind that can meet in one */
     ACTOR_STORE_RETRY_MS = 1000, /* pause before a failed commit is tried again */
-    ACTOR_PROGRESS_PERSIST_MS = 250,       /* progress is committed, and shown, no more often */
-    ENGINE_BACKOFF_MAX_MS = 5 * 60 * 1000, /* between attempts */
-    ENGINE_DRAIN_TICK_MS = 20,             /* how often a stop looks whether all is done */
-    ENGINE_FIGURES_MS = 1000,              /* how often queue positions are counted */
+    ACTOR_PROGRESS_PERSIST_MS = 250, /* progress is committed, and shown, no more often */
 };
 
 /* What happened during a commit. Few tasks have any at a time, and there may be many thousand tasks. */
@@ -51,8 +41,8 @@ struct actor {
     bool has_builtin_slot;         /* of the built-in engine */
     struct credential *credential; /* in whose jobs in flight it counts; NULL: none */
     const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */
-    bool
-        has_ended; /* its end is durable: it is here only until the upstream has answered a cancel */
+    /* Its end is durable: it is here only until the upstream has answered a cancel. */
+    bool has_ended;
     enum task_state counted;   /* in the engine's counts, as published */
     bool is_recovering;        /* taken up from the store, and not yet settled anew */
     unsigned effects;          /* to carry out once the commit is through */
@@ -74,58 +64,6 @@ struct actor {
     struct actor *next, *previous; /* on the engine's list of all actors */
 };
 
-enum { ENGINE_ACTOR_BUCKETS = 4096 };
-
-struct engine_table {
-    struct channel_table *channels; /* a reference */
-    struct engine_table *older;
-    struct loop_job job; /* brings it to the loop */
-    struct engine *engine;
-};
-
-struct engine {
-    struct engine_parts parts;
-    struct loop *loop;
-    struct exchange_pool *exchanges;
-    struct adapter_host *adapters;
-    struct blocking *blocking;
-    struct results *results;
-    struct engine_room room;
-    struct channel_table
-        *channels; /* those that count, as the loop sees it; the newest of `tables` */
-    struct credentials *credentials;
-    struct table *table;
-    struct schedule *schedule;
-    struct task_policy policy;
-    struct actor *actors;                        /* all of them */
-    struct actor *buckets[ENGINE_ACTOR_BUCKETS]; /* the same, by id */
-    struct loop_timer grant;                     /* slots are granted at the next turn */
-    struct loop_timer figures;                   /* queue positions are counted */
-    struct loop_timer drain_tick;                /* while stopping */
-    struct loop_timer sweep;                     /* retention */
-    struct sweep *sweeping;                      /* a sweep under way */
-    struct loop_job drain_job, hurry_job;
-    int64_t drain_until_ms;     /* clock_mono_ms(); then what is under way is parked */
-    int64_t n_running, n_slots; /* of the built-in engine */
-    int64_t n_remote;           /* tasks that count as running at upstreams */
-    int64_t n_writes;           /* with the store, of actors and the sweep */
-    int64_t n_recovering;       /* actors; while there are any, no slot is granted */
-    double mean_render_s;       /* learned, decaying; negative: nothing known */
-    bool is_draining, is_parked;
-    bool is_over; /* nothing more goes to the store */
-    bool has_thread;
-    pthread_t thread;
-    struct engine_counts counts; /* its header says who counts */
-    /* Any thread: */
-    _Atomic(struct engine_table *) tables; /* every one that ever counted, the newest first */
-    atomic_bool is_closing;
-    atomic_bool is_hurried;
-    struct quota *quota;          /* of tenants */
-    _Atomic int64_t n_unfinished; /* reserved at create, returned when the task's end is durable */
-    _Atomic int64_t n_queued_now, n_running_now; /* for engine_stats() */
-    _Atomic int64_t n_callers; /* creates and cancels within calls or with the store */
-};
-
 /* ---- actor.c ---- */
 
 /* Begins to carry `task` (takes a reference). `event` is how one from the store is taken up again; NULL
@@ -136,33 +74,15 @@ struct actor *actor_find(struct engine *engine, const char *id);
 void actor_feed(struct actor *actor, const struct task_event *event);
 /* Its owner's cancel, answered once the outcome is durable. */
 void actor_cancel(struct actor *actor, struct engine_cancel *cancel);
+/* Ends the process's part in a task without changing it: for the end of the engine. Answers its
+ * cancels. */
+void actor_discard(struct actor *actor);
+
+/* ---- actor_work.c ---- */
+
 /* The task has a slot of `route`. */
 void actor_begin(struct actor *actor, const struct route *route);
 /* Its channel or credential was not configured; it may be now. */
 void actor_look_again(struct actor *actor);
 /* Would a stop lose something that cannot be taken up again? */
 bool actor_is_busy(const struct actor *actor);
-/* Ends the process's part in a task without changing it: for the end of the engine. Answers its
- * cancels. */
-void actor_discard(struct actor *actor);
-
-/* ---- reload.c ---- */
-
-void engine_free_tables(struct engine *engine);
-
-/* ---- slots.c ---- */
-
-void engine_init_slots(struct engine *engine);
-/* Slots are granted at the loop's next turn. */
-void engine_grant_soon(struct engine *engine);
-
-/* ---- engine.c ---- */
-
-/* Any thread. */
-void engine_answer_cancel(struct engine_cancel *cancel, enum engine_outcome outcome,
-                          const struct task *task);
-
-/* ---- sweep.c ---- */
-
-/* Notes how long links live, and sweeps from then on. 0 or negative errno. */
-int sweep_arm(struct engine *engine);

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
-#include "engine/actor.h"
+#include "engine/engine_own.h"
 
 /* An order, or (NULL channel) the wish for a fresh list, on its way through the loop; whoever sent it waits. */
 struct errand {

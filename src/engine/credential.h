@@ -18,8 +18,8 @@ struct credentials; /* all of them */
 
 struct credential {
     char channel[ATTEMPT_NAME_SIZE], name[ATTEMPT_NAME_SIZE];
-    int64_t
-        n_in_flight; /* jobs at the upstream, from the preparing of the submit to its end there */
+    /* Jobs at the upstream, from the preparing of the submit to its end there. */
+    int64_t n_in_flight;
     bool is_paused, is_draining; /* by an operator's order; of the whole channel */
     struct policy_breaker breaker;
     struct policy_bucket submits, polls;

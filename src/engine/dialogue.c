@@ -21,7 +21,10 @@
 #include "engine/inputs.h"
 #include "upstream/request.h"
 
-enum { CROWDED_MS = 300, REMEMBERED_MAX = 512 };
+enum {
+    CROWDED_MS = 300,     /* pause before there is room for another call or exchange */
+    REMEMBERED_MAX = 512, /* bytes of a request that is kept: each of thousands of tasks has one */
+};
 
 struct dialogue {
     const struct engine_room *room;
@@ -147,7 +150,9 @@ static void on_read(void *context, const struct adapter_outcome *said)
     } else if (!has_next(said->result)) {
         answer(dialogue, said);
     } else if (++dialogue->step >= DIALOGUE_STEPS) {
-        fail_faulty(dialogue, "it asks for more than 4 exchanges");
+        char what[60];
+        snprintf(what, sizeof what, "it asks for more than %d exchanges", DIALOGUE_STEPS);
+        fail_faulty(dialogue, what);
     } else {
         json_decref(dialogue->keep);
         dialogue->keep = json_deep_copy(json_object_get(said->result, "keep"));
@@ -179,7 +184,7 @@ static json_t *headers_of(const struct exchange_answer *answer)
 static int call(struct dialogue *dialogue, const char *function, const json_t *input,
                 int64_t body_bytes, void (*done)(void *, const struct adapter_outcome *))
 {
-    const struct adapter_input call = {
+    const struct adapter_input question = {
         .adapter = dialogue->spec.channel->adapter,
         .function = function,
         .input = input,
@@ -189,7 +194,7 @@ static int call(struct dialogue *dialogue, const char *function, const json_t *i
         .done = done,
         .context = dialogue,
     };
-    return adapter_call(dialogue->room->adapters, &call, &dialogue->call);
+    return adapter_call(dialogue->room->adapters, &question, &dialogue->call);
 }
 
 /* What a dialogue holds is a new file each step: short lives are cheap in memory, and cost a file system dearly. */
@@ -241,8 +246,8 @@ static bool is_trouble(const struct dialogue *dialogue, long status)
     if (status < 100 || status > 599) {
         return true;
     }
-    bool is_passing = status == 408 || status == 425 || status == 429 || status >= 500;
-    return dialogue->spec.kind != DIALOGUE_SUBMIT && is_passing && !dialogue->request.heeds[status];
+    return dialogue->spec.kind != DIALOGUE_SUBMIT && exchange_is_passing(status) &&
+           !dialogue->request.heeds[status];
 }
 
 static void on_answer(void *context, const struct exchange_answer *answer)

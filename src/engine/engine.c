@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/must.h"
-#include "engine/actor.h"
+#include "engine/engine_own.h"
 
 /* ---- create ---- */
 

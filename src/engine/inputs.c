@@ -89,8 +89,7 @@ static void note_image(const struct input *input, const char *what, char ret_not
 static bool is_passing(const struct exchange_result *result)
 {
     if (result->end == EXCHANGE_STATUS) {
-        return result->status == 408 || result->status == 425 || result->status == 429 ||
-               result->status >= 500;
+        return exchange_is_passing(result->status);
     }
     return result->end == EXCHANGE_UNREACHABLE || result->end == EXCHANGE_TIMED_OUT ||
            result->end == EXCHANGE_SINK_FAILED;

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
-#include "engine/actor.h"
+#include "engine/engine_own.h"
 #include "engine/result.h"
 
 static const double task_seconds[] = {0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600};

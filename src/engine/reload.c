@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/must.h"
-#include "engine/actor.h"
+#include "engine/engine_own.h"
 
 /* What waits for a channel may find it now, and what is queued another one. */
 static void on_table(struct loop_job *job)

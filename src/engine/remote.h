@@ -11,13 +11,13 @@
 #include "task/step.h"
 
 enum {
-    REMOTE_DOWNLOAD_TRIES =
-        12, /* that break off half-way, before the result is given up or asked for anew */
-    REMOTE_REFUSED_TRIES =
-        4, /* of a link that nothing renews: storage may lag behind the word that it is done */
+    /* Downloads that break off half-way, before the result is given up or asked for anew. */
+    REMOTE_DOWNLOAD_TRIES = 12,
+    /* Downloads from a link that nothing renews: storage may lag behind the word that it is done. */
+    REMOTE_REFUSED_TRIES = 4,
     REMOTE_RENEWALS = 3, /* polls that name the result anew */
-    REMOTE_STORE_TRIES =
-        5, /* of variants and storing; a full disk is waited for until the deadline */
+    /* Making variants and storing; a full disk is waited for until the deadline. */
+    REMOTE_STORE_TRIES = 5,
     REMOTE_CANCEL_TRIES = 5,
     REMOTE_RETRY_MS = 1000,           /* first pause between those; doubled, … */
     REMOTE_RETRY_MOST_MS = 60 * 1000, /* … up to this */

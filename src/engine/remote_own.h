@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What remote.c and remote_result.c share. Nobody else includes this. */
+ * What the rooms of an attempt share: remote.c, remote_submit.c, remote_poll.c and remote_result.c. Nobody else includes
+ * this. */
 #pragma once
 
 #include <jansson.h>
@@ -54,6 +55,8 @@ struct remote {
     struct result *result;
 };
 
+/* ---- remote.c ---- */
+
 uint64_t remote_dice(void);
 /* From now on it works for this version of the task. Each door of remote.h that is given one begins with it: after a
  * restart any may be the first. */
@@ -62,7 +65,29 @@ void remote_tell(struct remote *remote, const struct task_event *event);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
 /* Does `what` after a pause that grows with the tries. */
 void remote_retry(struct remote *remote, void (*what)(struct remote *remote), int n_tries);
+/* The task as an adapter's program sees it, a new reference; notes the model's name and the duration there. */
+json_t *remote_describe(struct remote *remote);
+/* What a program gets that asks for a job: the task and the job's id. A new reference. */
+json_t *remote_input(struct remote *remote);
+/* Begins a dialogue, in place of one that is still there. Takes `input`. */
+void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
+                void (*done)(void *, const struct dialogue_outcome *));
+/* What belongs to the job after an answer; what the answer does not name stays as in `old` (NULL: nothing is known). A
+ * new reference. Texts that are too long are an adapter's fault that must not cost the job: they are left out. */
+struct attempt_job *remote_job(const struct attempt_job *old, const char *id, const json_t *said);
+/* Does an answer of a job under way say what its record does not hold yet? */
+bool remote_has_news(const struct remote *remote, const json_t *said);
+
+/* ---- remote_submit.c ---- */
+
+/* A dialogue's: what it was asked to prepare is ready to leave. */
 void remote_on_ready(void *context);
+/* What was reserved of the credential for a submit that has not left. */
+void remote_give_back(struct remote *remote);
+
+/* ---- remote_poll.c ---- */
+
+void remote_on_poll(struct loop_timer *timer);
 /* At once, and after a pause from the second time on. */
 void remote_poll_soon(struct remote *remote, int n);
 

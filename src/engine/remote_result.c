@@ -16,7 +16,7 @@
 #include "base/must.h"
 #include "engine/remote_own.h"
 
-enum { VALIDATOR_MAX = 255 };
+enum { VALIDATOR_MAX = 255, RANGE_SIZE = 40 };
 
 static void bring(struct remote *remote);
 
@@ -129,20 +129,10 @@ static void begin_anew(struct remote *remote)
     (void)!ftruncate(remote->video, 0);
 }
 
-static const char *header_of(const struct exchange_answer *answer, const char *name)
-{
-    for (size_t i = 0; i < answer->n_headers; i++) {
-        if (strcmp(answer->headers[i].name, name) == 0) {
-            return answer->headers[i].value;
-        }
-    }
-    return NULL;
-}
-
 /* Only a strong validator shows that the rest belongs to the beginning (RFC 9110, 13.1.5). */
 static void note_validator(struct remote *remote, const struct exchange_answer *answer)
 {
-    const char *etag = header_of(answer, "etag");
+    const char *etag = exchange_answer_value(answer, "etag");
     bool is_fit = etag && etag[0] == '"' && strlen(etag) <= VALIDATOR_MAX;
     free(TAKE(remote->validator));
     remote->validator = is_fit ? must_strdup(etag) : NULL;
@@ -180,7 +170,7 @@ static void on_broken(struct remote *remote, const struct exchange_answer *answe
 /* A part that is not the rest of what is here is worth nothing. */
 static bool is_whole(const struct remote *remote, const struct exchange_answer *answer)
 {
-    const char *range = header_of(answer, "content-range");
+    const char *range = exchange_answer_value(answer, "content-range");
     char wanted[48];
     if (answer->status == 200) {
         return true;
@@ -193,10 +183,8 @@ static void on_refused(struct remote *remote, const struct exchange_answer *answ
 {
     char why[80];
     snprintf(why, sizeof why, "its link answered with status %ld", answer->status);
-    bool is_passing = answer->status == 408 || answer->status == 425 || answer->status == 429 ||
-                      answer->status >= 500;
     begin_anew(remote);
-    if (is_passing) {
+    if (exchange_is_passing(answer->status)) {
         wait_for_upstream(remote, why);
     } else if (!remote->channel->renews_result && ++remote->n_downloads < REMOTE_REFUSED_TRIES) {
         remote_note(remote, LOG_WARN, "a download was put off", why);
@@ -230,12 +218,12 @@ static void on_downloaded(void *context, const struct exchange_answer *answer)
     }
 }
 
-/* Adds Range and If-Range to the request's headers; `room` has two more. */
+/* Adds Range and If-Range to the request's headers, which have room for two more. How many there are then. */
 static size_t add_range(const struct remote *remote, struct exchange_header *headers,
-                        size_t n_headers, char range[40])
+                        size_t n_headers, char range[RANGE_SIZE])
 {
     if (remote->video_bytes > 0 && remote->validator) {
-        snprintf(range, 40, "bytes=%lld-", (long long)remote->video_bytes);
+        snprintf(range, RANGE_SIZE, "bytes=%lld-", (long long)remote->video_bytes);
         headers[n_headers++] = (struct exchange_header){"Range", range};
         headers[n_headers++] = (struct exchange_header){"If-Range", remote->validator};
     }
@@ -245,7 +233,7 @@ static size_t add_range(const struct remote *remote, struct exchange_header *hea
 static int send_request(struct remote *remote)
 {
     struct exchange_header headers[EXCHANGE_HEADERS_MAX];
-    char range[40];
+    char range[RANGE_SIZE];
     const struct request *request = remote->request;
     const struct settings *settings = remote->room->settings;
     if (request->n_headers + 2 > EXCHANGE_HEADERS_MAX) {
@@ -336,8 +324,8 @@ static int copy_range(int from, const struct adapter_blob *blob, int to)
 
 static void take_blob(struct remote *remote, int64_t number)
 {
-    if (number < 0 ||
-        (size_t)number >= remote->n_blobs) { /* it went with the process that had it */
+    if (number < 0 || (size_t)number >= remote->n_blobs) {
+        /* It went with the process that had it. */
         ask_anew(remote, "it came within an answer that is not at hand any more");
         return;
     }

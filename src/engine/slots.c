@@ -2,10 +2,10 @@
  *
  * Who works now and who waits: slots are granted by the schedule's order, and what queries show of the queue is counted now and then.
  * On the loop's thread. */
+#include "engine/engine_own.h"
+
 #include <stdatomic.h>
 #include <string.h>
-
-#include "engine/actor.h"
 
 #include "base/clock.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/actor.h"
+#include "engine/engine_own.h"
 
 #include "base/clock.h"
 #include "base/log.h"

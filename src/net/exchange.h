@@ -50,9 +50,13 @@ struct exchange_fetch {
 };
 
 /* A guarded GET of a stranger's URL (http and https only, no proxy, no credentials, own
- * connections). 0 or negative errno (-EAGAIN: 1024 are under way). */
+ * connections). 0 or negative errno (-EAGAIN: too many are under way). */
 CHECKED int exchange_fetch(struct exchange_pool *pool, const struct exchange_fetch *fetch,
                            struct exchange **ret_exchange);
+
+/* Does a status say that the same request may do later? 408, 425, 429, 5xx. */
+bool exchange_is_passing(long status);
+
 /* ---- requests to upstreams ---- */
 
 enum { EXCHANGE_HEADERS_MAX = 64, EXCHANGE_ANSWER_HEADERS_MAX = 128 };
@@ -67,15 +71,15 @@ bool exchange_takes_header(const struct exchange_header *header);
 
 /* How a channel reaches its upstream. Must outlive the transfers. */
 struct exchange_road {
-    const char *
-        ca_file; /* PEM of further authorities; NULL: the system's alone. TLS is always verified. */
+    /* PEM of further authorities; NULL: the system's alone. TLS is always verified. */
+    const char *ca_file;
     const char *proxy; /* http://host:port …; NULL: none (that of the environment is never used) */
 };
 
 struct exchange_request {
     const char *method; /* GET, POST, PUT, PATCH, DELETE */
-    const char
-        *url; /* http or https; may hold a key in its query: it never enters a note or the log */
+    /* http or https; may hold a key in its query: it never enters a note or the log. */
+    const char *url;
     const struct exchange_header *headers;
     size_t n_headers; /* values may be secret, as above */
     int body; /* descriptor, read from offset 0 with pread; -1: none. Stays the caller's until done. */
@@ -86,13 +90,14 @@ struct exchange_request {
      * fails. NULL: the sink takes all of it. */
     int (*outgrow)(void *context, int64_t body_bytes);
     int64_t sink_most;
-    int64_t
-        sink_offset; /* where the answer's body begins in the sink; for a download that is resumed */
+    /* Where the answer's body begins in the sink; for a download that is resumed. */
+    int64_t sink_offset;
     int64_t max_bytes, connect_ms, total_ms;
-    int max_redirects; /* 0: a redirect is an answer like any other. Headers named in `secrets` go to no other origin, nor Authorization and Cookie. Only a GET is redirected. */
-    const char *const *secrets; /* names of headers, NULL-terminated; NULL: none */
-    bool
-        is_fresh; /* a submit: a connection of its own, never reused, HTTP/1.1: libcurl must not send it twice */
+    int max_redirects; /* of a GET; 0: a redirect is an answer like any other */
+    /* Names of headers that go to no other origin, NULL-terminated, beside Authorization and Cookie. NULL: none. */
+    const char *const *secrets;
+    /* A submit: a connection of its own, never reused, HTTP/1.1: libcurl must not send it twice. */
+    bool is_fresh;
     const struct exchange_road *road;
     /* NULL: any address, as the operator named it. Behind a proxy only addresses in the URL itself can be judged. */
     const struct guard *guard;
@@ -101,8 +106,8 @@ struct exchange_request {
 };
 
 struct exchange_answer {
-    enum exchange_end
-        end;     /* DONE for every whole answer, whatever its status; STATUS is not used */
+    /* DONE for every whole answer, whatever its status; STATUS is not used. */
+    enum exchange_end end;
     long status; /* 0 without one */
     /* No byte of the request can have left: the upstream certainly knows nothing of it (no name, no connection, TLS
      * failed before the request, refused by the guard). False when in doubt. */
@@ -114,6 +119,9 @@ struct exchange_answer {
     int64_t retry_after_ms; /* from Retry-After (seconds or a date) or retry-after-ms; 0: none */
     const char *note;       /* as exchange_result */
 };
+
+/* The value of an answer's first header of that name (in lower case), or NULL. Borrowed. */
+const char *exchange_answer_value(const struct exchange_answer *answer, const char *name);
 
 /* 0 or negative errno (-EAGAIN: too many are under way; -EINVAL: a method or header that cannot be sent). A URL that is not
  * fit to be asked for is an answer: FORBIDDEN. exchange_stop() ends it as well. */

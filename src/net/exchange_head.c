@@ -79,13 +79,29 @@ void exchange_head_line(struct exchange_head *head, const char *line, size_t len
         add(head, line, length);
 }
 
-const char *exchange_head_value(const struct exchange_head *head, const char *name)
+static const char *value_of(const struct exchange_header *headers, size_t n_headers,
+                            const char *name)
 {
-    for (size_t i = 0; i < head->n_headers; i++) {
-        if (strcmp(head->headers[i].name, name) == 0)
-            return head->headers[i].value;
+    for (size_t i = 0; i < n_headers; i++) {
+        if (strcmp(headers[i].name, name) == 0)
+            return headers[i].value;
     }
     return NULL;
+}
+
+const char *exchange_head_value(const struct exchange_head *head, const char *name)
+{
+    return value_of(head->headers, head->n_headers, name);
+}
+
+const char *exchange_answer_value(const struct exchange_answer *answer, const char *name)
+{
+    return value_of(answer->headers, answer->n_headers, name);
+}
+
+bool exchange_is_passing(long status)
+{
+    return status == 408 || status == 425 || status == 429 || status >= 500;
 }
 
 /* `1500`, `1.5`: thousandths of it, at most `most`; -1 when it is no such number. */

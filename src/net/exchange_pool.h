@@ -20,8 +20,8 @@ enum {
     EXCHANGE_HOST_SIZE = EXCHANGE_HOST_SHOWN_MAX + 3,
     EXCHANGE_FETCHES_MAX = 1024,  /* at a time in one pool */
     EXCHANGE_REQUESTS_MAX = 4096, /* the same, of requests */
-    EXCHANGE_HEADERS_MAX_BYTES =
-        256 * 1024,          /* of all answers of one transfer; not every curl has a bound */
+    /* Of all answers of one transfer; not every curl has a bound. */
+    EXCHANGE_HEADERS_MAX_BYTES = 256 * 1024,
     EXCHANGE_IDLE_MAX = 256, /* connections kept for later */
 };
 

@@ -29,8 +29,8 @@ struct store;
 enum store_outcome {
     STORE_WRITTEN = 0,
     STORE_NOT_FOUND = 1,
-    STORE_REPEATED =
-        2, /* create: the idempotency key already made `existing_id` from the same request */
+    /* Create: the idempotency key already made `existing_id` from the same request. */
+    STORE_REPEATED = 2,
     /* create: the idempotency key was used for another request; update: the stored record is newer
      * or has ended otherwise; key: a valid key of that name exists, or one (also revoked) with its
      * hash or id */

@@ -34,15 +34,15 @@ double policy_share_done(const struct policy_durations *durations, int64_t elaps
 
 struct policy_poll {
     int64_t first_ms; /* after acceptance, while nothing was learned */
-    int64_t
-        every_ms; /* at least this between two polls of one task; what the adapter says, or the channel */
+    /* At least this between two polls of one task; what the adapter says, or the channel. */
+    int64_t every_ms;
     int64_t longest_ms; /* at most this */
 };
 
 /* Of one job; zeroed when it is accepted, with `accepted_ms` set. */
 struct policy_watch {
-    int64_t
-        accepted_ms; /* after a restart: now, less what of the wall clock went by since; may be negative */
+    /* After a restart: now, less what of the wall clock went by since; may be negative. */
+    int64_t accepted_ms;
     int64_t polled_ms;     /* the last answer of any kind; 0: none */
     int64_t gone_first_ms; /* meaningful when n_gone > 0 */
     int n_polls;
@@ -85,8 +85,8 @@ enum policy_breaker_state { POLICY_CLOSED, POLICY_OPEN, POLICY_HALF_OPEN };
 
 enum {
     POLICY_BREAKER_FAILURES = 5, /* in a row open it */
-    POLICY_BREAKER_FIRST_MS =
-        5 * 1000, /* how long it stays open; doubled each time that its trial fails … */
+    /* How long it stays open; doubled each time that its trial fails … */
+    POLICY_BREAKER_FIRST_MS = 5 * 1000,
     POLICY_BREAKER_MOST_MS = 5 * 60 * 1000,      /* … up to this */
     POLICY_RETRY_AFTER_MOST_MS = 60 * 60 * 1000, /* what of an upstream's Retry-After is believed */
 };

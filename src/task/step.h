@@ -47,13 +47,12 @@ struct task_event {
     enum task_event_kind kind;
     const char *channel; /* SLOT_GRANTED; TURNED_AWAY while queued: whose slot it was */
     bool is_builtin;     /* SLOT_GRANTED */
-    const char
-        *credential; /* SLOT_GRANTED, of an upstream: its name; NULL for the built-in engine */
+    /* SLOT_GRANTED, of an upstream: its name; NULL for the built-in engine. */
+    const char *credential;
     const char *attempt_id; /* SLOT_GRANTED, of an upstream: att_<26> */
-    struct attempt_job *
-        job; /* SLOT_GRANTED (NULL, or the id that we chose), ACCEPTED, KEPT, RENEWED, RENDERED of an
-                                  upstream, CONFIRMED (or NULL): borrowed. It always has an id; with RENDERED and RENEWED
-                                  outputs, too */
+    /* SLOT_GRANTED (NULL, or the id that we chose), ACCEPTED, KEPT, RENEWED, RENDERED of an upstream, CONFIRMED (or
+     * NULL): borrowed. It always has an id; with RENDERED and RENEWED outputs, too. */
+    struct attempt_job *job;
     enum task_on_unknown on_unknown; /* ANSWER_LOST, RECOVERED: what the channel says */
     bool can_confirm; /* ANSWER_LOST, RECOVERED: the job can be looked up by the id that we chose */
     bool is_final;    /* TURNED_AWAY */
@@ -63,8 +62,8 @@ struct task_event {
     struct task_result result; /* STORED */
     enum task_failure failure; /* FAILED, TURNED_AWAY with is_final */
     bool may_retry;            /* FAILED */
-    const char *
-        note; /* FAILED, TURNED_AWAY, ANSWER_LOST, GONE; NULL or one sentence, cut to TASK_NOTE_SIZE */
+    /* FAILED, TURNED_AWAY, ANSWER_LOST, GONE; NULL or one sentence, cut to TASK_NOTE_SIZE. */
+    const char *note;
 };
 
 /* What the shell must do, as bits. A new task is committed first, with or without PERSIST, and that
@@ -78,8 +77,8 @@ enum task_effect {
     TASK_EFFECT_RELEASE = 32,     /* the attempt's slot is free again; its spool may go */
     TASK_EFFECT_FORGET = 64,      /* ended: nothing more to do for it */
     TASK_EFFECT_POLL = 128,       /* begin or go on to ask the upstream */
-    TASK_EFFECT_VACATE =
-        256, /* the upstream is done: the slot is free, though the attempt goes on */
+    /* The upstream is done: the slot is free, though the attempt goes on. */
+    TASK_EFFECT_VACATE = 256,
     TASK_EFFECT_CANCEL_UPSTREAM = 512, /* tell the upstream; CANCEL_CLOSED follows */
 };
 

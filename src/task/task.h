@@ -107,9 +107,9 @@ struct task {
     int n_deferred; /* times in a row that an upstream was busy or out of reach: for the pause before the next try */
     bool may_have_cost; /* an attempt before `attempt` may have been taken by an upstream */
     enum task_failure failure;
-    char
-        failure_note[TASK_NOTE_SIZE]; /* one more sentence for this case («image 2: …»), or empty */
-    struct task_result result;        /* meaningful when completed */
+    /* One more sentence for this case («image 2: …»), or empty. */
+    char failure_note[TASK_NOTE_SIZE];
+    struct task_result result; /* meaningful when completed */
 };
 
 struct task_request *task_request_new(void); /* zeroed, one reference, `extra` an empty object */

@@ -16,8 +16,8 @@
 enum {
     ADAPTER_ERROR_SIZE = 400,
     ADAPTER_PROGRAM_MAX = 256 * 1024, /* bytes of a program */
-    ADAPTER_DOCUMENT_MAX =
-        8 * 1024 * 1024,            /* of what goes in or comes out, once blobs are cut out */
+    /* Of what goes in or comes out, once blobs are cut out. */
+    ADAPTER_DOCUMENT_MAX = 8 * 1024 * 1024,
     ADAPTER_BLOBS_MAX = 4,          /* cut out of one answer */
     ADAPTER_BLOB_LEAST = 16 * 1024, /* characters of base64 from which a text is cut out */
     ADAPTER_CALL_MS = 5000,         /* processor time of one call; six times that by the clock */
@@ -65,8 +65,8 @@ struct adapter_outcome {
     const json_t *result; /* borrowed; NULL when the call failed */
     struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
     size_t n_blobs;
-    const char *
-        fault; /* one sentence that names the adapter, and the line where it is known; NULL when it worked */
+    /* One sentence that names the adapter, and the line where it is known; NULL when it worked. */
+    const char *fault;
 };
 
 struct adapter_input {

@@ -66,11 +66,11 @@ struct runner {
     struct adapter_call *current; /* NULL: none runs */
     struct call_list waiting;
     size_t n_waiting;
-    int64_t began_ms,
-        cpu_before_ms; /* of the running call: by the clock, and what its helper had used by then */
+    /* Of the running call: when it began, and what its helper had used of the processor by then. */
+    int64_t began_ms, cpu_before_ms;
     struct loop_timer timer; /* of the compiling or the running call */
-    char fault
-        [ADAPTER_ERROR_SIZE]; /* why the program cannot be compiled; empty: it can, as far as we know */
+    /* Why the program cannot be compiled; empty: it can, as far as we know. */
+    char fault[ADAPTER_ERROR_SIZE];
 };
 
 struct adapter_host {

@@ -22,8 +22,8 @@ enum {
 
 /* An input image of the task, as far as it is at hand. */
 struct request_image {
-    const char *
-        url; /* as the client gave it, or a signed link of ours that the upstream can reach; NULL: none */
+    /* As the client gave it, or a signed link of ours that the upstream can reach; NULL: none. */
+    const char *url;
     int fd; /* its bytes, from offset 0; -1: not at hand */
     int64_t bytes;
     const char *type; /* image/png … of the bytes; NULL with fd -1 */

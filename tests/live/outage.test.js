@@ -6,11 +6,10 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { addsUp, attemptsOf } from './books.js';
 import { endedWell, sleep, start, until } from './harness.js';
-import { VENDORS, channelsYaml } from './upstreams.js';
+import { VENDORS, channelsYaml, chosen } from './upstreams.js';
 import { startAll } from '../simulators/run.js';
 
 const SECONDS = Number(process.env.OUTAGE_SECONDS ?? 2);
-const names = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
 const LIMIT = { limit: 900_000 }; // pauses have doubled meanwhile
 const RENEWED = ['unified', 'openai-videos']; // another poll names the result anew
 const WAYS = { 503: { status: 503, body: 'Service Unavailable' }, 429: { status: 429 }, closed: { close: true }, reset: { reset: true }, 'no JSON': { not_json: true } };
@@ -18,7 +17,7 @@ const BUYS_NOTHING = ['429']; // of a submit: the task waits, and that is all
 
 const sims = await startAll({ portBase: 0, settings: { queue_ms: 50, duration_ms: 400 } });
 after(() => sims.close());
-const server = await start({ config: `tasks:\n  backoff: 200ms\n${channelsYaml(sims, names, { concurrency: 20 })}`, key: { operator: true } });
+const server = await start({ config: `tasks:\n  backoff: 200ms\n${channelsYaml(sims, chosen, { concurrency: 20 })}`, key: { operator: true } });
 const tasks = [];
 
 async function ask(vendor, prompt, more = {}) {
@@ -50,7 +49,7 @@ const completes = async (vendor, task) => {
 };
 
 describe('outages', { concurrency: true }, () => {
-    for (const vendor of names) describe(vendor, { concurrency: false }, () => {
+    for (const vendor of chosen) describe(vendor, { concurrency: false }, () => {
         const sim = sims[vendor];
         const program = (rules) => assert.equal(sim.program({ rules }), null);
 
@@ -117,7 +116,7 @@ describe('outages', { concurrency: true }, () => {
 });
 test('the books add up, and no slot is held', async () => {
     for (const task of tasks) if (task.ended === undefined) await end(task);
-    addsUp(tasks, names.flatMap((name) => sims[name].told('submit').entries), attemptsOf(server));
+    addsUp(tasks, chosen.flatMap((name) => sims[name].told('submit').entries), attemptsOf(server));
     for (const { name, in_flight: inFlight } of (await server.call('GET', '/v1/channels')).json.data) assert.equal(inFlight, 0, name);
 });
 test('the servers ended well', endedWell);

@@ -8,13 +8,12 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { addsUp, attemptsOf } from './books.js';
 import { command, endedWell, sleep, start, until } from './harness.js';
-import { VENDORS, channelsYaml } from './upstreams.js';
+import { VENDORS, channelsYaml, chosen } from './upstreams.js';
 import { Dice } from '../simulators/jobs.js';
 import { startAll } from '../simulators/run.js';
 
 const SECONDS = Number(process.env.STORM_SECONDS ?? 30);
 const SEED = Number(process.env.STORM_SEED ?? Date.now() % 1_000_000);
-const names = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
 const CLIENTS = 2; // of each vendor
 const SHORT = { queue_ms: 100, duration_ms: { median: 500, sigma: 0.6 } };
 const LIMIT = { limit: 900_000, every: 200 }; // pauses double, and a job is gone only after a minute
@@ -42,11 +41,11 @@ const FAULTS = [
 
 const sims = await startAll({ portBase: 0, settings: SHORT, seed: SEED });
 after(() => sims.close());
-const config = `tasks:\n  backoff: 200ms\ndrain: 20s\nupstream:\n  exchange: 3s\n${channelsYaml(sims, names, { concurrency: 6, poll_first: '200ms', poll_every: '100ms' })}`;
+const config = `tasks:\n  backoff: 200ms\ndrain: 20s\nupstream:\n  exchange: 3s\n${channelsYaml(sims, chosen, { concurrency: 6, poll_first: '200ms', poll_every: '100ms' })}`;
 const open = () => start({ config, key: { operator: true } });
 
 function weather(rules) {
-    for (const name of names) assert.equal(sims[name].program({ rules, settings: SHORT }), null);
+    for (const name of chosen) assert.equal(sims[name].program({ rules, settings: SHORT }), null);
 }
 
 // Asks until there is an answer that is one: whoever does not know whether it was heard asks again.
@@ -63,7 +62,7 @@ async function insist(server, target, options) {
 }
 
 async function oneClient(server, vendor, number, tasks, isOver) {
-    const dice = new Dice(SEED + 1000 * names.indexOf(vendor) + number);
+    const dice = new Dice(SEED + 1000 * chosen.indexOf(vendor) + number);
     const { model, image } = VENDORS[vendor];
     for (let turn = 0; !isOver(); turn++) {
         const prompt = `${model}, client ${number}, turn ${turn}`;
@@ -85,7 +84,7 @@ async function oneClient(server, vendor, number, tasks, isOver) {
 async function load(server, trouble) {
     const tasks = [];
     let isOver = false;
-    const clients = names.flatMap((vendor) => Array.from({ length: CLIENTS }, (_, number) => oneClient(server, vendor, number, tasks, () => isOver)));
+    const clients = chosen.flatMap((vendor) => Array.from({ length: CLIENTS }, (_, number) => oneClient(server, vendor, number, tasks, () => isOver)));
     try {
         await Promise.race([trouble(), ...clients.map((client) => client.then(() => new Promise(() => {})))]);
     } finally {
@@ -131,8 +130,8 @@ async function checkNothingIsHeld(server) {
 
 async function checkBooks(server, tasks) {
     const rows = attemptsOf(server);
-    addsUp(tasks, names.flatMap((name) => sims[name].told('submit').entries), rows);
-    for (const name of names) {
+    addsUp(tasks, chosen.flatMap((name) => sims[name].told('submit').entries), rows);
+    for (const name of chosen) {
         const twice = sims[name].stats().twice;
         assert.deepEqual(twice, [], `${name} sold twice`);
     }
@@ -173,7 +172,7 @@ test(`killed again and again for ${SECONDS} s among upstreams that fail: nothing
 
 test('ten polite restarts under load leave no attempt of which nobody knows', async (t) => {
     const server = await open();
-    for (const name of names) sims[name].ledger.reset();
+    for (const name of chosen) sims[name].ledger.reset();
     weather([{ on: 'submit', chance: 0.3, do: { latency_ms: 300 } }]);
     const tasks = await load(server, async () => {
         for (let round = 0; round < 10; round++) {

@@ -3,24 +3,16 @@
 // The engine at upstreams: every adapter against the simulator of its vendor, one life of a task after the other, well and
 // badly. What the ledgers of the vendors say that was bought is held against the attempts in our own store.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import path from 'node:path';
 import { after, describe, test } from 'node:test';
+import { attemptsOf } from './books.js';
 import { endedWell, sleep, start, until } from './harness.js';
 import { startAll } from '../simulators/run.js';
-import { VENDORS, channelsYaml } from './upstreams.js';
+import { VENDORS, channelsYaml, chosen } from './upstreams.js';
 
 const sims = await startAll({ portBase: 0 });
 after(() => sims.close());
 const servers = {};
-const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
 for (const vendor of chosen) servers[vendor] = await start({ config: channelsYaml(sims, [vendor]) });
-
-// All that our store says of attempts.
-function attempts(server) {
-    const rows = execFileSync('sqlite3', ['-json', path.join(server.data, 'filmgate.db'), 'SELECT * FROM attempts'], { encoding: 'utf8' });
-    return rows === '' ? [] : JSON.parse(rows);
-}
 
 // What the vendor sold: all, or for one prompt.
 async function bought(vendor, prompt) {
@@ -35,10 +27,10 @@ async function program(vendor, script) {
 
 const calm = (vendor) => program(vendor, { rules: [], settings: { duration_ms: 400, queue_ms: 100 } });
 
-// What the vendor sold is what we have on record as taken, job by job.
-async function addsUp(server, vendor) {
+// What the vendor sold is what we have on record as taken, job by job; tasks may be under way.
+async function jobsAddUp(server, vendor) {
     const jobs = (await bought(vendor)).map((entry) => String(entry.job)).sort();
-    const rows = attempts(server).filter((row) => row.channel === vendor);
+    const rows = attemptsOf(server).filter((row) => row.channel === vendor);
     const known = rows.filter((row) => row.job !== null && !['refused', 'not_taken'].includes(row.state)).map((row) => String(row.job)).sort();
     const unknown = rows.filter((row) => row.state === 'unknown' && row.job === null).length;
     assert.ok(jobs.length <= known.length + unknown, `sold ${jobs.length}, on record ${known.length} and ${unknown} unknown`);
@@ -62,7 +54,7 @@ describe('upstreams', { concurrency: true }, () => {
             assert.equal(video.bytes.subarray(4, 8).toString('latin1'), 'ftyp');
             assert.ok(!JSON.stringify(ended).includes(sims[vendor].url), 'no address of an upstream is shown');
             assert.equal((await bought(vendor, 'a paper boat')).length, 1);
-            await addsUp(server, vendor);
+            await jobsAddUp(server, vendor);
         });
         if (image !== undefined) test(`${vendor}: images go along`, async () => {
             const ended = await server.waitEnd((await ask('with an image', { images: [image] })).id);
@@ -80,7 +72,7 @@ describe('upstreams', { concurrency: true }, () => {
             const ended = await server.waitEnd((await ask('[sim:fail] no')).id);
             assert.equal(ended.status, 'failed');
             assert.ok((await bought(vendor, '[sim:fail] no')).length <= 3);
-            await addsUp(server, vendor);
+            await jobsAddUp(server, vendor);
         });
         test(`${vendor}: done without a video is no success`, async () => {
             await calm(vendor);
@@ -104,10 +96,10 @@ describe('upstreams', { concurrency: true }, () => {
             } else {
                 assert.equal(ended.status, 'failed');
                 assert.equal(ended.error.code, 'submission_unknown');
-                assert.equal(attempts(server).filter((row) => row.state === 'unknown').length, 1, 'it stays on record');
+                assert.equal(attemptsOf(server).filter((row) => row.state === 'unknown').length, 1, 'it stays on record');
             }
             assert.equal((await bought(vendor, 'lost')).length, 1);
-            await addsUp(server, vendor);
+            await jobsAddUp(server, vendor);
         });
         test(`${vendor}: busy is waited for`, async () => {
             await calm(vendor);
@@ -126,9 +118,9 @@ describe('upstreams', { concurrency: true }, () => {
             assert.equal(answer.status, 200, answer.text);
             const ended = await server.query(id);
             assert.equal(ended.error.code, 'cancelled');
-            await until('the attempt is closed', () => attempts(server).every((row) => row.closed_ms > 0));
+            await until('the attempt is closed', () => attemptsOf(server).every((row) => row.closed_ms > 0));
             assert.equal((await server.query(id)).error.code, 'cancelled');
-            await addsUp(server, vendor);
+            await jobsAddUp(server, vendor);
         });
         test(`${vendor}: a restart goes on where it was`, async () => {
             await calm(vendor);
@@ -141,7 +133,7 @@ describe('upstreams', { concurrency: true }, () => {
             const ended = await server.waitEnd(id);
             assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
             assert.equal((await bought(vendor, 'through a restart')).length, 1);
-            await addsUp(server, vendor);
+            await jobsAddUp(server, vendor);
         });
     });
 });
@@ -150,11 +142,11 @@ if (chosen.includes('unified')) test('a stop that waits for a submit brings home
     const ask = (prompt) => server.create({ model: VENDORS.unified.model, prompt, size: undefined, duration: undefined });
     await program('unified', { rules: [{ on: 'submit', match: { prompt: 'slow to be taken' }, do: { latency_ms: 4000 } }], settings: { duration_ms: 1500, queue_ms: 0 } });
     const done = await ask('done during a stop');
-    await until('it is accepted', () => attempts(server).some((row) => row.state === 'accepted'));
+    await until('it is accepted', () => attemptsOf(server).some((row) => row.state === 'accepted'));
     const slow = await ask('slow to be taken');
-    await until('its submit has left', () => attempts(server).some((row) => row.state === 'submitting'));
+    await until('its submit has left', () => attemptsOf(server).some((row) => row.state === 'submitting'));
     assert.equal(await server.stop(), 0);
-    assert.deepEqual(attempts(server).map((row) => row.state), ['accepted', 'accepted'], 'one answer was waited for, and no download was begun');
+    assert.deepEqual(attemptsOf(server).map((row) => row.state), ['accepted', 'accepted'], 'one answer was waited for, and no download was begun');
     await server.launch();
     for (const { id } of [done, slow]) assert.equal((await server.waitEnd(id)).status, 'completed');
     for (const prompt of ['done during a stop', 'slow to be taken']) assert.equal((await bought('unified', prompt)).length, 1);

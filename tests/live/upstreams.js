@@ -22,6 +22,9 @@ export const VENDORS = {
     },
 };
 
+// Those that are tested: all, or what UPSTREAM names (fal,comfyui).
+export const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
+
 // The configuration of channels to running simulators. JSON is YAML.
 export function channelsYaml(simulators, names = Object.keys(VENDORS), more = {}) {
     const channels = names.map((name) => {

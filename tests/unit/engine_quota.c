@@ -4,7 +4,7 @@
  * the engine, where places are taken by creates and given back by ends. */
 #include "engine_stage.h"
 
-#include "engine/actor.h"
+#include "engine/engine_own.h"
 #include "engine/quota.h"
 
 #define DAY_MS ((int64_t)QUOTA_DAY_MS)

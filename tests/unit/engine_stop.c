@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 
-#include "engine/actor.h"
+#include "engine/engine_own.h"
 
 /* ---- stopping ---- */
 

@@ -245,6 +245,16 @@ static void test_prelude(void **state)
         {"[{error: {message: \"a\"}}, {error: \"b\"}, {message: \"c\"}, {detail: \"d\"}, {}, null, "
          "[], {error: 7}] | map(text_of)",
          "[\"a\",\"b\",\"c\",\"d\",\"\",\"\",\"\",\"\"]"},
+        {"{error: {code: 7}, list: [{url: \"u\"}, \"\"]}"
+         " | [at(\"error.code\"), at(\"list.0.url\"), at(\"error.code.x\"), at(\"list.9\"), "
+         "at(\"none\")]",
+         "[7,\"u\",null,null,null]"},
+        {"{a: \"\", b: 7, c: {d: \"e\"}, f: [\"g\"]} | texts(\"f.0\", \"a\", \"b\", \"c.d\", "
+         "\"z\")",
+         "[\"g\",\"e\"]"},
+        {"[(\"image/webp\", \"text/plain\", null) | extension_of]", "[\".webp\",\"\",\"\"]"},
+        {"refuse(\"no\")",
+         "{\"error\":{\"code\":\"not_supported\",\"message\":\"no\",\"kind\":\"refused\"}}"},
         {"[(null | cancel), (null | cancelled)]", "[null,{\"state\":\"refused\"}]"},
     };
     (void)state;

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the rooms of an actor share: actor.c (step, commit, publish), actor_queue.c (where its task stands) and
+ * actor_work.c (what is done for it). Nobody else includes this. */
+#pragma once
+
+#include "engine/actor.h"
+#include "engine/engine_own.h"
+
+/* ---- actor_queue.c ---- */
+
+void actor_init_queue(struct actor *actor);
+/* Into the queue, after the pause that the task has before it. */
+void actor_enqueue(struct actor *actor);
+/* At once, not with the commit: who ends while it waits or pauses must not be given a slot. */
+void actor_leave_queue(struct actor *actor);
+void actor_leave_schedule(struct actor *actor);
+/* Granted by the schedule, which has taken it out of the queue. */
+void actor_take_slot(struct actor *actor, bool is_builtin);
+/* From before a restart, at an upstream; nothing when it has one. */
+void actor_adopt_slot(struct actor *actor);
+/* And what it holds of a credential. */
+void actor_release_slot(struct actor *actor);
+/* It counts as a job in flight with `credential`, … */
+void actor_occupy(struct actor *actor, struct credential *credential);
+/* … until the upstream is done with it. */
+void actor_vacate(struct actor *actor);
+
+/* ---- actor_work.c ---- */
+
+void actor_init_work(struct actor *actor);
+/* Carries out those effects that are an attempt's: start, poll, store, cancel. */
+void actor_work(struct actor *actor, unsigned effects);
+/* A result that the task took, or may have taken, stays. An upstream that is to be told of the end is still needed. */
+void actor_halt_attempt(struct actor *actor);
+/* And for good. */
+void actor_end_attempt(struct actor *actor);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is done for a task: its attempt by the built-in engine or at an upstream, begun, gone on with after a restart, and
+ * ended; and what attempts tell of it. On the loop's thread. */
+#include "engine/actor_own.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* How much of the learned duration stays when another one is known. */
+static const double RENDER_MEAN_DECAY = 0.8;
+
+/* ---- ends ---- */
+
+void actor_halt_attempt(struct actor *actor)
+{
+    bool is_kept = actor->task->state == TASK_COMPLETED;
+    loop_disarm(actor->engine->loop, &actor->progress);
+    actor->attempt = is_kept ? attempt_keep(actor->attempt) : attempt_stop(actor->attempt);
+    if (actor->remote) {
+        remote_halt(actor->remote, is_kept);
+    }
+}
+
+void actor_end_attempt(struct actor *actor)
+{
+    actor_halt_attempt(actor);
+    actor->remote = remote_free(actor->remote, actor->task->state == TASK_COMPLETED);
+}
+
+/* ---- what attempts tell ---- */
+
+static void learn_duration(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
+    histogram_add(&engine->counts.attempt_seconds, took_s);
+    engine->mean_render_s = engine->mean_render_s < 0 ? took_s
+                                                      : RENDER_MEAN_DECAY * engine->mean_render_s +
+                                                            (1 - RENDER_MEAN_DECAY) * took_s;
+}
+
+/* Progress comes often and each one is a commit: one that follows too soon waits, a newer one takes its place. */
+static void hold_progress(struct actor *actor, double progress)
+{
+    int64_t due_ms = actor->persisted_ms + ACTOR_PROGRESS_PERSIST_MS - clock_mono_ms();
+    actor->held_progress = progress;
+    if (!loop_is_armed(&actor->progress)) {
+        loop_arm(actor->engine->loop, &actor->progress, due_ms > 0 ? due_ms : 0);
+    }
+}
+
+static void on_held_progress(struct loop_timer *timer)
+{
+    struct actor *actor = CONTAINER_OF(timer, struct actor, progress);
+    actor_feed(actor,
+               &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = actor->held_progress});
+}
+
+static void on_attempt_event(void *context, const struct task_event *event)
+{
+    struct actor *actor = context;
+    if (event->kind == TASK_EVENT_PROGRESS) {
+        hold_progress(actor, event->progress);
+        return;
+    }
+    if (event->kind == TASK_EVENT_RENDERED && actor->remote && actor->engine->is_draining) {
+        return; /* a download would hold up the stop: the next start asks for it again */
+    }
+    if (event->kind == TASK_EVENT_TURNED_AWAY) {
+        actor->avoided = actor->credential;
+    }
+    if (event->kind == TASK_EVENT_STORED) {
+        learn_duration(actor);
+    } else if (event->kind == TASK_EVENT_FAILED) {
+        atomic_fetch_add(&actor->engine->counts.failures[event->failure], 1);
+    }
+    actor_feed(actor, event);
+}
+
+/* ---- at an upstream ---- */
+
+static void on_ready(void *context, const struct task_event *granted)
+{
+    struct actor *actor = context;
+    if (!actor->engine->is_draining) {
+        actor_feed(actor, granted);
+    } else { /* nothing has left: it waits, as in the store, for the next start */
+        actor_end_attempt(actor);
+        actor_release_slot(actor);
+    }
+}
+
+static void on_queue_position(void *context, int64_t position)
+{
+    const struct actor *actor = context;
+    table_set_figures(actor->engine->table, actor->task->request->id,
+                      &(struct engine_figures){.queue_position = position, .wait_s = -1.0});
+}
+
+static void new_remote(struct actor *actor, const struct route *route)
+{
+    struct engine *engine = actor->engine;
+    const struct remote_handler handler = {on_ready, on_attempt_event, on_queue_position, actor};
+    actor->remote =
+        remote_new(&engine->room, engine->credentials, engine->channels, route, &handler);
+}
+
+/* Takes up an attempt from before a restart: it counts for its tenant and, while the upstream works, for its credential.
+ * False when its channel or credential is not configured. */
+static bool take_up(struct actor *actor)
+{
+    struct engine *engine = actor->engine;
+    const struct attempt_record *record = &actor->task->attempt;
+    const struct channel *channel = channel_named(engine->channels, record->channel);
+    const struct channel_credential *key =
+        channel && !channel->is_builtin ? channel_credential_named(channel, record->credential)
+                                        : NULL;
+    if (!key) {
+        return false;
+    }
+    const struct route route = {
+        .kind = ROUTE_FOUND,
+        .channel = channel,
+        .key = key,
+        .credential = credential_of(engine->credentials, channel->name, key->name),
+        .retry_ms = -1,
+    };
+    new_remote(actor, &route);
+    actor_adopt_slot(actor);
+    if (actor->task->state != TASK_FETCHING) {
+        actor_occupy(actor, route.credential);
+    }
+    return true;
+}
+
+static void orphan(struct actor *actor, unsigned effects)
+{
+    const struct attempt_record *record = &actor->task->attempt;
+    if (actor->orphaned == 0) {
+        log_task(LOG_ERROR, actor->task->request->id,
+                 "its job is at channel \"%s\" with credential \"%s\", which is not configured: it "
+                 "waits until it is, or for its deadline",
+                 record->channel, record->credential);
+    }
+    actor->orphaned = effects; /* who is to be cancelled is not asked for any more */
+}
+
+static void act_remotely(struct actor *actor, unsigned effects)
+{
+    if (!actor->remote && !take_up(actor)) {
+        orphan(actor, effects);
+        return;
+    }
+    if (effects & TASK_EFFECT_START) {
+        remote_send(actor->remote, actor->task);
+    }
+    if (effects & TASK_EFFECT_POLL) {
+        remote_poll(actor->remote, actor->task);
+    }
+    if (effects & TASK_EFFECT_STORE_RESULT) {
+        remote_store(actor->remote, actor->task);
+    }
+    if (effects & TASK_EFFECT_CANCEL_UPSTREAM) {
+        remote_cancel(actor->remote, actor->task);
+    }
+}
+
+void actor_look_again(struct actor *actor)
+{
+    unsigned effects = actor->orphaned;
+    actor->orphaned = 0;
+    if (effects) {
+        act_remotely(actor, effects);
+    }
+}
+
+bool actor_is_busy(const struct actor *actor)
+{
+    return actor->has_builtin_slot || (actor->remote && (remote_is_sending(actor->remote) ||
+                                                         actor->task->state == TASK_SUBMITTING ||
+                                                         actor->task->state == TASK_FETCHING));
+}
+
+/* ---- here ---- */
+
+static void act_here(struct actor *actor, unsigned effects)
+{
+    if (effects & TASK_EFFECT_START) {
+        const struct attempt_handler handler = {on_attempt_event, actor};
+        actor->attempt = attempt_start(&actor->engine->room, actor->task, &handler);
+    }
+    if (effects & TASK_EFFECT_STORE_RESULT) {
+        attempt_store(actor->attempt);
+    }
+}
+
+/* ---- either ---- */
+
+void actor_work(struct actor *actor, unsigned effects)
+{
+    (actor->task->is_builtin ? act_here : act_remotely)(actor, effects);
+}
+
+void actor_begin(struct actor *actor, const struct route *route)
+{
+    struct engine *engine = actor->engine;
+    actor->slot_granted_ms = clock_mono_ms();
+    actor_take_slot(actor, route->channel->is_builtin);
+    if (route->channel->is_builtin) {
+        credential_of(engine->credentials, route->channel->name, "")->n_submits++;
+        actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
+                                               .channel = route->channel->name,
+                                               .is_builtin = true});
+    } else {
+        actor_occupy(actor, route->credential);
+        new_remote(actor, route);
+        remote_prepare(actor->remote, actor->task);
+    }
+}
+
+void actor_init_work(struct actor *actor)
+{
+    actor->progress.fire = on_held_progress;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The polls of an attempt's job: when the next one is due, and what an answer means. A poll that tells nothing changes
+ * nothing but the time of the next one. Everything that is told goes out as the last thing that a function does, but for
+ * what ends nothing: whoever hears it may free us. */
+#include "engine/remote_own.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+static void plan_poll(struct remote *remote, int64_t retry_after_ms)
+{
+    const struct policy_poll poll = {
+        .first_ms = remote->channel->poll_first_ms,
+        .every_ms = remote->channel->poll_every_ms,
+        .longest_ms = remote->channel->poll_longest_ms,
+    };
+    const struct policy_durations *durations = credentials_durations(
+        remote->credentials, remote->channel->name, remote->model, remote->duration_s);
+    int64_t now_ms = clock_mono_ms();
+    int64_t at_ms =
+        policy_next_poll(&poll, &remote->watch, durations, now_ms, retry_after_ms, remote_dice());
+    loop_arm(remote->room->loop, &remote->poll, at_ms > now_ms ? at_ms - now_ms : 0);
+}
+
+static void on_trouble(struct remote *remote, const char *note,
+                       const struct dialogue_outcome *outcome)
+{
+    int64_t now_ms = clock_mono_ms();
+    remote->credential->n_troubles++;
+    policy_note_trouble(&remote->watch, now_ms);
+    remote_note(remote, LOG_WARN, "a poll told nothing", note);
+    if (outcome->end == DIALOGUE_TROUBLE && outcome->status != 429) {
+        policy_breaker_fail(&remote->credential->breaker, now_ms);
+    }
+    plan_poll(remote, outcome->retry_after_ms);
+}
+
+static void on_done(struct remote *remote, const json_t *said,
+                    const struct dialogue_outcome *outcome)
+{
+    const json_t *outputs = json_object_get(said, "outputs");
+    if (json_array_size(outputs) == 0) {
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
+                                                 .failure = TASK_FAILURE_NO_VIDEO});
+        return;
+    }
+    struct attempt_job *job = remote_job(remote->task->attempt.job, NULL, said);
+    if (!job->outputs) {
+        attempt_job_unref(job);
+        remote_note(remote, LOG_ERROR, "the result cannot be had",
+                    "what the adapter says of the outputs is too long");
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
+                                                 .failure = TASK_FAILURE_RESULT_LOST});
+        return;
+    }
+    int64_t took_ms = clock_mono_ms() - remote->watch.accepted_ms;
+    bool is_renewal = remote->task->state == TASK_FETCHING;
+    if (!is_renewal && !remote->is_resumed) {
+        policy_learn(credentials_durations(remote->credentials, remote->channel->name,
+                                           remote->model, remote->duration_s),
+                     took_ms, remote->n_beside);
+        policy_learn(&remote->credential->durations, took_ms, remote->n_beside);
+    }
+    remote_keep_blobs(remote, outcome);
+    remote_tell(remote,
+                &(struct task_event){.kind = is_renewal ? TASK_EVENT_RENEWED : TASK_EVENT_RENDERED,
+                                     .job = job});
+    attempt_job_unref(job);
+}
+
+static void on_upstream_failed(struct remote *remote, const json_t *said)
+{
+    const json_t *error = json_object_get(said, "error");
+    const char *kind = json_text(error, "kind"), *message = json_text(error, "message");
+    bool is_moderated = kind && strcmp(kind, "moderated") == 0;
+    bool is_refused = kind && strcmp(kind, "refused") == 0;
+    remote_note(remote, LOG_WARN, "the job failed there",
+                message ? message : "no reason was given");
+    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
+                                             .failure = is_moderated ? TASK_FAILURE_MODERATED
+                                                                     : TASK_FAILURE_UPSTREAM_FAILED,
+                                             .may_retry = kind && !is_moderated && !is_refused});
+}
+
+static void on_gone(struct remote *remote)
+{
+    if (policy_note_gone(&remote->watch, clock_mono_ms())) {
+        remote_note(remote, LOG_ERROR, "the job is gone", "the upstream does not know it");
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_GONE});
+    } else {
+        plan_poll(remote, 0);
+    }
+}
+
+/* Tells at most two things, neither of which ends anything: the handler queues what it cannot take at once. */
+static void on_under_way(struct remote *remote, const json_t *said, bool is_pending)
+{
+    double progress = json_number(said, "progress", -1.0);
+    remote->is_pending = is_pending;
+    policy_note_progress(&remote->watch, progress, clock_mono_ms());
+    plan_poll(remote, 0);
+    remote->handler.queue_position(remote->handler.context, json_int(said, "queue_position", 0));
+    if (remote->task->attempt.state == ATTEMPT_CONFIRMING) {
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_CONFIRMED});
+    } else if (remote_has_news(remote, said)) {
+        struct attempt_job *job = remote_job(remote->task->attempt.job, NULL, said);
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_KEPT, .job = job});
+        attempt_job_unref(job);
+    }
+    if (progress > 0) {
+        remote_tell(remote,
+                    &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = progress});
+    }
+}
+
+static void heed(struct remote *remote, const json_t *said, const struct dialogue_outcome *outcome)
+{
+    const char *state = json_text(said, "state");
+    if (!state || strcmp(state, "unclear") == 0) {
+        const char *message = json_text(said, "message");
+        on_trouble(remote, message ? message : "the adapter does not know what the answer means",
+                   outcome);
+    } else if (strcmp(state, "pending") == 0 || strcmp(state, "rendering") == 0) {
+        on_under_way(remote, said, state[0] == 'p');
+    } else if (strcmp(state, "done") == 0) {
+        on_done(remote, said, outcome);
+    } else if (strcmp(state, "failed") == 0) {
+        on_upstream_failed(remote, said);
+    } else if (strcmp(state, "cancelled") == 0) {
+        remote_note(remote, LOG_WARN, "the job was cancelled there", "not by us");
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
+                                                 .failure = TASK_FAILURE_UPSTREAM_FAILED});
+    } else if (strcmp(state, "gone") == 0) {
+        on_gone(remote);
+    } else {
+        on_trouble(remote, "the adapter says a state that there is not", outcome);
+    }
+}
+
+static void on_polled(void *context, const struct dialogue_outcome *outcome)
+{
+    struct remote *remote = context;
+    struct dialogue *ended = remote->dialogue;
+    remote->dialogue = NULL;
+    remote->credential->n_polls++;
+    if (outcome->end == DIALOGUE_ANSWERED) {
+        heed(remote, outcome->result, outcome);
+    } else {
+        on_trouble(remote, outcome->note, outcome);
+    }
+    dialogue_stop(ended);
+}
+
+static void ask(struct remote *remote)
+{
+    json_t *input = remote_input(remote);
+    int64_t wait_ms =
+        policy_take(&remote->credential->polls, remote->channel->polls_per_minute, clock_mono_ms());
+    if (wait_ms > 0) {
+        json_decref(input);
+        loop_arm(remote->room->loop, &remote->poll, wait_ms);
+    } else {
+        remote_ask(remote, DIALOGUE_POLL, input, on_polled);
+    }
+}
+
+/* What came with the answer to the submit is the first poll's. */
+void remote_on_poll(struct loop_timer *timer)
+{
+    struct remote *remote = CONTAINER_OF(timer, struct remote, poll);
+    json_t *held = TAKE(remote->held);
+    if (held) {
+        const struct dialogue_outcome outcome = {
+            .end = DIALOGUE_ANSWERED,
+            .blobs = remote->blobs,
+            .n_blobs = remote->n_blobs,
+            .blob_file = remote->blob_file,
+        };
+        heed(remote, held, &outcome);
+        json_decref(held);
+    } else {
+        ask(remote);
+    }
+}
+
+void remote_poll(struct remote *remote, const struct task *task)
+{
+    int64_t since_ms = clock_wall_ms() - task->attempt.accepted_ms;
+    remote_take(remote, task);
+    json_decref(remote_describe(remote)); /* names the model */
+    remote->is_resumed = !remote->has_sent;
+    remote->watch = (struct policy_watch){.accepted_ms = clock_mono_ms()};
+    if (task->attempt.accepted_ms > 0 && since_ms > 0) {
+        remote->watch.accepted_ms -= since_ms;
+    }
+    if (remote->held) {
+        loop_arm(remote->room->loop, &remote->poll, 0);
+    } else {
+        plan_poll(remote, 0);
+    }
+}
+
+void remote_poll_soon(struct remote *remote, int n)
+{
+    int64_t pause_ms =
+        n > 1 ? policy_backoff(REMOTE_RETRY_MS, REMOTE_RETRY_MOST_MS, n, remote_dice()) : 0;
+    loop_arm(remote->room->loop, &remote->poll, pause_ms);
+}
