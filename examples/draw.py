@@ -3,6 +3,7 @@
 the standard library: examples/draw.py DIRECTORY writes dawn.png and night.png there.
 """
 import math
+import os
 import random
 import struct
 import sys
@@ -108,5 +109,6 @@ def night():
 
 if len(sys.argv) != 2:
     sys.exit(__doc__)
+os.makedirs(sys.argv[1], exist_ok=True)
 write_png(f"{sys.argv[1]}/dawn.png", dawn())
 write_png(f"{sys.argv[1]}/night.png", night())

@@ -387,6 +387,15 @@ static int make_key(const struct gateway *gateway, const char *name, char ret_ke
     return result;
 }
 
+/* For a request that works: the first model that is listed. Where there are wildcards only, it is the
+ * reader's to fill in. */
+static const char *first_model(const struct gateway *gateway)
+{
+    const char *const *names = NULL;
+    size_t count = channel_model_names(gateway->channels, &names);
+    return count > 0 && strpbrk(names[0], "'\"\\") == NULL ? names[0] : "MODEL";
+}
+
 static int make_first_key(const struct gateway *gateway, const char *name)
 {
     size_t count = 0, valid;
@@ -405,8 +414,8 @@ static int make_first_key(const struct gateway *gateway, const char *name)
     printf("first key (shown only now): %s\n\n"
            "  curl -sS %s/v1/video/create \\\n"
            "    -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \\\n"
-           "    -d '{\"model\": \"sora-2\", \"prompt\": \"a paper boat on a rainy street\"}'\n\n",
-           key, server_url(gateway->server), key);
+           "    -d '{\"model\": \"%s\", \"prompt\": \"a paper boat on a rainy street\"}'\n\n",
+           key, server_url(gateway->server), key, first_model(gateway));
     return CLI_OK;
 }
 

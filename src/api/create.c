@@ -191,12 +191,13 @@ static enum MHD_Result reply_unknown_model(struct api_request *request, const ch
 {
     CLEANUP(buf_fini) struct buf message;
     buf_init(&message, API_ERROR_MESSAGE_MAX - 200);
-    buf_printf(&message, "No channel serves the model %.128s. Available: ", model);
+    buf_printf(&message, "No channel serves the model %.128s.", model);
     const char *const *names = NULL;
     size_t count = channel_model_names(engine_channel_table(request->api->parts.engine), &names);
     for (size_t i = 0; i < count && !message.overflowed; i++)
-        buf_printf(&message, "%s%s", i > 0 ? ", " : "", names[i]);
-    buf_putc(&message, '.');
+        buf_printf(&message, "%s%s", i > 0 ? ", " : " Available: ", names[i]);
+    if (count > 0)
+        buf_putc(&message, '.');
     struct api_error_details details = {.param = "model", .message = buf_text(&message)};
     return api_reply_error(request, API_ERROR_MODEL_NOT_FOUND, &details);
 }

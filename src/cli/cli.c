@@ -328,15 +328,20 @@ int cli_open_store(const char *file, const char *data, bool may_make, struct sto
     buf_printf(&database, "%s/filmgate.db", settings->data);
     char error[STORE_ERROR_SIZE] = "";
     int status = CLI_OK;
+    bool is_there = access(buf_text(&database), F_OK) == 0;
     if (may_make)
         status = cli_make_data_directory(settings->data);
-    else if (access(buf_text(&database), F_OK) != 0)
+    else if (!is_there)
         status = cli_complain(CLI_LOCAL,
                               "there is no database in \"%s\": %s (`keys create` and "
                               "`serve` make one)",
                               settings->data, strerror(errno));
     if (status == CLI_OK && store_open(settings->data, ret_store, error) != 0)
         status = cli_complain(CLI_LOCAL, "%s", error);
+    else if (status == CLI_OK && !is_there)
+        cli_note("there was no database in \"%s\": it is made. If a gateway runs already, this is "
+                 "not its data directory; --data or --config names it",
+                 settings->data);
     settings_free(settings);
     return status;
 }

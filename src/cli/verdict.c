@@ -9,7 +9,13 @@
 
 #include "base/json.h"
 
-enum { UNAUTHORIZED = 401, NOT_FOUND = 404, SERVICE_UNAVAILABLE = 503, TOO_MANY = 429 };
+enum {
+    UNAUTHORIZED = 401,
+    FORBIDDEN = 403,
+    NOT_FOUND = 404,
+    SERVICE_UNAVAILABLE = 503,
+    TOO_MANY = 429
+};
 
 static const char NOT_FILMGATE[] = "not_filmgate";
 static const char ASK_URL[] = "Is the URL right? --url or FILMGATE_URL says where the gateway is.";
@@ -106,6 +112,10 @@ static void advise(const struct verdict_head *head, struct client_answer *answer
         hint =
             "`filmgate keys create --data DIR --name NAME` makes one; is that the data directory "
             "of this server?";
+    else if (answer->status == FORBIDDEN && strcmp(answer->code, "forbidden") == 0)
+        hint =
+            "It takes an operator's key: `filmgate keys create --data DIR --name ops --operator` "
+            "makes one.";
     else if (answer->status == NOT_FOUND && strcmp(answer->code, "not_found") == 0)
         hint = ASK_URL;
     snprintf(answer->hint, CLIENT_HINT_SIZE, "%s", hint);

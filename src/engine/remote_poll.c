@@ -119,7 +119,9 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
 static void heed(struct remote *remote, const json_t *said, const struct dialogue_outcome *outcome)
 {
     const char *state = json_text(said, "state");
-    if (!state || strcmp(state, "unclear") == 0) {
+    if (!state) {
+        on_trouble(remote, "what the adapter says of the job has no state", outcome);
+    } else if (strcmp(state, "unclear") == 0) {
         const char *message = json_text(said, "message");
         on_trouble(remote, message ? message : "the adapter does not know what the answer means",
                    outcome);

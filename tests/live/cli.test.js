@@ -255,6 +255,7 @@ test('keys: the key alone on standard output, once; never again', async () => {
     const data = ['--data', path.join(newDirectory(), 'data')];
     const made = await command(['keys', 'create', '--name', 'laptop', ...data]);
     assert.match(made.stdout, /^fg_[A-Za-z0-9_-]{43}\n$/);
+    assert.match(made.stderr, /there was no database in ".*": it is made/);
     assert.equal(fs.statSync(data[1]).mode & 0o777, 0o700);
     const list = await command(['keys', 'list', ...data]);
     assert.match(list.stdout, /laptop/);

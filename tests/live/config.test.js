@@ -136,10 +136,12 @@ test('a task that takes longer than its deadline fails with deadline_exceeded', 
     assert.deepEqual([end.status, end.error.code], ['failed', 'deadline_exceeded']);
 });
 test('--first-key makes one key with a request that works, on the first start only', async () => {
-    const data = path.join(newDirectory(), 'data');
+    const directory = newDirectory();
+    const [data, config] = [path.join(directory, 'data'), path.join(directory, 'filmgate.yaml')];
+    fs.writeFileSync(config, 'channels:\n  - name: sketch\n    adapter: animatic\n    models: ["*-fast", film-1]\n');
     let firstStatus;
     const firstLines = async () => {
-        const child = spawn(BINARY, ['serve', '--data', data, '--listen', '127.0.0.1:0', '--first-key', 'me'], { stdio: ['ignore', 'pipe', 'ignore'] });
+        const child = spawn(BINARY, ['serve', '--config', config, '--data', data, '--listen', '127.0.0.1:0', '--first-key', 'me'], { stdio: ['ignore', 'pipe', 'ignore'] });
         let said = '';
         child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
         const timer = setInterval(async () => {
@@ -157,7 +159,7 @@ test('--first-key makes one key with a request that works, on the first start on
     };
     const first = await firstLines();
     assert.match(first, /fg_[A-Za-z0-9_-]{43}/);
-    assert.match(first, /curl/);
+    assert.match(first, /curl[^]*"model": "film-1"/, 'a model that is served');
     assert.equal(firstStatus, 200, 'the key works at once');
     assert.match(first, /open http:\/\/127\.0\.0\.1:\d+\/ in a browser/);
     const second = await firstLines();
