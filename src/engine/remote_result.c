@@ -252,7 +252,8 @@ static int send_request(struct remote *remote)
         return -E2BIG;
     }
     memcpy(headers, request->headers, request->n_headers * sizeof *headers);
-    if (!remote->validator) {
+    /* Nothing is left of the bound when it broke off just there: then from the beginning, too. */
+    if (!remote->validator || remote->video_bytes >= settings->upstream_result) {
         begin_anew(remote);
     }
     size_t n_headers = add_range(remote, headers, request->n_headers, range);
