@@ -6,7 +6,7 @@
  *        ^                       |                  |          |
  *        +---- crashed, killed: too slow, no memory +----------+
  *
- * A call that was running when its helper went is failed and never repeated; those that wait get a new helper. A program
+ * One that is told to rest falls asleep from idle. A call that was running when its helper went is failed and never repeated; those that wait get a new helper. A program
  * that does not compile fails all its calls from then on. Outcomes are delivered one a turn from `finished`, so that a
  * callback may do anything, the end of the host included. Runs on the loop's thread. */
 #include <errno.h>
@@ -63,6 +63,7 @@ struct runner {
     const struct adapter *adapter;
     struct proc *proc; /* NULL: asleep */
     bool is_ready;
+    bool is_to_rest;              /* its helper ends as soon as it has nothing to do */
     struct adapter_call *current; /* NULL: none runs */
     struct call_list waiting;
     size_t n_waiting;
@@ -413,6 +414,13 @@ static void run(struct runner *runner, struct adapter_call *call)
     }
 }
 
+static void rest(struct runner *runner)
+{
+    runner->is_to_rest = false;
+    proc_kill(runner->proc);
+    fall_asleep(runner);
+}
+
 /* Does what can be done now for those that wait. */
 static void dispatch(struct runner *runner)
 {
@@ -427,6 +435,8 @@ static void dispatch(struct runner *runner)
         if (error < 0)
             fail_all(runner, "has no helper: it cannot be started: %s", strerror(-error));
     }
+    if (runner->is_to_rest && !runner->current && (runner->is_ready || !runner->proc))
+        rest(runner);
 }
 
 /* ---- the door ---- */
@@ -467,6 +477,14 @@ struct adapter_host *adapter_host_free(struct adapter_host *host)
     }
     free(host);
     return NULL;
+}
+
+void adapter_host_rest(struct adapter_host *host)
+{
+    for (struct runner *runner = host->runners; runner; runner = runner->next) {
+        runner->is_to_rest = true;
+        dispatch(runner);
+    }
 }
 
 static struct runner *runner_of(struct adapter_host *host, const struct adapter *adapter)

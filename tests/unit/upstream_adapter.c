@@ -127,13 +127,18 @@ static void scene_init(struct scene *scene, const char *program)
     assert_int_equal(adapter_host_new(scene->loop, &scene->host), 0);
 }
 
-static void scene_fini(struct scene *scene)
+static void await_no_watches(struct scene *scene)
 {
-    scene->host = adapter_host_free(scene->host);
     int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
     while (loop_watches(scene->loop) > 0 && clock_mono_ms() < until_ms)
         loop_turn(scene->loop, TURN_MS);
     assert_int_equal(loop_watches(scene->loop), 0);
+}
+
+static void scene_fini(struct scene *scene)
+{
+    scene->host = adapter_host_free(scene->host);
+    await_no_watches(scene);
     loop_free(scene->loop);
     folder_fini(&scene->folder);
 }
@@ -727,6 +732,33 @@ static void test_callbacks_may_do_anything(void **state)
     }
 }
 
+/* A helper that rests is gone: at once when it is idle, else after its last call. The next call has a new one. */
+static void test_helpers_rest(void **state)
+{
+    struct scene scene;
+    struct answer answers[3] = {0};
+    (void)state;
+    scene_init(&scene, REST "def submit: .x;");
+    adapter_host_rest(scene.host); /* there is none */
+    for (int i = 0; i < 2; i++) {
+        assert_gives(&scene, "1", "1");
+        assert_gives(&scene, "2", "2"); /* what rested once does so no more */
+        assert_true(loop_watches(scene.loop) > 0);
+        adapter_host_rest(scene.host);
+        await_no_watches(&scene);
+    }
+    for (int i = 0; i < 3; i++)
+        (void)begin(&scene, "submit", "{\"x\":3}", &answers[i]);
+    adapter_host_rest(scene.host);
+    for (int i = 0; i < 3; i++) {
+        await(&scene, &answers[i]);
+        assert_int_equal(json_integer_value(answers[i].result), 3);
+        answer_fini(&answers[i]);
+    }
+    await_no_watches(&scene);
+    scene_fini(&scene);
+}
+
 static void test_host_ends_with_calls_in_it(void **state)
 {
     struct scene scene;
@@ -910,6 +942,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_blobs),
         cmocka_unit_test(test_stopped_calls_are_silent),
         cmocka_unit_test(test_callbacks_may_do_anything),
+        cmocka_unit_test(test_helpers_rest),
         cmocka_unit_test(test_host_ends_with_calls_in_it),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_set),
