@@ -307,6 +307,7 @@ static void send_request(struct dialogue *dialogue)
         .secrets = request->secrets,
         .is_fresh = is_submit,
         .road = &channel->road,
+        .guard_away = dialogue->room->guard,
         .done = on_answer,
         .context = dialogue,
     };

@@ -273,6 +273,7 @@ static int send_request(struct remote *remote)
         .road = &remote->channel->road,
         /* Where the operator sent us we go; where an answer sends us only if it is a public place. */
         .guard = request_is_home(remote->channel, request->url) ? NULL : remote->room->guard,
+        .guard_away = remote->room->guard,
         .done = on_downloaded,
         .context = remote,
     };

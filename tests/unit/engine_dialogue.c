@@ -306,6 +306,7 @@ static void the_limits_are_the_channels(void **state)
         assert_int_equal(request->max_bytes, 50000);
         assert_string_equal(request->secrets[0], "Authorization");
         assert_null(request->guard);
+        assert_ptr_equal(request->guard_away, ROOM.guard);
         assert_ptr_equal(request->road, &CHANNEL.road);
         dialogue_stop(heard.dialogue);
         assert_stage_is_empty();

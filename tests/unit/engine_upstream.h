@@ -370,6 +370,7 @@ int exchange_send(struct exchange_pool *pool, const struct exchange_request *req
     (void)pool;
     struct turn turn = next_turn(request->url, TURN_ANSWERS, TURN_UNSENT);
     must(request->max_bytes > 0); /* as the real one */
+    must(request->max_redirects == 0 || request->guard_away != NULL);
     note_sent(request);
     if (turn.kind == TURN_UNSENT) {
         return turn.fault;
