@@ -67,6 +67,8 @@ struct adapter_outcome {
     size_t n_blobs;
     const char *
         fault; /* one sentence that names the adapter, and the line where it is known; NULL when it worked */
+    bool
+        is_passing; /* the fault is not the program's: its helper was killed, or cannot be started now */
 };
 
 struct adapter_input {

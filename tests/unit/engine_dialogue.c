@@ -18,6 +18,11 @@ struct row {
 
 #define NO_ANSWER(kind, bought, status) DIALOGUE_##kind, bought, status, 0, NULL
 
+#define NO_MEMORY                                                                                  \
+    {                                                                                              \
+        .kind = TURN_DEAF, .fault = -ENOMEM                                                        \
+    }
+
 static const struct row SUBMITS[] = {
     /* whatever an upstream says to a submit is the adapter's to judge */
     {{SAYS(BUY), ANSWERS(200), SAYS(JOB)}, DIALOGUE_ANSWERED, true, 200, 0, JOB, 1, 1},
@@ -77,6 +82,21 @@ static const struct row SUBMITS[] = {
     {{SAYS("[1]")}, NO_ANSWER(FAULT, false, 0), 0, 0},
     {{SAYS(BUY), ANSWERS(200), FAULTY}, NO_ANSWER(FAULT, true, 200), 1, 1},
     {{SAYS(BUY), ANSWERS(200), DEAF}, NO_ANSWER(TROUBLE, true, 200), 1, 1},
+    /* … but no helper that was killed costs what is paid for */
+    {{SAYS(BUY), ANSWERS(200), KILLED, NO_MEMORY, KILLED, SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     1},
+    {{SAYS(BUY), ANSWERS(200), KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED},
+     NO_ANSWER(FAULT, true, 200),
+     1,
+     1},
+    {{SAYS(UPLOAD), ANSWERS(200), KILLED}, NO_ANSWER(FAULT, false, 200), 0, 1},
+    {{KILLED}, NO_ANSWER(FAULT, false, 0), 0, 0},
     /* it will not even ask */
     {{SAYS(REFUSES)}, DIALOGUE_ANSWERED, false, 0, 0, REFUSES, 0, 0},
     {{SAYS("null")}, DIALOGUE_ANSWERED, false, 0, 0, "null", 0, 0},

@@ -45,6 +45,7 @@ enum turn_kind {
     /* the adapter: */
     TURN_SAYS,   /* `text`: JSON */
     TURN_FAULTY, /* the program fails */
+    TURN_KILLED, /* its helper is killed */
     TURN_DEAF,   /* it cannot be asked: `fault` */
     /* exchanges: */
     TURN_ANSWERS,
@@ -77,6 +78,10 @@ struct turn {
 #define FAULTY                                                                                     \
     {                                                                                              \
         .kind = TURN_FAULTY                                                                        \
+    }
+#define KILLED                                                                                     \
+    {                                                                                              \
+        .kind = TURN_KILLED                                                                        \
     }
 #define DEAF                                                                                       \
     {                                                                                              \
@@ -339,6 +344,10 @@ static inline void end_call(void)
     struct adapter_outcome outcome = {.result = result};
     if (turn->kind == TURN_FAULTY) {
         outcome.fault = "adapter \"vendor\", line 3: it fails";
+    }
+    if (turn->kind == TURN_KILLED) {
+        outcome.fault = "adapter \"vendor\": its helper crashed (signal 9)";
+        outcome.is_passing = true;
     }
     if (turn->blob && call->input.blobs >= 0) {
         ssize_t length = (ssize_t)strlen(turn->blob);

@@ -95,6 +95,7 @@ struct answer {
     char fault[ADAPTER_ERROR_SIZE];
     struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
     size_t n_blobs;
+    bool is_passing;
     struct adapter_call *stop; /* another call, stopped within the callback */
     bool frees_host;
 };
@@ -106,6 +107,7 @@ static void on_done(void *context, const struct adapter_outcome *outcome)
     answer->result = json_deep_copy(outcome->result);
     assert_true((outcome->result == NULL) == (outcome->fault != NULL));
     (void)snprintf(answer->fault, sizeof answer->fault, "%s", outcome->fault ? outcome->fault : "");
+    answer->is_passing = outcome->is_passing;
     memcpy(answer->blobs, outcome->blobs, sizeof answer->blobs);
     answer->n_blobs = outcome->n_blobs;
     answer->stop = adapter_call_stop(answer->stop);
@@ -394,6 +396,25 @@ static void test_starved_helper(void **state)
     scene_fini(&scene);
 }
 
+/* It is the kernel's word, or a person's: the call would work another time. */
+static void test_killed_helper(void **state)
+{
+    struct scene scene;
+    struct answer answer = {0};
+    (void)state;
+    scene_init(&scene, REST "def submit: .x;");
+    assert_gives(&scene, "1", "1");
+    assert_int_equal(kill(only_child(), SIGSTOP), 0);
+    (void)begin(&scene, "submit", "{\"x\":2}", &answer);
+    assert_int_equal(kill(only_child(), SIGKILL), 0);
+    await(&scene, &answer);
+    assert_null(answer.result);
+    assert_true(answer.is_passing);
+    answer_fini(&answer);
+    assert_gives(&scene, "3", "3");
+    scene_fini(&scene);
+}
+
 /* Values so deep that taking them down overflows the stack: the helper's end, not ours. */
 static void test_crash(void **state)
 {
@@ -407,6 +428,7 @@ static void test_crash(void **state)
     await(&scene, &answer);
     assert_null(answer.result);
     assert_non_null(strstr(answer.fault, "adapter \"it\", submit: it"));
+    assert_false(answer.is_passing); /* it would crash again */
     assert_gives(&scene, "2", "2");
     answer_fini(&answer);
     scene_fini(&scene);
@@ -931,6 +953,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_hostile_programs),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_a_helper_does_not_grow),
+        cmocka_unit_test(test_killed_helper),
         cmocka_unit_test(test_starved_helper),
         cmocka_unit_test(test_sandboxed),
         cmocka_unit_test(test_environment_is_empty),
