@@ -22,7 +22,9 @@
 #include "upstream/request.h"
 
 enum {
-    CROWDED_MS = 300,     /* pause before there is room for another call or exchange */
+    CROWDED_MS = 300, /* pause before there is room for another call or exchange */
+    READINGS_MAX =
+        8, /* of an answer that may have been paid for; pauses double from CROWDED_MS on */
     REMEMBERED_MAX = 512, /* bytes of a request that is kept: each of thousands of tasks has one */
 };
 
@@ -40,6 +42,9 @@ struct dialogue {
     bool has_request;
     /* -1: none. A body without images and an answer up to ADAPTER_BLOB_LEAST are in memory, all else is in the spool. */
     int body, answer, blobs;
+    json_t *told; /* of the answer that is read: status, headers and the rest of the input */
+    int64_t answer_bytes;
+    int n_readings;
     struct exchange *exchange;
     bool is_cleared; /* dialogue_go() was called */
     bool was_bought;
@@ -141,10 +146,26 @@ static bool has_next(const json_t *result)
     return json_is_true(json_object_get(result, "next"));
 }
 
+static void read_now(struct dialogue *dialogue);
+
+/* What is paid for is not given up because a helper was killed, or there is none just now. False: it is. */
+static bool read_again(struct dialogue *dialogue)
+{
+    if (!dialogue->was_bought || dialogue->n_readings >= READINGS_MAX) {
+        return false;
+    }
+    dialogue->at_turn = read_now;
+    loop_arm(dialogue->room->loop, &dialogue->turn, CROWDED_MS << (dialogue->n_readings - 1));
+    return true;
+}
+
 static void on_read(void *context, const struct adapter_outcome *said)
 {
     struct dialogue *dialogue = context;
     dialogue->call = NULL;
+    if (said->fault && said->is_passing && read_again(dialogue)) {
+        return;
+    }
     if (said->fault) {
         fail(dialogue, DIALOGUE_FAULT, said->fault);
     } else if (!has_next(said->result)) {
@@ -223,19 +244,29 @@ static int make_blob_file(struct dialogue *dialogue, int64_t body_bytes)
     return 0;
 }
 
-static void read_answer(struct dialogue *dialogue, const struct exchange_answer *answer)
+static void read_now(struct dialogue *dialogue)
 {
-    CLEANUP(json_unref_pointer) json_t *input = input_of(dialogue);
-    json_set(input, "status", json_integer(answer->status));
-    json_set(input, "headers", headers_of(answer));
-    int fault = make_blob_file(dialogue, answer->body_bytes);
+    dialogue->n_readings++;
+    int fault = make_blob_file(dialogue, dialogue->answer_bytes);
     if (fault == 0) {
-        fault =
-            call(dialogue, functions[dialogue->spec.kind].read, input, answer->body_bytes, on_read);
+        fault = call(dialogue, functions[dialogue->spec.kind].read, dialogue->told,
+                     dialogue->answer_bytes, on_read);
     }
-    if (fault < 0) {
+    bool is_passing = fault < 0 && fault != -EMSGSIZE && fault != -EINVAL;
+    if (fault < 0 && !(is_passing && read_again(dialogue))) {
         fail_soon(dialogue, "the answer cannot be read", fault);
     }
+}
+
+static void read_answer(struct dialogue *dialogue, const struct exchange_answer *answer)
+{
+    json_decref(dialogue->told);
+    dialogue->told = input_of(dialogue);
+    json_set(dialogue->told, "status", json_integer(answer->status));
+    json_set(dialogue->told, "headers", headers_of(answer));
+    dialogue->answer_bytes = answer->body_bytes;
+    dialogue->n_readings = 0;
+    read_now(dialogue);
 }
 
 /* ---- the exchange ---- */
@@ -312,6 +343,7 @@ static void send_request(struct dialogue *dialogue)
         .secrets = request->secrets,
         .is_fresh = is_submit,
         .road = &channel->road,
+        .guard_away = dialogue->room->guard,
         .done = on_answer,
         .context = dialogue,
     };
@@ -524,6 +556,7 @@ struct dialogue *dialogue_stop(struct dialogue *dialogue)
     inputs_stop(dialogue->inputs);
     drop_request(dialogue);
     json_decref(dialogue->asked);
+    json_decref(dialogue->told);
     json_decref(dialogue->keep);
     json_decref(dialogue->spec.input);
     close_fd(&dialogue->body);

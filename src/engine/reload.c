@@ -13,6 +13,7 @@ static void on_table(struct loop_job *job)
     struct engine_table *table = CONTAINER_OF(job, struct engine_table, job);
     struct engine *engine = table->engine;
     engine->channels = table->channels;
+    adapter_host_rest(engine->adapters);
     for (struct actor *actor = engine->actors, *next; actor; actor = next) {
         next = actor->next;
         actor_look_again(actor);

@@ -140,14 +140,32 @@ static char *bounded(const json_t *value, size_t most)
     return text;
 }
 
+/* The first is the video: it is not lost because there are thousands of others. */
+static char *outputs_of(const json_t *said)
+{
+    const json_t *outputs = json_object_get(said, "outputs");
+    char *text = bounded(outputs, ATTEMPT_OUTPUTS_MAX);
+    if (text || json_array_size(outputs) < 2) {
+        return text;
+    }
+    CLEANUP(json_unref_pointer) json_t *first = json_array();
+    must(json_array_append(first, json_array_get(outputs, 0)) == 0);
+    return bounded(first, ATTEMPT_OUTPUTS_MAX);
+}
+
+static const char *enhanced_of(const json_t *said)
+{
+    const json_t *text = json_object_get(said, "enhanced_prompt");
+    return json_string_length(text) <= ATTEMPT_PROMPT_MAX ? json_string_value(text) : NULL;
+}
+
 struct attempt_job *remote_job(const struct attempt_job *old, const char *id, const json_t *said)
 {
     static const struct attempt_job nothing = {0};
     const struct attempt_job *known = old ? old : &nothing;
-    const char *enhanced = json_text(said, "enhanced_prompt");
+    const char *enhanced = enhanced_of(said);
     CLEANUP(free_pointer) char *keep = bounded(json_object_get(said, "keep"), ATTEMPT_KEEP_MAX);
-    CLEANUP(free_pointer)
-    char *outputs = bounded(json_object_get(said, "outputs"), ATTEMPT_OUTPUTS_MAX);
+    CLEANUP(free_pointer) char *outputs = outputs_of(said);
     CLEANUP(free_pointer) char *usage = bounded(json_object_get(said, "usage"), ATTEMPT_KEEP_MAX);
     return attempt_job_new(
         id ? id : known->id, keep ? keep : known->keep, outputs ? outputs : known->outputs,
@@ -164,7 +182,7 @@ bool remote_has_news(const struct remote *remote, const json_t *said)
     const struct attempt_job *job = remote->task->attempt.job;
     CLEANUP(free_pointer) char *keep = bounded(json_object_get(said, "keep"), ATTEMPT_KEEP_MAX);
     return differs(keep, job ? job->keep : NULL) ||
-           differs(json_text(said, "enhanced_prompt"), job ? job->enhanced_prompt : NULL);
+           differs(enhanced_of(said), job ? job->enhanced_prompt : NULL);
 }
 
 /* ---- cancel ---- */

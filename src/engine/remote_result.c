@@ -240,7 +240,8 @@ static int send_request(struct remote *remote)
         return -E2BIG;
     }
     memcpy(headers, request->headers, request->n_headers * sizeof *headers);
-    if (!remote->validator) {
+    /* Nothing is left of the bound when it broke off just there: then from the beginning, too. */
+    if (!remote->validator || remote->video_bytes >= settings->upstream_result) {
         begin_anew(remote);
     }
     size_t n_headers = add_range(remote, headers, request->n_headers, range);
@@ -260,6 +261,7 @@ static int send_request(struct remote *remote)
         .road = &remote->channel->road,
         /* Where the operator sent us we go; where an answer sends us only if it is a public place. */
         .guard = request_is_home(remote->channel, request->url) ? NULL : remote->room->guard,
+        .guard_away = remote->room->guard,
         .done = on_downloaded,
         .context = remote,
     };

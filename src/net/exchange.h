@@ -101,6 +101,9 @@ struct exchange_request {
     const struct exchange_road *road;
     /* NULL: any address, as the operator named it. Behind a proxy only addresses in the URL itself can be judged. */
     const struct guard *guard;
+    /* The same from the first redirect to another origin on, for what begins without a guard: it is not the operator who
+     * has named that. */
+    const struct guard *guard_away;
     void (*done)(void *context, const struct exchange_answer *answer);
     void *context;
 };

@@ -195,6 +195,21 @@ void exchange_leave(struct exchange *exchange)
     exchange->is_joined = false;
 }
 
+static CURLcode keep_no_connection(CURL *easy)
+{
+    CURLcode code = CURLE_OK;
+    EXCHANGE_SET(code, easy, CURLOPT_FRESH_CONNECT, 1L);
+    EXCHANGE_SET(code, easy, CURLOPT_FORBID_REUSE, 1L);
+    return code;
+}
+
+CURLcode exchange_go_alone(struct exchange *exchange)
+{
+    must(!exchange->is_joined);
+    exchange->line = &exchange->pool->lines[EXCHANGE_LINE_ALONE];
+    return keep_no_connection(exchange->easy);
+}
+
 void exchange_refuse(struct exchange *exchange)
 {
     loop_arm(exchange->pool->loop, &exchange->refusal, 0);
@@ -295,10 +310,8 @@ CURL *exchange_easy_new(struct exchange *exchange)
     EXCHANGE_SET(code, easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     EXCHANGE_SET(code, easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     EXCHANGE_SET(code, easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    if (exchange->line == &exchange->pool->lines[EXCHANGE_LINE_ALONE]) {
-        EXCHANGE_SET(code, easy, CURLOPT_FRESH_CONNECT, 1L);
-        EXCHANGE_SET(code, easy, CURLOPT_FORBID_REUSE, 1L);
-    }
+    if (code == CURLE_OK && exchange->line == &exchange->pool->lines[EXCHANGE_LINE_ALONE])
+        code = keep_no_connection(easy);
     EXCHANGE_SET(code, easy, CURLOPT_SSL_VERIFYPEER, 1L);
     EXCHANGE_SET(code, easy, CURLOPT_SSL_VERIFYHOST, 2L);
     EXCHANGE_SET(code, easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

@@ -72,6 +72,8 @@ CURL *exchange_easy_new(struct exchange *exchange);
 CHECKED int exchange_join(struct exchange *exchange);
 /* Takes it back from curl, to change its options. */
 void exchange_leave(struct exchange *exchange);
+/* From here on it has connections of its own, like those that began so. It must not be joined. */
+CHECKED CURLcode exchange_go_alone(struct exchange *exchange);
 /* Calls `refuse` from the loop, with `note` as it stands then. */
 void exchange_refuse(struct exchange *exchange);
 /* For callbacks of curl: remembers why, and returns what makes curl give up. */

@@ -24,10 +24,22 @@ static struct request *request_of(struct exchange *exchange)
     return CONTAINER_OF(exchange, struct request, exchange);
 }
 
-static bool is_fit(const struct request *request, const char *url)
+static bool has_proxy(const struct request *request)
 {
     const struct exchange_road *road = request->wish.road;
-    return exchange_check_url(url, request->wish.guard, road != NULL && road->proxy != NULL);
+    return road != NULL && road->proxy != NULL;
+}
+
+/* Who judges where it goes now; NULL: nobody. */
+static const struct guard *guard_of(const struct request *request)
+{
+    const struct exchange_request *wish = &request->wish;
+    return wish->guard == NULL && request->is_away ? wish->guard_away : wish->guard;
+}
+
+static bool is_fit(const struct request *request, const char *url)
+{
+    return exchange_check_url(url, guard_of(request), has_proxy(request));
 }
 
 /* ---- the end ---- */
@@ -164,6 +176,15 @@ static void fini(struct exchange *exchange)
 
 /* ---- redirects ---- */
 
+/* The proxy is the operator's. A connection that was kept is dialled no more, and so not judged. */
+static CURLcode set_guard(struct request *request)
+{
+    struct exchange *exchange = &request->exchange;
+    const struct guard *guard = guard_of(request);
+    exchange->guard = has_proxy(request) ? NULL : guard;
+    return guard != NULL ? exchange_go_alone(exchange) : CURLE_OK;
+}
+
 /* The next hop is under way; or what stands in the way. */
 static enum exchange_end follow(struct request *request)
 {
@@ -172,10 +193,12 @@ static enum exchange_end follow(struct request *request)
     if (request->n_redirects == request->wish.max_redirects)
         return EXCHANGE_REDIRECTS;
     (void)curl_easy_getinfo(exchange->easy, CURLINFO_REDIRECT_URL, &found);
-    if (found == NULL || !is_fit(request, found))
+    if (found == NULL)
+        return EXCHANGE_FORBIDDEN;
+    request->is_away = request->is_away || !exchange_check_same_origin(request->url, found);
+    if (!is_fit(request, found))
         return EXCHANGE_FORBIDDEN;
     char *url = must_strdup(found); /* at most EXCHANGE_URL_MAX */
-    request->is_away = request->is_away || !exchange_check_same_origin(request->url, url);
     free(request->url);
     request->url = url;
     request->n_redirects++;
@@ -185,7 +208,8 @@ static enum exchange_end follow(struct request *request)
     request->body_at = 0;
     request->was_hop_sent = false;
     exchange->was_refused = exchange->was_dialled = false;
-    if (exchange_curl_set_hop(request) != CURLE_OK || exchange_join(exchange) < 0) {
+    if (set_guard(request) != CURLE_OK || exchange_curl_set_hop(request) != CURLE_OK ||
+        exchange_join(exchange) < 0) {
         request->fault = "its redirect cannot be followed";
         return EXCHANGE_UNREACHABLE;
     }
@@ -291,8 +315,7 @@ int exchange_send(struct exchange_pool *pool, const struct exchange_request *wis
         return r;
     }
     keep(request, wish);
-    bool has_proxy = wish->road != NULL && wish->road->proxy != NULL;
-    request->exchange.guard = has_proxy ? NULL : wish->guard; /* the proxy is the operator's */
+    request->exchange.guard = has_proxy(request) ? NULL : wish->guard;
     request->deadline_ms = clock_mono_ms() + wish->total_ms;
     r = start(request);
     if (r < 0) {

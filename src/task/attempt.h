@@ -22,6 +22,7 @@ enum {
     ATTEMPT_JOB_MAX = 1024,   /* bytes of a job id; some are whole resource names or URLs */
     ATTEMPT_KEEP_MAX = 16384, /* bytes of what an adapter keeps, as JSON */
     ATTEMPT_OUTPUTS_MAX = 65536,
+    ATTEMPT_PROMPT_MAX = 65536, /* bytes of a prompt that the upstream made better */
 };
 
 const char *attempt_state_name(enum attempt_state state);

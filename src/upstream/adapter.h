@@ -67,6 +67,8 @@ struct adapter_outcome {
     size_t n_blobs;
     /* One sentence that names the adapter, and the line where it is known; NULL when it worked. */
     const char *fault;
+    /* The fault is not the program's: its helper was killed, or cannot be started now. */
+    bool is_passing;
 };
 
 struct adapter_input {
@@ -86,6 +88,9 @@ struct adapter_input {
 CHECKED int adapter_host_new(struct loop *loop, struct adapter_host **ret_host);
 /* Ends all calls without their callbacks, kills the helpers. Let the loop turn before loop_free(), as proc_kill(). */
 struct adapter_host *adapter_host_free(struct adapter_host *host);
+/* Ends each helper that there is now, once it has nothing to do; the next call starts one. After a reload, when other
+ * programs may be in use: helpers of those before would stay for ever. */
+void adapter_host_rest(struct adapter_host *host);
 /* 0 or negative errno (-EAGAIN: too many wait, never said to a function that reads an answer; -EMSGSIZE: the input is too
  * large). Both descriptors are duplicated. */
 CHECKED int adapter_call(struct adapter_host *host, const struct adapter_input *input,

@@ -6,11 +6,12 @@
  *        ^                       |                  |          |
  *        +---- crashed, killed: too slow, no memory +----------+
  *
- * A call that was running when its helper went is failed and never repeated; those that wait get a new helper. A program
+ * One that is told to rest falls asleep from idle. A call that was running when its helper went is failed and never repeated; those that wait get a new helper. A program
  * that does not compile fails all its calls from then on. Outcomes are delivered one a turn from `finished`, so that a
  * callback may do anything, the end of the host included. Runs on the loop's thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ struct adapter_call {
     struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
     size_t n_blobs;
     char fault[ADAPTER_ERROR_SIZE]; /* empty: none */
+    bool is_passing;
 };
 
 TAILQ_HEAD(call_list, adapter_call);
@@ -63,6 +65,7 @@ struct runner {
     const struct adapter *adapter;
     struct proc *proc; /* NULL: asleep */
     bool is_ready;
+    bool is_to_rest;              /* its helper ends as soon as it has nothing to do */
     struct adapter_call *current; /* NULL: none runs */
     struct call_list waiting;
     size_t n_waiting;
@@ -128,6 +131,7 @@ static void on_delivery(struct loop_timer *timer)
         .result = call->fault[0] == '\0' ? call->result : NULL,
         .n_blobs = call->n_blobs,
         .fault = call->fault[0] == '\0' ? NULL : call->fault,
+        .is_passing = call->is_passing,
     };
     memcpy(outcome.blobs, call->blobs, sizeof outcome.blobs);
     call->input.done(call->input.context, &outcome); /* the host may be gone after this */
@@ -160,11 +164,12 @@ static struct adapter_call *take_waiting(struct runner *runner)
 }
 
 /* All that wait, with a sentence that names the adapter already. */
-static void fail_waiting(struct runner *runner, const char *fault)
+static void fail_waiting(struct runner *runner, const char *fault, bool is_passing)
 {
     while (!TAILQ_EMPTY(&runner->waiting)) {
         struct adapter_call *call = take_waiting(runner);
         (void)snprintf(call->fault, sizeof call->fault, "%s", fault);
+        call->is_passing = is_passing;
         finish(call);
     }
 }
@@ -236,7 +241,7 @@ static void on_progress(void *context, const json_t *message)
 
 /* ---- the end of a helper ---- */
 
-/* «adapter "fal" …»: for all that wait. */
+/* «adapter "fal" …»: for all that wait, and for another time not the last word. */
 static void PRINTF_LIKE(2, 3) fail_all(struct runner *runner, const char *format, ...)
 {
     char fault[ADAPTER_ERROR_SIZE], why[ADAPTER_ERROR_SIZE - 64];
@@ -245,7 +250,7 @@ static void PRINTF_LIKE(2, 3) fail_all(struct runner *runner, const char *format
     (void)vsnprintf(why, sizeof why, format, values);
     va_end(values);
     (void)snprintf(fault, sizeof fault, "adapter \"%s\" %s", adapter_name(runner->adapter), why);
-    fail_waiting(runner, fault);
+    fail_waiting(runner, fault, true);
 }
 
 static void fall_asleep(struct runner *runner)
@@ -264,6 +269,8 @@ static void explain_crash(struct adapter_call *call, int signal_or_status)
     else
         (void)snprintf(why, sizeof why, "its helper crashed (%s %d)",
                        signal_or_status < 0 ? "signal" : "status", abs(signal_or_status));
+    call->is_passing =
+        signal_or_status == -SIGKILL; /* by the kernel, or a person: not its own doing */
     fail(call, why);
 }
 
@@ -279,7 +286,7 @@ static void on_ended(void *context, enum proc_end end, int signal_or_status, con
         (void)snprintf(runner->fault, sizeof runner->fault,
                        "adapter \"%s\" does not compile: %.300s", adapter_name(runner->adapter),
                        fault);
-        fail_waiting(runner, runner->fault);
+        fail_waiting(runner, runner->fault, false);
     } else if (!was_ready) {
         fail_all(runner, "cannot be compiled: its helper crashed (%s %d)",
                  signal_or_status < 0 ? "signal" : "status", abs(signal_or_status));
@@ -409,8 +416,16 @@ static void run(struct runner *runner, struct adapter_call *call)
         runner->cpu_before_ms = cpu_before_ms;
         loop_arm(runner->host->loop, &runner->timer, ADAPTER_CALL_MS);
     } else {
+        call->is_passing = true;
         fail(take_current(runner), strerror(-error));
     }
+}
+
+static void rest(struct runner *runner)
+{
+    runner->is_to_rest = false;
+    proc_kill(runner->proc);
+    fall_asleep(runner);
 }
 
 /* Does what can be done now for those that wait. */
@@ -427,6 +442,8 @@ static void dispatch(struct runner *runner)
         if (error < 0)
             fail_all(runner, "has no helper: it cannot be started: %s", strerror(-error));
     }
+    if (runner->is_to_rest && !runner->current && (runner->is_ready || !runner->proc))
+        rest(runner);
 }
 
 /* ---- the door ---- */
@@ -467,6 +484,14 @@ struct adapter_host *adapter_host_free(struct adapter_host *host)
     }
     free(host);
     return NULL;
+}
+
+void adapter_host_rest(struct adapter_host *host)
+{
+    for (struct runner *runner = host->runners; runner; runner = runner->next) {
+        runner->is_to_rest = true;
+        dispatch(runner);
+    }
 }
 
 static struct runner *runner_of(struct adapter_host *host, const struct adapter *adapter)
@@ -553,7 +578,7 @@ int adapter_call(struct adapter_host *host, const struct adapter_input *input,
     TAILQ_INSERT_TAIL(&runner->waiting, call, link);
     runner->n_waiting++;
     if (runner->fault[0] != '\0')
-        fail_waiting(runner, runner->fault);
+        fail_waiting(runner, runner->fault, false);
     else
         dispatch(runner);
     *ret_call = call;

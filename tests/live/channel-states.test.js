@@ -90,5 +90,14 @@ test('a channel that a reload took away is shown while its jobs last, and they f
     assert.equal((await server.waitEnd(id)).status, 'completed');
     await until('it is shown no more', async () => (await channel('unified')) === undefined);
 });
+test('helpers of adapters that a reload replaced do not stay', async () => {
+    await program({ settings: { duration_ms: 100 } });
+    fs.writeFileSync(path.join(server.dir, 'filmgate.yaml'), channelsYaml(sims, ['unified']));
+    for (let i = 0; i < 4; i++) {
+        assert.equal((await server.call('POST', '/v1/reload')).status, 200);
+        assert.equal((await server.waitEnd((await ask(`reload ${i}`)).id)).status, 'completed');
+    }
+    await until('one is left', () => server.helpers().length <= 1);
+});
 
 test('the servers ended well', endedWell);

@@ -293,6 +293,11 @@ int adapter_host_new(struct loop *loop, struct adapter_host **ret_host)
     return 0;
 }
 
+void adapter_host_rest(struct adapter_host *host)
+{
+    (void)host;
+}
+
 struct adapter_host *adapter_host_free(struct adapter_host *host)
 {
     while (host && host->first) {

@@ -18,6 +18,11 @@ struct row {
 
 #define NO_ANSWER(kind, bought, status) DIALOGUE_##kind, bought, status, 0, NULL
 
+#define NO_MEMORY                                                                                  \
+    {                                                                                              \
+        .kind = TURN_DEAF, .fault = -ENOMEM                                                        \
+    }
+
 static const struct row SUBMITS[] = {
     /* whatever an upstream says to a submit is the adapter's to judge */
     {{SAYS(BUY), ANSWERS(200), SAYS(JOB)}, DIALOGUE_ANSWERED, true, 200, 0, JOB, 1, 1},
@@ -77,6 +82,21 @@ static const struct row SUBMITS[] = {
     {{SAYS("[1]")}, NO_ANSWER(FAULT, false, 0), 0, 0},
     {{SAYS(BUY), ANSWERS(200), FAULTY}, NO_ANSWER(FAULT, true, 200), 1, 1},
     {{SAYS(BUY), ANSWERS(200), DEAF}, NO_ANSWER(TROUBLE, true, 200), 1, 1},
+    /* … but no helper that was killed costs what is paid for */
+    {{SAYS(BUY), ANSWERS(200), KILLED, NO_MEMORY, KILLED, SAYS(JOB)},
+     DIALOGUE_ANSWERED,
+     true,
+     200,
+     0,
+     JOB,
+     1,
+     1},
+    {{SAYS(BUY), ANSWERS(200), KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED, KILLED},
+     NO_ANSWER(FAULT, true, 200),
+     1,
+     1},
+    {{SAYS(UPLOAD), ANSWERS(200), KILLED}, NO_ANSWER(FAULT, false, 200), 0, 1},
+    {{KILLED}, NO_ANSWER(FAULT, false, 0), 0, 0},
     /* it will not even ask */
     {{SAYS(REFUSES)}, DIALOGUE_ANSWERED, false, 0, 0, REFUSES, 0, 0},
     {{SAYS("null")}, DIALOGUE_ANSWERED, false, 0, 0, "null", 0, 0},
@@ -306,6 +326,7 @@ static void the_limits_are_the_channels(void **state)
         assert_int_equal(request->max_bytes, 50000);
         assert_string_equal(request->secrets[0], "Authorization");
         assert_null(request->guard);
+        assert_ptr_equal(request->guard_away, ROOM.guard);
         assert_ptr_equal(request->road, &CHANNEL.road);
         dialogue_stop(heard.dialogue);
         assert_stage_is_empty();

@@ -24,7 +24,9 @@ static const struct channel CHANNEL = {
 };
 
 static const struct settings SETTINGS = {.upstream_answer = 50000};
-static const struct engine_room ROOM = {.settings = &SETTINGS};
+static const char GUARD;
+static const struct engine_room ROOM = {.settings = &SETTINGS,
+                                        .guard = (const struct guard *)(const void *)&GUARD};
 
 struct heard {
     struct dialogue *dialogue;

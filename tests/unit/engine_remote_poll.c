@@ -230,12 +230,15 @@ static void a_job_that_was_lost_is_confirmed(void **state)
 static void texts_that_are_too_long_are_left_out(void **state)
 {
     (void)state;
-    static char keep[ATTEMPT_KEEP_MAX + 100], outputs[ATTEMPT_OUTPUTS_MAX + 100];
+    static char keep[ATTEMPT_KEEP_MAX + 100], outputs[ATTEMPT_OUTPUTS_MAX + 100],
+        prompt[ATTEMPT_PROMPT_MAX + 100];
     (void)snprintf(keep, sizeof keep, "{\"state\":\"pending\",\"keep\":\"%0*d\"}", ATTEMPT_KEEP_MAX,
                    1);
     (void)snprintf(outputs, sizeof outputs, "{\"state\":\"done\",\"outputs\":[\"%0*d\"]}",
                    ATTEMPT_OUTPUTS_MAX, 1);
-    const struct turn turns[] = {ASKED, SAYS(keep), AGAIN, SAYS(outputs), {0}};
+    (void)snprintf(prompt, sizeof prompt, "{\"state\":\"pending\",\"enhanced_prompt\":\"%0*d\"}",
+                   ATTEMPT_PROMPT_MAX + 1, 1);
+    const struct turn turns[] = {ASKED, SAYS(keep), AGAIN, SAYS(prompt), AGAIN, SAYS(outputs), {0}};
     struct task *task = sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED);
     attempt_job_unref(task->attempt.job);
     task->attempt.job = attempt_job_new("job-1", NULL, NULL, NULL, NULL);
@@ -244,6 +247,22 @@ static void texts_that_are_too_long_are_left_out(void **state)
     call(&place, remote_poll);
     play_out();
     check_told(&place, "failed(result_lost)", "long", 0);
+    end(&place);
+}
+
+static void a_video_among_thousands_of_outputs_is_not_lost(void **state)
+{
+    (void)state;
+    static char outputs[ATTEMPT_OUTPUTS_MAX + 200];
+    (void)snprintf(outputs, sizeof outputs,
+                   "{\"state\":\"done\",\"outputs\":[{\"url\":\"https://a/\"},\"%0*d\"]}",
+                   ATTEMPT_OUTPUTS_MAX, 1);
+    const struct turn turns[] = {ASKED, SAYS(outputs), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    play_out();
+    check_told(&place, "rendered([{\"url\":\"https://a/\"}])", "thousands", 0);
     end(&place);
 }
 
@@ -289,6 +308,7 @@ int main(void)
         cmocka_unit_test(the_program_is_asked_once_for_a_job_and_what_is_kept_of_it),
         cmocka_unit_test(a_job_that_changes_while_the_program_is_asked),
         cmocka_unit_test(a_job_that_was_lost_is_confirmed),
+        cmocka_unit_test(a_video_among_thousands_of_outputs_is_not_lost),
         cmocka_unit_test(texts_that_are_too_long_are_left_out),
         cmocka_unit_test(a_job_may_be_done_at_once),
     };

@@ -3,6 +3,13 @@
  * One attempt at an upstream: its result comes home whatever breaks, and what breaks for good is told. */
 #include "engine_remote_stage.h"
 
+/* As many bytes as a result may have, and then it breaks off. */
+#define FILLS                                                                                      \
+    {                                                                                              \
+        .kind = TURN_ANSWERS, .status = 200, .text = "", .length = 1000,                           \
+        .end = EXCHANGE_UNREACHABLE, .header = "etag", .value = "\"e\""                            \
+    }
+
 struct download {
     const char *adapter, *outputs;
     struct turn turns[30];
@@ -71,6 +78,14 @@ static const struct download DOWNLOADS[] = {
      "stored(gen_1)",
      GET_HOME GET_HOME,
      "all"},
+    /* … but for one that breaks off where our bound is: nothing is left to ask for */
+    {"plain", HOME, {FILLS, BRINGS(200, "all"), STORES}, "stored(gen_1)", GET_HOME GET_HOME, "all"},
+    {"plain",
+     HOME,
+     {FILLS, FILLS, FILLS, FILLS, FILLS, FILLS, FILLS, FILLS, FILLS, FILLS, FILLS, FILLS},
+     LOST,
+     NULL,
+     NULL},
     /* it is another file by now, or its server knows no parts: from the beginning */
     {"plain",
      HOME,

@@ -45,6 +45,7 @@ enum turn_kind {
     /* the adapter: */
     TURN_SAYS,   /* `text`: JSON */
     TURN_FAULTY, /* the program fails */
+    TURN_KILLED, /* its helper is killed */
     TURN_DEAF,   /* it cannot be asked: `fault` */
     /* exchanges: */
     TURN_ANSWERS,
@@ -77,6 +78,10 @@ struct turn {
 #define FAULTY                                                                                     \
     {                                                                                              \
         .kind = TURN_FAULTY                                                                        \
+    }
+#define KILLED                                                                                     \
+    {                                                                                              \
+        .kind = TURN_KILLED                                                                        \
     }
 #define DEAF                                                                                       \
     {                                                                                              \
@@ -340,6 +345,10 @@ static inline void end_call(void)
     if (turn->kind == TURN_FAULTY) {
         outcome.fault = "adapter \"vendor\", line 3: it fails";
     }
+    if (turn->kind == TURN_KILLED) {
+        outcome.fault = "adapter \"vendor\": its helper crashed (signal 9)";
+        outcome.is_passing = true;
+    }
     if (turn->blob && call->input.blobs >= 0) {
         ssize_t length = (ssize_t)strlen(turn->blob);
         must(pwrite(call->input.blobs, turn->blob, (size_t)length, 0) == length);
@@ -369,6 +378,8 @@ int exchange_send(struct exchange_pool *pool, const struct exchange_request *req
 {
     (void)pool;
     struct turn turn = next_turn(request->url, TURN_ANSWERS, TURN_UNSENT);
+    must(request->max_bytes > 0); /* as the real one */
+    must(request->max_redirects == 0 || request->guard_away != NULL);
     note_sent(request);
     if (turn.kind == TURN_UNSENT) {
         return turn.fault;

@@ -786,6 +786,36 @@ static void redirects_do_not_lead_past_the_guard(void **state)
     guard = guard_free(guard);
 }
 
+/* Whom the operator has named goes anywhere, but sends us only where the guard lets us, and past no connection that is
+ * there already. */
+static void a_redirect_away_is_guarded(void **state)
+{
+    struct stage *stage = *state;
+    char url[500], entry[40], error[200];
+    const char *allow[] = {entry};
+    struct guard *strict = NULL, *lenient = NULL;
+    struct upstream *other = upstream_open(answer, NULL);
+    stage->upstream->other_port = other->port;
+    other->other_port = stage->upstream->port;
+    snprintf(entry, sizeof(entry), "127.0.0.1");
+    assert_true(guard_new(NULL, 0, &strict, error) && guard_new(allow, 1, &lenient, error));
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/ok", other->port);
+    expect(stage, redirected("GET", url, 0), EXCHANGE_DONE, 200, false); /* its connection stays */
+    int n_before = atomic_load(&other->n_requests);
+
+    struct exchange_request request = redirected("GET", stage_url(stage, "/elsewhere", url), 3);
+    request.guard_away = strict;
+    expect(stage, request, EXCHANGE_DONE, 200, false);
+    request.url = stage_url(stage, "/to-other", url);
+    expect(stage, request, EXCHANGE_FORBIDDEN, 0, false);
+    assert_int_equal(atomic_load(&other->n_requests), n_before);
+    request.guard_away = lenient;
+    expect(stage, request, EXCHANGE_DONE, 200, false);
+    (void)upstream_close(other);
+    strict = guard_free(strict);
+    lenient = guard_free(lenient);
+}
+
 /* ---- how long to wait ---- */
 
 static void wishes_to_wait_are_understood(void **state)
@@ -863,6 +893,7 @@ int main(void)
         CASE(only_a_get_is_redirected),
         CASE(secrets_stay_at_their_origin),
         CASE(redirects_do_not_lead_past_the_guard),
+        CASE(a_redirect_away_is_guarded),
         cmocka_unit_test(wishes_to_wait_are_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

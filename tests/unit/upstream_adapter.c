@@ -95,6 +95,7 @@ struct answer {
     char fault[ADAPTER_ERROR_SIZE];
     struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
     size_t n_blobs;
+    bool is_passing;
     struct adapter_call *stop; /* another call, stopped within the callback */
     bool frees_host;
 };
@@ -106,6 +107,7 @@ static void on_done(void *context, const struct adapter_outcome *outcome)
     answer->result = json_deep_copy(outcome->result);
     assert_true((outcome->result == NULL) == (outcome->fault != NULL));
     (void)snprintf(answer->fault, sizeof answer->fault, "%s", outcome->fault ? outcome->fault : "");
+    answer->is_passing = outcome->is_passing;
     memcpy(answer->blobs, outcome->blobs, sizeof answer->blobs);
     answer->n_blobs = outcome->n_blobs;
     answer->stop = adapter_call_stop(answer->stop);
@@ -127,13 +129,18 @@ static void scene_init(struct scene *scene, const char *program)
     assert_int_equal(adapter_host_new(scene->loop, &scene->host), 0);
 }
 
-static void scene_fini(struct scene *scene)
+static void await_no_watches(struct scene *scene)
 {
-    scene->host = adapter_host_free(scene->host);
     int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
     while (loop_watches(scene->loop) > 0 && clock_mono_ms() < until_ms)
         loop_turn(scene->loop, TURN_MS);
     assert_int_equal(loop_watches(scene->loop), 0);
+}
+
+static void scene_fini(struct scene *scene)
+{
+    scene->host = adapter_host_free(scene->host);
+    await_no_watches(scene);
     loop_free(scene->loop);
     folder_fini(&scene->folder);
 }
@@ -399,6 +406,25 @@ static void test_starved_helper(void **state)
     scene_fini(&scene);
 }
 
+/* It is the kernel's word, or a person's: the call would work another time. */
+static void test_killed_helper(void **state)
+{
+    struct scene scene;
+    struct answer answer = {0};
+    (void)state;
+    scene_init(&scene, REST "def submit: .x;");
+    assert_gives(&scene, "1", "1");
+    assert_int_equal(kill(only_child(), SIGSTOP), 0);
+    (void)begin(&scene, "submit", "{\"x\":2}", &answer);
+    assert_int_equal(kill(only_child(), SIGKILL), 0);
+    await(&scene, &answer);
+    assert_null(answer.result);
+    assert_true(answer.is_passing);
+    answer_fini(&answer);
+    assert_gives(&scene, "3", "3");
+    scene_fini(&scene);
+}
+
 /* Values so deep that taking them down overflows the stack: the helper's end, not ours. */
 static void test_crash(void **state)
 {
@@ -412,6 +438,7 @@ static void test_crash(void **state)
     await(&scene, &answer);
     assert_null(answer.result);
     assert_non_null(strstr(answer.fault, "adapter \"it\", submit: it"));
+    assert_false(answer.is_passing); /* it would crash again */
     assert_gives(&scene, "2", "2");
     answer_fini(&answer);
     scene_fini(&scene);
@@ -737,6 +764,33 @@ static void test_callbacks_may_do_anything(void **state)
     }
 }
 
+/* A helper that rests is gone: at once when it is idle, else after its last call. The next call has a new one. */
+static void test_helpers_rest(void **state)
+{
+    struct scene scene;
+    struct answer answers[3] = {0};
+    (void)state;
+    scene_init(&scene, REST "def submit: .x;");
+    adapter_host_rest(scene.host); /* there is none */
+    for (int i = 0; i < 2; i++) {
+        assert_gives(&scene, "1", "1");
+        assert_gives(&scene, "2", "2"); /* what rested once does so no more */
+        assert_true(loop_watches(scene.loop) > 0);
+        adapter_host_rest(scene.host);
+        await_no_watches(&scene);
+    }
+    for (int i = 0; i < 3; i++)
+        (void)begin(&scene, "submit", "{\"x\":3}", &answers[i]);
+    adapter_host_rest(scene.host);
+    for (int i = 0; i < 3; i++) {
+        await(&scene, &answers[i]);
+        assert_int_equal(json_integer_value(answers[i].result), 3);
+        answer_fini(&answers[i]);
+    }
+    await_no_watches(&scene);
+    scene_fini(&scene);
+}
+
 static void test_host_ends_with_calls_in_it(void **state)
 {
     struct scene scene;
@@ -909,6 +963,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_hostile_programs),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_a_helper_does_not_grow),
+        cmocka_unit_test(test_killed_helper),
         cmocka_unit_test(test_starved_helper),
         cmocka_unit_test(test_sandboxed),
         cmocka_unit_test(test_environment_is_empty),
@@ -920,6 +975,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_blobs),
         cmocka_unit_test(test_stopped_calls_are_silent),
         cmocka_unit_test(test_callbacks_may_do_anything),
+        cmocka_unit_test(test_helpers_rest),
         cmocka_unit_test(test_host_ends_with_calls_in_it),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_set),
