@@ -143,7 +143,9 @@ def tells_of_moderation:
        + "|safety (filter|system|setting)|public_error_[a-z_]*(unsafe|filter|sexual|minor|violen|people|danger)|违规|敏感|审核"; "i");
 
 def kind_of_answer($code; $message):
-  if kind_of_code[$code] then kind_of_code[$code]
+  # A relay says so of a name that it does not know, and of one whose upstreams are all out of order for a while.
+  if .status == 503 and $code == "model_not_found" then "busy"
+  elif kind_of_code[$code] then kind_of_code[$code]
   elif .status == 401 or .status == 402 then .status | kind_of_status
   elif .status >= 400 and ($message | tells_of_moderation) then "moderated"
   else .status | kind_of_status

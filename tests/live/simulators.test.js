@@ -325,7 +325,8 @@ test('kling: create, poll by both ids, the video', async () => {
     }, LIMIT);
     assert.deepEqual([done.task_result.videos[0].duration, done.task_info], ['10.0', { external_task_id: 'ours-1' }]);
     isVideo((await talk(kling, 'GET', done.task_result.videos[0].url, { key: null })).bytes);
-    assert.equal((await talk(kling, 'GET', '/v1/videos/text2video/ours-1')).json.data.task_id, done.task_id);
+    assert.equal((await talk(kling, 'GET', '/v1/videos/text2video/ours-1', { key: token() })).json.data.task_id, done.task_id);
+    assert.equal((await talk(kling, 'GET', `/v1/videos/text2video/${done.task_id}`)).status, 404, 'a job of another key');
     assert.equal((await talk(kling, 'GET', `/v1/videos/image2video/${done.task_id}`)).status, 404);
     assert.equal(submits(kling)[0].correlation, 'ours-1');
 });

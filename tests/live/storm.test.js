@@ -15,6 +15,7 @@ import { startAll } from '../simulators/run.js';
 const SECONDS = Number(process.env.STORM_SECONDS ?? 30);
 const SEED = Number(process.env.STORM_SEED ?? Date.now() % 1_000_000);
 const CLIENTS = 2; // of each vendor
+const AT_ONCE = 12; // unfinished tasks of a client
 const SHORT = { queue_ms: 100, duration_ms: { median: 500, sigma: 0.6 } };
 const LIMIT = { limit: 900_000, every: 200 }; // pauses double, and a job is gone only after a minute
 
@@ -41,7 +42,7 @@ const FAULTS = [
 
 const sims = await startAll({ portBase: 0, settings: SHORT, seed: SEED });
 after(() => sims.close());
-const config = `tasks:\n  backoff: 200ms\ndrain: 20s\nupstream:\n  exchange: 3s\n${channelsYaml(sims, chosen, { concurrency: 6, poll_first: '200ms', poll_every: '100ms' })}`;
+const config = `tasks:\n  backoff: 200ms\ndrain: 20s\nupstream:\n  exchange: 3s\n${channelsYaml(sims, chosen, { hasTwoKeys: true, concurrency: 3, poll_first: '200ms', poll_every: '100ms' })}`;
 const open = () => start({ config, key: { operator: true } });
 
 function weather(rules) {
@@ -49,10 +50,10 @@ function weather(rules) {
 }
 
 // Asks until there is an answer that is one: whoever does not know whether it was heard asks again.
-async function insist(server, target, options) {
+async function insist(server, method, target, options) {
     for (;;) {
         try {
-            const answer = await server.call('POST', target, { agent: false, ...options });
+            const answer = await server.call(method, target, { agent: false, ...options });
             if (answer.status !== 503) return answer;
         } catch (error) {
             if (error.code === 'ERR_ASSERTION' || error instanceof TypeError) throw error;
@@ -61,20 +62,28 @@ async function insist(server, target, options) {
     }
 }
 
+// Until it has ended, or nobody waits any more.
+async function outlast(server, id, isOver) {
+    while (!isOver() && (await insist(server, 'GET', `/v1/video/query?id=${id}`)).json.status === 'pending') await sleep(200);
+}
+
 async function oneClient(server, vendor, number, tasks, isOver) {
     const dice = new Dice(SEED + 1000 * chosen.indexOf(vendor) + number);
     const { model, image } = VENDORS[vendor];
+    const mine = [];
     for (let turn = 0; !isOver(); turn++) {
+        if (mine.length >= AT_ONCE) await outlast(server, mine.shift().id, isOver);
         const prompt = `${model}, client ${number}, turn ${turn}`;
         const images = image !== undefined && dice.next() < 0.3 ? [image] : [];
-        const made = await insist(server, '/v1/video/create', { json: { model, prompt, images }, headers: { 'Idempotency-Key': prompt } });
+        const made = await insist(server, 'POST', '/v1/video/create', { json: { model, prompt, images }, headers: { 'Idempotency-Key': prompt } });
         assert.equal(made.status, 200, made.text);
         const task = { id: made.json.id, prompt, vendor, isCancelled: false };
         tasks.push(task);
+        mine.push(task);
         const wantsCancel = dice.next() < 0.1;
         await sleep(500 * dice.next());
         if (!wantsCancel) continue;
-        const answer = await insist(server, '/v1/video/cancel', { json: { id: task.id } });
+        const answer = await insist(server, 'POST', '/v1/video/cancel', { json: { id: task.id } });
         assert.ok([200, 409].includes(answer.status), answer.text);
         task.isCancelled = answer.status === 200;
     }

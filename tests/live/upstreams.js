@@ -25,11 +25,14 @@ export const VENDORS = {
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).
 export const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
 
-// The configuration of channels to running simulators. JSON is YAML.
-export function channelsYaml(simulators, names = Object.keys(VENDORS), more = {}) {
+const pair = (key, secret, end) => ({ key: key + end, ...(secret === undefined ? {} : { secret: secret + end }) });
+
+// The configuration of channels to running simulators, with one credential each or two. JSON is YAML.
+export function channelsYaml(simulators, names = Object.keys(VENDORS), { hasTwoKeys = false, ...more } = {}) {
     const channels = names.map((name) => {
         const { adapter, model, upstream, path = '', key = 'sim-key', secret, options } = VENDORS[name];
-        const credential = key === null ? {} : { key, ...(secret === undefined ? {} : { secret }) };
+        const both = ['', '-2'].map((end, index) => ({ name: 'ab'[index], ...pair(key, secret, end) }));
+        const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '');
         return { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
     });
     return `channels: ${JSON.stringify(channels)}\n`;

@@ -219,7 +219,7 @@ export class Simulator {
         const job = this.jobs.get(String(id)) ?? null;
         this.ledger.poll(String(id));
         const deed = await this.meddle(call, 'poll', this.#subject(call, job));
-        if (job === null) return null;
+        if (job === null || job.credential !== call.credential) return null; // another account's job is nobody's
         this.#befall(job, deed);
         call.word = deed.unknown_word ?? (job.isOver ? null : job.word);
         if (job.late > 0) {
