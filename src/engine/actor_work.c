@@ -30,11 +30,19 @@ void actor_end_attempt(struct actor *actor)
 
 /* ---- what attempts tell ---- */
 
+/* A job that was taken up at the start began in another process: nobody knows here when. What waits for our own engine is
+ * told by what that takes. */
 static void learn_duration(struct actor *actor)
 {
     struct engine *engine = actor->engine;
+    if (actor->slot_granted_ms == 0) {
+        return;
+    }
     double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
     histogram_add(&engine->counts.attempt_seconds, took_s);
+    if (!actor->task->is_builtin) {
+        return;
+    }
     engine->mean_render_s = engine->mean_render_s < 0 ? took_s
                                                       : RENDER_MEAN_DECAY * engine->mean_render_s +
                                                             (1 - RENDER_MEAN_DECAY) * took_s;
