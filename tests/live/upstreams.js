@@ -22,12 +22,14 @@ export const VENDORS = {
     },
 };
 
-// The configuration of channels to running simulators. JSON is YAML.
-export function channelsYaml(simulators, names = Object.keys(VENDORS), more = {}) {
-    const channels = names.map((name) => {
+// Channels to running simulators.
+export function channelsOf(simulators, names = Object.keys(VENDORS), more = {}) {
+    return names.map((name) => {
         const { adapter, model, upstream, path = '', key = 'sim-key', secret, options } = VENDORS[name];
         const credential = key === null ? {} : { key, ...(secret === undefined ? {} : { secret }) };
         return { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
     });
-    return `channels: ${JSON.stringify(channels)}\n`;
 }
+
+// The same as configuration; JSON is YAML. Their storage, to which some of them redirect, is of this machine, too.
+export const channelsYaml = (...args) => `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify(channelsOf(...args))}\n`;
