@@ -6,7 +6,7 @@ import http from 'node:http';
 import { after, test } from 'node:test';
 import { endedWell, start, until } from './harness.js';
 import { startAll } from '../simulators/run.js';
-import { VENDORS, channelsYaml } from './upstreams.js';
+import { VENDORS, channelsOf } from './upstreams.js';
 
 const server = await start({ key: { operator: true }, config: 'render:\n  slots: 1\ntasks:\n  backoff: 50ms\n' });
 const tenant = await server.addKey('tenant');
@@ -144,7 +144,7 @@ const strangers = await Promise.all([(request, response) => response.writeHead(4
 after(() => Promise.all([sims.close(), ...strangers.map((stranger) => stranger.close())]));
 
 const keys = [{ name: 'one', key: 'sim-key' }, { name: 'two', key: 'sim-key' }];
-const [works] = JSON.parse(channelsYaml(sims, ['unified'], { concurrency: 1, key: undefined, credentials: keys.slice(0, 1) }).slice('channels: '.length));
+const [works] = channelsOf(sims, ['unified'], { concurrency: 1, key: undefined, credentials: keys.slice(0, 1) });
 const [busy, broken] = strangers.map((stranger, i) => ({ ...works, name: ['busy', 'broken'][i], base_url: `http://127.0.0.1:${stranger.address().port}`, models: [['m-busy', 'm-broken'][i]], credentials: keys }));
 const upstream = await start({ key: { operator: true }, config: `channels: ${JSON.stringify([works, busy, broken])}\n` });
 const ask = (model) => upstream.create({ model, prompt: 'a paper boat', size: undefined, duration: undefined });

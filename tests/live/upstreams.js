@@ -27,13 +27,15 @@ export const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) 
 
 const pair = (key, secret, end) => ({ key: key + end, ...(secret === undefined ? {} : { secret: secret + end }) });
 
-// The configuration of channels to running simulators, with one credential each or two. JSON is YAML.
-export function channelsYaml(simulators, names = Object.keys(VENDORS), { hasTwoKeys = false, ...more } = {}) {
-    const channels = names.map((name) => {
+// Channels to running simulators, with one credential each or two.
+export function channelsOf(simulators, names = Object.keys(VENDORS), { hasTwoKeys = false, ...more } = {}) {
+    return names.map((name) => {
         const { adapter, model, upstream, path = '', key = 'sim-key', secret, options } = VENDORS[name];
         const both = ['', '-2'].map((end, index) => ({ name: 'ab'[index], ...pair(key, secret, end) }));
         const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '');
         return { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
     });
-    return `channels: ${JSON.stringify(channels)}\n`;
 }
+
+// The same as configuration; JSON is YAML. Their storage, to which some of them redirect, is of this machine, too.
+export const channelsYaml = (...args) => `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify(channelsOf(...args))}\n`;
