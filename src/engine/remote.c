@@ -189,6 +189,9 @@ bool remote_has_news(const struct remote *remote, const json_t *said)
 
 static void close_cancel(struct remote *remote, bool was_stopped)
 {
+    log_task(LOG_INFO, remote->task->request->id, "channel \"%s\": the job %s",
+             remote->channel->name,
+             was_stopped ? "was stopped" : "may go on there, and be charged for");
     remote_tell(remote,
                 &(struct task_event){.kind = TASK_EVENT_CANCEL_CLOSED, .was_stopped = was_stopped});
 }

@@ -104,6 +104,9 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
     plan_poll(remote, 0);
     remote->handler.queue_position(remote->handler.context, json_int(said, "queue_position", 0));
     if (remote->task->attempt.state == ATTEMPT_CONFIRMING) {
+        log_task(LOG_INFO, remote->task->request->id,
+                 "channel \"%s\": its submit was taken: the job is known there",
+                 remote->channel->name);
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_CONFIRMED});
     } else if (remote_has_news(remote, said)) {
         struct attempt_job *job = remote_job(remote->task->attempt.job, NULL, said);

@@ -99,6 +99,9 @@ static void on_accepted(struct remote *remote, const char *id, const json_t *sai
     struct attempt_job *job = remote_job(remote->task->attempt.job, id, said);
     policy_breaker_succeed(&remote->credential->breaker);
     remote->credential->n_accepted++;
+    log_task(LOG_INFO, remote->task->request->id,
+             "channel \"%s\", credential \"%s\": accepted as job %.100s", remote->channel->name,
+             remote->key->name, id);
     remote_hold(remote, json_object_get(said, "polled"), outcome);
     remote->dialogue = dialogue_stop(remote->dialogue);
     remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_ACCEPTED, .job = job});
