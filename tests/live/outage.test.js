@@ -13,6 +13,8 @@ const SECONDS = Number(process.env.OUTAGE_SECONDS ?? 2);
 const LIMIT = { limit: 900_000 }; // pauses have doubled meanwhile
 const RENEWED = ['unified', 'openai-videos']; // another poll names the result anew
 const WAYS = { 503: { status: 503, body: 'Service Unavailable' }, 429: { status: 429 }, closed: { close: true }, reset: { reset: true }, 'no JSON': { not_json: true } };
+// Each upstream goes through two of them, so that each way is gone by several; OUTAGE_WAYS=all: through every one.
+const waysOf = (vendor) => Object.entries(WAYS).filter((_, index) => process.env.OUTAGE_WAYS === 'all' || [0, 1].includes((index + 2 * chosen.indexOf(vendor)) % 5));
 const BUYS_NOTHING = ['429']; // of a submit: the task waits, and that is all
 
 const sims = await startAll({ portBase: 0, settings: { queue_ms: 50, duration_ms: 400 } });
@@ -64,7 +66,7 @@ describe('outages', { concurrency: true }, () => {
             await completes(vendor, before);
             await completes(vendor, during);
         });
-        for (const [way, deed] of Object.entries(WAYS)) test(`${vendor}: ${way} for ${SECONDS} s costs no task that is under way, and buys nothing twice`, async () => {
+        for (const [way, deed] of waysOf(vendor)) test(`${vendor}: ${way} for ${SECONDS} s costs no task that is under way, and buys nothing twice`, async () => {
             sim.program({ settings: { duration_ms: 1500 } });
             const before = await underWay(vendor, `before ${way}`);
             program(['poll', 'document', 'result'].map((on) => ({ on, do: deed })).concat(way === 'no JSON' ? [] : [{ on: 'submit', do: deed }]));
