@@ -32,7 +32,6 @@ static void give_birth(struct node *node)
     };
     world_trace("node %d starts", node->number);
     node->is_dead = node->is_stopping = false;
-    node->n_births++;
     memset(node->meters, 0, sizeof node->meters); /* budgets begin anew */
     world->newborn = node;
     must(engine_start(&parts, &node->engine) == 0);

@@ -86,7 +86,6 @@ static void ask(struct loop_timer *timer)
         world_arm(timer, world_between(500, 5000));
         return;
     }
-    life->n_asked++;
     wish->create = (struct engine_create){
         .request = request_of(life),
         .idempotency_key = life->key[0] != '\0' ? wish->key : NULL,

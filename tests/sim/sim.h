@@ -76,7 +76,6 @@ struct life {
     char id[ID_SHORT_SIZE];  /* as the store made it; empty: not yet */
     int64_t asked_ms, admitted_ms;
     bool is_acknowledged, was_cancelled, cancel_was_confirmed;
-    int n_asked;
     /* as it was last seen */
     enum task_state state;
     int64_t revision, status_update_ms, ended_ms;
@@ -120,7 +119,7 @@ struct node {
     struct meter meters[CREDENTIALS];
     int64_t number_kept; /* what the engine keeps by name */
     bool has_all_channels;
-    int n_births, n_variants; /* helpers at work that make them */
+    int n_variants; /* helpers at work that make them */
 };
 
 /* ---- the world ---- */
