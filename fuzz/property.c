@@ -117,7 +117,7 @@ static void check_bounds(const struct task_request *request)
     must(request->priority >= 0 && request->priority <= 9 && request->n_variants == 1);
     must(request->has_seed ? request->seed >= 0 : request->seed == 0);
     must(!request->watermark || request->has_watermark_wish);
-    must(json_is_object(request->extra));
+    must(request->extra == NULL || json_object_size(request->extra) > 0);
     must(request->remix_config == NULL || json_is_object(request->remix_config));
     must(request->tags == NULL || json_is_array(request->tags));
 }

@@ -137,8 +137,8 @@ static json_t *describe(const struct store_attempt *attempt)
     json_set(row, "number", json_integer(record->number));
     json_set_text(row, "state", attempt_state_name(record->state));
     json_set(row, "open", json_boolean(attempt_is_open(record->state)));
-    set_foreign(row, "channel", record->channel);
-    set_foreign(row, "credential", record->credential);
+    set_foreign(row, "channel", shared_text_of(record->channel));
+    set_foreign(row, "credential", shared_text_of(record->credential));
     set_foreign(row, "job", job_of(attempt));
     set_time(row, "begun_at", record->begun_ms);
     set_time(row, "accepted_at", record->accepted_ms);
@@ -162,7 +162,8 @@ static void print_row(const struct store_attempt *attempt)
     char place[PLACE_SIZE];
     write_time(record->begun_ms, begun);
     write_time(record->closed_ms, closed);
-    snprintf(place, sizeof(place), "%s/%s", record->channel, record->credential);
+    snprintf(place, sizeof(place), "%s/%s", shared_text_of(record->channel),
+             shared_text_of(record->credential));
     printf("%-30s  %-31s  %2d  %-10s  ", attempt->id, attempt->task_id, record->number,
            attempt_state_name(record->state));
     cli_print_column(place, PLACE_COLUMNS);

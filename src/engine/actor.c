@@ -117,10 +117,19 @@ static void drop_events(struct actor *actor)
     free(waiting);
 }
 
+/* The store must not have it. */
+static void drop_commit(struct actor *actor)
+{
+    if (actor->commit) {
+        loop_disarm(actor->engine->loop, &actor->commit->retry);
+        free(TAKE(actor->commit));
+    }
+}
+
 static void free_actor(struct actor *actor)
 {
     struct loop *loop = actor->engine->loop;
-    loop_disarm(loop, &actor->retry);
+    drop_commit(actor);
     loop_disarm(loop, &actor->wake);
     loop_disarm(loop, &actor->deadline);
     loop_disarm(loop, &actor->progress);
@@ -136,7 +145,7 @@ static void free_actor(struct actor *actor)
 
 void actor_discard(struct actor *actor)
 {
-    must(!actor->is_committing || loop_is_armed(&actor->retry));
+    must(!actor->commit || loop_is_armed(&actor->commit->retry));
     answer_cancels(actor, ENGINE_CLOSING, NULL);
     free_actor(actor);
 }
@@ -190,35 +199,41 @@ static void carry_out(struct actor *actor, unsigned effects)
 
 /* ---- commit ---- */
 
-static void write_task(struct actor *actor)
+static void write_task(struct actor_commit *commit)
 {
-    struct engine *engine = actor->engine;
+    struct engine *engine = commit->actor->engine;
     engine->n_writes++;
-    if (engine->is_over || store_submit(engine->parts.store, &actor->write) != 0) {
+    if (engine->is_over || store_submit(engine->parts.store, &commit->write) != 0) {
         engine->n_writes--;
-        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
+        loop_arm(engine->loop, &commit->retry, ACTOR_STORE_RETRY_MS);
     }
 }
 
 static void on_retry(struct loop_timer *timer)
 {
-    write_task(CONTAINER_OF(timer, struct actor, retry));
+    write_task(CONTAINER_OF(timer, struct actor_commit, retry));
 }
 
 static void on_written(struct store_write *write)
 {
-    struct actor *actor = CONTAINER_OF(write, struct actor, write);
-    loop_post(actor->engine->loop, &actor->committed);
+    struct actor_commit *commit = CONTAINER_OF(write, struct actor_commit, write);
+    loop_post(commit->actor->engine->loop, &commit->committed);
 }
+
+static void on_committed(struct loop_job *job);
 
 static void commit(struct actor *actor, unsigned effects)
 {
-    actor->is_committing = true;
-    actor->effects = effects & ~(unsigned)TASK_EFFECT_PERSIST;
-    actor->persisted_ms = clock_mono_ms();
-    actor->write =
+    struct actor_commit *fresh = must_calloc(1, sizeof *fresh);
+    fresh->actor = actor;
+    fresh->effects = effects & ~(unsigned)TASK_EFFECT_PERSIST;
+    fresh->write =
         (struct store_write){.kind = STORE_UPDATE, .task = actor->task, .done = on_written};
-    write_task(actor);
+    fresh->committed.run = on_committed;
+    fresh->retry.fire = on_retry;
+    actor->commit = fresh;
+    actor->persisted_ms = clock_mono_ms();
+    write_task(fresh);
 }
 
 /* An end whose attempt is open still waits for the upstream. */
@@ -231,7 +246,7 @@ static bool is_over(const struct task *task)
 /* Events that waited, in order, until one of them needs a commit of its own. */
 static void feed_waiting(struct actor *actor)
 {
-    while (actor->waiting && !actor->is_committing) {
+    while (actor->waiting && !actor->commit) {
         struct actor_waiting *waiting = actor->waiting;
         struct task_event event = waiting->events[0];
         waiting->n_events--;
@@ -280,7 +295,7 @@ static void lose(struct actor *actor)
 }
 
 /* The new version is durable: now it is shown, whoever waits for it is answered, and its effects are carried out. */
-static void publish_and_act(struct actor *actor)
+static void publish_and_act(struct actor *actor, unsigned effects)
 {
     bool is_end = task_state_is_end(actor->task->state) && !actor->has_ended;
     count_states(actor);
@@ -294,7 +309,6 @@ static void publish_and_act(struct actor *actor)
         remote_know(actor->remote, actor->task);
     }
     settle_recovery(actor);
-    unsigned effects = actor->effects;
     if (is_end) {
         answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
                        actor->task);
@@ -307,18 +321,20 @@ static void publish_and_act(struct actor *actor)
 
 static void on_committed(struct loop_job *job)
 {
-    struct actor *actor = CONTAINER_OF(job, struct actor, committed);
-    struct engine *engine = actor->engine;
-    engine->n_writes--;
-    if (actor->write.result < 0) {
+    struct actor_commit *commit = CONTAINER_OF(job, struct actor_commit, committed);
+    struct actor *actor = commit->actor;
+    const int result = commit->write.result;
+    const unsigned effects = commit->effects;
+    actor->engine->n_writes--;
+    if (result < 0) {
         log_task(LOG_ERROR, actor->task->request->id, "cannot commit state %s, trying again: %s",
-                 task_state_name(actor->task->state), strerror(-actor->write.result));
-        loop_arm(engine->loop, &actor->retry, ACTOR_STORE_RETRY_MS);
+                 task_state_name(actor->task->state), strerror(-result));
+        loop_arm(actor->engine->loop, &commit->retry, ACTOR_STORE_RETRY_MS);
         return;
     }
-    actor->is_committing = false;
-    if (actor->write.result == STORE_WRITTEN) {
-        publish_and_act(actor);
+    drop_commit(actor);
+    if (result == STORE_WRITTEN) {
+        publish_and_act(actor, effects);
     } else {
         lose(actor);
     }
@@ -379,7 +395,7 @@ static void wait_for_commit(struct actor *actor, const struct task_event *event)
 
 void actor_feed(struct actor *actor, const struct task_event *event)
 {
-    if (!actor->is_committing) {
+    if (!actor->commit) {
         apply(actor, event);
     } else if (!is_over(actor->task)) {
         wait_for_commit(actor, event);
@@ -403,8 +419,6 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
     struct actor *actor = must_calloc(1, sizeof *actor);
     actor->engine = engine;
     actor->task = task_ref(task);
-    actor->committed.run = on_committed;
-    actor->retry.fire = on_retry;
     actor->deadline.fire = on_deadline;
     actor_init_queue(actor);
     actor_init_work(actor);

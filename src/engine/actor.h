@@ -31,11 +31,20 @@ struct actor_waiting {
     char failure_note[TASK_NOTE_SIZE]; /* of a failure that waits */
 };
 
+/* A version of the task on its way into the store, or waiting to be tried again. As rare. */
+struct actor_commit {
+    struct actor *actor;
+    unsigned effects; /* to carry out once it is through */
+    struct store_write write;
+    struct loop_job committed; /* brings the store's answer to the loop */
+    struct loop_timer retry;   /* after a failure; else `write` is the store's */
+};
+
 struct actor {
     struct engine *engine;
     const struct task *task;       /* the newest version, possibly not committed yet; a reference */
     struct actor_waiting *waiting; /* for the commit under way; NULL: nothing */
-    bool is_committing;            /* `write` is with the store, or waits to be tried again */
+    struct actor_commit *commit;   /* under way; NULL: all is durable */
     bool is_scheduled;             /* `entry` is on the schedule */
     bool is_running;               /* counts as running for its tenant */
     bool has_builtin_slot;         /* of the built-in engine */
@@ -43,13 +52,9 @@ struct actor {
     const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */
     /* Its end is durable: it is here only until the upstream has answered a cancel. */
     bool has_ended;
-    enum task_state counted;   /* in the engine's counts, as published */
-    bool is_recovering;        /* taken up from the store, and not yet settled anew */
-    unsigned effects;          /* to carry out once the commit is through */
-    struct store_write write;  /* the store's while is_committing and not retrying */
-    struct loop_job committed; /* brings the store's answer to the loop */
-    struct loop_timer retry;   /* of a failed commit */
-    struct loop_timer wake;    /* the pause before the next attempt */
+    enum task_state counted; /* in the engine's counts, as published */
+    bool is_recovering;      /* taken up from the store, and not yet settled anew */
+    struct loop_timer wake;  /* the pause before the next attempt */
     struct loop_timer deadline;
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;

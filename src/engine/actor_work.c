@@ -78,6 +78,9 @@ static void on_attempt_event(void *context, const struct task_event *event)
     if (event->kind == TASK_EVENT_TURNED_AWAY) {
         actor->avoided = actor->credential;
     }
+    if (actor->credential && credential_has_room(actor->credential)) {
+        engine_grant_soon(actor->engine);
+    }
     if (event->kind == TASK_EVENT_STORED) {
         learn_duration(actor);
     } else if (event->kind == TASK_EVENT_FAILED) {
@@ -120,10 +123,12 @@ static bool take_up(struct actor *actor)
 {
     struct engine *engine = actor->engine;
     const struct attempt_record *record = &actor->task->attempt;
-    const struct channel *channel = channel_named(engine->channels, record->channel);
+    const struct channel *channel =
+        channel_named(engine->channels, shared_text_of(record->channel));
     const struct channel_credential *key =
-        channel && !channel->is_builtin ? channel_credential_named(channel, record->credential)
-                                        : NULL;
+        channel && !channel->is_builtin
+            ? channel_credential_named(channel, shared_text_of(record->credential))
+            : NULL;
     if (!key) {
         return false;
     }
@@ -149,7 +154,7 @@ static void orphan(struct actor *actor, unsigned effects)
         log_task(LOG_ERROR, actor->task->request->id,
                  "its job is at channel \"%s\" with credential \"%s\", which is not configured: it "
                  "waits until it is, or for its deadline",
-                 record->channel, record->credential);
+                 shared_text_of(record->channel), shared_text_of(record->credential));
     }
     actor->orphaned = effects; /* who is to be cancelled is not asked for any more */
 }

@@ -36,7 +36,7 @@ struct credentials *credentials_free(struct credentials *credentials)
         return NULL;
     }
     for (struct credential *item = credentials->first, *next; item; item = next) {
-        must(item->n_in_flight == 0);
+        must(item->n_in_flight == 0 && TAILQ_EMPTY(&item->due));
         next = item->next;
         free(item);
     }
@@ -77,9 +77,20 @@ struct credential *credential_of(struct credentials *credentials, const char *ch
     struct credential *fresh = must_calloc(1, sizeof *fresh);
     snprintf(fresh->channel, sizeof fresh->channel, "%s", channel);
     snprintf(fresh->name, sizeof fresh->name, "%s", name);
+    TAILQ_INIT(&fresh->due);
     take_orders(credentials, fresh);
     *link = fresh;
     return fresh;
+}
+
+/* Not at the first place that is free: each look at the queue may cost a walk along it. */
+bool credential_has_room(struct credential *credential)
+{
+    if (!credential->has_turned_away || credential->n_submitting > CREDENTIAL_SUBMITS_MAX / 2) {
+        return false;
+    }
+    credential->has_turned_away = false;
+    return true;
 }
 
 void credential_note_error(struct credential *credential, const char *note)
@@ -160,10 +171,14 @@ static void consider(struct search *search, const struct channel *channel,
 
 /* Until a submit may leave with it: 0: now; negative: when a slot is free, or an operator says so. */
 static int64_t wait_of(const struct search *search, const struct channel *channel,
-                       const struct credential *credential)
+                       struct credential *credential)
 {
     if (credential->is_paused || credential->is_draining ||
         credential->n_in_flight >= channel->concurrency) {
+        return -1;
+    }
+    if (credential->n_submitting >= CREDENTIAL_SUBMITS_MAX) {
+        credential->has_turned_away = true;
         return -1;
     }
     if (!policy_breaker_allows(&credential->breaker, search->now_ms)) {

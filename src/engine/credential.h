@@ -6,13 +6,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/compiler.h"
 #include "task/policy.h"
 #include "task/task.h"
 #include "upstream/channel.h"
 
-enum { CREDENTIAL_NOTE_SIZE = 300 };
+enum {
+    CREDENTIAL_NOTE_SIZE = 300,
+    /* With one credential at a time: what is under way takes memory, however many tasks there are, and what hangs at one
+     * upstream keeps nothing else waiting. A submit has a connection of its own. */
+    CREDENTIAL_SUBMITS_MAX = 64,
+    CREDENTIAL_POLLS_MAX = 256,
+};
 
 struct credentials; /* all of them */
 
@@ -20,6 +27,9 @@ struct credential {
     char channel[ATTEMPT_NAME_SIZE], name[ATTEMPT_NAME_SIZE];
     /* Jobs at the upstream, from the preparing of the submit to its end there. */
     int64_t n_in_flight;
+    int n_submitting, n_polling; /* at most CREDENTIAL_SUBMITS_MAX, CREDENTIAL_POLLS_MAX */
+    bool has_turned_away;     /* a submit found no place among those since credential_has_room() */
+    TAILQ_HEAD(, remote) due; /* whose poll waits for a place, the longest waiting first */
     bool is_paused, is_draining; /* by an operator's order; of the whole channel */
     struct policy_breaker breaker;
     struct policy_bucket submits, polls;
@@ -37,6 +47,8 @@ struct credentials *credentials_free(struct credentials *credentials);
 struct credential *credential_of(struct credentials *credentials, const char *channel,
                                  const char *name);
 struct credential *credentials_first(struct credentials *credentials); /* then by `next` */
+/* A submit was answered. True, once: there is room again for those that had found none. */
+CHECKED bool credential_has_room(struct credential *credential);
 void credential_note_error(struct credential *credential, const char *note);
 /* What was learned of how long an upstream's model takes for a video of `duration_s`. */
 struct policy_durations *credentials_durations(struct credentials *credentials, const char *channel,

@@ -148,6 +148,7 @@ void engine_create(struct engine *engine, struct engine_create *create)
         .done = on_created,
     };
     task_request_digest(request, create->write.digest);
+    task_request_pack(request);
     create->fresh = create->write.task = task_new(request, deadline_ms);
     create->has_place = false;
     if (atomic_load(&engine->is_closing)) {

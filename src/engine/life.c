@@ -152,7 +152,8 @@ struct engine *engine_free(struct engine *engine)
 static void recover(void *context, const struct task *task)
 {
     struct engine *engine = context;
-    const struct channel *channel = channel_named(engine->channels, task->attempt.channel);
+    const struct channel *channel =
+        channel_named(engine->channels, shared_text_of(task->attempt.channel));
     if (!task_state_is_end(task->state)) { /* else only its upstream is still to be told */
         atomic_fetch_add(&engine->n_unfinished, 1);
         quota_restore(engine->quota, task->request->tenant);

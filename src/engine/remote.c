@@ -29,17 +29,22 @@ void remote_tell(struct remote *remote, const struct task_event *event)
     remote->handler.event(remote->handler.context, event);
 }
 
-void remote_retry(struct remote *remote, void (*what)(struct remote *remote), int n_tries)
+void remote_later(struct remote *remote, void (*what)(struct remote *remote), int64_t delay_ms)
 {
-    remote->at_retry = what;
-    loop_arm(remote->room->loop, &remote->retry,
-             policy_backoff(REMOTE_RETRY_MS, REMOTE_RETRY_MOST_MS, n_tries, remote_dice()));
+    remote->at_time = what;
+    loop_arm(remote->room->loop, &remote->timer, delay_ms);
 }
 
-static void on_retry(struct loop_timer *timer)
+void remote_retry(struct remote *remote, void (*what)(struct remote *remote), int n_tries)
 {
-    struct remote *remote = CONTAINER_OF(timer, struct remote, retry);
-    remote->at_retry(remote);
+    remote_later(remote, what,
+                 policy_backoff(REMOTE_RETRY_MS, REMOTE_RETRY_MOST_MS, n_tries, remote_dice()));
+}
+
+static void on_time(struct loop_timer *timer)
+{
+    struct remote *remote = CONTAINER_OF(timer, struct remote, timer);
+    remote->at_time(remote);
 }
 
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note)
@@ -235,8 +240,8 @@ void remote_cancel(struct remote *remote, const struct task *task)
     remote_take(remote, task);
     remote->n_tries = 0;
     remote->dialogue = dialogue_stop(remote->dialogue);
-    remote->at_retry = can ? ask_cancel : cannot_cancel;
-    loop_arm(remote->room->loop, &remote->retry, 0);
+    remote_leave_polls(remote);
+    remote_later(remote, can ? ask_cancel : cannot_cancel, 0);
 }
 
 /* ---- beginning and end ---- */
@@ -253,9 +258,7 @@ struct remote *remote_new(const struct engine_room *room, struct credentials *cr
     remote->key = route->key;
     remote->credential = route->credential;
     remote->handler = *handler;
-    remote->retry.fire = on_retry;
-    remote->poll.fire = remote_on_poll;
-    remote->video = remote->blob_file = -1;
+    remote->timer.fire = on_time;
     remote->is_pending = true;
     remote->model = "";
     return remote;
@@ -268,11 +271,12 @@ bool remote_is_sending(const struct remote *remote)
 
 void remote_halt(struct remote *remote, bool is_kept)
 {
-    loop_disarm(remote->room->loop, &remote->retry);
-    loop_disarm(remote->room->loop, &remote->poll);
+    loop_disarm(remote->room->loop, &remote->timer);
     remote->dialogue = dialogue_stop(remote->dialogue);
     remote->is_sending = false;
     remote_give_back(remote);
+    remote_leave_submits(remote);
+    remote_leave_polls(remote);
     remote_halt_result(remote, is_kept);
 }
 
@@ -283,6 +287,8 @@ struct remote *remote_free(struct remote *remote, bool is_kept)
     }
     remote_halt(remote, is_kept);
     remote_drop_blobs(remote);
+    json_decref(remote->held);
+    free(remote->fetch);
     free(remote->asked);
     attempt_job_unref(remote->asked_for);
     task_unref(remote->task);

@@ -12,6 +12,25 @@
 #include "engine/result.h"
 #include "upstream/request.h"
 
+/* What was cut out of an answer: the video itself, at upstreams that send it along. */
+struct remote_blobs {
+    struct adapter_blob list[ADAPTER_BLOBS_MAX];
+    size_t n; /* at least one */
+    int file;
+};
+
+/* A result on its way home. */
+struct remote_fetch {
+    struct exchange *download;
+    struct request *request; /* of the download under way; NULL: none */
+    int video;               /* what was brought home; -1 */
+    int64_t video_bytes;
+    char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
+    int n_downloads, n_renewals, n_stores;
+    int n_unreached; /* in a row: out of reach, or without room of ours; only the pauses go by it */
+    struct result *result;
+};
+
 struct remote {
     const struct engine_room *room;
     struct credentials *credentials;
@@ -26,9 +45,12 @@ struct remote {
     int duration_s;    /* as fitted */
     struct dialogue *dialogue;
     bool is_reserved, is_trial; /* of the credential: one submit, and its trial; until it is sent */
-    bool is_sending;            /* a submit has left, its answer has not come */
-    bool has_sent;              /* in this process: else its durations teach nothing */
-    int64_t n_beside;           /* jobs in flight with that credential when it was sent */
+    bool is_submitting, is_polling; /* counts so with its credential */
+    bool is_due;                    /* waits in the credential's line */
+    TAILQ_ENTRY(remote) due;
+    bool is_sending;  /* a submit has left, its answer has not come */
+    bool has_sent;    /* in this process: else its durations teach nothing */
+    int64_t n_beside; /* jobs in flight with that credential when it was sent */
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
     struct policy_watch watch;
@@ -36,23 +58,12 @@ struct remote {
      * the same. NULL: nothing yet. */
     char *asked;
     struct attempt_job *asked_for;
-    struct loop_timer poll;
-    struct loop_timer retry; /* of what is not a poll */
-    void (*at_retry)(struct remote *remote);
+    struct loop_timer timer; /* of what comes next: there is one thing at a time */
+    void (*at_time)(struct remote *remote);
     int n_tries;
-    json_t *held; /* what a submit's answer said already, as a poll would */
-    struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
-    size_t n_blobs;
-    int blob_file; /* -1: none */
-    /* the result: */
-    struct exchange *download;
-    struct request *request; /* of the download under way; NULL: none */
-    int video;               /* what was brought home; -1 */
-    int64_t video_bytes;
-    char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
-    int n_downloads, n_renewals, n_stores;
-    int n_unreached; /* in a row: out of reach, or without room of ours; only the pauses go by it */
-    struct result *result;
+    json_t *held;               /* what a submit's answer said already, as a poll would */
+    struct remote_blobs *blobs; /* NULL: none */
+    struct remote_fetch *fetch; /* NULL: the job is not done yet */
 };
 
 /* ---- remote.c ---- */
@@ -63,7 +74,9 @@ uint64_t remote_dice(void);
 void remote_take(struct remote *remote, const struct task *task);
 void remote_tell(struct remote *remote, const struct task_event *event);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
-/* Does `what` after a pause that grows with the tries. */
+/* Does `what` then, and not what was to come before. */
+void remote_later(struct remote *remote, void (*what)(struct remote *remote), int64_t delay_ms);
+/* The same after a pause that grows with the tries. */
 void remote_retry(struct remote *remote, void (*what)(struct remote *remote), int n_tries);
 /* The task as an adapter's program sees it, a new reference; notes the model's name and the duration there. */
 json_t *remote_describe(struct remote *remote);
@@ -84,10 +97,13 @@ bool remote_has_news(const struct remote *remote, const json_t *said);
 void remote_on_ready(void *context);
 /* What was reserved of the credential for a submit that has not left. */
 void remote_give_back(struct remote *remote);
+/* Its place among the submits under way. */
+void remote_leave_submits(struct remote *remote);
 
 /* ---- remote_poll.c ---- */
 
-void remote_on_poll(struct loop_timer *timer);
+/* Its place among the polls under way, or in the line for one. */
+void remote_leave_polls(struct remote *remote);
 /* At once, and after a pause from the second time on. */
 void remote_poll_soon(struct remote *remote, int n);
 

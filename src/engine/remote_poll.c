@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+static void poll_now(struct remote *remote);
+
 static void plan_poll(struct remote *remote, int64_t retry_after_ms)
 {
     const struct policy_poll poll = {
@@ -22,7 +24,7 @@ static void plan_poll(struct remote *remote, int64_t retry_after_ms)
     int64_t now_ms = clock_mono_ms();
     int64_t at_ms =
         policy_next_poll(&poll, &remote->watch, durations, now_ms, retry_after_ms, remote_dice());
-    loop_arm(remote->room->loop, &remote->poll, at_ms > now_ms ? at_ms - now_ms : 0);
+    remote_later(remote, poll_now, at_ms > now_ms ? at_ms - now_ms : 0);
 }
 
 static void on_trouble(struct remote *remote, const char *note,
@@ -150,6 +152,7 @@ static void on_polled(void *context, const struct dialogue_outcome *outcome)
     struct remote *remote = context;
     struct dialogue *ended = remote->dialogue;
     remote->dialogue = NULL;
+    remote_leave_polls(remote);
     remote->credential->n_polls++;
     if (outcome->end == DIALOGUE_ANSWERED) {
         heed(remote, outcome->result, outcome);
@@ -161,31 +164,69 @@ static void on_polled(void *context, const struct dialogue_outcome *outcome)
 
 static void ask(struct remote *remote)
 {
-    json_t *input = remote_input(remote);
     int64_t wait_ms =
         policy_take(&remote->credential->polls, remote->channel->polls_per_minute, clock_mono_ms());
     if (wait_ms > 0) {
-        json_decref(input);
-        loop_arm(remote->room->loop, &remote->poll, wait_ms);
+        remote_later(remote, poll_now, wait_ms);
     } else {
-        remote_ask(remote, DIALOGUE_POLL, input, on_polled);
+        remote->credential->n_polling += !remote->is_polling;
+        remote->is_polling = true;
+        remote_ask(remote, DIALOGUE_POLL, remote_input(remote), on_polled);
+    }
+}
+
+/* ---- the line before the polls of a credential ---- */
+
+static void stand_in_line(struct remote *remote)
+{
+    if (!remote->is_due) {
+        TAILQ_INSERT_TAIL(&remote->credential->due, remote, due);
+        remote->is_due = true;
+    }
+}
+
+static void leave_line(struct remote *remote)
+{
+    if (remote->is_due) {
+        TAILQ_REMOVE(&remote->credential->due, remote, due);
+        remote->is_due = false;
+    }
+}
+
+static bool is_crowded(const struct credential *credential)
+{
+    return credential->n_polling >= CREDENTIAL_POLLS_MAX;
+}
+
+void remote_leave_polls(struct remote *remote)
+{
+    struct credential *credential = remote->credential;
+    credential->n_polling -= remote->is_polling;
+    remote->is_polling = false;
+    leave_line(remote);
+    while (!is_crowded(credential) && !TAILQ_EMPTY(&credential->due)) {
+        struct remote *next = TAILQ_FIRST(&credential->due);
+        leave_line(next);
+        ask(next);
     }
 }
 
 /* What came with the answer to the submit is the first poll's. */
-void remote_on_poll(struct loop_timer *timer)
+static void poll_now(struct remote *remote)
 {
-    struct remote *remote = CONTAINER_OF(timer, struct remote, poll);
     json_t *held = TAKE(remote->held);
     if (held) {
+        const struct remote_blobs *blobs = remote->blobs;
         const struct dialogue_outcome outcome = {
             .end = DIALOGUE_ANSWERED,
-            .blobs = remote->blobs,
-            .n_blobs = remote->n_blobs,
-            .blob_file = remote->blob_file,
+            .blobs = blobs ? blobs->list : NULL,
+            .n_blobs = blobs ? blobs->n : 0,
+            .blob_file = blobs ? blobs->file : -1,
         };
         heed(remote, held, &outcome);
         json_decref(held);
+    } else if (is_crowded(remote->credential)) {
+        stand_in_line(remote);
     } else {
         ask(remote);
     }
@@ -202,7 +243,7 @@ void remote_poll(struct remote *remote, const struct task *task)
         remote->watch.accepted_ms -= since_ms;
     }
     if (remote->held) {
-        loop_arm(remote->room->loop, &remote->poll, 0);
+        remote_later(remote, poll_now, 0);
     } else {
         plan_poll(remote, 0);
     }
@@ -212,5 +253,5 @@ void remote_poll_soon(struct remote *remote, int n)
 {
     int64_t pause_ms =
         n > 1 ? policy_backoff(REMOTE_RETRY_MS, REMOTE_RETRY_MOST_MS, n, remote_dice()) : 0;
-    loop_arm(remote->room->loop, &remote->poll, pause_ms);
+    remote_later(remote, poll_now, pause_ms);
 }

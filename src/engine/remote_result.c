@@ -24,21 +24,25 @@ static void bring(struct remote *remote);
 
 void remote_drop_blobs(struct remote *remote)
 {
-    close_fd(&remote->blob_file);
-    remote->blob_file = -1;
-    remote->n_blobs = 0;
-    json_decref(TAKE(remote->held));
+    if (remote->blobs) {
+        close_fd(&remote->blobs->file);
+        free(TAKE(remote->blobs));
+    }
 }
 
 void remote_keep_blobs(struct remote *remote, const struct dialogue_outcome *outcome)
 {
-    if (outcome->n_blobs == 0 || outcome->blob_file == remote->blob_file) {
+    if (outcome->n_blobs == 0 || (remote->blobs && outcome->blob_file == remote->blobs->file)) {
         return;
     }
-    close_fd(&remote->blob_file);
-    remote->blob_file = fcntl(outcome->blob_file, F_DUPFD_CLOEXEC, 0);
-    remote->n_blobs = remote->blob_file < 0 ? 0 : outcome->n_blobs;
-    memcpy(remote->blobs, outcome->blobs, remote->n_blobs * sizeof *remote->blobs);
+    int file = fcntl(outcome->blob_file, F_DUPFD_CLOEXEC, 0);
+    remote_drop_blobs(remote);
+    if (file >= 0) {
+        remote->blobs = must_calloc(1, sizeof *remote->blobs);
+        remote->blobs->file = file;
+        remote->blobs->n = outcome->n_blobs;
+        memcpy(remote->blobs->list, outcome->blobs, outcome->n_blobs * sizeof *outcome->blobs);
+    }
 }
 
 void remote_hold(struct remote *remote, const json_t *polled,
@@ -66,13 +70,13 @@ static void lose(struct remote *remote, const char *why)
 
 static void ask_anew(struct remote *remote, const char *why)
 {
-    if (remote->n_renewals >= REMOTE_RENEWALS) {
+    if (remote->fetch->n_renewals >= REMOTE_RENEWALS) {
         lose(remote, why);
         return;
     }
-    remote->n_downloads = 0;
+    remote->fetch->n_downloads = 0;
     remote_note(remote, LOG_WARN, "the result is asked for anew", why);
-    remote_poll_soon(remote, ++remote->n_renewals);
+    remote_poll_soon(remote, ++remote->fetch->n_renewals);
 }
 
 /* The link has died: another poll names it anew, where the upstream does that. */
@@ -97,10 +101,11 @@ static void on_result(void *context, const struct task_result *result, enum task
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_STORED, .result = *result});
         return;
     }
-    remote->result = result_stop(remote->result, false);
-    bool is_patient = failure == TASK_FAILURE_STORAGE || remote->n_stores < REMOTE_STORE_TRIES;
+    remote->fetch->result = result_stop(remote->fetch->result, false);
+    bool is_patient =
+        failure == TASK_FAILURE_STORAGE || remote->fetch->n_stores < REMOTE_STORE_TRIES;
     if (may_retry && is_patient) {
-        remote_retry(remote, store_again, ++remote->n_stores);
+        remote_retry(remote, store_again, ++remote->fetch->n_stores);
     } else {
         tell_failure(remote, failure, note);
     }
@@ -109,24 +114,25 @@ static void on_result(void *context, const struct task_result *result, enum task
 static void store_again(struct remote *remote)
 {
     const struct result_handler handler = {on_result, remote};
-    remote->result = result_start(remote->room, remote->task, remote->video, &handler);
+    remote->fetch->result =
+        result_start(remote->room, remote->task, remote->fetch->video, &handler);
 }
 
 /* ---- the download ---- */
 
 static void drop_request(struct remote *remote)
 {
-    if (remote->request) {
-        request_fini(remote->request);
-        free(TAKE(remote->request));
+    if (remote->fetch->request) {
+        request_fini(remote->fetch->request);
+        free(TAKE(remote->fetch->request));
     }
 }
 
 static void begin_anew(struct remote *remote)
 {
-    remote->video_bytes = 0;
-    free(TAKE(remote->validator));
-    (void)!ftruncate(remote->video, 0);
+    remote->fetch->video_bytes = 0;
+    free(TAKE(remote->fetch->validator));
+    (void)!ftruncate(remote->fetch->video, 0);
 }
 
 /* Only a strong validator shows that the rest belongs to the beginning (RFC 9110, 13.1.5). */
@@ -134,24 +140,24 @@ static void note_validator(struct remote *remote, const struct exchange_answer *
 {
     const char *etag = exchange_answer_value(answer, "etag");
     bool is_fit = etag && etag[0] == '"' && strlen(etag) <= VALIDATOR_MAX;
-    free(TAKE(remote->validator));
-    remote->validator = is_fit ? must_strdup(etag) : NULL;
+    free(TAKE(remote->fetch->validator));
+    remote->fetch->validator = is_fit ? must_strdup(etag) : NULL;
 }
 
 /* An outage of an hour costs an hour: it is waited for until the deadline, and while the link lives. */
 static void wait_for_upstream(struct remote *remote, const char *why)
 {
     remote_note(remote, LOG_WARN, "the result is out of reach", why);
-    remote_retry(remote, bring, ++remote->n_unreached);
+    remote_retry(remote, bring, ++remote->fetch->n_unreached);
 }
 
 static void on_broken(struct remote *remote, const struct exchange_answer *answer)
 {
     if (answer->status == 200) {
         note_validator(remote, answer);
-        remote->video_bytes = answer->body_bytes;
+        remote->fetch->video_bytes = answer->body_bytes;
     } else if (answer->status == 206) {
-        remote->video_bytes += answer->body_bytes;
+        remote->fetch->video_bytes += answer->body_bytes;
     }
     if (answer->end == EXCHANGE_TOO_LARGE) {
         tell_failure(remote, TASK_FAILURE_OUTPUT_TOO_LARGE, NULL);
@@ -159,11 +165,11 @@ static void on_broken(struct remote *remote, const struct exchange_answer *answe
         lose(remote, answer->note);
     } else if (!answer->has_headers) {
         wait_for_upstream(remote, answer->note);
-    } else if (++remote->n_downloads >= REMOTE_DOWNLOAD_TRIES) {
+    } else if (++remote->fetch->n_downloads >= REMOTE_DOWNLOAD_TRIES) {
         renew(remote, answer->note);
     } else {
         remote_note(remote, LOG_WARN, "a download broke off", answer->note);
-        remote_retry(remote, bring, remote->n_downloads);
+        remote_retry(remote, bring, remote->fetch->n_downloads);
     }
 }
 
@@ -175,7 +181,8 @@ static bool is_whole(const struct remote *remote, const struct exchange_answer *
     if (answer->status == 200) {
         return true;
     }
-    int length = snprintf(wanted, sizeof wanted, "bytes %lld-", (long long)remote->video_bytes);
+    int length =
+        snprintf(wanted, sizeof wanted, "bytes %lld-", (long long)remote->fetch->video_bytes);
     return answer->status == 206 && range && strncmp(range, wanted, (size_t)length) == 0;
 }
 
@@ -186,9 +193,10 @@ static void on_refused(struct remote *remote, const struct exchange_answer *answ
     begin_anew(remote);
     if (exchange_is_passing(answer->status)) {
         wait_for_upstream(remote, why);
-    } else if (!remote->channel->renews_result && ++remote->n_downloads < REMOTE_REFUSED_TRIES) {
+    } else if (!remote->channel->renews_result &&
+               ++remote->fetch->n_downloads < REMOTE_REFUSED_TRIES) {
         remote_note(remote, LOG_WARN, "a download was put off", why);
-        remote_retry(remote, bring, remote->n_downloads);
+        remote_retry(remote, bring, remote->fetch->n_downloads);
     } else {
         renew(remote, why);
     }
@@ -197,23 +205,23 @@ static void on_refused(struct remote *remote, const struct exchange_answer *answ
 static void on_downloaded(void *context, const struct exchange_answer *answer)
 {
     struct remote *remote = context;
-    bool was_resumed = remote->video_bytes > 0;
-    remote->download = NULL;
-    remote->n_unreached = answer->status / 100 == 2 ? 0 : remote->n_unreached;
+    bool was_resumed = remote->fetch->video_bytes > 0;
+    remote->fetch->download = NULL;
+    remote->fetch->n_unreached = answer->status / 100 == 2 ? 0 : remote->fetch->n_unreached;
     drop_request(remote);
     if (answer->status >= 300) {
         on_refused(remote, answer);
     } else if (was_resumed && answer->status == 200) {
         /* The whole file came where its rest should stand. */
         begin_anew(remote);
-        remote_retry(remote, bring, ++remote->n_downloads);
+        remote_retry(remote, bring, ++remote->fetch->n_downloads);
     } else if (answer->end != EXCHANGE_DONE) {
         on_broken(remote, answer);
     } else if (!is_whole(remote, answer)) {
         begin_anew(remote);
         renew(remote, "its link answered with another part than the one asked for");
     } else {
-        remote->video_bytes += answer->body_bytes;
+        remote->fetch->video_bytes += answer->body_bytes;
         store_again(remote);
     }
 }
@@ -222,10 +230,10 @@ static void on_downloaded(void *context, const struct exchange_answer *answer)
 static size_t add_range(const struct remote *remote, struct exchange_header *headers,
                         size_t n_headers, char range[RANGE_SIZE])
 {
-    if (remote->video_bytes > 0 && remote->validator) {
-        snprintf(range, RANGE_SIZE, "bytes=%lld-", (long long)remote->video_bytes);
+    if (remote->fetch->video_bytes > 0 && remote->fetch->validator) {
+        snprintf(range, RANGE_SIZE, "bytes=%lld-", (long long)remote->fetch->video_bytes);
         headers[n_headers++] = (struct exchange_header){"Range", range};
-        headers[n_headers++] = (struct exchange_header){"If-Range", remote->validator};
+        headers[n_headers++] = (struct exchange_header){"If-Range", remote->fetch->validator};
     }
     return n_headers;
 }
@@ -234,14 +242,14 @@ static int send_request(struct remote *remote)
 {
     struct exchange_header headers[EXCHANGE_HEADERS_MAX];
     char range[RANGE_SIZE];
-    const struct request *request = remote->request;
+    const struct request *request = remote->fetch->request;
     const struct settings *settings = remote->room->settings;
     if (request->n_headers + 2 > EXCHANGE_HEADERS_MAX) {
         return -E2BIG;
     }
     memcpy(headers, request->headers, request->n_headers * sizeof *headers);
     /* Nothing is left of the bound when it broke off just there: then from the beginning, too. */
-    if (!remote->validator || remote->video_bytes >= settings->upstream_result) {
+    if (!remote->fetch->validator || remote->fetch->video_bytes >= settings->upstream_result) {
         begin_anew(remote);
     }
     size_t n_headers = add_range(remote, headers, request->n_headers, range);
@@ -251,9 +259,9 @@ static int send_request(struct remote *remote)
         .headers = headers,
         .n_headers = n_headers,
         .body = -1,
-        .sink = remote->video,
-        .sink_offset = remote->video_bytes,
-        .max_bytes = settings->upstream_result - remote->video_bytes,
+        .sink = remote->fetch->video,
+        .sink_offset = remote->fetch->video_bytes,
+        .max_bytes = settings->upstream_result - remote->fetch->video_bytes,
         .connect_ms = remote->channel->connect_ms,
         .total_ms = settings->upstream_download,
         .max_redirects = request->max_redirects,
@@ -265,7 +273,7 @@ static int send_request(struct remote *remote)
         .done = on_downloaded,
         .context = remote,
     };
-    return exchange_send(remote->room->exchanges, &exchange, &remote->download);
+    return exchange_send(remote->room->exchanges, &exchange, &remote->fetch->download);
 }
 
 /* ---- what the upstream named ---- */
@@ -300,13 +308,13 @@ static void download(struct remote *remote, const json_t *output)
         lose(remote, wrong);
         return;
     }
-    remote->request = must_calloc(1, sizeof *remote->request);
-    *remote->request = made;
+    remote->fetch->request = must_calloc(1, sizeof *remote->fetch->request);
+    *remote->fetch->request = made;
     int fault = send_request(remote);
     if (fault < 0) {
         drop_request(remote);
         remote_note(remote, LOG_ERROR, "a download cannot begin", strerror(-fault));
-        remote_retry(remote, bring, ++remote->n_unreached);
+        remote_retry(remote, bring, ++remote->fetch->n_unreached);
     }
 }
 
@@ -326,16 +334,17 @@ static int copy_range(int from, const struct adapter_blob *blob, int to)
 
 static void take_blob(struct remote *remote, int64_t number)
 {
-    if (number < 0 || (size_t)number >= remote->n_blobs) {
+    const struct remote_blobs *blobs = remote->blobs;
+    if (number < 0 || !blobs || (size_t)number >= blobs->n) {
         /* It went with the process that had it. */
         ask_anew(remote, "it came within an answer that is not at hand any more");
         return;
     }
     begin_anew(remote);
-    int fault = copy_range(remote->blob_file, &remote->blobs[number], remote->video);
+    int fault = copy_range(blobs->file, &blobs->list[number], remote->fetch->video);
     if (fault < 0) {
         remote_note(remote, LOG_ERROR, "the result cannot be kept", strerror(-fault));
-        remote_retry(remote, bring, ++remote->n_unreached);
+        remote_retry(remote, bring, ++remote->fetch->n_unreached);
         return;
     }
     store_again(remote);
@@ -348,9 +357,10 @@ static void bring(struct remote *remote)
     json_t *outputs = job && job->outputs ? json_loads(job->outputs, 0, NULL) : NULL;
     const json_t *output = json_array_get(outputs, 0);
     const json_t *blob = json_object_get(output, "blob");
-    if (remote->video < 0 && asset_spool_file(remote->room->assets, &remote->video) < 0) {
-        remote->video = -1;
-        remote_retry(remote, bring, ++remote->n_unreached);
+    if (remote->fetch->video < 0 &&
+        asset_spool_file(remote->room->assets, &remote->fetch->video) < 0) {
+        remote->fetch->video = -1;
+        remote_retry(remote, bring, ++remote->fetch->n_unreached);
     } else if (blob) {
         take_blob(remote, json_int(blob, "$blob", -1));
     } else if (json_text(output, "url") || json_object_get(output, "request")) {
@@ -363,17 +373,23 @@ static void bring(struct remote *remote)
 void remote_store(struct remote *remote, const struct task *task)
 {
     remote_take(remote, task);
-    remote->at_retry = bring;
-    loop_arm(remote->room->loop, &remote->retry, 0);
+    if (!remote->fetch) {
+        remote->fetch = must_calloc(1, sizeof *remote->fetch);
+        remote->fetch->video = -1;
+    }
+    remote_later(remote, bring, 0);
 }
 
 void remote_halt_result(struct remote *remote, bool is_kept)
 {
-    remote->download = exchange_stop(remote->download);
+    if (!remote->fetch) {
+        return;
+    }
+    remote->fetch->download = exchange_stop(remote->fetch->download);
     drop_request(remote);
-    remote->result = result_stop(remote->result, is_kept);
-    close_fd(&remote->video);
-    remote->video = -1;
-    remote->video_bytes = 0;
-    free(TAKE(remote->validator));
+    remote->fetch->result = result_stop(remote->fetch->result, is_kept);
+    close_fd(&remote->fetch->video);
+    remote->fetch->video = -1;
+    remote->fetch->video_bytes = 0;
+    free(TAKE(remote->fetch->validator));
 }

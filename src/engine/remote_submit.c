@@ -140,12 +140,19 @@ static void on_unsubmitted(struct remote *remote, const struct dialogue_outcome 
               NULL);
 }
 
+void remote_leave_submits(struct remote *remote)
+{
+    remote->credential->n_submitting -= remote->is_submitting;
+    remote->is_submitting = false;
+}
+
 static void on_submitted(void *context, const struct dialogue_outcome *outcome)
 {
     struct remote *remote = context;
     char id[ATTEMPT_JOB_MAX + 1];
     const json_t *error = json_object_get(outcome->result, "error");
     remote->is_sending = false;
+    remote_leave_submits(remote);
     if (outcome->end == DIALOGUE_ANSWERED && error) {
         on_refusal(remote, error, outcome);
     } else if (outcome->end == DIALOGUE_ANSWERED &&
@@ -183,7 +190,8 @@ static void reserve(struct remote *remote)
     int64_t now_ms = clock_mono_ms();
     (void)!policy_take(&credential->submits, remote->channel->submits_per_minute, now_ms);
     remote->is_trial = policy_breaker_try(&credential->breaker, now_ms);
-    remote->is_reserved = true;
+    remote->is_reserved = remote->is_submitting = true;
+    credential->n_submitting++;
 }
 
 void remote_give_back(struct remote *remote)

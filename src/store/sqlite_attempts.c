@@ -53,8 +53,8 @@ int sqlite_put_attempt(struct sqlite *sqlite, const struct task *task)
     sqlite_bind_text(statement, 3, task->request->tenant != NULL ? task->request->tenant : "");
     sqlite_bind_text(statement, 4, task->request->model != NULL ? task->request->model : "");
     sqlite_bind_int(statement, 5, record->number);
-    sqlite_bind_text(statement, 6, record->channel);
-    sqlite_bind_text(statement, 7, record->credential);
+    sqlite_bind_text(statement, 6, shared_text_of(record->channel));
+    sqlite_bind_text(statement, 7, shared_text_of(record->credential));
     sqlite_bind_text(statement, 8, attempt_state_name(record->state));
     sqlite_bind_int(statement, 9, attempt_is_open(record->state));
     sqlite_bind_int(statement, 10, record->begun_ms);
@@ -107,16 +107,9 @@ int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t 
 /* ---- reading ---- */
 
 /* A text that must be whole. */
-static bool sqlite_row_name(sqlite3_stmt *statement, enum column column, char *ret_text,
-                            size_t size)
+static bool sqlite_row_fits(sqlite3_stmt *statement, enum column column, size_t size)
 {
-    const char *text = sqlite_text(statement, (int)column);
-    size_t length = strlen(text);
-
-    if (length >= size)
-        return false;
-    memcpy(ret_text, text, length + 1);
-    return true;
+    return strlen(sqlite_text(statement, (int)column)) < size;
 }
 
 static const char *sqlite_row_text(sqlite3_stmt *statement, enum column column)
@@ -149,22 +142,24 @@ static bool sqlite_row_attempt(sqlite3_stmt *statement, struct store_attempt *re
     if (!id_is_typeid(sqlite_text(statement, COLUMN_ID), "att") ||
         !id_is_typeid(sqlite_text(statement, COLUMN_TASK), "task") ||
         !attempt_state_parse(sqlite_text(statement, COLUMN_STATE), &record->state) || number < 1 ||
-        number > INT_MAX ||
-        !sqlite_row_name(statement, COLUMN_TENANT, attempt.tenant, sizeof attempt.tenant) ||
-        !sqlite_row_name(statement, COLUMN_CHANNEL, record->channel, sizeof record->channel) ||
-        !sqlite_row_name(statement, COLUMN_CREDENTIAL, record->credential,
-                         sizeof record->credential))
+        number > INT_MAX || !sqlite_row_fits(statement, COLUMN_TENANT, sizeof attempt.tenant) ||
+        !sqlite_row_fits(statement, COLUMN_CHANNEL, ATTEMPT_NAME_SIZE) ||
+        !sqlite_row_fits(statement, COLUMN_CREDENTIAL, ATTEMPT_NAME_SIZE))
         return false;
     (void)snprintf(attempt.id, sizeof attempt.id, "%s", sqlite_text(statement, COLUMN_ID));
     (void)snprintf(record->id, sizeof record->id, "%s", attempt.id);
     (void)snprintf(attempt.task_id, sizeof attempt.task_id, "%s",
                    sqlite_text(statement, COLUMN_TASK));
+    (void)snprintf(attempt.tenant, sizeof attempt.tenant, "%s",
+                   sqlite_text(statement, COLUMN_TENANT));
     record->number = (int)number;
     record->begun_ms = sqlite3_column_int64(statement, COLUMN_BEGUN);
     record->accepted_ms = sqlite3_column_int64(statement, COLUMN_ACCEPTED);
     record->closed_ms = sqlite3_column_int64(statement, COLUMN_CLOSED);
     attempt.resolved_ms = sqlite3_column_int64(statement, COLUMN_RESOLVED);
     attempt.model = must_strdup(sqlite_text(statement, COLUMN_MODEL));
+    record->channel = shared_text_new(sqlite_text(statement, COLUMN_CHANNEL));
+    record->credential = shared_text_new(sqlite_text(statement, COLUMN_CREDENTIAL));
     record->job = sqlite_row_job(statement);
     *ret_attempt = attempt;
     return true;

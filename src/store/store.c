@@ -315,7 +315,7 @@ int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT]
 void store_attempt_fini(struct store_attempt *attempt)
 {
     free(TAKE(attempt->model));
-    attempt->record.job = attempt_job_unref(attempt->record.job);
+    attempt_record_fini(&attempt->record);
 }
 
 int store_attempts(struct store *store, const struct store_attempts_query *query,

@@ -54,21 +54,34 @@ bool attempt_state_parse(const char *name, enum attempt_state *ret_state)
     return false;
 }
 
-static char *copy_of(const char *text)
+static size_t bytes_of(const char *text)
 {
-    return text != NULL ? must_strdup(text) : NULL;
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static char *put(char **end, const char *text)
+{
+    const size_t bytes = bytes_of(text);
+    if (bytes == 0)
+        return NULL;
+    char *copy = memcpy(*end, text, bytes);
+    *end += bytes;
+    return copy;
 }
 
 struct attempt_job *attempt_job_new(const char *id, const char *keep, const char *outputs,
                                     const char *enhanced_prompt, const char *usage)
 {
-    struct attempt_job *job = must_calloc(1, sizeof *job);
+    struct attempt_job *job =
+        must_calloc(1, sizeof *job + bytes_of(id) + bytes_of(keep) + bytes_of(outputs) +
+                           bytes_of(enhanced_prompt) + bytes_of(usage));
+    char *end = (char *)(job + 1);
     atomic_init(&job->references, 1);
-    job->id = copy_of(id);
-    job->keep = copy_of(keep);
-    job->outputs = copy_of(outputs);
-    job->enhanced_prompt = copy_of(enhanced_prompt);
-    job->usage = copy_of(usage);
+    job->id = put(&end, id);
+    job->keep = put(&end, keep);
+    job->outputs = put(&end, outputs);
+    job->enhanced_prompt = put(&end, enhanced_prompt);
+    job->usage = put(&end, usage);
     return job;
 }
 
@@ -89,13 +102,25 @@ struct attempt_job *attempt_job_unref(struct attempt_job *job)
     must(before > 0);
     if (before > 1)
         return NULL;
-    free(job->id);
-    free(job->keep);
-    free(job->outputs);
-    free(job->enhanced_prompt);
-    free(job->usage);
     free(job);
     return NULL;
+}
+
+struct attempt_record attempt_record_ref(const struct attempt_record *attempt)
+{
+    struct attempt_record copy = *attempt;
+    (void)shared_text_ref(copy.channel);
+    (void)shared_text_ref(copy.credential);
+    (void)attempt_job_ref(copy.job);
+    return copy;
+}
+
+void attempt_record_fini(struct attempt_record *attempt)
+{
+    (void)shared_text_unref(attempt->channel);
+    (void)shared_text_unref(attempt->credential);
+    (void)attempt_job_unref(attempt->job);
+    *attempt = (struct attempt_record){0};
 }
 
 bool attempt_has_job_id(const struct attempt_record *attempt)

@@ -10,6 +10,7 @@
 
 #include "base/compiler.h"
 #include "base/id.h"
+#include "base/shared_text.h"
 
 enum attempt_state {
 #define ATTEMPT(name, ...) ATTEMPT_##name,
@@ -35,11 +36,11 @@ bool attempt_may_be_taken(enum attempt_state state);
  * other share it. NULL where there is none. */
 struct attempt_job {
     _Atomic unsigned references;
-    char *id;              /* as the upstream spelled it; NULL until it is known */
-    char *keep;            /* JSON: what the adapter wants to see again */
-    char *outputs;         /* JSON array: what the upstream named when it was done */
-    char *enhanced_prompt; /* as the upstream told it */
-    char *usage;           /* JSON: what the upstream says that it used */
+    const char *id;              /* as the upstream spelled it; NULL until it is known */
+    const char *keep;            /* JSON: what the adapter wants to see again */
+    const char *outputs;         /* JSON array: what the upstream named when it was done */
+    const char *enhanced_prompt; /* as the upstream told it */
+    const char *usage;           /* JSON: what the upstream says that it used */
 };
 
 /* A new job with copies of the texts (each may be NULL). */
@@ -48,17 +49,22 @@ struct attempt_job *attempt_job_new(const char *id, const char *keep, const char
 struct attempt_job *attempt_job_ref(const struct attempt_job *job);
 struct attempt_job *attempt_job_unref(struct attempt_job *job); /* takes NULL, returns NULL */
 
-/* The attempt under way or the last one of a task. All zero but for `number` when `id` is empty. Plain values but for `job`, of which one reference is ours. */
+/* The attempt under way or the last one of a task. All zero but for `number` when `id` is empty. Plain values but for the
+ * texts and the job, of each of which one reference is ours. */
 struct attempt_record {
     char id[ID_SHORT_SIZE]; /* att_<26>; empty: there was none at an upstream */
     enum attempt_state state;
     int number; /* from 1, within the task, never twice; outlives the rest, for the next one */
-    char channel[ATTEMPT_NAME_SIZE], credential[ATTEMPT_NAME_SIZE];
+    const struct shared_text *channel, *credential;
     struct attempt_job *job; /* NULL until the upstream gave anything */
     int64_t begun_ms;        /* written ahead */
     int64_t accepted_ms;     /* 0 until the job id is known */
     int64_t closed_ms;       /* 0 while open */
 };
 
+/* A copy with references of its own. */
+struct attempt_record attempt_record_ref(const struct attempt_record *attempt);
+/* Lets go of what it refers to: all zero afterwards. */
+void attempt_record_fini(struct attempt_record *attempt);
 /* Can the job be asked for? True also of an id that we chose, whose answer was lost. */
 bool attempt_has_job_id(const struct attempt_record *attempt);

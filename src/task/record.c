@@ -188,7 +188,8 @@ char *task_encode_request(const struct task_request *request)
         json_set(document, "remix_config", json_incref(request->remix_config));
     if (request->tags != NULL)
         json_set(document, "tags", json_incref(request->tags));
-    json_set(document, "extra", json_incref(request->extra));
+    if (request->extra != NULL)
+        json_set(document, "extra", json_incref(request->extra));
     json_set(document, "images", encode_images(request));
     return dump(document);
 }
@@ -211,8 +212,8 @@ static json_t *encode_attempt(const struct attempt_record *attempt)
         return document;
     json_set_text(document, "id", attempt->id);
     json_set_text(document, "state", attempt_state_name(attempt->state));
-    json_set_text(document, "channel", attempt->channel);
-    json_set_text(document, "credential", attempt->credential);
+    json_set_text(document, "channel", shared_text_of(attempt->channel));
+    json_set_text(document, "credential", shared_text_of(attempt->credential));
     put_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s));
     if (attempt->job != NULL) {
         json_t *job = json_object();
@@ -250,12 +251,12 @@ char *task_encode_status(const struct task *task)
     json_set(document, "progress", json_real(task->progress));
     put_ints(document, task, status_ints, ARRAY_LENGTH(status_ints));
     put_upstream(document, task);
-    json_set_text(document, "channel", task->channel);
+    json_set_text(document, "channel", shared_text_of(task->channel));
     json_set(document, "is_builtin", json_boolean(task->is_builtin));
     if (task->failure != TASK_FAILURE_NONE)
         json_set_text(document, "failure", task_failure_code(task->failure));
-    if (task->failure_note[0] != '\0')
-        json_set_text(document, "failure_note", task->failure_note);
+    if (task->failure_note != NULL)
+        json_set_text(document, "failure_note", shared_text_of(task->failure_note));
     if (task->state == TASK_COMPLETED)
         json_set(document, "result", encode_result(&task->result));
     return dump(document);
@@ -335,6 +336,17 @@ static bool get_fixed(const json_t *document, const char *key, char *ret_text, s
     return true;
 }
 
+/* The same, shorter than `size`. */
+static bool get_shared(const json_t *document, const char *key, size_t size,
+                       const struct shared_text **ret_text)
+{
+    const json_t *value = json_object_get(document, key);
+    if (value != NULL && (!json_is_string(value) || json_string_length(value) >= size))
+        return false;
+    *ret_text = shared_text_new(json_string_value(value));
+    return true;
+}
+
 static bool get_json(const json_t *document, const char *key, json_type type, json_t **ret_value)
 {
     json_t *value = json_object_get(document, key);
@@ -401,13 +413,10 @@ static bool is_request_sound(const struct task_request *request)
 
 static bool decode_request(const json_t *document, struct task_request *request)
 {
-    json_t *extra = NULL;
-    if (!has_version(document) || !get_json(document, "extra", JSON_OBJECT, &extra))
+    if (!has_version(document) || !get_json(document, "extra", JSON_OBJECT, &request->extra))
         return false;
-    if (extra != NULL) {
-        json_decref(request->extra);
-        request->extra = extra;
-    }
+    if (json_object_size(request->extra) == 0)
+        json_decref(TAKE(request->extra));
     return get_fixed(document, "id", request->id, sizeof request->id) &&
            get_texts(document, request, request_texts, ARRAY_LENGTH(request_texts)) &&
            get_ints(document, request, request_ints, ARRAY_LENGTH(request_ints)) &&
@@ -437,8 +446,15 @@ static bool decode_job(const json_t *document, struct attempt_record *attempt)
         return true;
     if (!json_is_object(document))
         return false;
-    attempt->job = attempt_job_new(NULL, NULL, NULL, NULL, NULL);
-    return get_texts(document, attempt->job, job_texts, ARRAY_LENGTH(job_texts));
+    for (size_t i = 0; i < ARRAY_LENGTH(job_texts); i++) {
+        const json_t *text = json_object_get(document, job_texts[i].key);
+        if (text != NULL && !json_is_string(text))
+            return false;
+    }
+    attempt->job = attempt_job_new(
+        json_text(document, "id"), json_text(document, "keep"), json_text(document, "outputs"),
+        json_text(document, "enhanced_prompt"), json_text(document, "usage"));
+    return true;
 }
 
 static bool decode_attempt(const json_t *document, struct attempt_record *attempt)
@@ -453,8 +469,8 @@ static bool decode_attempt(const json_t *document, struct attempt_record *attemp
         return true;
     return state != NULL && attempt_state_parse(state, &attempt->state) &&
            get_fixed(document, "id", attempt->id, sizeof attempt->id) &&
-           get_fixed(document, "channel", attempt->channel, sizeof attempt->channel) &&
-           get_fixed(document, "credential", attempt->credential, sizeof attempt->credential) &&
+           get_shared(document, "channel", ATTEMPT_NAME_SIZE, &attempt->channel) &&
+           get_shared(document, "credential", ATTEMPT_NAME_SIZE, &attempt->credential) &&
            get_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s)) &&
            decode_job(json_object_get(document, "job"), attempt);
 }
@@ -496,9 +512,9 @@ static bool decode_status(const json_t *document, struct task *task)
            decode_attempt(json_object_get(document, "attempt"), &task->attempt) &&
            decode_refusals(json_object_get(document, "refused_by"), task) &&
            get_flag(document, "may_have_cost", &task->may_have_cost) &&
-           get_fixed(document, "channel", task->channel, sizeof task->channel) &&
+           get_shared(document, "channel", ATTEMPT_NAME_SIZE, &task->channel) &&
            get_flag(document, "is_builtin", &task->is_builtin) &&
-           get_fixed(document, "failure_note", task->failure_note, sizeof task->failure_note) &&
+           get_shared(document, "failure_note", TASK_NOTE_SIZE, &task->failure_note) &&
            decode_result(json_object_get(document, "result"), &task->result);
 }
 
@@ -516,5 +532,6 @@ struct task *task_decode(const char *request_json, const char *status_json)
         task_unref(task);
         return NULL;
     }
+    task_request_pack(request);
     return task;
 }

@@ -28,15 +28,15 @@ static bool is_attempt_sound(const struct task *task)
     const bool was_started = task->state == TASK_RENDERING || task->state == TASK_FETCHING ||
                              task->state == TASK_COMPLETED;
     return task->attempts >= 0 &&
-           (!was_attempted || (task->attempts >= 1 && task->channel[0] != '\0')) &&
+           (!was_attempted || (task->attempts >= 1 && task->channel != NULL)) &&
            (!was_started || task->started_ms != 0);
 }
 
 /* No attempt at an upstream; the number of the last one stays, so that numbers never repeat. */
 static bool is_blank(const struct attempt_record *attempt)
 {
-    return attempt->state == 0 && attempt->number >= 0 && attempt->channel[0] == '\0' &&
-           attempt->credential[0] == '\0' && attempt->job == NULL && attempt->begun_ms == 0 &&
+    return attempt->state == 0 && attempt->number >= 0 && attempt->channel == NULL &&
+           attempt->credential == NULL && attempt->job == NULL && attempt->begun_ms == 0 &&
            attempt->accepted_ms == 0 && attempt->closed_ms == 0;
 }
 
@@ -109,8 +109,9 @@ static bool is_upstream_sound(const struct task *task)
         return false;
     const bool has_job_id = attempt_has_job_id(attempt);
     const bool needs_job_id = attempt->accepted_ms != 0 || attempt->state == ATTEMPT_CONFIRMING;
-    return !task->is_builtin && attempt->number >= 1 && attempt->channel[0] != '\0' &&
-           attempt->credential[0] != '\0' && strcmp(attempt->channel, task->channel) == 0 &&
+    return !task->is_builtin && attempt->number >= 1 && attempt->channel != NULL &&
+           attempt->credential != NULL &&
+           strcmp(shared_text_of(attempt->channel), shared_text_of(task->channel)) == 0 &&
            do_states_fit(task->state, attempt->state) && are_attempt_times_sound(attempt) &&
            (has_job_id || !needs_job_id) &&
            (task->state != TASK_FETCHING || attempt->job->outputs != NULL);
@@ -127,7 +128,7 @@ static bool is_failure_sound(const struct task *task)
         return false;
     const bool has_failed = task->state == TASK_FAILED || task->state == TASK_CANCELLED;
     return (task->failure != TASK_FAILURE_NONE) == has_failed &&
-           (has_failed || task->failure_note[0] == '\0');
+           (has_failed || task->failure_note == NULL);
 }
 
 static bool is_result_sound(const struct task *task)

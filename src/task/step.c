@@ -45,8 +45,9 @@ static void clear_attempt(struct task *task)
 {
     if (task->attempt.id[0] != '\0' && attempt_may_be_taken(task->attempt.state))
         task->may_have_cost = true;
-    attempt_job_unref(task->attempt.job);
-    task->attempt = (struct attempt_record){.number = task->attempt.number};
+    const int number = task->attempt.number;
+    attempt_record_fini(&task->attempt);
+    task->attempt.number = number;
 }
 
 static void on_slot_granted(const struct scene *scene)
@@ -59,7 +60,8 @@ static void on_slot_granted(const struct scene *scene)
     must(event->is_builtin == (event->credential == NULL));
     struct task *task = scene_move(scene, TASK_SUBMITTING, TASK_EFFECT_PERSIST | TASK_EFFECT_START);
     task->attempts++;
-    memcpy(task->channel, channel, strlen(channel) + 1);
+    if (strcmp(shared_text_of(task->channel), channel) != 0)
+        shared_text_set(&task->channel, channel);
     task->is_builtin = event->is_builtin;
     clear_attempt(task);
     if (!event->is_builtin)

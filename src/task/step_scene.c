@@ -66,8 +66,10 @@ static void set_note(struct task *task, const char *note)
         while (length > 0 && ((unsigned char)note[length] & 0xC0) == 0x80)
             length--;
     }
-    memcpy(task->failure_note, note, length);
-    task->failure_note[length] = '\0';
+    char cut[TASK_NOTE_SIZE];
+    memcpy(cut, note, length);
+    cut[length] = '\0';
+    shared_text_set(&task->failure_note, cut);
 }
 
 struct task *scene_end(const struct scene *scene, enum task_failure failure, const char *note,

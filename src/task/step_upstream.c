@@ -56,8 +56,8 @@ void upstream_begin(const struct scene *scene, struct task *task)
     must(event->credential[0] != '\0' && strlen(event->credential) < ATTEMPT_NAME_SIZE);
     must(event->attempt_id != NULL && id_is_typeid(event->attempt_id, "att"));
     memcpy(attempt->id, event->attempt_id, strlen(event->attempt_id) + 1);
-    memcpy(attempt->channel, task->channel, sizeof attempt->channel);
-    memcpy(attempt->credential, event->credential, strlen(event->credential) + 1);
+    attempt->channel = shared_text_ref(task->channel);
+    attempt->credential = shared_text_new(event->credential);
     attempt->number++;
     attempt->state = ATTEMPT_SUBMITTING;
     attempt->begun_ms = scene->now_ms;
@@ -140,7 +140,7 @@ static void defer(const struct scene *scene, enum attempt_state closed, int64_t 
 static const char *refusing_channel(const struct scene *scene)
 {
     if (scene->task->state == TASK_SUBMITTING)
-        return scene->task->channel;
+        return shared_text_of(scene->task->channel);
     must(scene->event->channel != NULL);
     return scene->event->channel;
 }

@@ -35,9 +35,58 @@ struct task_request *task_request_new(void)
 {
     struct task_request *request = must_calloc(1, sizeof *request);
     atomic_init(&request->references, 1);
-    request->extra = json_object();
-    must(request->extra != NULL);
     return request;
+}
+
+static const size_t request_texts[] = {
+    offsetof(struct task_request, tenant),
+    offsetof(struct task_request, model),
+    offsetof(struct task_request, request_id),
+    offsetof(struct task_request, prompt),
+    offsetof(struct task_request, orientation),
+    offsetof(struct task_request, size),
+    offsetof(struct task_request, aspect_ratio),
+    offsetof(struct task_request, title),
+    offsetof(struct task_request, style),
+    offsetof(struct task_request, negative_prompt),
+    offsetof(struct task_request, character_url),
+    offsetof(struct task_request, character_timestamps),
+    offsetof(struct task_request, operation),
+};
+
+static char **text_at(struct task_request *request, size_t i)
+{
+    return (char **)((char *)request + request_texts[i]);
+}
+
+static size_t text_bytes(const char *text)
+{
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static size_t all_text_bytes(const struct task_request *request)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(request_texts); i++)
+        bytes += text_bytes(*(char *const *)((const char *)request + request_texts[i]));
+    return bytes;
+}
+
+/* A dozen short texts on their own take several times as much. */
+void task_request_pack(struct task_request *request)
+{
+    must(request->packed == NULL);
+    char *end = request->packed = must_calloc(1, all_text_bytes(request) + 1);
+    for (size_t i = 0; i < ARRAY_LENGTH(request_texts); i++) {
+        char **text = text_at(request, i);
+        size_t bytes = text_bytes(*text);
+        if (bytes > 0) {
+            char *moved = memcpy(end, *text, bytes);
+            free(*text);
+            *text = moved;
+            end += bytes;
+        }
+    }
 }
 
 struct task_request *task_request_ref(const struct task_request *request)
@@ -50,15 +99,9 @@ struct task_request *task_request_ref(const struct task_request *request)
 
 static void request_free(struct task_request *request)
 {
-    char *const texts[] = {
-        request->tenant,          request->model,         request->request_id,
-        request->prompt,          request->orientation,   request->size,
-        request->aspect_ratio,    request->title,         request->style,
-        request->negative_prompt, request->character_url, request->character_timestamps,
-        request->operation,
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-        free(texts[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(request_texts) && request->packed == NULL; i++)
+        free(*text_at(request, i));
+    free(request->packed);
     json_decref(request->remix_config);
     json_decref(request->tags);
     json_decref(request->extra);
@@ -71,25 +114,15 @@ static void request_free(struct task_request *request)
     free(request);
 }
 
-static size_t text_bytes(const char *text)
-{
-    return text != NULL ? strlen(text) + 1 : 0;
-}
-
 size_t task_request_bytes(const struct task_request *request)
 {
-    const char *const texts[] = {
-        request->tenant,          request->model,         request->request_id,
-        request->prompt,          request->orientation,   request->size,
-        request->aspect_ratio,    request->title,         request->style,
-        request->negative_prompt, request->character_url, request->character_timestamps};
     size_t bytes = sizeof *request + request->n_images * sizeof *request->images;
-    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
-        bytes += text_bytes(texts[i]);
+    bytes += all_text_bytes(request);
     for (size_t i = 0; i < request->n_images; i++)
         bytes += text_bytes(request->images[i].url) + text_bytes(request->images[i].key);
     /* A tree takes several times what its text does. */
-    return bytes + 4 * json_dumpb(request->extra, NULL, 0, JSON_COMPACT);
+    return bytes +
+           (request->extra != NULL ? 4 * json_dumpb(request->extra, NULL, 0, JSON_COMPACT) : 0);
 }
 
 struct task_request *task_request_unref(struct task_request *request)
@@ -119,7 +152,9 @@ struct task *task_copy(const struct task *task)
     memcpy((char *)copy + skip, (const char *)task + skip, sizeof *copy - skip);
     atomic_init(&copy->references, 1);
     copy->request = task_request_ref(task->request);
-    copy->attempt.job = attempt_job_ref(task->attempt.job);
+    (void)shared_text_ref(copy->channel);
+    (void)shared_text_ref(copy->failure_note);
+    copy->attempt = attempt_record_ref(&task->attempt);
     return copy;
 }
 
@@ -134,7 +169,9 @@ const struct task *task_unref(const struct task *task)
     struct task *counted = (struct task *)(uintptr_t)task;
     if (counted != NULL && count_down(&counted->references)) {
         task_request_unref(counted->request);
-        attempt_job_unref(counted->attempt.job);
+        shared_text_unref(counted->channel);
+        shared_text_unref(counted->failure_note);
+        attempt_record_fini(&counted->attempt);
         free(counted);
     }
     return NULL;
@@ -149,7 +186,7 @@ static bool may_have_cost(const struct task *task)
 void task_failure_sentence(const struct task *task, char ret_text[TASK_SENTENCE_SIZE])
 {
     const char *charge = task_failure_charge(task->failure, may_have_cost(task));
-    const char *note = task->failure_note;
+    const char *note = shared_text_of(task->failure_note);
     (void)snprintf(ret_text, TASK_SENTENCE_SIZE, "%s%s%s%s%s", task_failure_message(task->failure),
                    charge[0] != '\0' ? " " : "", charge, note[0] != '\0' ? " " : "", note);
 }
@@ -236,7 +273,8 @@ void task_request_digest(const struct task_request *request, uint8_t ret_digest[
     digest_texts(document, request);
     json_set(document, "remix_config", shared_or_null(request->remix_config));
     json_set(document, "tags", shared_or_null(request->tags));
-    json_set(document, "extra", shared_or_null(request->extra));
+    json_set(document, "extra",
+             request->extra != NULL ? json_incref(request->extra) : json_object());
     json_set(document, "images", digest_images(request));
     json_set(document, "seed", request->has_seed ? json_integer(request->seed) : json_null());
     json_set(document, "duration", json_integer(request->duration_s));

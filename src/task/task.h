@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 #include "base/id.h"
+#include "base/shared_text.h"
 #include "task/attempt.h"
 #include "task/state.h"
 
@@ -59,7 +60,8 @@ struct task_request {
     char *operation;      /* simple_compose | remix | extend | edit; never NULL */
     json_t *remix_config; /* {source_task_id, prompt} or NULL */
     json_t *tags;         /* array or NULL */
-    json_t *extra;        /* object: every field of the request that we do not know, as it came */
+    json_t
+        *extra; /* object: every field of the request that we do not know, as it came; NULL: none */
     struct task_image *images;
     size_t n_images;
     int64_t created_micros;
@@ -72,6 +74,8 @@ struct task_request {
     bool has_seed, has_watermark_wish,
         watermark; /* a file with a mark is made when watermark is true */
     bool private_result, storyboard, enhance_prompt;
+    char *
+        packed; /* what holds all texts above since task_request_pack(); NULL: each is on its own */
 };
 
 /* The result, known once stored. Its files are assets under `<task id>/<generation id>/`. */
@@ -83,8 +87,8 @@ struct task_result {
     bool has_watermark; /* wm.mp4 exists */
 };
 
-/* How it stands. Plain values but for `request` and `attempt.job`, so that a copy is one assignment and two
- * references. Everything a client can see change bumps `status_update_ms`. */
+/* How it stands. Plain values but for the request, the texts and what `attempt` refers to, so that a copy is one
+ * assignment and some references. Everything a client can see change bumps `status_update_ms`. */
 struct task {
     _Atomic unsigned references;
     struct task_request *request; /* one reference of it is ours */
@@ -98,7 +102,7 @@ struct task {
     int64_t expired_ms;    /* when retention took its files from the answers; 0 before */
     double progress;       /* 0..1, never falls */
     int attempts;          /* begun so far */
-    char channel[TASK_CHANNEL_SIZE]; /* of the attempt under way or the last one */
+    const struct shared_text *channel; /* of the attempt under way or the last one */
     bool is_builtin; /* that channel is the built-in engine: interrupted work costs nothing */
     struct attempt_record attempt; /* at an upstream; its id is empty when there was none */
     /* Channels that refused it for good, as task_channel_mark(): they are not asked again. */
@@ -108,11 +112,13 @@ struct task {
     bool may_have_cost; /* an attempt before `attempt` may have been taken by an upstream */
     enum task_failure failure;
     /* One more sentence for this case («image 2: …»), or empty. */
-    char failure_note[TASK_NOTE_SIZE];
+    const struct shared_text *failure_note;
     struct task_result result; /* meaningful when completed */
 };
 
-struct task_request *task_request_new(void); /* zeroed, one reference, `extra` an empty object */
+struct task_request *task_request_new(void); /* zeroed, one reference */
+/* Moves the texts, but not those of images, into one piece of memory. From then on none may be replaced. */
+void task_request_pack(struct task_request *request);
 struct task_request *task_request_ref(const struct task_request *request);
 /* About how much memory it takes, its texts included. */
 size_t task_request_bytes(const struct task_request *request);

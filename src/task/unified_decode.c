@@ -479,7 +479,10 @@ static void keep(const struct unified_reader *reader, const char *key, const jso
     if (copy == NULL)
         return;
     *left -= cost;
-    json_set(reader->decoded->request->extra, key, copy);
+    struct task_request *request = reader->decoded->request;
+    if (request->extra == NULL)
+        request->extra = json_object();
+    json_set(request->extra, key, copy);
 }
 
 /* `metadata` as it came but for images; when it came as text, as what it says. */

@@ -153,7 +153,7 @@ static json_t *new_detail(const struct task *task, const struct unified_view *vi
     json_set_text(detail, "id", task->request->id);
     json_set(detail, "input", render_input(task, view));
     json_set_text(detail, "status", task_state_unified(task->state));
-    if (task->channel[0] != '\0')
+    if (task->channel != NULL)
         json_set_text(detail, "engine", engine(task));
     return detail;
 }

@@ -83,7 +83,7 @@ json_t *describe_task(const struct task_request *request, const struct channel *
     json_set_text(task, "style", request->style);
     json_set_text(task, "title", request->title);
     json_set(task, "images", describe_images(request));
-    json_set(task, "extra", json_incref(request->extra));
+    json_set(task, "extra", request->extra ? json_incref(request->extra) : json_object());
     json_set(task, "options", json_incref((json_t *)(uintptr_t)channel->options));
     return task;
 }

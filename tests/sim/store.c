@@ -38,8 +38,9 @@ static void put(struct record *record, const struct task *task)
     record->state = task->state;
     record->attempt_state = attempt->state;
     snprintf(record->attempt, sizeof record->attempt, "%s", attempt->id);
-    snprintf(record->channel, sizeof record->channel, "%s", attempt->channel);
-    snprintf(record->credential, sizeof record->credential, "%s", attempt->credential);
+    snprintf(record->channel, sizeof record->channel, "%s", shared_text_of(attempt->channel));
+    snprintf(record->credential, sizeof record->credential, "%s",
+             shared_text_of(attempt->credential));
     snprintf(record->job, sizeof record->job, "%s",
              attempt->job && attempt->job->id ? attempt->job->id : "");
 }

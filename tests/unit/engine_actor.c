@@ -231,9 +231,10 @@ static void a_bad_image_is_told_with_its_note(void **state)
     AWAIT(stage_unfinished(stage) == 0);
     const struct task *whole = stage_stored(stage, ids[0]);
     const struct task *cut = stage_stored(stage, ids[1]);
-    assert_string_equal(whole->failure_note, "Image 1: it is torn.");
+    assert_string_equal(shared_text_of(whole->failure_note), "Image 1: it is torn.");
     assert_int_equal(cut->failure, TASK_FAILURE_IMAGE_INVALID);
-    assert_true(codec_is_utf8(cut->failure_note, strlen(cut->failure_note)));
+    assert_true(codec_is_utf8(shared_text_of(cut->failure_note),
+                              strlen(shared_text_of(cut->failure_note))));
     task_unref(whole);
     task_unref(cut);
 }
@@ -296,7 +297,8 @@ static void inputs_are_brought_or_told_missing(void **state)
     task_unref(lost);
     const struct task *refused = stage_stored(stage, ids[2]);
     assert_int_equal(refused->failure, TASK_FAILURE_IMAGE_FORBIDDEN);
-    assert_string_equal(refused->failure_note, "Image 1: its address is not a public one.");
+    assert_string_equal(shared_text_of(refused->failure_note),
+                        "Image 1: its address is not a public one.");
     assert_int_equal(refused->attempts, 1);
     task_unref(refused);
 }

@@ -150,6 +150,7 @@ enum ailment {
     TRIED,   /* … and its trial is under way */
     RESTING, /* as the upstream asked, for 90 s */
     SPENT,   /* its submits of this minute are */
+    CROWDED, /* as many submits as it may have are under way */
 };
 
 static void fail_often(struct credential *credential, int n_failures, int64_t now_ms)
@@ -173,6 +174,7 @@ static void ail(struct credential *credential, enum ailment ailment)
     } else if (ailment == RESTING) {
         policy_breaker_rest(&credential->breaker, 90000, NOW_MS);
     }
+    credential->n_submitting = ailment == CROWDED ? CREDENTIAL_SUBMITS_MAX : 0;
     if (ailment == TRIED) {
         policy_breaker_try(&credential->breaker, NOW_MS);
     }
@@ -223,6 +225,7 @@ static const struct row ROWS[] = {
     {"first-x", 4, false, {NULL}, {FIRST_IS(TRIED, FULL)}, FOUND("last", "k")},
     {"first-x", 4, false, {NULL}, {FIRST_IS(RESTING, FULL)}, FOUND("last", "k")},
     {"first-x", 4, false, {NULL}, {FIRST_IS(SPENT, FULL)}, FOUND("last", "k")},
+    {"first-x", 4, false, {NULL}, {FIRST_IS(CROWDED, FULL)}, FOUND("last", "k")},
     /* … and what does not, makes none */
     {"first-x", 4, false, {NULL}, {FIRST_IS(BUSY, FULL)}, FOUND("first", "a")},
     {"first-x", 4, false, {NULL}, {FIRST_IS(FAILING, FULL)}, FOUND("first", "a")},
@@ -230,6 +233,7 @@ static const struct row ROWS[] = {
     /* how long to wait: the shortest of those that can say; negative: until a slot is free */
     {"first-x", 4, false, {"last"}, {FIRST_IS(FULL, FULL)}, WAIT(-1)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(PAUSED, DRAINING)}, WAIT(-1)},
+    {"first-x", 4, false, {"last"}, {FIRST_IS(CROWDED, FULL)}, WAIT(-1)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(TRIED, FULL)}, WAIT(POLICY_BREAKER_MOST_MS)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(OPEN, RESTING)}, WAIT(POLICY_BREAKER_FIRST_MS)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(RESTING, OPEN)}, WAIT(POLICY_BREAKER_FIRST_MS)},
@@ -276,6 +280,29 @@ static void a_wait_for_our_own_engine_is_told_apart(void **state)
         assert_int_equal(route.waits_builtin, rows[i].waits_builtin);
         place_end(&place);
     }
+}
+
+/* Told once, when half of the submits have been answered: not with each, and not when nobody had found the place taken. */
+static void room_for_more_submits_is_told_once(void **state)
+{
+    (void)state;
+    struct place place = place_new(CHANNELS, ARRAY_LENGTH(CHANNELS), "first-x");
+    struct credential *credential = credential_of(place.credentials, "first", "a");
+    const struct route_query query = {.task = place.task, .now_ms = NOW_MS, .dice = 7};
+    int n_told = 0;
+    credential->n_submitting = CREDENTIAL_SUBMITS_MAX - 1;
+    (void)credentials_route(place.credentials, place.table, &query);
+    assert_false(credential_has_room(credential));
+    credential->n_submitting = CREDENTIAL_SUBMITS_MAX;
+    (void)credentials_route(place.credentials, place.table, &query);
+    while (credential->n_submitting-- > 0) {
+        bool has_room = credential_has_room(credential);
+        assert_int_equal(has_room, credential->n_submitting == CREDENTIAL_SUBMITS_MAX / 2);
+        n_told += has_room;
+    }
+    assert_int_equal(n_told, 1);
+    credential->n_submitting = 0;
+    place_end(&place);
 }
 
 static void check_route(const struct row *row, const struct route *route, size_t number)
@@ -606,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_task_goes_where_it_is_served_best),
         cmocka_unit_test(a_wait_for_our_own_engine_is_told_apart),
+        cmocka_unit_test(room_for_more_submits_is_told_once),
         cmocka_unit_test(who_is_well_has_the_share_of_its_weight),
         cmocka_unit_test(credentials_of_one_channel_have_like_shares),
         cmocka_unit_test(a_look_takes_nothing),

@@ -297,6 +297,89 @@ static void a_job_may_be_done_at_once(void **state)
     end(&place);
 }
 
+/* Another attempt with the same credential. */
+static struct remote *neighbour(struct place *place)
+{
+    const struct channel *main = channel_at(place->table, 0);
+    const struct route route = {ROUTE_FOUND,       main, &main->credentials[0],
+                                place->credential, -1,   false};
+    const struct remote_handler handler = {on_ready, on_event, on_queue_position, place};
+    return remote_new(&ROOM, place->credentials, place->table, &route, &handler);
+}
+
+/* Stands in line once, however often its time comes, and goes when one of those before it is answered. */
+static void a_poll_waits_for_its_place_among_many(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {ASKED, STATE("rendering"), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    struct remote *other = neighbour(&place);
+    place.credential->n_polling = CREDENTIAL_POLLS_MAX;
+    for (int i = 0; i < 2; i++) {
+        call(&place, remote_poll);
+        while (go_on()) {
+        }
+    }
+    assert_int_equal(stage.n_exchanges, 0);
+    place.credential->n_polling = CREDENTIAL_POLLS_MAX - 1;
+    assert_null(remote_free(other, false));
+    assert_int_equal(place.credential->n_polling, CREDENTIAL_POLLS_MAX);
+    play_out();
+    assert_int_equal(stage.n_exchanges, 1);
+    assert_int_equal(stage.n_timers, 1);
+    assert_int_equal(place.credential->n_polling, CREDENTIAL_POLLS_MAX - 1);
+    place.credential->n_polling = 0;
+    end(&place);
+}
+
+/* In the order of their coming; one that is stopped leaves the line. */
+static void who_is_stopped_leaves_the_line(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {{0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    struct remote *second = neighbour(&place), *third = neighbour(&place);
+    place.credential->n_polling = CREDENTIAL_POLLS_MAX;
+    call(&place, remote_poll);
+    while (go_on()) {
+    }
+    remote_poll(second, place.task);
+    while (go_on()) {
+    }
+    remote_poll(third, place.task);
+    while (go_on()) {
+    }
+    assert_ptr_equal(TAILQ_FIRST(&place.credential->due), place.remote);
+    place.remote = remote_free(place.remote, false);
+    assert_ptr_equal(TAILQ_FIRST(&place.credential->due), second);
+    assert_null(remote_free(second, false));
+    assert_ptr_equal(TAILQ_FIRST(&place.credential->due), third);
+    assert_null(remote_free(third, false));
+    assert_true(TAILQ_EMPTY(&place.credential->due));
+    place.credential->n_polling = 0;
+    end(&place);
+}
+
+static void a_cancel_gives_up_the_place_of_a_poll(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(LOOK), ANSWERS(200), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    while (!stage.exchange) {
+        assert_true(go_on());
+    }
+    assert_int_equal(place.credential->n_polling, 1);
+    call(&place, remote_cancel);
+    play_out();
+    check_told(&place, "closed(-)", "cancel", 0);
+    stage.at = stage.n_turns;
+    end(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +394,9 @@ int main(void)
         cmocka_unit_test(a_video_among_thousands_of_outputs_is_not_lost),
         cmocka_unit_test(texts_that_are_too_long_are_left_out),
         cmocka_unit_test(a_job_may_be_done_at_once),
+        cmocka_unit_test(a_poll_waits_for_its_place_among_many),
+        cmocka_unit_test(who_is_stopped_leaves_the_line),
+        cmocka_unit_test(a_cancel_gives_up_the_place_of_a_poll),
     };
     log_init(LOG_ERROR, LOG_TEXT);
     return cmocka_run_group_tests(tests, NULL, NULL);

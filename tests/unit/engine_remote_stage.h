@@ -98,6 +98,7 @@ static inline void on_ready(void *context, const struct task_event *granted)
     remote_send(place->remote, written);
     stage.is_within = false;
     assert_true(remote_is_sending(place->remote));
+    assert_int_equal(place->credential->n_submitting, 1);
     task_unref(written);
 }
 
@@ -150,6 +151,8 @@ static inline void on_event(void *context, const struct task_event *event)
 {
     struct place *place = context;
     assert_false(stage.is_within);
+    assert_int_equal(place->credential->n_submitting, 0);
+    assert_int_equal(place->credential->n_polling, 0);
     note_event(place, event);
     if (event->job) {
         take_job(place, event->job);
@@ -205,6 +208,8 @@ static inline void end(struct place *place)
     place->remote = remote_free(place->remote, true);
     assert_stage_is_empty();
     assert_int_equal(stage.at, stage.n_turns);
+    assert_int_equal(place->credential->n_submitting, 0);
+    assert_int_equal(place->credential->n_polling, 0);
     credentials_free(place->credentials);
     channel_table_free(place->table);
     task_unref(place->task);

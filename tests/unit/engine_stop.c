@@ -280,7 +280,7 @@ static struct task *left_task(const char *prompt, enum task_state state)
     task->revision = 5;
     task->attempts = 1;
     task->is_builtin = true;
-    (void)snprintf(task->channel, sizeof task->channel, "%s", "local");
+    shared_text_set(&task->channel, "local");
     if (state != TASK_SUBMITTING) {
         task->started_ms = task->status_update_ms;
         task->progress = 0.5;
@@ -372,7 +372,7 @@ static void a_model_that_nobody_serves_any_more_fails(void **state)
     assert_int_equal(gone->failure, TASK_FAILURE_CHANNEL_GONE);
     assert_int_equal(gone->attempts, 0);
     assert_int_equal(done->state, TASK_COMPLETED);
-    assert_string_equal(done->channel, "ours");
+    assert_string_equal(shared_text_of(done->channel), "ours");
     task_unref(gone);
     task_unref(done);
 }

@@ -20,7 +20,7 @@ static inline struct task *attempted(const struct task *task, const char *id,
     copy->state = state == ATTEMPT_SUBMITTING ? TASK_SUBMITTING : TASK_RENDERING;
     copy->revision++;
     copy->started_ms = state == ATTEMPT_SUBMITTING ? 0 : FIXTURE_MS;
-    (void)snprintf(copy->channel, sizeof copy->channel, "%s", "kling-main");
+    shared_text_set(&copy->channel, "kling-main");
     record->job = attempt_job_unref(record->job);
     if (id == NULL)
         id_new("att", record->id, sizeof record->id);
@@ -29,8 +29,8 @@ static inline struct task *attempted(const struct task *task, const char *id,
     if (id == NULL || record->number == 0)
         copy->attempts = ++record->number;
     record->state = state;
-    (void)snprintf(record->channel, sizeof record->channel, "%s", "kling-main");
-    (void)snprintf(record->credential, sizeof record->credential, "%s", "key-a");
+    shared_text_set(&record->channel, "kling-main");
+    shared_text_set(&record->credential, "key-a");
     record->begun_ms = FIXTURE_MS + 10;
     if (state == ATTEMPT_SUBMITTING)
         return copy;

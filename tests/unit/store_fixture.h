@@ -94,7 +94,7 @@ static inline struct task *fixture_completed(const struct task *task, int64_t en
     copy->revision++;
     copy->attempts = 1;
     copy->is_builtin = true;
-    (void)snprintf(copy->channel, sizeof copy->channel, "%s", "local");
+    shared_text_set(&copy->channel, "local");
     copy->started_ms = task->request->created_micros / 1000;
     copy->progress = 1.0;
     copy->ended_ms = ended_ms;

@@ -94,7 +94,7 @@ static void sentence(enum task_state state, enum task_failure failure, enum atte
         attempt == ATTEMPT_STATE_COUNT ? sample_task(state) : sample_upstream_task(state, attempt);
     char text[TASK_SENTENCE_SIZE];
     task->failure = failure;
-    (void)snprintf(task->failure_note, sizeof task->failure_note, "%s", note);
+    shared_text_set(&task->failure_note, note);
     task_failure_sentence(task, text);
     assert_string_equal(text, wanted);
     task_unref(task);

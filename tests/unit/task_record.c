@@ -173,7 +173,7 @@ static void every_state_is_read_as_written(void **context)
         if (i == TASK_QUEUED)
             task->not_before_ms = SAMPLE_CREATED_MS + 7000;
         if (i == TASK_FAILED)
-            strcpy(task->failure_note, "Image 2.");
+            shared_text_set(&task->failure_note, "Image 2.");
         if (i == TASK_COMPLETED) {
             task->expired_ms = task->ended_ms + 5;
             task->result.has_watermark = true;
@@ -189,10 +189,10 @@ static void every_state_is_read_as_written(void **context)
         assert_int_equal(read->expired_ms, task->expired_ms);
         assert_memory_equal(&read->progress, &task->progress, sizeof read->progress);
         assert_int_equal(read->attempts, task->attempts);
-        assert_string_equal(read->channel, task->channel);
+        assert_string_equal(shared_text_of(read->channel), shared_text_of(task->channel));
         assert_int_equal(read->is_builtin, task->is_builtin);
         assert_int_equal(read->failure, task->failure);
-        assert_string_equal(read->failure_note, task->failure_note);
+        assert_string_equal(shared_text_of(read->failure_note), shared_text_of(task->failure_note));
         assert_memory_equal(&read->result, &task->result, sizeof read->result);
         assert_same_documents(task, read);
         task_unref(read);
@@ -205,8 +205,8 @@ static void assert_same_attempt(const struct attempt_record *a, const struct att
     assert_string_equal(a->id, b->id);
     assert_int_equal(a->state, b->state);
     assert_int_equal(a->number, b->number);
-    assert_string_equal(a->channel, b->channel);
-    assert_string_equal(a->credential, b->credential);
+    assert_string_equal(shared_text_of(a->channel), shared_text_of(b->channel));
+    assert_string_equal(shared_text_of(a->credential), shared_text_of(b->credential));
     assert_int_equal(a->begun_ms, b->begun_ms);
     assert_int_equal(a->accepted_ms, b->accepted_ms);
     assert_int_equal(a->closed_ms, b->closed_ms);
@@ -713,6 +713,38 @@ static void the_digest_is_of_what_was_asked(void **context)
     assert_true(keeps_digest(change_order_of_extra));
 }
 
+/* As it was when there was always an object: keys of before keep their meaning. */
+static void nothing_unknown_has_the_digest_of_an_empty_object(void **context)
+{
+    (void)context;
+    struct task_request *a = sample_request(), *b = sample_request();
+    uint8_t digest_a[32], digest_b[32];
+    json_decref(TAKE(a->extra));
+    (void)json_object_clear(b->extra);
+    task_request_digest(a, digest_a);
+    task_request_digest(b, digest_b);
+    assert_memory_equal(digest_a, digest_b, sizeof digest_a);
+    task_request_unref(a);
+    task_request_unref(b);
+}
+
+static void packed_texts_are_the_same(void **context)
+{
+    (void)context;
+    struct task_request *packed = sample_request(), *loose = sample_request();
+    free(TAKE(packed->title));
+    free(TAKE(loose->title));
+    task_request_pack(packed);
+    char *one = task_encode_request(packed), *other = task_encode_request(loose);
+    assert_string_equal(one, other);
+    assert_null(packed->title);
+    assert_int_equal(task_request_bytes(packed), task_request_bytes(loose));
+    free(one);
+    free(other);
+    task_request_unref(packed);
+    task_request_unref(loose);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -732,6 +764,8 @@ int main(void)
         cmocka_unit_test(fields_of_wrong_type_or_value_are_damage),
         cmocka_unit_test(attempts_of_wrong_type_or_value_are_damage),
         cmocka_unit_test(the_digest_is_of_what_was_asked),
+        cmocka_unit_test(nothing_unknown_has_the_digest_of_an_empty_object),
+        cmocka_unit_test(packed_texts_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,8 +51,7 @@ static inline struct task_request *sample_request(void)
     request->operation = must_strdup("simple_compose");
     request->remix_config = json_pack("{s:s,s:s}", "source_task_id", "task_x", "prompt", "p");
     request->tags = json_pack("[s,s]", "one", "two");
-    (void)json_object_set_new(request->extra, "guidance", json_real(0.1));
-    (void)json_object_set_new(request->extra, "vendor", json_pack("{s:[i,n]}", "deep", 1));
+    request->extra = json_pack("{s:f,s:{s:[i,n]}}", "guidance", 0.1, "vendor", "deep", 1);
     sample_images(request);
     request->created_micros = SAMPLE_CREATED_MICROS;
     request->has_seed = true;
@@ -90,7 +89,7 @@ static inline struct task *sample_task(enum task_state state)
         return task;
     task->attempts = 1;
     task->is_builtin = true;
-    (void)snprintf(task->channel, sizeof task->channel, "%s", "local");
+    shared_text_set(&task->channel, "local");
     if (state == TASK_SUBMITTING)
         return task;
     task->started_ms = SAMPLE_CREATED_MS + 2000;
@@ -122,10 +121,10 @@ static inline struct task *sample_upstream_task(enum task_state state, enum atte
     struct attempt_record *record = &task->attempt;
     task->is_builtin = false;
     task->attempts = state == TASK_QUEUED ? 0 : 1;
-    (void)snprintf(task->channel, sizeof task->channel, "%s", "main");
+    shared_text_set(&task->channel, "main");
     (void)snprintf(record->id, sizeof record->id, "%s", SAMPLE_ATTEMPT);
-    (void)snprintf(record->channel, sizeof record->channel, "%s", "main");
-    (void)snprintf(record->credential, sizeof record->credential, "%s", "default");
+    shared_text_set(&record->channel, "main");
+    shared_text_set(&record->credential, "default");
     record->state = attempt;
     record->number = 1;
     record->begun_ms = SAMPLE_CREATED_MS + 1000;

@@ -138,7 +138,7 @@ static void a_life_without_trouble(void **context)
     }
     assert_int_equal(task->state, TASK_COMPLETED);
     assert_int_equal(task->attempts, 1);
-    assert_string_equal(task->channel, "other");
+    assert_string_equal(shared_text_of(task->channel), "other");
     assert_true(task->is_builtin);
     assert_int_equal(task->started_ms, now_ms + 1);
     assert_int_equal(task->ended_ms, now_ms + 4);
@@ -197,7 +197,7 @@ static void retries_end_and_back_off(void **context)
         assert_int_equal(step.task->not_before_ms, is_retried ? now_ms + rows[i].wait_ms : 0);
         assert_int_equal(step.task->failure,
                          is_retried ? TASK_FAILURE_NONE : TASK_FAILURE_RENDER_CRASHED);
-        assert_string_equal(step.task->failure_note, is_retried ? "" : "Note.");
+        assert_string_equal(shared_text_of(step.task->failure_note), is_retried ? "" : "Note.");
         assert_int_equal(step.task->attempts, rows[i].attempts);
         assert_int_equal(step.task->started_ms, task->started_ms);
         task_unref(step.task);
@@ -252,11 +252,11 @@ static void notes_are_cut_between_characters(void **context)
     event.note = note;
     unsigned effects;
     struct task *task = after(TASK_RENDERING, event, &effects);
-    assert_int_equal(strlen(task->failure_note), TASK_NOTE_SIZE - 2);
+    assert_int_equal(strlen(shared_text_of(task->failure_note)), TASK_NOTE_SIZE - 2);
     task_unref(task);
     event.note = NULL;
     task = after(TASK_RENDERING, event, &effects);
-    assert_string_equal(task->failure_note, "");
+    assert_string_equal(shared_text_of(task->failure_note), "");
     task_unref(task);
 }
 
@@ -346,7 +346,7 @@ static void soundness_sees_each_broken_promise(void **context)
             queued->attempts = -1;
             break;
         case 9:
-            queued->failure_note[0] = 'x';
+            shared_text_set(&queued->failure_note, "x");
             break;
         case 10:
             running->started_ms = 0;
@@ -355,7 +355,7 @@ static void soundness_sees_each_broken_promise(void **context)
             running->attempts = 0;
             break;
         case 12:
-            running->channel[0] = '\0';
+            shared_text_set(&running->channel, NULL);
             break;
         case 13:
             running->not_before_ms = now_ms;

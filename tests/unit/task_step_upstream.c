@@ -353,9 +353,9 @@ static void a_submit_is_written_ahead(void **context)
     (void)feed(&task, event);
     const struct attempt_record *attempt = &task->attempt;
     assert_string_equal(attempt->id, OTHER_ATTEMPT);
-    assert_string_equal(attempt->channel, "other");
-    assert_string_equal(attempt->credential, "second");
-    assert_string_equal(task->channel, "other");
+    assert_string_equal(shared_text_of(attempt->channel), "other");
+    assert_string_equal(shared_text_of(attempt->credential), "second");
+    assert_string_equal(shared_text_of(task->channel), "other");
     assert_false(task->is_builtin);
     assert_int_equal(attempt->number, 1);
     assert_int_equal(attempt->begun_ms, now_ms);
@@ -495,7 +495,7 @@ static void a_channel_that_refused_is_remembered_until_none_is_left(void **conte
     (void)feed(&task, event);
     assert_int_equal(task->state, TASK_FAILED);
     assert_int_equal(task->failure, TASK_FAILURE_UPSTREAM_REFUSED);
-    assert_string_equal(task->failure_note, "No such size.");
+    assert_string_equal(shared_text_of(task->failure_note), "No such size.");
     assert_int_equal(task->attempts, 0);
     task_unref(task);
 }
@@ -607,15 +607,16 @@ static void b_number(struct task *t)
 }
 static void b_channel(struct task *t)
 {
-    t->attempt.channel[0] = 'x';
+    shared_text_set(&t->attempt.channel, "x");
 }
 static void b_no_channel(struct task *t)
 {
-    t->attempt.channel[0] = t->channel[0] = '\0';
+    shared_text_set(&t->attempt.channel, NULL);
+    shared_text_set(&t->channel, NULL);
 }
 static void b_credential(struct task *t)
 {
-    t->attempt.credential[0] = '\0';
+    shared_text_set(&t->attempt.credential, NULL);
 }
 static void b_begun(struct task *t)
 {

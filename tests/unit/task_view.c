@@ -219,6 +219,8 @@ static void set(char **field, const char *text)
 
 static void extra(struct task *task, const char *key)
 {
+    if (task->request->extra == NULL)
+        task->request->extra = json_object();
     (void)json_object_set_new(task->request->extra, key, json_string("carried"));
 }
 
@@ -363,7 +365,7 @@ static void c_attempts(struct task *t)
 }
 static void c_note(struct task *t)
 {
-    strcpy(t->failure_note, "Image 2 is empty.");
+    shared_text_set(&t->failure_note, "Image 2 is empty.");
 }
 static void c_result_width(struct task *t)
 {

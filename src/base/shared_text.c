@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/shared_text.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+
+const struct shared_text *shared_text_new(const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return NULL;
+    size_t size = strlen(text) + 1;
+    struct shared_text *shared = must_calloc(1, sizeof *shared + size);
+    atomic_init(&shared->references, 1);
+    memcpy(shared->text, text, size);
+    return shared;
+}
+
+/* The count is the one thing that changes. */
+static _Atomic unsigned *count_of(const struct shared_text *shared)
+{
+    return &((struct shared_text *)(uintptr_t)shared)->references;
+}
+
+const struct shared_text *shared_text_ref(const struct shared_text *shared)
+{
+    if (shared != NULL)
+        must(atomic_fetch_add_explicit(count_of(shared), 1, memory_order_relaxed) > 0);
+    return shared;
+}
+
+const struct shared_text *shared_text_unref(const struct shared_text *shared)
+{
+    if (shared == NULL)
+        return NULL;
+    unsigned before = atomic_fetch_sub_explicit(count_of(shared), 1, memory_order_acq_rel);
+    must(before > 0);
+    if (before == 1)
+        free((void *)(uintptr_t)shared);
+    return NULL;
+}
+
+void shared_text_set(const struct shared_text **place, const char *text)
+{
+    const struct shared_text *old = *place;
+    *place = shared_text_new(text); /* before the old one goes: it may be a part of that */
+    shared_text_unref(old);
+}
+
+const char *shared_text_of(const struct shared_text *shared)
+{
+    return shared != NULL ? shared->text : "";
+}
