@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { endedWell, newDirectory, start, until } from './harness.js';
+import { endedWell, newDirectory, sleep, start, until } from './harness.js';
 
 // Each poll asks for the place that the one before named.
 const ADAPTER = `
@@ -20,25 +20,39 @@ def cancel: null;
 def cancelled: {state: "refused"};
 `;
 
+// What is held waits until the gate of its method opens.
+class Gate {
+    held = 0;
+    #opened = Promise.resolve();
+    close() { this.#opened = new Promise((resolve) => { this.open = resolve; }); }
+    async pass() {
+        this.held++;
+        await this.#opened;
+        this.held--;
+    }
+}
+
 const polls = {};
-const upstream = http.createServer((request, response) => {
+const gates = { POST: new Gate(), GET: new Gate() };
+const upstream = http.createServer(async (request, response) => {
     const [, , job, place] = request.url.split('/');
+    request.resume();
+    await gates[request.method].pass();
     let said = { id: `job-${Object.keys(polls).length}` };
     if (request.method === 'POST') polls[said.id] = [];
     else {
         polls[job].push(Number(place));
         said = Number(place) < 3 ? { place: Number(place) + 1 } : { progress: polls[job].length / 100 };
     }
-    request.resume();
-    request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(said)));
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(said));
 });
 await new Promise((resolve) => upstream.listen(0, '127.0.0.1', resolve));
 after(() => { upstream.closeAllConnections(); upstream.close(); });
 
 const adapters = newDirectory();
 fs.writeFileSync(path.join(adapters, 'counting.jq'), ADAPTER);
-const channel = { name: 'counting', adapter: 'counting', base_url: `http://127.0.0.1:${upstream.address().port}`, models: ['m'], poll_first: '200ms', poll_every: '200ms' };
-const server = await start({ config: `adapters: ${adapters}\nchannels: ${JSON.stringify([channel])}\n` });
+const channel = { name: 'counting', adapter: 'counting', base_url: `http://127.0.0.1:${upstream.address().port}`, models: ['m'], poll_first: '200ms', poll_every: '200ms', concurrency: 500 };
+const server = await start({ config: `adapters: ${adapters}\nchannels: ${JSON.stringify([channel])}\ntenants: {max_in_flight: 0}\n` });
 
 const kept = () => JSON.parse(execFileSync('sqlite3', ['-json', path.join(server.data, 'filmgate.db'), 'SELECT keep FROM attempts'], { encoding: 'utf8' }))[0].keep;
 
@@ -47,5 +61,22 @@ test('a poll goes by what the poll before kept', async () => {
     await until('six polls', () => polls['job-0']?.length >= 6);
     assert.deepEqual(polls['job-0'].slice(0, 6), [0, 1, 2, 3, 3, 3]);
     assert.deepEqual(JSON.parse(kept()), { place: 3, word: 'unchanged' });
+});
+test('64 submits and 256 polls are on their way at a time, and the others follow', async () => {
+    const CROWD = 300, before = Object.keys(polls).length;
+    const jobs = () => Object.values(polls).slice(before);
+    gates.POST.close();
+    for (let i = 0; i < CROWD; i++) await server.create({ model: 'm', prompt: 'crowd', size: undefined, duration: undefined });
+    await until('64 submits', () => gates.POST.held === 64);
+    await sleep(500);
+    assert.equal(gates.POST.held, 64);
+    gates.GET.close();
+    gates.POST.open();
+    await until('all are taken', () => jobs().length === CROWD);
+    await until('256 polls', () => gates.GET.held === 256);
+    await sleep(1000);
+    assert.equal(gates.GET.held, 256);
+    gates.GET.open();
+    await until('each is polled', () => jobs().every((places) => places.length > 0));
 });
 test('the servers ended well', endedWell);
