@@ -4,9 +4,9 @@
  * so that its limits, its crash and its sandbox are that job's alone. Parent and helper speak over
  * a socketpair (SOCK_SEQPACKET): the job as one JSON message with the descriptors beside it, then
  * progress messages and one last result. A helper that serves gets further messages like the first
- * (proc_send, proc_next) and answers them by progress messages. Both may carry an attachment, which is cheaper than a
- * descriptor for what is small. A helper sees no argument,
- * environment variable or descriptor beyond these; it dies with its parent.
+ * (proc_send, proc_next) and answers them by progress messages; both may carry an attachment, which
+ * is cheaper than a file for what is small. A helper sees no argument, environment variable or
+ * descriptor beyond these; it dies with its parent.
  *
  * Parent's side: all calls and callbacks on the loop's thread. */
 #pragma once

@@ -792,6 +792,8 @@ static const struct lie {
     {ORDINARY ",\"bytes\":8388609", "", "[1]"},
     {ORDINARY ",\"bytes\":9223372036854775807", "", "[1]"},
     {ORDINARY ",\"bytes\":5", "", "[1,2]"},
+    {ORDINARY ",\"bytes\":7", "", "[1] [2]"},
+    {ORDINARY ",\"bytes\":3", "", ""}, /* what it said before is gone */
     {"\"blobs\":[[0,5]]", "[1]", ""},
     {"\"blobs\":[[5,1]]", "[1]", ""},
     {"\"blobs\":[[-1,2]]", "[1]", ""},
