@@ -458,6 +458,7 @@ static inline void end_exchange(void)
     void (*done)(void *, const struct exchange_answer *) = request->done;
     void *context = request->context;
     done(context, &answer);
+    explicit_bzero(text, sizeof text); /* it was borrowed */
     free(exchange);
 }
 

@@ -592,7 +592,10 @@ static void no_sink_is_a_failing_one(void **state)
 {
     struct growth growth = {.large = -ENOSPC};
     send_to_small(*state, "/ok", 5, &growth);
+    char end[30];
+    (void)snprintf(end, sizeof(end), "errno %d", ENOSPC);
     outcome_expect(&growth.outcome, EXCHANGE_SINK_FAILED, 200, false);
+    assert_non_null(strstr(growth.outcome.note, end));
     assert_int_equal(growth.n_asked, 1);
 }
 
