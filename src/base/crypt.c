@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Covers over libcrypto. What fails here is out of memory or misbuilt, never the input, so every
- * failure aborts. Stateless but for the running digest, which one thread owns. */
+ * Covers over libcrypto; chance is the kernel's, which is cheaper than libcrypto's. What fails here is out of memory or
+ * misbuilt, never the input, so every failure aborts. Stateless but for the running digest, which one thread owns. */
 #include "base/crypt.h"
 
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/must.h"
 
@@ -19,8 +19,7 @@ struct crypt_sha256 {
 
 void crypt_random(void *ret_bytes, size_t length)
 {
-    must(length <= INT_MAX);
-    must(RAND_bytes(ret_bytes, (int)length) == 1);
+    must(getentropy(ret_bytes, length) == 0);
 }
 
 void crypt_sha256(const void *data, size_t length, uint8_t ret_digest[CRYPT_SHA256_SIZE])

@@ -40,8 +40,9 @@ struct dialogue {
     uint64_t wanted; /* images that are wanted as bytes */
     struct request request;
     bool has_request;
-    /* -1: none. A body without images and an answer up to ADAPTER_BLOB_LEAST are in memory, all else is in the spool. */
+    /* -1: none. A body without images is in memory, all else is in the spool. */
     int body, answer, blobs;
+    char *small;  /* an answer up to ADAPTER_BLOB_LEAST; NULL: it is in `answer` */
     json_t *told; /* of the answer that is read: status, headers and the rest of the input */
     int64_t answer_bytes;
     int n_readings;
@@ -209,6 +210,7 @@ static int call(struct dialogue *dialogue, const char *function, const json_t *i
         .adapter = dialogue->spec.channel->adapter,
         .function = function,
         .input = input,
+        .bytes = body_bytes >= 0 ? dialogue->small : NULL,
         .body = body_bytes >= 0 ? dialogue->answer : -1,
         .body_bytes = body_bytes >= 0 ? body_bytes : 0,
         .blobs = body_bytes >= 0 ? dialogue->blobs : -1,
@@ -258,6 +260,14 @@ static void read_now(struct dialogue *dialogue)
     }
 }
 
+/* Kept as long as a reading may be tried again. */
+static char *copy_of(const char *bytes, size_t length)
+{
+    char *copy = must_calloc(1, length + 1);
+    memcpy(copy, bytes, length);
+    return copy;
+}
+
 static void read_answer(struct dialogue *dialogue, const struct exchange_answer *answer)
 {
     json_decref(dialogue->told);
@@ -265,6 +275,7 @@ static void read_answer(struct dialogue *dialogue, const struct exchange_answer 
     json_set(dialogue->told, "status", json_integer(answer->status));
     json_set(dialogue->told, "headers", headers_of(answer));
     dialogue->answer_bytes = answer->body_bytes;
+    dialogue->small = answer->body ? copy_of(answer->body, (size_t)answer->body_bytes) : NULL;
     dialogue->n_readings = 0;
     read_now(dialogue);
 }
@@ -301,23 +312,19 @@ static void on_answer(void *context, const struct exchange_answer *answer)
     }
 }
 
-/* The answer is no small one: it goes on in the spool. The spool's descriptor or negative errno. */
-static int on_outgrown(void *context, int64_t body_bytes)
+/* The answer is no small one. The spool's descriptor or negative errno. */
+static int on_outgrown(void *context)
 {
     struct dialogue *dialogue = context;
-    char bytes[ADAPTER_BLOB_LEAST];
-    CLEANUP(close_fd) int small = dialogue->answer;
-    dialogue->answer = -1;
     int fault = new_spool_file(dialogue, &dialogue->answer);
-    if (fault < 0) {
-        return fault;
-    }
-    ssize_t n = pread(small, bytes, sizeof bytes, 0);
-    if (n != body_bytes) {
-        return n < 0 ? -errno : -EIO;
-    }
-    n = pwrite(dialogue->answer, bytes, (size_t)body_bytes, 0);
-    return n == body_bytes ? dialogue->answer : n < 0 ? -errno : -ENOSPC;
+    return fault < 0 ? fault : dialogue->answer;
+}
+
+static void drop_answer(struct dialogue *dialogue)
+{
+    close_fd(&dialogue->answer);
+    dialogue->answer = -1;
+    free(TAKE(dialogue->small));
 }
 
 static void send_request(struct dialogue *dialogue)
@@ -325,7 +332,7 @@ static void send_request(struct dialogue *dialogue)
     const struct channel *channel = dialogue->spec.channel;
     const struct request *request = &dialogue->request;
     bool is_submit = dialogue->spec.kind == DIALOGUE_SUBMIT;
-    int fault = new_memory_file(&dialogue->answer);
+    drop_answer(dialogue);
     const struct exchange_request exchange = {
         .method = request->method,
         .url = request->url,
@@ -333,7 +340,7 @@ static void send_request(struct dialogue *dialogue)
         .n_headers = request->n_headers,
         .body = request->body_bytes > 0 ? dialogue->body : -1,
         .body_bytes = request->body_bytes,
-        .sink = dialogue->answer,
+        .sink = -1,
         .outgrow = on_outgrown,
         .sink_most = ADAPTER_BLOB_LEAST,
         .max_bytes = dialogue->room->settings->upstream_answer,
@@ -347,9 +354,7 @@ static void send_request(struct dialogue *dialogue)
         .done = on_answer,
         .context = dialogue,
     };
-    if (fault == 0) {
-        fault = exchange_send(dialogue->room->exchanges, &exchange, &dialogue->exchange);
-    }
+    int fault = exchange_send(dialogue->room->exchanges, &exchange, &dialogue->exchange);
     if (fault == -EAGAIN) {
         wait_for_room(dialogue, send_request);
     } else if (fault < 0) {
@@ -559,8 +564,8 @@ struct dialogue *dialogue_stop(struct dialogue *dialogue)
     json_decref(dialogue->told);
     json_decref(dialogue->keep);
     json_decref(dialogue->spec.input);
+    drop_answer(dialogue);
     close_fd(&dialogue->body);
-    close_fd(&dialogue->answer);
     close_fd(&dialogue->blobs);
     task_unref(dialogue->spec.task);
     free(dialogue);

@@ -85,10 +85,9 @@ struct exchange_request {
     int body; /* descriptor, read from offset 0 with pread; -1: none. Stays the caller's until done. */
     int64_t body_bytes;
     int sink; /* takes the body of the answer, whatever its status; -1: dropped */
-    /* An answer that will be longer than `sink_most` asks once, before any byte beyond it is written, for the descriptor
-     * that takes it from then on; what it holds already (`body_bytes`) the owner brings along. Negative errno: the sink
-     * fails. NULL: the sink takes all of it. */
-    int (*outgrow)(void *context, int64_t body_bytes);
+    /* Instead of a sink: an answer of up to `sink_most` bytes is kept in memory, a longer one asks once for the descriptor
+     * that takes it, all of it. Negative errno: the sink fails. */
+    int (*outgrow)(void *context);
     int64_t sink_most;
     /* Where the answer's body begins in the sink; for a download that is resumed. */
     int64_t sink_offset;
@@ -115,8 +114,9 @@ struct exchange_answer {
     /* No byte of the request can have left: the upstream certainly knows nothing of it (no name, no connection, TLS
      * failed before the request, refused by the guard). False when in doubt. */
     bool was_never_sent;
-    bool has_headers;                      /* the status line and all headers came */
-    int64_t body_bytes;                    /* written to the sink */
+    bool has_headers; /* the status line and all headers came */
+    int64_t body_bytes;
+    const char *body; /* borrowed; NULL: it was written to the sink, or dropped */
     const struct exchange_header *headers; /* of the last answer, names in lower case; borrowed */
     size_t n_headers;
     int64_t retry_after_ms; /* from Retry-After (seconds or a date) or retry-after-ms; 0: none */

@@ -93,14 +93,20 @@ static bool is_announced_too_large(const struct request *request)
 static int write_body(struct request *request, const char *data, size_t length)
 {
     struct exchange_request *wish = &request->wish;
-    const int64_t at = request->exchange.body_bytes;
-    if (wish->outgrow != NULL && at + (int64_t)length > wish->sink_most) {
-        wish->sink = wish->outgrow(wish->context, at);
-        wish->outgrow = NULL;
-        if (wish->sink < 0)
-            return -wish->sink;
-    }
-    return write_at(wish->sink, data, length, wish->sink_offset + at);
+    struct buf *small = &request->small;
+    const int64_t at = wish->sink_offset + request->exchange.body_bytes;
+    if (wish->outgrow == NULL)
+        return write_at(wish->sink, data, length, at);
+    buf_add(small, data, length);
+    if (!small->overflowed)
+        return 0;
+    wish->sink = wish->outgrow(wish->context);
+    wish->outgrow = NULL;
+    if (wish->sink < 0)
+        return -wish->sink;
+    int error = write_at(wish->sink, buf_text(small), small->length, wish->sink_offset);
+    buf_fini(small);
+    return error != 0 ? error : write_at(wish->sink, data, length, at);
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
@@ -112,7 +118,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     if ((int64_t)length > request->wish.max_bytes - exchange->body_bytes ||
         is_announced_too_large(request))
         return exchange_break_off(exchange, EXCHANGE_TOO_LARGE);
-    if (request->wish.sink >= 0 && !request->is_redirect)
+    if ((request->wish.sink >= 0 || request->wish.outgrow != NULL) && !request->is_redirect)
         exchange->sink_errno = write_body(request, data, length);
     if (exchange->sink_errno != 0)
         return exchange_break_off(exchange, EXCHANGE_SINK_FAILED);

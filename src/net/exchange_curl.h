@@ -3,6 +3,7 @@
  * What exchange_request.c and exchange_curl.c share. Nobody else includes this. */
 #pragma once
 
+#include "base/buf.h"
 #include "net/exchange.h"
 #include "net/exchange_head.h"
 #include "net/exchange_pool.h"
@@ -16,6 +17,7 @@ struct request {
     bool *are_secret;                /* of the headers */
     struct curl_slist *lines;        /* the headers as curl takes them */
     struct exchange_head head;
+    struct buf small; /* the answer's body, until it asks for a sink */
     int64_t deadline_ms;
     int64_t body_at; /* read of the request's body */
     int n_redirects;

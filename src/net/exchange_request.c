@@ -136,6 +136,7 @@ static void deliver(struct request *request, enum exchange_end end)
         .was_never_sent = !request->was_sent,
         .has_headers = request->head.is_whole,
         .body_bytes = exchange->body_bytes,
+        .body = request->wish.outgrow != NULL ? buf_text(&request->small) : NULL,
         .headers = request->head.headers,
         .n_headers = request->head.n_headers,
         .note = exchange->note,
@@ -171,6 +172,7 @@ static void fini(struct exchange *exchange)
     free(request->are_secret);
     free(request->url);
     free(request->method);
+    buf_fini(&request->small);
     exchange_head_fini(&request->head);
 }
 
@@ -256,6 +258,7 @@ static void keep(struct request *request, const struct exchange_request *wish)
     request->wish = *wish;
     request->url = must_strdup(wish->url);
     request->method = must_strdup(wish->method);
+    buf_init(&request->small, (size_t)wish->sink_most);
     request->headers = must_calloc(wish->n_headers + 1, sizeof(*request->headers));
     request->are_secret = must_calloc(wish->n_headers + 1, sizeof(*request->are_secret));
     for (size_t i = 0; i < wish->n_headers; i++) {
@@ -303,7 +306,8 @@ int exchange_send(struct exchange_pool *pool, const struct exchange_request *wis
 {
     must(wish->url != NULL && wish->method != NULL && wish->done != NULL);
     must(wish->max_bytes > 0 && wish->connect_ms > 0 && wish->total_ms > 0);
-    must(wish->max_redirects >= 0 && wish->sink_offset >= 0);
+    must(wish->max_redirects >= 0 && wish->sink_offset >= 0 && wish->sink_most >= 0);
+    must(wish->outgrow == NULL || wish->sink < 0);
     if (!exchange_check_request(wish))
         return -EINVAL;
     bool is_alone = wish->is_fresh || wish->guard != NULL;

@@ -135,32 +135,38 @@ int proc_accept(struct proc_job *ret_job)
     return 0;
 }
 
-int proc_next(struct proc_job *ret_job)
+int proc_next(struct proc_job *job)
 {
-    struct proc_job job = {0};
     size_t length = 0;
-    CLEANUP(free_pointer) char *text = must_calloc(1, PROC_MESSAGE_MAX);
-    int error = receive(text, 0, &job, &length);
+    if (!job->text)
+        job->text = must_calloc(1, PROC_MESSAGE_MAX);
+    job->job = NULL;
+    int error = receive(job->text, 0, job, &length);
     if (error < 0)
         return error;
-    CLEANUP(json_unref_pointer) json_t *envelope = json_loadb(text, length, 0, NULL);
-    job.job = json_incref(json_object_get(envelope, CHANNEL_JOB));
-    if (!job.job)
-        return -EBADMSG;
-    *ret_job = job;
-    return 0;
+    length = channel_split(job->text, length, &job->attachment);
+    CLEANUP(json_unref_pointer) json_t *envelope = json_loadb(job->text, length, 0, NULL);
+    job->job = json_incref(json_object_get(envelope, CHANNEL_JOB));
+    return job->job ? 0 : -EBADMSG;
 }
 
-/* Sends {key: value}; leaves the process when that cannot be. */
-static void send_or_leave(const char *key, json_t *value)
+/* Sends {key: value}; leaves the process when that cannot be. In one piece: the sandbox lets no sendmsg() through, which
+ * could send descriptors. */
+static void send_or_leave(const char *key, json_t *value, const struct proc_attachment *attachment)
 {
     CLEANUP(json_unref_pointer) json_t *message = json_object();
     must(message && value);
     json_set(message, key, value);
     CLEANUP(free_pointer) char *text = json_dumps(message, JSON_WRITE_FLAGS);
     size_t length = text ? strlen(text) : 0;
-    if (length == 0 || length > PROC_MESSAGE_MAX)
+    size_t more = attachment && attachment->length > 0 ? attachment->length + 1 : 0;
+    if (length == 0 || more > PROC_MESSAGE_MAX || length > PROC_MESSAGE_MAX - more)
         _exit(EXIT_UNSPEAKABLE);
+    if (more > 0) {
+        text = must_realloc(text, length + more);
+        memcpy(text + length + 1, attachment->bytes, attachment->length);
+        length += more;
+    }
     ssize_t sent;
     do
         sent = send(CHANNEL_FD, text, length, MSG_NOSIGNAL);
@@ -171,12 +177,17 @@ static void send_or_leave(const char *key, json_t *value)
 
 void proc_report(json_t *message)
 {
-    send_or_leave(CHANNEL_PROGRESS, message);
+    send_or_leave(CHANNEL_PROGRESS, message, NULL);
+}
+
+void proc_report_with(json_t *message, const struct proc_attachment *attachment)
+{
+    send_or_leave(CHANNEL_PROGRESS, message, attachment);
 }
 
 _Noreturn void proc_finish(json_t *result)
 {
-    send_or_leave(CHANNEL_RESULT, result);
+    send_or_leave(CHANNEL_RESULT, result, NULL);
     /* Not exit(): what libraries do at their end is of no use to anyone and may go wrong. */
     _exit(EXIT_SUCCESS);
 }

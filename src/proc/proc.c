@@ -29,7 +29,6 @@
 #include "proc/channel.h"
 
 enum {
-    MESSAGES_PER_TURN = 16,   /* read from one helper before others get their turn */
     LAST_MESSAGES_MAX = 4096, /* read after its end; more than a socket holds */
     ENVIRONMENT_MAX = 16,
 };
@@ -45,20 +44,19 @@ struct proc {
     json_t *result; /* NULL until it came */
     bool is_forgotten;
     char message[PROC_MESSAGE_MAX + 1]; /* being read */
+    struct proc_attachment attachment;  /* its end */
 };
 
 /* ---- starting ---- */
 
 /* Sends a message with its descriptors; the socket's buffer holds it until the helper reads. */
-static int send_text(int fd, const char *text, size_t length, const int *fds, size_t n_fds)
+static int send_parts(int fd, struct iovec *parts, size_t n_parts, const int *fds, size_t n_fds)
 {
     union {
         struct cmsghdr header; /* for the alignment */
         char bytes[CMSG_SPACE(PROC_FDS_MAX * sizeof(int))];
     } control;
-    struct iovec part = {.iov_len = length};
-    memcpy(&part.iov_base, &text, sizeof text); /* iovec knows no const */
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = n_parts};
     memset(&control, 0, sizeof control);
     if (n_fds > 0) {
         message.msg_control = control.bytes;
@@ -74,13 +72,21 @@ static int send_text(int fd, const char *text, size_t length, const int *fds, si
     return sent < 0 ? -errno : 0;
 }
 
-static int send_envelope(int fd, const json_t *envelope, const int *fds, size_t n_fds)
+static int send_envelope(int fd, const json_t *envelope, const struct proc_attachment *attachment,
+                         const int *fds, size_t n_fds)
 {
     CLEANUP(free_pointer) char *text = json_dumps(envelope, JSON_WRITE_FLAGS);
+    const size_t more = attachment ? attachment->length : 0;
     if (!text)
         return -EINVAL;
-    size_t length = strlen(text);
-    return length <= PROC_MESSAGE_MAX ? send_text(fd, text, length, fds, n_fds) : -EMSGSIZE;
+    /* The NUL that ends the text parts it from the attachment. */
+    struct iovec parts[] = {{text, strlen(text) + (more > 0)}, {NULL, more}};
+    if (more > PROC_MESSAGE_MAX || parts[0].iov_len > PROC_MESSAGE_MAX - more)
+        return -EMSGSIZE;
+    if (more > 0)
+        memcpy(&parts[1].iov_base, &attachment->bytes,
+               sizeof attachment->bytes); /* knows no const */
+    return send_parts(fd, parts, more > 0 ? 2 : 1, fds, n_fds);
 }
 
 static int put_job(int fd, const json_t *job, const int *fds, size_t n_fds,
@@ -92,7 +98,7 @@ static int put_job(int fd, const json_t *job, const int *fds, size_t n_fds,
     json_set(envelope, CHANNEL_PARENT, json_integer(getpid()));
     json_set(envelope, CHANNEL_MEMORY, json_integer(limits->memory_bytes));
     json_set(envelope, CHANNEL_FILE, json_integer(limits->file_bytes));
-    return send_envelope(fd, envelope, fds, n_fds);
+    return send_envelope(fd, envelope, NULL, fds, n_fds);
 }
 
 /* Nothing of ours goes along but what sanitizers need. The caches of libraries must not be
@@ -259,6 +265,7 @@ static void on_stall(struct loop_timer *timer)
 static bool take_message(struct proc *proc, size_t length)
 {
     json_error_t error;
+    length = channel_split(proc->message, length, &proc->attachment);
     CLEANUP(json_unref_pointer)
     json_t *message = json_loadb(proc->message, length, JSON_REJECT_DUPLICATES, &error);
     json_t *result = json_object_get(message, CHANNEL_RESULT);
@@ -309,7 +316,8 @@ static void read_messages(struct proc *proc, int most)
 static void on_message(struct loop_watch *watch, int events)
 {
     (void)events;
-    read_messages(CONTAINER_OF(watch, struct proc, socket), MESSAGES_PER_TURN);
+    /* One a turn: that there is no further one costs a call, too. */
+    read_messages(CONTAINER_OF(watch, struct proc, socket), 1);
 }
 
 static void report_end(struct proc *proc, int status)
@@ -390,15 +398,21 @@ int proc_start(struct loop *loop, const char *kind, const json_t *job, const int
     return 0;
 }
 
-int proc_send(struct proc *proc, const json_t *message, const int *fds, size_t n_fds)
+int proc_send(struct proc *proc, const json_t *message, const struct proc_attachment *attachment,
+              const int *fds, size_t n_fds)
 {
     must(n_fds <= PROC_FDS_MAX && !proc->is_forgotten);
     if (proc->socket.fd < 0)
         return -EPIPE; /* it has ended, or gone mad: its end is on the way */
     CLEANUP(json_unref_pointer) json_t *envelope = json_object();
     must(envelope);
-    json_set(envelope, CHANNEL_JOB, json_deep_copy(message));
-    return send_envelope(proc->socket.fd, envelope, fds, n_fds);
+    json_set(envelope, CHANNEL_JOB, json_incref((json_t *)(uintptr_t)message));
+    return send_envelope(proc->socket.fd, envelope, attachment, fds, n_fds);
+}
+
+struct proc_attachment proc_attachment(const struct proc *proc)
+{
+    return proc->attachment;
 }
 
 struct proc *proc_kill(struct proc *proc)

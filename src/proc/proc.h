@@ -4,8 +4,9 @@
  * so that its limits, its crash and its sandbox are that job's alone. Parent and helper speak over
  * a socketpair (SOCK_SEQPACKET): the job as one JSON message with the descriptors beside it, then
  * progress messages and one last result. A helper that serves gets further messages like the first
- * (proc_send, proc_next) and answers them by progress messages. A helper sees no argument,
- * environment variable or descriptor beyond these; it dies with its parent.
+ * (proc_send, proc_next) and answers them by progress messages; both may carry an attachment, which
+ * is cheaper than a file for what is small. A helper sees no argument, environment variable or
+ * descriptor beyond these; it dies with its parent.
  *
  * Parent's side: all calls and callbacks on the loop's thread. */
 #pragma once
@@ -20,7 +21,13 @@
 
 enum {
     PROC_FDS_MAX = 48,             /* descriptors that go with a job */
-    PROC_MESSAGE_MAX = 128 * 1024, /* bytes of one message, either way */
+    PROC_MESSAGE_MAX = 128 * 1024, /* bytes of one message with its attachment, either way */
+};
+
+/* Bytes that go along with a message as they are. Length 0: none. */
+struct proc_attachment {
+    const char *bytes;
+    size_t length;
 };
 
 struct proc_limits {
@@ -55,9 +62,13 @@ struct proc_handler {
 CHECKED int proc_start(struct loop *loop, const char *kind, const json_t *job, const int *fds,
                        size_t n_fds, const struct proc_limits *limits,
                        const struct proc_handler *handler, struct proc **ret_proc);
-/* Sends a running helper one more message with descriptors (both borrowed), for its proc_next(). Never waits: 0 or
- * negative errno, -EAGAIN when it has not read what it was sent before, -EMSGSIZE past PROC_MESSAGE_MAX. */
-CHECKED int proc_send(struct proc *proc, const json_t *message, const int *fds, size_t n_fds);
+/* Sends a running helper one more message with an attachment (NULL: none) and descriptors (all borrowed), for its
+ * proc_next(). Never waits: 0 or negative errno, -EAGAIN when it has not read what it was sent before, -EMSGSIZE past
+ * PROC_MESSAGE_MAX. */
+CHECKED int proc_send(struct proc *proc, const json_t *message,
+                      const struct proc_attachment *attachment, const int *fds, size_t n_fds);
+/* Within the handler's `progress`: what came along with that message. Borrowed. */
+struct proc_attachment proc_attachment(const struct proc *proc);
 /* Kills at once and forgets: no callback comes any more. Takes NULL, returns NULL. The dead are
  * reaped by the loop, within a few of its turns; so are those that ran out of time. Let it turn
  * that long before loop_free(). May be called from within the handler's callbacks (from `ended` it
@@ -71,15 +82,19 @@ struct proc_job {
     json_t *job; /* owned by the caller of proc_accept or proc_next */
     int fds[PROC_FDS_MAX];
     size_t n_fds;
+    struct proc_attachment attachment; /* borrowed until the next proc_next() */
+    char *text;                        /* proc_next()'s own, kept from one to the next */
 };
 
 /* Called first in a helper: takes the job from descriptor 3, sets the limits that came with it,
  * arranges to die with the parent. 0 or negative errno (then: exit 1). */
 CHECKED int proc_accept(struct proc_job *ret_job);
-/* Waits for the next message of proc_send(), also within the sandbox; what came with it is the caller's. -EPIPE when
- * the parent has closed, or another negative errno. */
-CHECKED int proc_next(struct proc_job *ret_job);
+/* Waits for the next message of proc_send(), also within the sandbox; the descriptors that came with it are the caller's.
+ * `job` is that of the message before, or of proc_accept(). -EPIPE when the parent has closed, or another negative errno. */
+CHECKED int proc_next(struct proc_job *job);
 /* Sends a progress message; exits quietly when the parent is gone. Steals `message`. */
 void proc_report(json_t *message);
+/* The same with an attachment, borrowed. */
+void proc_report_with(json_t *message, const struct proc_attachment *attachment);
 /* Sends the result and exits with status 0. Steals `result`. */
 _Noreturn void proc_finish(json_t *result);

@@ -75,9 +75,11 @@ struct adapter_input {
     const struct adapter *adapter; /* must outlive the call */
     const char *function;          /* about, submit, submitted, poll, polled, cancel, cancelled */
     const json_t *input;           /* an object; borrowed until adapter_call() returns */
-    /* The upstream's answer, read from offset 0; -1: none. It is shown to the program as `body`: parsed JSON (numbers
+    /* The upstream's answer: these bytes, for a small one (borrowed as `input`), or a file, read from offset 0. NULL and
+     * -1: none, or an empty one with an answer's function. It is shown to the program as `body`: parsed JSON (numbers
      * beyond 2^53 as texts, long base64 as {"$blob": n}), or null with its beginning as `text` when it is not JSON. */
-    int body; /* -1 with an answer's function: it was empty */
+    const char *bytes;
+    int body;
     int64_t body_bytes;
     int blobs; /* an empty file that takes what is cut out; -1: cut out and dropped, `n_blobs` stays 0 */
     void (*done)(void *context,

@@ -33,7 +33,7 @@ enum {
     WAITING_BYTES_MAX = 64 * 1024 * 1024, /* of all inputs that wait */
     FILE_BYTES_MAX = 256 * 1024 * 1024,   /* of a blob file; no larger answer can be mapped */
     RESULT_MEMBERS_MAX = 100000,
-    CALL_FDS_MAX = 4,
+    CALL_FDS_MAX = 3,
     CALL_WALL_MS = 6 * ADAPTER_CALL_MS, /* of a call that waits for the processor */
     LOOK_AGAIN_MS = 50,                 /* at least */
 };
@@ -46,10 +46,10 @@ struct adapter_call {
     enum call_state state;
     bool is_stopped; /* it runs on, for nobody */
     long long id;
-    struct adapter_input input; /* its `input` is NULL: */
-    char *text;
-    size_t text_length;
-    int output; /* the file for its result, while it runs */
+    struct adapter_input input; /* its `input` and `bytes` are NULL: */
+    char *text;                 /* both, one behind the other */
+    size_t text_length, input_length;
+    bool is_body_within; /* `text` */
     json_t *result;
     struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
     size_t n_blobs;
@@ -64,6 +64,8 @@ struct runner {
     struct runner *next; /* on the host's list */
     const struct adapter *adapter;
     struct proc *proc; /* NULL: asleep */
+    clockid_t clock;   /* of the processor time that its helper uses */
+    int output;        /* the file for its helper's results that no message takes; -1: asleep */
     bool is_ready;
     bool is_to_rest;              /* its helper ends as soon as it has nothing to do */
     struct adapter_call *current; /* NULL: none runs */
@@ -93,7 +95,6 @@ static void call_free(struct adapter_call *call)
 {
     close_fd(&call->input.body);
     close_fd(&call->input.blobs);
-    close_fd(&call->output);
     json_decref(call->result);
     free(call->text);
     free(call);
@@ -150,8 +151,6 @@ static struct adapter_call *take_current(struct runner *runner)
 {
     struct adapter_call *call = TAKE(runner->current);
     loop_disarm(runner->host->loop, &runner->timer);
-    close_fd(&call->output);
-    call->output = -1;
     return call;
 }
 
@@ -176,22 +175,32 @@ static void fail_waiting(struct runner *runner, const char *fault, bool is_passi
 
 /* ---- what a helper says: nothing of it is trusted ---- */
 
-static bool read_result(struct adapter_call *call, const json_t *message)
+static bool parse_result(struct adapter_call *call, const char *text, size_t length)
 {
     char error[JSON_ERROR_SIZE];
     long members_left = RESULT_MEMBERS_MAX;
-    long long bytes = json_int(message, PROGRAM_BYTES, -1);
-    if (bytes <= 0 || bytes > ADAPTER_DOCUMENT_MAX)
-        return false;
-    CLEANUP(free_pointer) char *text = malloc((size_t)bytes);
-    if (!text || pread(call->output, text, (size_t)bytes, 0) != bytes)
-        return false;
     CLEANUP(json_unref_pointer)
-    json_t *list = json_parse_within(text, (size_t)bytes, &members_left, error);
+    json_t *list = json_parse_within(text, length, &members_left, error);
     if (json_array_size(list) != 1)
         return false;
     call->result = json_incref(json_array_get(list, 0));
     return true;
+}
+
+static bool read_result(struct runner *runner, const json_t *message)
+{
+    const struct proc_attachment attachment = proc_attachment(runner->proc);
+    long long bytes = json_int(message, PROGRAM_BYTES, -1);
+    if (attachment.length > 0)
+        return parse_result(runner->current, attachment.bytes, attachment.length);
+    if (bytes <= 0 || bytes > ADAPTER_DOCUMENT_MAX)
+        return false;
+    CLEANUP(free_pointer) char *text = malloc((size_t)bytes);
+    /* It keeps no memory until the next one. */
+    if (!text || pread(runner->output, text, (size_t)bytes, 0) != bytes ||
+        ftruncate(runner->output, 0) < 0)
+        return false;
+    return parse_result(runner->current, text, (size_t)bytes);
 }
 
 static bool read_blobs(struct adapter_call *call, const json_t *message)
@@ -219,7 +228,7 @@ static void take_answer(struct runner *runner, const json_t *message)
 {
     const char *fault = json_text(message, PROGRAM_FAULT);
     struct adapter_call *call = runner->current;
-    bool is_good = !fault && read_result(call, message) && read_blobs(call, message);
+    bool is_good = !fault && read_result(runner, message) && read_blobs(call, message);
     (void)take_current(runner);
     if (is_good)
         finish(call);
@@ -256,6 +265,8 @@ static void PRINTF_LIKE(2, 3) fail_all(struct runner *runner, const char *format
 static void fall_asleep(struct runner *runner)
 {
     runner->proc = NULL;
+    close_fd(&runner->output);
+    runner->output = -1;
     runner->is_ready = false;
     loop_disarm(runner->host->loop, &runner->timer);
 }
@@ -297,9 +308,8 @@ static void on_ended(void *context, enum proc_end end, int signal_or_status, con
 /* Processor time that the helper has used; a great deal when it cannot be told. */
 static int64_t cpu_ms(const struct runner *runner)
 {
-    clockid_t clock;
     struct timespec used;
-    if (clock_getcpuclockid(proc_pid(runner->proc), &clock) != 0 || clock_gettime(clock, &used) < 0)
+    if (clock_gettime(runner->clock, &used) < 0)
         return INT64_MAX / 2;
     return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
 }
@@ -363,18 +373,25 @@ static int start(struct runner *runner)
     char name[100];
     (void)snprintf(name, sizeof name, "%s.jq", adapter_name(adapter));
     CLEANUP(close_fd) int program = make_file(text, strlen(text));
-    if (program < 0)
-        return program;
+    CLEANUP(close_fd) int output = make_file(NULL, 0);
+    const int fds[] = {program, output};
+    if (program < 0 || output < 0)
+        return program < 0 ? program : output;
     CLEANUP(json_unref_pointer) json_t *job = json_object();
     must(job);
     json_t *label = json_string(file ? file : name);
     json_set(job, PROGRAM_FILE, label ? label : json_string(name)); /* a path may be no UTF-8 */
     json_set(job, PROGRAM_BYTES, json_integer((json_int_t)strlen(text)));
-    int error = proc_start(runner->host->loop, PROGRAM_KIND, job, &program, 1, &limits, &handler,
-                           &runner->proc);
-    if (error == 0)
-        loop_arm(runner->host->loop, &runner->timer, ADAPTER_COMPILE_MS);
-    return error;
+    int error = proc_start(runner->host->loop, PROGRAM_KIND, job, fds, ARRAY_LENGTH(fds), &limits,
+                           &handler, &runner->proc);
+    if (error < 0)
+        return error;
+    runner->output = output;
+    output = -1;
+    if (clock_getcpuclockid(proc_pid(runner->proc), &runner->clock) != 0)
+        runner->clock = CLOCK_MONOTONIC; /* it has not more time than that */
+    loop_arm(runner->host->loop, &runner->timer, ADAPTER_COMPILE_MS);
+    return 0;
 }
 
 /* ---- running ---- */
@@ -383,25 +400,26 @@ static int send_call(struct runner *runner, struct adapter_call *call)
 {
     int fds[CALL_FDS_MAX];
     size_t n = 0;
-    bool has_body = call->input.body >= 0 && call->input.body_bytes > 0;
-    CLEANUP(close_fd) int input = make_file(call->text, call->text_length);
-    call->output = make_file(NULL, 0);
-    if (input < 0 || call->output < 0)
-        return input < 0 ? input : call->output;
+    const bool is_small = call->text_length <= PROGRAM_SMALL_MAX;
+    const struct proc_attachment attachment = {call->text, is_small ? call->text_length : 0};
+    CLEANUP(close_fd) int text = is_small ? -1 : make_file(call->text, call->text_length);
+    if (!is_small && text < 0)
+        return text;
     CLEANUP(json_unref_pointer) json_t *message = json_object();
     must(message);
     json_set(message, PROGRAM_CALL, json_integer(call->id));
     json_set_text(message, PROGRAM_FUNCTION, call->input.function);
-    json_set(message, PROGRAM_BYTES, json_integer((json_int_t)call->text_length));
+    json_set(message, PROGRAM_BYTES, json_integer((json_int_t)call->input_length));
     json_set(message, PROGRAM_BODY, json_integer(call->input.body_bytes));
+    json_set(message, PROGRAM_WITHIN, json_boolean(call->is_body_within));
     json_set(message, PROGRAM_CUT, json_boolean(call->input.blobs >= 0));
-    fds[n++] = input;
-    fds[n++] = call->output;
-    if (has_body)
+    if (!is_small)
+        fds[n++] = text;
+    if (call->input.body_bytes > 0 && !call->is_body_within)
         fds[n++] = call->input.body;
     if (call->input.blobs >= 0)
         fds[n++] = call->input.blobs;
-    return proc_send(runner->proc, message, fds, n);
+    return proc_send(runner->proc, message, &attachment, fds, n);
 }
 
 static void run(struct runner *runner, struct adapter_call *call)
@@ -461,7 +479,7 @@ int adapter_host_new(struct loop *loop, struct adapter_host **ret_host)
 static void runner_free(struct runner *runner)
 {
     proc_kill(runner->proc);
-    loop_disarm(runner->host->loop, &runner->timer);
+    fall_asleep(runner);
     if (runner->current)
         call_free(runner->current);
     while (!TAILQ_EMPTY(&runner->waiting))
@@ -502,7 +520,8 @@ static struct runner *runner_of(struct adapter_host *host, const struct adapter 
     if (runner)
         return runner;
     runner = must_calloc(1, sizeof *runner);
-    *runner = (struct runner){.host = host, .adapter = adapter, .next = host->runners};
+    *runner =
+        (struct runner){.host = host, .adapter = adapter, .next = host->runners, .output = -1};
     runner->timer.fire = on_timer;
     TAILQ_INIT(&runner->waiting);
     host->runners = runner;
@@ -534,24 +553,39 @@ static int duplicate(int fd, int *ret_fd)
     return fd < 0 || *ret_fd >= 0 ? 0 : -errno;
 }
 
-/* Takes what the call needs over from the caller; call_free() lets go of it. */
-static int fill(struct adapter_call *call, const struct adapter_input *input)
+static int write_text(struct adapter_call *call, const struct adapter_input *input)
 {
-    call->output = -1;
-    call->input = *input;
-    call->input.function = function_named(input->function);
-    call->input.input = NULL;
-    call->input.body = call->input.blobs = -1;
-    must(call->input.function);
-    if (input->body < 0)
-        call->input.body_bytes = takes_answer(input->function) ? 0 : -1;
     call->text = input->input ? json_dumps(input->input, JSON_WRITE_FLAGS) : must_strdup("null");
     if (!call->text)
         return -EINVAL;
-    call->text_length = strlen(call->text);
-    if (call->text_length > ADAPTER_DOCUMENT_MAX)
+    call->text_length = call->input_length = strlen(call->text);
+    if (call->input_length > ADAPTER_DOCUMENT_MAX)
         return -EMSGSIZE;
-    int error = duplicate(input->body, &call->input.body);
+    if (call->is_body_within) {
+        size_t body_length = (size_t)input->body_bytes;
+        call->text = must_realloc(call->text, call->input_length + body_length);
+        memcpy(call->text + call->input_length, input->bytes, body_length);
+        call->text_length += body_length;
+    }
+    return 0;
+}
+
+/* Takes what the call needs over from the caller; call_free() lets go of it. */
+static int fill(struct adapter_call *call, const struct adapter_input *input)
+{
+    call->input = *input;
+    call->input.function = function_named(input->function);
+    call->input.input = NULL;
+    call->input.bytes = NULL;
+    call->input.body = call->input.blobs = -1;
+    must(call->input.function);
+    if (input->body < 0 && !input->bytes)
+        call->input.body_bytes = takes_answer(input->function) ? 0 : -1;
+    call->is_body_within = input->bytes && input->body_bytes > 0;
+    int error = write_text(call, input);
+    if (error < 0)
+        return error;
+    error = duplicate(input->body, &call->input.body);
     return error < 0 ? error : duplicate(input->blobs, &call->input.blobs);
 }
 

@@ -160,9 +160,11 @@ static jq_state *compile(struct compiler *compiler, const char *text)
 struct call {
     jq_state *jq;
     const json_t *order;
-    int input, output, body; /* body -1: none */
+    const char *text; /* the input, and the body if it is within; NULL: it cannot be read */
+    int output, body; /* body -1: within, or none */
     int64_t input_bytes, body_bytes;
     struct condense_blobs blobs;
+    jv result; /* its text */
     char fault[PROGRAM_FAULT_SIZE];
 };
 
@@ -199,11 +201,9 @@ static bool read_input(struct call *call, jv *ret_input)
     struct condense_blobs none = {.are_cut = false, .file = -1};
     CLEANUP(buf_fini) struct buf json;
     buf_init(&json, ADAPTER_DOCUMENT_MAX);
-    const char *text = map(call->input, call->input_bytes);
-    if (!text)
+    if (!call->text)
         return fail(call, "its input cannot be read");
-    enum condense_end end = condense(text, (size_t)call->input_bytes, &none, &json);
-    unmap(text, call->input_bytes);
+    enum condense_end end = condense(call->text, (size_t)call->input_bytes, &none, &json);
     if (end != CONDENSE_DONE)
         return fail(call, end == CONDENSE_TOO_DEEP ? "its input is nested too deeply"
                                                    : "its input is too large");
@@ -249,8 +249,8 @@ static bool read_body(struct call *call, jv *input)
         return true;
     if (jv_get_kind(*input) != JV_KIND_OBJECT)
         return fail(call, "its input is no object");
-    if (call->body_bytes == 0)
-        return add_body(call, "", 0, input);
+    if (call->body < 0)
+        return add_body(call, call->text + call->input_bytes, (size_t)call->body_bytes, input);
     const char *bytes = map(call->body, call->body_bytes);
     if (!bytes)
         return fail(call, "the upstream's answer cannot be read");
@@ -332,24 +332,29 @@ static bool write_all(int fd, const char *text, size_t length)
     return true;
 }
 
-/* As the one element of an array: the parent's reader takes no lone scalars. Steals the result. */
-static bool write_result(struct call *call, jv result, size_t *ret_bytes)
+static size_t length_of(jv text)
+{
+    return (size_t)jv_string_length_bytes(jv_copy(text));
+}
+
+/* As the one element of an array: the parent's reader takes no lone scalars. Steals the result. What is small goes with
+ * the report. */
+static bool write_result(struct call *call, jv result)
 {
     if (!is_shallow(result, JSON_DEPTH_LIMIT - 1)) {
         jv_free(result);
         return fail(call, "its result is nested too deeply");
     }
-    jv text = jv_dump_string(jv_array_append(jv_array(), result), 0);
-    size_t length = (size_t)jv_string_length_bytes(jv_copy(text));
-    bool is_good = length <= ADAPTER_DOCUMENT_MAX || fail(call, "its result is too large");
-    if (is_good && !write_all(call->output, jv_string_value(text), length))
-        is_good = fail(call, "its result cannot be written");
-    jv_free(text);
-    *ret_bytes = length;
-    return is_good;
+    call->result = jv_dump_string(jv_array_append(jv_array(), result), 0);
+    const size_t length = length_of(call->result);
+    if (length > ADAPTER_DOCUMENT_MAX)
+        return fail(call, "its result is too large");
+    return length <= PROGRAM_SMALL_MAX ||
+           write_all(call->output, jv_string_value(call->result), length) ||
+           fail(call, "its result cannot be written");
 }
 
-static bool answer(struct call *call, size_t *ret_bytes)
+static bool answer(struct call *call)
 {
     jv input = jv_invalid(), result;
     bool is_good = read_input(call, &input) && read_body(call, &input);
@@ -357,11 +362,12 @@ static bool answer(struct call *call, size_t *ret_bytes)
         jv_free(input);
         return false;
     }
-    return run(call, input, &result) && write_result(call, result, ret_bytes);
+    return run(call, input, &result) && write_result(call, result);
 }
 
-static void report(const struct call *call, bool is_good, size_t bytes)
+static void report(const struct call *call, bool is_good)
 {
+    struct proc_attachment attachment = {NULL, 0};
     json_t *message = json_object(), *blobs = json_array();
     must(message && blobs);
     json_set(message, PROGRAM_CALL, json_integer(json_int(call->order, PROGRAM_CALL, 0)));
@@ -373,35 +379,49 @@ static void report(const struct call *call, bool is_good, size_t bytes)
             (void)json_array_append_new(blobs,
                                         json_pack("[I,I]", (json_int_t)call->blobs.list[i].offset,
                                                   (json_int_t)call->blobs.list[i].bytes));
-        json_set(message, PROGRAM_BYTES, json_integer((json_int_t)bytes));
         json_set(message, PROGRAM_BLOBS, blobs);
+        attachment =
+            (struct proc_attachment){jv_string_value(call->result), length_of(call->result)};
+        if (attachment.length > PROGRAM_SMALL_MAX) {
+            json_set(message, PROGRAM_BYTES, json_integer((json_int_t)attachment.length));
+            attachment.length = 0;
+        }
     }
-    proc_report(message);
+    proc_report_with(message, &attachment);
 }
 
-static void serve(jq_state *jq, const struct proc_job *job)
+static void serve(jq_state *jq, const struct proc_job *job, int output)
 {
-    size_t n = 0, bytes = 0;
+    size_t n = 0;
     int64_t body_bytes = json_int(job->job, PROGRAM_BODY, -1);
+    bool is_within = json_flag(job->job, PROGRAM_WITHIN, false);
     bool is_cut = json_flag(job->job, PROGRAM_CUT, false);
+    bool is_small = job->attachment.length > 0, has_file = body_bytes > 0 && !is_within;
     must(json_text(job->job, PROGRAM_FUNCTION) &&
-         job->n_fds == (size_t)2 + (body_bytes > 0) + is_cut);
+         job->n_fds == (size_t)!is_small + has_file + is_cut);
     struct call call = {
         .jq = jq,
         .order = job->job,
+        .text = job->attachment.bytes,
         .input_bytes = json_int(job->job, PROGRAM_BYTES, 0),
         .body_bytes = body_bytes,
+        .output = output,
         .body = -1,
         .blobs = {.are_cut = true, .file = -1},
+        .result = jv_invalid(),
     };
-    call.input = job->fds[n++];
-    call.output = job->fds[n++];
-    if (body_bytes > 0)
+    const int64_t text_bytes = call.input_bytes + (is_within ? body_bytes : 0);
+    must(!is_small || job->attachment.length == (size_t)text_bytes);
+    if (!is_small)
+        call.text = map(job->fds[n++], text_bytes);
+    if (has_file)
         call.body = job->fds[n++];
     if (is_cut)
         call.blobs.file = job->fds[n++];
-    bool is_good = answer(&call, &bytes);
-    report(&call, is_good, bytes);
+    report(&call, answer(&call));
+    jv_free(call.result);
+    if (!is_small && call.text)
+        unmap(call.text, text_bytes);
 }
 
 /* ---- the process ---- */
@@ -409,7 +429,7 @@ static void serve(jq_state *jq, const struct proc_job *job)
 static char *read_program(const struct proc_job *job)
 {
     int64_t bytes = json_int(job->job, PROGRAM_BYTES, 0);
-    must(job->n_fds == 1 && bytes > 0 && bytes <= ADAPTER_PROGRAM_MAX);
+    must(job->n_fds == 2 && bytes > 0 && bytes <= ADAPTER_PROGRAM_MAX);
     char *text = must_calloc(1, (size_t)bytes + 1);
     must(pread(job->fds[0], text, (size_t)bytes, 0) == bytes);
     (void)close(job->fds[0]);
@@ -455,8 +475,9 @@ int adapter_helper_main(void)
     if (!jq)
         proc_finish(json_pack("{s:s}", PROGRAM_FAULT, compiler.fault));
     proc_report(json_pack("{s:b}", PROGRAM_READY, 1));
+    const int output = job.fds[1];
     while (proc_next(&job) == 0) {
-        serve(jq, &job);
+        serve(jq, &job, output);
         for (size_t i = 0; i < job.n_fds; i++)
             (void)close(job.fds[i]);
         json_decref(job.job);

@@ -2,12 +2,14 @@
  *
  * What the adapter host and its helpers have agreed on, private to upstream/.
  *
- *     job       {"file": name for messages, "bytes": n}                   the program's text beside it
+ *     job       {"file": name for messages, "bytes": n}                   beside it: the program's text, a file for results
  *     progress  {"ready": true}                                           it is compiled
  *     result    {"fault": text}                                           instead: it cannot be
- *     message   {"call": id, "function": name, "bytes": n, "body": n | -1, "cut": bool}
- *               beside it: the input, a file for the result, then the body (if any byte), then the blob file (if cut)
- *     progress  {"call": id, "bytes": n, "blobs": [[offset, bytes], …]}   the result is in its file
+ *     message   {"call": id, "function": name, "bytes": n, "body": n | -1, "within": bool, "cut": bool}
+ *               The input, and behind it the body if that is "within", are the attachment, or a file if they are more
+ *               than PROGRAM_SMALL_MAX. Beside it: that file, the body's (if any byte and not within), the blobs' (if cut).
+ *     progress  {"call": id, "blobs": [[offset, bytes], …]}               the result is the attachment, or with
+ *               "bytes": n, as it is more than PROGRAM_SMALL_MAX, in the file for results
  *               {"call": id, "fault": text} */
 #pragma once
 
@@ -19,6 +21,7 @@
 #define PROGRAM_CALL "call"
 #define PROGRAM_FUNCTION "function"
 #define PROGRAM_BODY "body"
+#define PROGRAM_WITHIN "within"
 #define PROGRAM_CUT "cut"
 #define PROGRAM_BLOBS "blobs"
 
@@ -26,4 +29,5 @@ enum {
     PROGRAM_EXIT_MEMORY = 5,                  /* of a helper that has no more memory */
     PROGRAM_MEMORY_BYTES = 256 * 1024 * 1024, /* beyond what a helper begins with */
     PROGRAM_FAULT_SIZE = 300,
+    PROGRAM_SMALL_MAX = 32 * 1024, /* bytes that travel within a message: cheaper than a file */
 };

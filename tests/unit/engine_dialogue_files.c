@@ -35,6 +35,22 @@ static void only_what_is_long_lies_in_the_spool(void **state)
     }
 }
 
+static void what_is_read_again_is_the_same(void **state)
+{
+    (void)state;
+    static const size_t LENGTHS[] = {0, 2, ADAPTER_BLOB_LEAST, ADAPTER_BLOB_LEAST + 1};
+    for (size_t i = 0; i < ARRAY_LENGTH(LENGTHS); i++) {
+        const struct turn turns[] = {
+            SAYS(BUY), ANSWERS_LONG(200, LENGTHS[i]), KILLED, KILLED, SAYS(JOB), {0}};
+        char body[BODY_MAX];
+        struct heard heard = run(DIALOGUE_SUBMIT, NULL, turns);
+        body_of(&turns[1], body);
+        assert_int_equal(heard.outcome.end, DIALOGUE_ANSWERED);
+        assert_string_equal(stage.last_body, body);
+        free(heard.result);
+    }
+}
+
 static void a_body_lies_in_the_spool_when_it_has_images(void **state)
 {
     (void)state;
@@ -259,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_is_long_lies_in_the_spool),
+        cmocka_unit_test(what_is_read_again_is_the_same),
         cmocka_unit_test(a_body_lies_in_the_spool_when_it_has_images),
         cmocka_unit_test(an_answer_takes_the_place_of_the_one_before),
         cmocka_unit_test(a_short_answer_after_a_long_one_has_nothing_cut_out),

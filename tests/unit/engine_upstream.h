@@ -35,7 +35,6 @@ enum {
     SPOOLS_MAX = 64,
     FILES_MAX = 256,
     BODY_MAX = 2 * ADAPTER_BLOB_LEAST,
-    CHUNK = 1000, /* of an answer, as it comes */
     START_MS = 1000000,
     WALL_MS = 1700000000, /* more than the other clock, in ms */
 };
@@ -310,10 +309,18 @@ int adapter_call(struct adapter_host *host, const struct adapter_input *input,
 {
     (void)host;
     note_call(input);
-    read_all(input->body, input->body_bytes, stage.last_body, BODY_MAX);
+    must(!input->bytes || input->body < 0);
+    if (input->bytes) {
+        must(input->body_bytes < BODY_MAX);
+        memcpy(stage.last_body, input->bytes, (size_t)input->body_bytes);
+        stage.last_body[input->body_bytes] = '\0';
+    } else {
+        read_all(input->body, input->body_bytes, stage.last_body, BODY_MAX);
+    }
     struct turn turn = next_turn(input->function, TURN_SAYS, TURN_DEAF);
     if (turn.kind == TURN_DEAF) {
-        must(turn.fault != -EAGAIN || input->body < 0); /* never while an answer is in hand */
+        /* never while an answer is in hand */
+        must(turn.fault != -EAGAIN || (input->body < 0 && !input->bytes));
         return turn.fault;
     }
     must(!stage.call);
@@ -417,24 +424,13 @@ static inline size_t body_of(const struct turn *turn, char text[BODY_MAX])
     return length;
 }
 
-/* A sink that is too small is asked about once, as it is by the real one. */
+/* For what is no small answer a sink is asked for once, as it is by the real one. */
 static inline bool write_answer(const struct exchange_request *request, const char *text,
                                 size_t length)
 {
-    int sink = request->sink;
-    bool may_outgrow = request->outgrow != NULL;
-    for (size_t at = 0, n; at < length; at += n) {
-        n = length - at < CHUNK ? length - at : CHUNK;
-        if (may_outgrow && (int64_t)(at + n) > request->sink_most) {
-            may_outgrow = false;
-            sink = request->outgrow(request->context, (int64_t)at);
-        }
-        if (sink < 0) {
-            return false;
-        }
-        must(pwrite(sink, text + at, n, request->sink_offset + (off_t)at) == (ssize_t)n);
-    }
-    return true;
+    int sink = request->outgrow ? request->outgrow(request->context) : request->sink;
+    return length == 0 ||
+           (sink >= 0 && pwrite(sink, text, length, request->sink_offset) == (ssize_t)length);
 }
 
 static inline void end_exchange(void)
@@ -445,13 +441,15 @@ static inline void end_exchange(void)
     const struct exchange_header header = {turn->header, turn->value};
     char text[BODY_MAX];
     size_t length = body_of(turn, text);
-    bool is_written = write_answer(request, text, length);
+    const bool is_small = request->outgrow && (int64_t)length <= request->sink_most;
+    bool is_written = is_small || write_answer(request, text, length);
     const struct exchange_answer answer = {
         .end = is_written ? turn->end : EXCHANGE_SINK_FAILED,
         .status = turn->status,
         .was_never_sent = turn->was_never_sent,
         .has_headers = turn->status > 0,
         .body_bytes = (int64_t)length,
+        .body = is_small ? text : NULL,
         .headers = &header,
         .n_headers = turn->header != NULL,
         .retry_after_ms = turn->retry_after_ms,
@@ -460,6 +458,7 @@ static inline void end_exchange(void)
     void (*done)(void *, const struct exchange_answer *) = request->done;
     void *context = request->context;
     done(context, &answer);
+    explicit_bzero(text, sizeof text); /* it was borrowed */
     free(exchange);
 }
 

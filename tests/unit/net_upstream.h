@@ -297,8 +297,10 @@ struct stage {
 struct outcome {
     struct loop *loop;
     int calls, sink;
-    struct exchange_answer answer; /* without headers; `note` below */
+    struct exchange_answer answer; /* without headers and body; `note` below */
     char note[400];
+    bool has_body; /* in memory: */
+    char body[200];
     char headers[4096]; /* `name: value` lines */
 };
 
@@ -312,7 +314,10 @@ static inline void outcome_on_done(void *context, const struct exchange_answer *
     for (size_t i = 0; i < answer->n_headers && length < sizeof(outcome->headers) - 1; i++)
         length += (size_t)snprintf(outcome->headers + length, sizeof(outcome->headers) - length,
                                    "%s: %s\n", answer->headers[i].name, answer->headers[i].value);
+    outcome->has_body = answer->body != NULL;
+    snprintf(outcome->body, sizeof(outcome->body), "%s", answer->body ? answer->body : "");
     outcome->answer.headers = NULL;
+    outcome->answer.body = NULL;
     outcome->answer.note = outcome->note;
     if (outcome->loop != NULL)
         loop_stop(outcome->loop);

@@ -185,7 +185,7 @@ static _Noreturn void be_witness(struct proc_job *job)
     proc_finish(result);
 }
 
-/* Writes the number of each further message into the file that came with it, within the sandbox. */
+/* Writes the number of each further message into the file that came with it, within the sandbox; says what came along. */
 static _Noreturn void be_server(struct proc_job *job)
 {
     must(sandbox_enter() == 0);
@@ -194,10 +194,20 @@ static _Noreturn void be_server(struct proc_job *job)
     while ((error = proc_next(job)) == 0) {
         uint8_t number = (uint8_t)json_int(job->job, "i", 255);
         must(job->n_fds == 1 && pwrite(job->fds[0], &number, 1, 0) == 1);
-        proc_report(job->job);
+        proc_report_with(job->job, &job->attachment);
         (void)close(job->fds[0]);
     }
     _exit(error == -EPIPE ? 0 : 9);
+}
+
+/* A result that fits its message by itself, and an attachment that no longer does. */
+static _Noreturn void be_overladen(struct proc_job *job)
+{
+    (void)job;
+    const char *bytes = must_calloc(1, PROC_MESSAGE_MAX);
+    const struct proc_attachment attachment = {bytes, PROC_MESSAGE_MAX - 5};
+    proc_report_with(json_object(), &attachment);
+    _exit(0);
 }
 
 static const struct {
@@ -209,7 +219,7 @@ static const struct {
     {"failing", be_failing},   {"silent", be_silent},         {"nonsense", be_nonsense},
     {"shouting", be_shouting}, {"writer", be_writer},         {"long-winded", be_long_winded},
     {"big-file", be_big_file}, {"memory-hog", be_memory_hog}, {"witness", be_witness},
-    {"server", be_server},
+    {"server", be_server},     {"overladen", be_overladen},
 };
 
 static int helper_main(const char *kind)
@@ -242,10 +252,28 @@ struct run {
     json_t *result;
 };
 
+/* Each message's attachment is longer than the one before: none, one NUL, a NUL and a lone byte of UTF-8 … */
+static const char ATTACHED[] = {0, (char)0xc3, '{', '"', 0, 0, '}', (char)0xff};
+
+static struct proc_attachment attachment_of(int message)
+{
+    return (struct proc_attachment){ATTACHED, (size_t)message % (sizeof ATTACHED + 1)};
+}
+
 static void send_next(struct run *run)
 {
     CLEANUP(json_unref_pointer) json_t *message = json_pack("{s:i}", "i", run->n_progress);
-    assert_int_equal(proc_send(run->proc, message, &run->fd_to_send, 1), 0);
+    const struct proc_attachment attachment = attachment_of(run->n_progress);
+    assert_int_equal(proc_send(run->proc, message, &attachment, &run->fd_to_send, 1), 0);
+}
+
+static void check_attachment(const struct run *run)
+{
+    const struct proc_attachment sent = attachment_of(run->n_progress);
+    const struct proc_attachment heard = proc_attachment(run->proc);
+    assert_int_equal(heard.length, sent.length);
+    if (sent.length > 0)
+        assert_memory_equal(heard.bytes, sent.bytes, sent.length);
 }
 
 static void on_progress(void *context, const json_t *message)
@@ -253,6 +281,8 @@ static void on_progress(void *context, const json_t *message)
     struct run *run = context;
     assert_int_equal(run->n_ended, 0);
     run->is_in_order = run->is_in_order && json_int(message, "i", 0) == run->n_progress;
+    if (run->fd_to_send)
+        check_attachment(run);
     run->n_progress++;
     if (run->signal_when_heard)
         assert_int_equal(kill(proc_pid(run->proc), run->signal_when_heard), 0);
@@ -373,7 +403,7 @@ static void test_bad_ends(void **state)
         int signal_or_status;
     } CASES[] = {
         {"aborting", -SIGABRT}, {"failing", 7},      {"silent", 0},      {"nonsense", -SIGKILL},
-        {"shouting", -SIGKILL}, {"no such kind", 2}, {"long-winded", 3},
+        {"shouting", -SIGKILL}, {"no such kind", 2}, {"long-winded", 3}, {"overladen", 3},
     };
     struct proc_limits limits = patient_limits();
     (void)state;
@@ -539,6 +569,26 @@ static void test_serving(void **state)
     run_fini(&run);
 }
 
+/* A message and its attachment have one bound: {"job":{}} and a NUL are 11 bytes of it. */
+static void test_attachments_have_a_bound(void **state)
+{
+    struct run run;
+    struct proc_limits none = {0};
+    (void)state;
+    run_init(&run);
+    CLEANUP(json_unref_pointer) json_t *job = json_object();
+    start(&run, "hanging", job, NULL, 0, &none);
+    CLEANUP(free_pointer) char *bytes = must_calloc(1, PROC_MESSAGE_MAX + 1);
+    struct proc_attachment attachment = {bytes, PROC_MESSAGE_MAX - 10};
+    assert_int_equal(proc_send(run.proc, job, &attachment, NULL, 0), -EMSGSIZE);
+    attachment.length = PROC_MESSAGE_MAX + 1;
+    assert_int_equal(proc_send(run.proc, job, &attachment, NULL, 0), -EMSGSIZE);
+    attachment.length = PROC_MESSAGE_MAX - 11;
+    assert_int_equal(proc_send(run.proc, job, &attachment, NULL, 0), 0);
+    (void)proc_kill(run.proc);
+    run_fini(&run);
+}
+
 /* A helper that does not read keeps nobody waiting. */
 static void test_sending_never_waits(void **state)
 {
@@ -553,11 +603,11 @@ static void test_sending_never_waits(void **state)
     json_set_text(job, "text", text);
     int error = 0;
     for (int i = 0; i < N_SENT && error == 0; i++)
-        error = proc_send(run.proc, job, NULL, 0);
+        error = proc_send(run.proc, job, NULL, NULL, 0);
     assert_int_equal(error, -EAGAIN);
     memset(text, 'a', PROC_MESSAGE_MAX - 1);
     json_set_text(job, "text", text);
-    assert_int_equal(proc_send(run.proc, job, NULL, 0), -EMSGSIZE);
+    assert_int_equal(proc_send(run.proc, job, NULL, NULL, 0), -EMSGSIZE);
     (void)proc_kill(run.proc);
     run_fini(&run);
 }
@@ -715,6 +765,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_many_descriptors),
         cmocka_unit_test(test_file_limit),
         cmocka_unit_test(test_serving),
+        cmocka_unit_test(test_attachments_have_a_bound),
         cmocka_unit_test(test_sending_never_waits),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(test_memory_limit),

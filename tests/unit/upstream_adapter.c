@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #include "base/must.h"
 #include "proc/proc.h"
 #include "upstream/adapter.h"
+#include "upstream/program.h"
 
 enum { TURN_MS = 20, PATIENCE_MS = 60000, MANY = 50 };
 
@@ -150,7 +152,7 @@ static struct adapter_call *begin_with(struct scene *scene, const char *function
                                        struct answer *answer)
 {
     struct adapter_call *call = NULL;
-    const struct adapter_input order = {scene->adapter, function, input,   body,
+    const struct adapter_input order = {scene->adapter, function, input,   NULL,  body,
                                         body_bytes,     blobs,    on_done, answer};
     answer->scene = scene;
     assert_int_equal(adapter_call(scene->host, &order, &call), 0);
@@ -461,8 +463,9 @@ static void test_sandboxed(void **state)
 struct direct {
     struct loop *loop;
     struct proc *proc;
-    int input, output;
-    json_t *heard; /* the last message */
+    int output;
+    json_t *heard;  /* the last message */
+    char text[200]; /* its attachment */
     json_t *result;
     bool is_over;
 };
@@ -470,8 +473,11 @@ struct direct {
 static void on_heard(void *context, const json_t *message)
 {
     struct direct *direct = context;
+    const struct proc_attachment attachment = proc_attachment(direct->proc);
     json_decref(direct->heard);
     direct->heard = json_deep_copy(message);
+    (void)snprintf(direct->text, sizeof direct->text, "%.*s", (int)attachment.length,
+                   attachment.length > 0 ? attachment.bytes : "");
 }
 
 static void on_over(void *context, enum proc_end end, int signal_or_status, const json_t *result)
@@ -497,21 +503,22 @@ static void direct_start(struct direct *direct, const char *program)
     CLEANUP(close_fd) int fd = file_with(program);
     CLEANUP(json_unref_pointer)
     json_t *job = json_pack("{s:s, s:i}", "file", "it.jq", "bytes", (int)strlen(program));
-    *direct = (struct direct){.input = file_with("{}"), .output = file_with("")};
+    *direct = (struct direct){.output = file_with("")};
+    const int fds[] = {fd, direct->output};
     assert_int_equal(loop_new(&direct->loop), 0);
     assert_int_equal(
-        proc_start(direct->loop, "adapter", job, &fd, 1, &none, &handler, &direct->proc), 0);
+        proc_start(direct->loop, "adapter", job, fds, 2, &none, &handler, &direct->proc), 0);
     while (!direct->heard && !direct->is_over)
         loop_turn(direct->loop, TURN_MS);
 }
 
 static void direct_call(struct direct *direct)
 {
-    const int fds[] = {direct->input, direct->output};
+    const struct proc_attachment input = {"{}", 2};
     CLEANUP(json_unref_pointer)
     json_t *message = json_pack("{s:i, s:s, s:i, s:i, s:b}", "call", 1, "function", "submit",
                                 "bytes", 2, "body", -1, "cut", 0);
-    assert_int_equal(proc_send(direct->proc, message, fds, 2), 0);
+    assert_int_equal(proc_send(direct->proc, message, &input, NULL, 0), 0);
     while (!direct->is_over && json_int(direct->heard, "call", 0) != 1)
         loop_turn(direct->loop, TURN_MS);
 }
@@ -523,7 +530,6 @@ static void direct_fini(struct direct *direct)
     while (loop_watches(direct->loop) > 0)
         loop_turn(direct->loop, TURN_MS);
     loop_free(direct->loop);
-    close_fd(&direct->input);
     close_fd(&direct->output);
     json_decref(direct->heard);
     json_decref(direct->result);
@@ -532,13 +538,11 @@ static void direct_fini(struct direct *direct)
 static void test_environment_is_empty(void **state)
 {
     struct direct direct;
-    char text[100] = "";
     (void)state;
     assert_int_equal(setenv("FILMGATE_TEST_SECRET", "x", 1), 0);
     direct_start(&direct, REST "def submit: [$ENV, env];");
     direct_call(&direct);
-    assert_true(pread(direct.output, text, sizeof text - 1, 0) > 0);
-    assert_string_equal(text, "[[{\"TZ\":\"UTC0\"},{\"TZ\":\"UTC0\"}]]");
+    assert_string_equal(direct.text, "[[{\"TZ\":\"UTC0\"},{\"TZ\":\"UTC0\"}]]");
     direct_fini(&direct);
     assert_int_equal(unsetenv("FILMGATE_TEST_SECRET"), 0);
 }
@@ -613,6 +617,20 @@ static void test_compile_errors(void **state)
 
 /* ---- bodies ---- */
 
+static void ask_with_bytes(struct scene *scene, const json_t *input, const char *bytes,
+                           size_t length, struct answer *answer)
+{
+    struct adapter_call *call = NULL;
+    CLEANUP(free_pointer) char *copy = must_calloc(1, length + 1);
+    memcpy(copy, bytes, length);
+    const struct adapter_input order = {scene->adapter,  "polled", input,   copy,  -1,
+                                        (int64_t)length, -1,       on_done, answer};
+    assert_int_equal(adapter_call(scene->host, &order, &call), 0);
+    memset(copy, 'x', length); /* borrowed no longer */
+    await(scene, answer);
+    assert_string_equal(answer->fault, "");
+}
+
 static void ask_with_body(struct scene *scene, const char *body, int blobs, struct answer *answer)
 {
     CLEANUP(json_unref_pointer) json_t *input = json_object();
@@ -646,6 +664,10 @@ static void test_bodies(void **state)
         assert_string_equal(answer.fault, "");
         assert_true(json_equal(answer.result, expected));
         answer_fini(&answer);
+        CLEANUP(json_unref_pointer) json_t *input = json_object();
+        ask_with_bytes(&scene, input, CASES[i].body, strlen(CASES[i].body), &answer);
+        assert_true(json_equal(answer.result, expected));
+        answer_fini(&answer);
     }
     /* Without a descriptor the answer was empty. */
     struct answer none = {0};
@@ -653,6 +675,37 @@ static void test_bodies(void **state)
     await(&scene, &none);
     assert_true(json_is_null(json_array_get(none.result, 0)));
     answer_fini(&none);
+    scene_fini(&scene);
+}
+
+/* An input and a body go to the program within a message or in a file, and so does what it gives: all is the same. */
+static void test_all_sizes(void **state)
+{
+    static const char BODY[] = "\0{\xff\"}\0"; /* and the NUL that ends it */
+    static const size_t SIZES[] = {9,
+                                   PROGRAM_SMALL_MAX - sizeof BODY,
+                                   PROGRAM_SMALL_MAX - sizeof BODY + 1,
+                                   PROGRAM_SMALL_MAX,
+                                   PROGRAM_SMALL_MAX + 1,
+                                   PROC_MESSAGE_MAX,
+                                   1024 * 1024,
+                                   9};
+    struct scene scene;
+    (void)state;
+    scene_init(&scene, "def submit: {}; def submitted: {}; def poll: {}; def about: {}; def "
+                       "polled: {a: .a, b: .text};");
+    for (size_t i = 0; i < ARRAY_LENGTH(SIZES); i++) {
+        struct answer answer = {0};
+        CLEANUP(json_unref_pointer) json_t *input = json_object();
+        CLEANUP(free_pointer) char *text = must_calloc(1, SIZES[i] + 1);
+        memset(text, '.', SIZES[i] - 8); /* {"a":""} */
+        json_set_text(input, "a", text);
+        ask_with_bytes(&scene, input, BODY, sizeof BODY, &answer);
+        assert_string_equal(json_text(answer.result, "a"), text);
+        assert_string_equal(json_text(answer.result, "b"),
+                            "\xef\xbf\xbd{\xef\xbf\xbd\"}\xef\xbf\xbd\xef\xbf\xbd");
+        answer_fini(&answer);
+    }
     scene_fini(&scene);
 }
 
@@ -715,6 +768,102 @@ static void test_blobs(void **state)
     assert_int_equal(dropped.n_blobs, 0);
     answer_fini(&kept);
     answer_fini(&dropped);
+    scene_fini(&scene);
+}
+
+/* ---- helpers that lie ---- */
+
+#define ORDINARY "\"blobs\":[]"
+#define ENDLESS "~" /* more spaces than a result may have bytes */
+
+/* What one says: a message, `call` left out, its attachment, and what it writes into its file for results. */
+static const struct lie {
+    const char *message, *attachment, *file;
+} LIES[] = {
+    {ORDINARY, "[1,2]", ""},
+    {ORDINARY, "[]", ""},
+    {ORDINARY, "{\"a\":1}", ""},
+    {ORDINARY, "[1", ""},
+    {ORDINARY, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", ""},
+    {ORDINARY, "[\"\xff\"]", ""},
+    {ORDINARY, "", "[1]"},
+    {ORDINARY ",\"bytes\":0", "", "[1]"},
+    {ORDINARY ",\"bytes\":-3", "", "[1]"},
+    {ORDINARY ",\"bytes\":4", "", "[1]"},
+    {ORDINARY ",\"bytes\":8388609", "", "[1]" ENDLESS},
+    {ORDINARY ",\"bytes\":9223372036854775807", "", "[1]"},
+    {ORDINARY ",\"bytes\":5", "", "[1,2]"},
+    {ORDINARY ",\"bytes\":7", "", "[1] [2]"},
+    {ORDINARY ",\"bytes\":3", "", ""}, /* what it said before is gone */
+    {"\"blobs\":[[0,5]]", "[1]", ""},
+    {"\"blobs\":[[5,1]]", "[1]", ""},
+    {"\"blobs\":[[-1,2]]", "[1]", ""},
+    {"\"blobs\":[[0,-1]]", "[1]", ""},
+    {"\"blobs\":[[9223372036854775807,1]]", "[1]", ""},
+    {"\"blobs\":[[0,1],[0,1],[0,1],[0,1],[0,1]]", "[1]", ""},
+};
+
+#define LIAR "liar.jq"
+
+/* In place of the real one for a program of that name; the input of each call says which lie to tell. */
+static _Noreturn void be_liar(void)
+{
+    struct proc_job job;
+    must(proc_accept(&job) == 0 && job.n_fds == 2);
+    const int file = job.fds[1];
+    proc_report(json_pack("{s:b}", "ready", 1));
+    while (proc_next(&job) == 0) {
+        CLEANUP(json_unref_pointer)
+        json_t *input = json_loadb(job.attachment.bytes, job.attachment.length, 0, NULL);
+        const struct lie *lie = &LIES[json_int(input, "lie", 0)];
+        const struct proc_attachment attachment = {lie->attachment, strlen(lie->attachment)};
+        char text[300];
+        (void)snprintf(text, sizeof text, "{\"call\":%lld,%s}", json_int(job.job, "call", 0),
+                       lie->message);
+        CLEANUP(buf_fini) struct buf result;
+        buf_init(&result, ADAPTER_DOCUMENT_MAX + 100);
+        buf_add(&result, lie->file, strcspn(lie->file, ENDLESS));
+        for (int i = 0; i < ADAPTER_DOCUMENT_MAX && strstr(lie->file, ENDLESS); i++)
+            buf_putc(&result, ' ');
+        must(pwrite(file, buf_text(&result), result.length, 0) == (ssize_t)result.length);
+        proc_report_with(json_loads(text, 0, NULL), &attachment);
+    }
+    _exit(0);
+}
+
+static int helper_main(void)
+{
+    char job[1000] = "";
+    ssize_t length = recv(3, job, sizeof job - 1, MSG_PEEK); /* its channel */
+    if (length > 0 && strstr(job, LIAR))
+        be_liar();
+    return adapter_helper_main();
+}
+
+static void test_lies_are_faults(void **state)
+{
+    struct scene scene = {0};
+    char error[ADAPTER_ERROR_SIZE] = "";
+    (void)state;
+    make_folder(scene.folder.path);
+    write_file(scene.folder.path, LIAR, "1", 1);
+    scene.folder.set = adapter_set_new(scene.folder.path, error);
+    assert_non_null(scene.folder.set);
+    scene.adapter = adapter_find(scene.folder.set, "liar");
+    assert_int_equal(loop_new(&scene.loop), 0);
+    assert_int_equal(adapter_host_new(scene.loop, &scene.host), 0);
+    CLEANUP(close_fd) int blobs = file_with("four");
+    for (size_t i = 0; i < ARRAY_LENGTH(LIES); i++) {
+        struct answer answer = {0};
+        CLEANUP(json_unref_pointer) json_t *input = json_pack("{s:i}", "lie", (int)i);
+        (void)begin_with(&scene, "polled", input, -1, 0, blobs, &answer);
+        await(&scene, &answer);
+        if (strcmp(answer.fault,
+                   "adapter \"liar\", polled: its result cannot be read: too rich, or "
+                   "with a NUL in a text") != 0)
+            fail_msg("%s with %s gives «%s»", LIES[i].message, LIES[i].attachment, answer.fault);
+        answer_fini(&answer);
+    }
     scene_fini(&scene);
 }
 
@@ -814,7 +963,7 @@ static void test_limits(void **state)
     (void)state;
     scene_init(&scene, REST "def submit: 1;");
     CLEANUP(json_unref_pointer) json_t *input = json_object();
-    const struct adapter_input order = {scene.adapter, "submit", input, -1, -1, -1,
+    const struct adapter_input order = {scene.adapter, "submit", input, NULL, -1, -1, -1,
                                         on_done,       &answer};
     for (int i = 0; i < ADAPTER_CALLS_MAX; i++)
         assert_int_equal(adapter_call(scene.host, &order, &call), 0);
@@ -954,7 +1103,7 @@ static void test_builtin(void **state)
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "helper") == 0)
-        return adapter_helper_main();
+        return helper_main();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_many_at_once),
@@ -971,6 +1120,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sandbox_is_closed),
         cmocka_unit_test(test_compile_errors),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_all_sizes),
+        cmocka_unit_test(test_lies_are_faults),
         cmocka_unit_test(test_bad_bodies),
         cmocka_unit_test(test_blobs),
         cmocka_unit_test(test_stopped_calls_are_silent),
