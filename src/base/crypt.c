@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Covers over libcrypto; chance is the kernel's, which is cheaper than libcrypto's. What fails here is out of memory or
+ * Covers over libcrypto; random bytes come from the kernel (getentropy), at less cost. What fails here is out of memory or
  * misbuilt, never the input, so every failure aborts. Stateless but for the running digest, which one thread owns. */
 #include "base/crypt.h"
 

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The counting of references: who lets go of the last one frees; nothing but the count ever changes. Any thread. */
 #include "base/shared_text.h"
 
 #include <stdint.h>
@@ -45,7 +47,7 @@ const struct shared_text *shared_text_unref(const struct shared_text *shared)
 void shared_text_set(const struct shared_text **place, const char *text)
 {
     const struct shared_text *old = *place;
-    *place = shared_text_new(text); /* before the old one goes: it may be a part of that */
+    *place = shared_text_new(text); /* first: `text` may lie in the old one */
     shared_text_unref(old);
 }
 

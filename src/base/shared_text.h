@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A text that many records share: immutable, its references are counted. NULL is the empty text, so that a zeroed record
+ * A text that many records share: immutable and reference-counted. NULL is the empty text, so that a zeroed record
  * holds empty ones. Any thread. */
 #pragma once
 

@@ -117,7 +117,7 @@ static void drop_events(struct actor *actor)
     free(waiting);
 }
 
-/* The store must not have it. */
+/* Not while the store holds `write`. */
 static void drop_commit(struct actor *actor)
 {
     if (actor->commit) {

@@ -31,13 +31,13 @@ struct actor_waiting {
     char failure_note[TASK_NOTE_SIZE]; /* of a failure that waits */
 };
 
-/* A version of the task on its way into the store, or waiting to be tried again. As rare. */
+/* A version of the task on its way into the store, or waiting to be tried again. Apart for the same reason. */
 struct actor_commit {
     struct actor *actor;
     unsigned effects; /* to carry out once it is through */
     struct store_write write;
     struct loop_job committed; /* brings the store's answer to the loop */
-    struct loop_timer retry;   /* after a failure; else `write` is the store's */
+    struct loop_timer retry;   /* armed after a failure; while it is not, `write` is the store's */
 };
 
 struct actor {

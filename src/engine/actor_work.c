@@ -78,7 +78,7 @@ static void on_attempt_event(void *context, const struct task_event *event)
     if (event->kind == TASK_EVENT_TURNED_AWAY) {
         actor->avoided = actor->credential;
     }
-    if (actor->credential && credential_has_room(actor->credential)) {
+    if (actor->credential && credential_take_wanted(actor->credential)) {
         engine_grant_soon(actor->engine);
     }
     if (event->kind == TASK_EVENT_STORED) {

@@ -84,12 +84,12 @@ struct credential *credential_of(struct credentials *credentials, const char *ch
 }
 
 /* Not at the first place that is free: each look at the queue may cost a walk along it. */
-bool credential_has_room(struct credential *credential)
+bool credential_take_wanted(struct credential *credential)
 {
-    if (!credential->has_turned_away || credential->n_submitting > CREDENTIAL_SUBMITS_MAX / 2) {
+    if (!credential->is_wanted || credential->n_submitting > CREDENTIAL_SUBMITS_MAX / 2) {
         return false;
     }
-    credential->has_turned_away = false;
+    credential->is_wanted = false;
     return true;
 }
 
@@ -169,7 +169,8 @@ static void consider(struct search *search, const struct channel *channel,
     }
 }
 
-/* Until a submit may leave with it: 0: now; negative: when a slot is free, or an operator says so. */
+/* Until a submit may leave with it: 0: now; negative: when a slot is free, or an operator says so. Notes that there was no
+ * place. */
 static int64_t wait_of(const struct search *search, const struct channel *channel,
                        struct credential *credential)
 {
@@ -178,7 +179,7 @@ static int64_t wait_of(const struct search *search, const struct channel *channe
         return -1;
     }
     if (credential->n_submitting >= CREDENTIAL_SUBMITS_MAX) {
-        credential->has_turned_away = true;
+        credential->is_wanted = true;
         return -1;
     }
     if (!policy_breaker_allows(&credential->breaker, search->now_ms)) {

@@ -15,8 +15,8 @@
 
 enum {
     CREDENTIAL_NOTE_SIZE = 300,
-    /* With one credential at a time: what is under way takes memory, however many tasks there are, and what hangs at one
-     * upstream keeps nothing else waiting. A submit has a connection of its own. */
+    /* Under way at a time with one credential. Each takes memory, and a submit a connection of its own; and what hangs at
+     * one upstream must not keep the others waiting. */
     CREDENTIAL_SUBMITS_MAX = 64,
     CREDENTIAL_POLLS_MAX = 256,
 };
@@ -27,9 +27,10 @@ struct credential {
     char channel[ATTEMPT_NAME_SIZE], name[ATTEMPT_NAME_SIZE];
     /* Jobs at the upstream, from the preparing of the submit to its end there. */
     int64_t n_in_flight;
-    int n_submitting, n_polling; /* at most CREDENTIAL_SUBMITS_MAX, CREDENTIAL_POLLS_MAX */
-    bool has_turned_away;     /* a submit found no place among those since credential_has_room() */
-    TAILQ_HEAD(, remote) due; /* whose poll waits for a place, the longest waiting first */
+    /* At most CREDENTIAL_SUBMITS_MAX, CREDENTIAL_POLLS_MAX. */
+    int n_submitting, n_polling;
+    bool is_wanted; /* a submit found all places taken since credential_take_wanted() said so */
+    TAILQ_HEAD(, remote) due;    /* whose poll waits for a place, the longest waiting first */
     bool is_paused, is_draining; /* by an operator's order; of the whole channel */
     struct policy_breaker breaker;
     struct policy_bucket submits, polls;
@@ -47,8 +48,9 @@ struct credentials *credentials_free(struct credentials *credentials);
 struct credential *credential_of(struct credentials *credentials, const char *channel,
                                  const char *name);
 struct credential *credentials_first(struct credentials *credentials); /* then by `next` */
-/* A submit was answered. True, once: there is room again for those that had found none. */
-CHECKED bool credential_has_room(struct credential *credential);
+/* True once, when half of the places for submits are free again and somebody had found none: the queue is to be looked at
+ * anew. */
+CHECKED bool credential_take_wanted(struct credential *credential);
 void credential_note_error(struct credential *credential, const char *note);
 /* What was learned of how long an upstream's model takes for a video of `duration_s`. */
 struct policy_durations *credentials_durations(struct credentials *credentials, const char *channel,

@@ -40,9 +40,10 @@ struct dialogue {
     uint64_t wanted; /* images that are wanted as bytes */
     struct request request;
     bool has_request;
-    /* -1: none. A body without images is in memory, all else is in the spool. */
+    /* -1: none. A body without images is a file in memory, all others are in the spool. */
     int body, answer, blobs;
-    char *small;  /* an answer up to ADAPTER_BLOB_LEAST; NULL: it is in `answer` */
+    /* An answer up to ADAPTER_BLOB_LEAST, for as long as its reading may be tried again; NULL: see `answer`. */
+    char *small;
     json_t *told; /* of the answer that is read: status, headers and the rest of the input */
     int64_t answer_bytes;
     int n_readings;
@@ -260,7 +261,6 @@ static void read_now(struct dialogue *dialogue)
     }
 }
 
-/* Kept as long as a reading may be tried again. */
 static char *copy_of(const char *bytes, size_t length)
 {
     char *copy = must_calloc(1, length + 1);
@@ -313,7 +313,7 @@ static void on_answer(void *context, const struct exchange_answer *answer)
 }
 
 /* The answer is no small one. The spool's descriptor or negative errno. */
-static int on_outgrown(void *context)
+static int open_answer_file(void *context)
 {
     struct dialogue *dialogue = context;
     int fault = new_spool_file(dialogue, &dialogue->answer);
@@ -341,8 +341,8 @@ static void send_request(struct dialogue *dialogue)
         .body = request->body_bytes > 0 ? dialogue->body : -1,
         .body_bytes = request->body_bytes,
         .sink = -1,
-        .outgrow = on_outgrown,
-        .sink_most = ADAPTER_BLOB_LEAST,
+        .open_sink = open_answer_file,
+        .memory_bytes = ADAPTER_BLOB_LEAST,
         .max_bytes = dialogue->room->settings->upstream_answer,
         .connect_ms = channel->connect_ms,
         .total_ms = is_submit ? channel->submit_total_ms : channel->exchange_total_ms,

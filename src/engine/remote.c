@@ -288,7 +288,6 @@ struct remote *remote_free(struct remote *remote, bool is_kept)
     remote_halt(remote, is_kept);
     remote_drop_blobs(remote);
     json_decref(remote->held);
-    free(remote->fetch);
     free(remote->asked);
     attempt_job_unref(remote->asked_for);
     task_unref(remote->task);

@@ -16,14 +16,14 @@
 struct remote_blobs {
     struct adapter_blob list[ADAPTER_BLOBS_MAX];
     size_t n; /* at least one */
-    int file;
+    int file; /* owned */
 };
 
 /* A result on its way home. */
 struct remote_fetch {
     struct exchange *download;
     struct request *request; /* of the download under way; NULL: none */
-    int video;               /* what was brought home; -1 */
+    int video;               /* descriptor of what was brought home; -1: none yet */
     int64_t video_bytes;
     char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
     int n_downloads, n_renewals, n_stores;
@@ -45,12 +45,12 @@ struct remote {
     int duration_s;    /* as fitted */
     struct dialogue *dialogue;
     bool is_reserved, is_trial; /* of the credential: one submit, and its trial; until it is sent */
-    bool is_submitting, is_polling; /* counts so with its credential */
-    bool is_due;                    /* waits in the credential's line */
-    TAILQ_ENTRY(remote) due;
-    bool is_sending;  /* a submit has left, its answer has not come */
-    bool has_sent;    /* in this process: else its durations teach nothing */
-    int64_t n_beside; /* jobs in flight with that credential when it was sent */
+    bool is_submitting, is_polling; /* counted in its credential's n_submitting, n_polling */
+    bool is_due;                    /* `due` is on the list */
+    TAILQ_ENTRY(remote) due;        /* on the credential's `due`: polls that wait for a place */
+    bool is_sending;                /* a submit has left, its answer has not come */
+    bool has_sent;                  /* in this process: else its durations teach nothing */
+    int64_t n_beside;               /* jobs in flight with that credential when it was sent */
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
     struct policy_watch watch;
@@ -74,7 +74,7 @@ uint64_t remote_dice(void);
 void remote_take(struct remote *remote, const struct task *task);
 void remote_tell(struct remote *remote, const struct task_event *event);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
-/* Does `what` then, and not what was to come before. */
+/* Does `what` after `delay_ms`, in place of whatever was to come next. */
 void remote_later(struct remote *remote, void (*what)(struct remote *remote), int64_t delay_ms);
 /* The same after a pause that grows with the tries. */
 void remote_retry(struct remote *remote, void (*what)(struct remote *remote), int n_tries);
@@ -97,12 +97,12 @@ bool remote_has_news(const struct remote *remote, const json_t *said);
 void remote_on_ready(void *context);
 /* What was reserved of the credential for a submit that has not left. */
 void remote_give_back(struct remote *remote);
-/* Its place among the submits under way. */
+/* Gives up its place among the submits under way. */
 void remote_leave_submits(struct remote *remote);
 
 /* ---- remote_poll.c ---- */
 
-/* Its place among the polls under way, or in the line for one. */
+/* Gives up its place among the polls under way, or in the line for one; those next in line ask in the room that is left. */
 void remote_leave_polls(struct remote *remote);
 /* At once, and after a pause from the second time on. */
 void remote_poll_soon(struct remote *remote, int n);

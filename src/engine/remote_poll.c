@@ -198,17 +198,22 @@ static bool is_crowded(const struct credential *credential)
     return credential->n_polling >= CREDENTIAL_POLLS_MAX;
 }
 
-void remote_leave_polls(struct remote *remote)
+/* One that finds the budget spent goes on waiting elsewhere, and makes room for the next. */
+static void let_next_ask(struct credential *credential)
 {
-    struct credential *credential = remote->credential;
-    credential->n_polling -= remote->is_polling;
-    remote->is_polling = false;
-    leave_line(remote);
     while (!is_crowded(credential) && !TAILQ_EMPTY(&credential->due)) {
         struct remote *next = TAILQ_FIRST(&credential->due);
         leave_line(next);
         ask(next);
     }
+}
+
+void remote_leave_polls(struct remote *remote)
+{
+    remote->credential->n_polling -= remote->is_polling;
+    remote->is_polling = false;
+    leave_line(remote);
+    let_next_ask(remote->credential);
 }
 
 /* What came with the answer to the submit is the first poll's. */

@@ -389,7 +389,6 @@ void remote_halt_result(struct remote *remote, bool is_kept)
     drop_request(remote);
     remote->fetch->result = result_stop(remote->fetch->result, is_kept);
     close_fd(&remote->fetch->video);
-    remote->fetch->video = -1;
-    remote->fetch->video_bytes = 0;
-    free(TAKE(remote->fetch->validator));
+    free(remote->fetch->validator);
+    free(TAKE(remote->fetch));
 }

@@ -84,11 +84,11 @@ struct exchange_request {
     size_t n_headers; /* values may be secret, as above */
     int body; /* descriptor, read from offset 0 with pread; -1: none. Stays the caller's until done. */
     int64_t body_bytes;
-    int sink; /* takes the body of the answer, whatever its status; -1: dropped */
-    /* Instead of a sink: an answer of up to `sink_most` bytes is kept in memory, a longer one asks once for the descriptor
-     * that takes it, all of it. Negative errno: the sink fails. */
-    int (*outgrow)(void *context);
-    int64_t sink_most;
+    int sink; /* takes the body of the answer, whatever its status; -1: dropped, unless there is open_sink() */
+    /* Without a sink: a body of up to `memory_bytes` is kept in memory; a longer one asks once for the descriptor that takes
+     * all of it (the caller's own), or a negative errno: SINK_FAILED. NULL: nothing is kept. */
+    int (*open_sink)(void *context);
+    int64_t memory_bytes;
     /* Where the answer's body begins in the sink; for a download that is resumed. */
     int64_t sink_offset;
     int64_t max_bytes, connect_ms, total_ms;
@@ -114,9 +114,10 @@ struct exchange_answer {
     /* No byte of the request can have left: the upstream certainly knows nothing of it (no name, no connection, TLS
      * failed before the request, refused by the guard). False when in doubt. */
     bool was_never_sent;
-    bool has_headers; /* the status line and all headers came */
-    int64_t body_bytes;
-    const char *body; /* borrowed; NULL: it was written to the sink, or dropped */
+    bool has_headers;   /* the status line and all headers came */
+    int64_t body_bytes; /* received: kept, written or dropped */
+    const char *
+        body; /* kept in memory, with a NUL behind it; borrowed; NULL: written to the sink, or dropped */
     const struct exchange_header *headers; /* of the last answer, names in lower case; borrowed */
     size_t n_headers;
     int64_t retry_after_ms; /* from Retry-After (seconds or a date) or retry-after-ms; 0: none */

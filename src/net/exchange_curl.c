@@ -95,13 +95,13 @@ static int write_body(struct request *request, const char *data, size_t length)
     struct exchange_request *wish = &request->wish;
     struct buf *small = &request->small;
     const int64_t at = wish->sink_offset + request->exchange.body_bytes;
-    if (wish->outgrow == NULL)
+    if (wish->open_sink == NULL)
         return write_at(wish->sink, data, length, at);
     buf_add(small, data, length);
     if (!small->overflowed)
         return 0;
-    wish->sink = wish->outgrow(wish->context);
-    wish->outgrow = NULL;
+    wish->sink = wish->open_sink(wish->context);
+    wish->open_sink = NULL;
     if (wish->sink < 0)
         return -wish->sink;
     int error = write_at(wish->sink, buf_text(small), small->length, wish->sink_offset);
@@ -118,7 +118,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     if ((int64_t)length > request->wish.max_bytes - exchange->body_bytes ||
         is_announced_too_large(request))
         return exchange_break_off(exchange, EXCHANGE_TOO_LARGE);
-    if ((request->wish.sink >= 0 || request->wish.outgrow != NULL) && !request->is_redirect)
+    if ((request->wish.sink >= 0 || request->wish.open_sink != NULL) && !request->is_redirect)
         exchange->sink_errno = write_body(request, data, length);
     if (exchange->sink_errno != 0)
         return exchange_break_off(exchange, EXCHANGE_SINK_FAILED);

@@ -136,7 +136,7 @@ static void deliver(struct request *request, enum exchange_end end)
         .was_never_sent = !request->was_sent,
         .has_headers = request->head.is_whole,
         .body_bytes = exchange->body_bytes,
-        .body = request->wish.outgrow != NULL ? buf_text(&request->small) : NULL,
+        .body = request->wish.open_sink != NULL ? buf_text(&request->small) : NULL,
         .headers = request->head.headers,
         .n_headers = request->head.n_headers,
         .note = exchange->note,
@@ -258,7 +258,7 @@ static void keep(struct request *request, const struct exchange_request *wish)
     request->wish = *wish;
     request->url = must_strdup(wish->url);
     request->method = must_strdup(wish->method);
-    buf_init(&request->small, (size_t)wish->sink_most);
+    buf_init(&request->small, (size_t)wish->memory_bytes);
     request->headers = must_calloc(wish->n_headers + 1, sizeof(*request->headers));
     request->are_secret = must_calloc(wish->n_headers + 1, sizeof(*request->are_secret));
     for (size_t i = 0; i < wish->n_headers; i++) {
@@ -306,8 +306,8 @@ int exchange_send(struct exchange_pool *pool, const struct exchange_request *wis
 {
     must(wish->url != NULL && wish->method != NULL && wish->done != NULL);
     must(wish->max_bytes > 0 && wish->connect_ms > 0 && wish->total_ms > 0);
-    must(wish->max_redirects >= 0 && wish->sink_offset >= 0 && wish->sink_most >= 0);
-    must(wish->outgrow == NULL || wish->sink < 0);
+    must(wish->max_redirects >= 0 && wish->sink_offset >= 0 && wish->memory_bytes >= 0);
+    must(wish->open_sink == NULL || (wish->sink < 0 && wish->sink_offset == 0));
     if (!exchange_check_request(wish))
         return -EINVAL;
     bool is_alone = wish->is_fresh || wish->guard != NULL;

@@ -150,8 +150,8 @@ int proc_next(struct proc_job *job)
     return job->job ? 0 : -EBADMSG;
 }
 
-/* Sends {key: value}; leaves the process when that cannot be. In one piece: the sandbox lets no sendmsg() through, which
- * could send descriptors. */
+/* Sends {key: value}; leaves the process when that cannot be. In one piece, as the sandbox
+ * forbids sendmsg(): it could pass descriptors. */
 static void send_or_leave(const char *key, json_t *value, const struct proc_attachment *attachment)
 {
     CLEANUP(json_unref_pointer) json_t *message = json_object();
@@ -159,13 +159,13 @@ static void send_or_leave(const char *key, json_t *value, const struct proc_atta
     json_set(message, key, value);
     CLEANUP(free_pointer) char *text = json_dumps(message, JSON_WRITE_FLAGS);
     size_t length = text ? strlen(text) : 0;
-    size_t more = attachment && attachment->length > 0 ? attachment->length + 1 : 0;
-    if (length == 0 || more > PROC_MESSAGE_MAX || length > PROC_MESSAGE_MAX - more)
+    size_t n_attached = attachment && attachment->length > 0 ? attachment->length + 1 : 0;
+    if (length == 0 || n_attached > PROC_MESSAGE_MAX || length > PROC_MESSAGE_MAX - n_attached)
         _exit(EXIT_UNSPEAKABLE);
-    if (more > 0) {
-        text = must_realloc(text, length + more);
+    if (n_attached > 0) {
+        text = must_realloc(text, length + n_attached);
         memcpy(text + length + 1, attachment->bytes, attachment->length);
-        length += more;
+        length += n_attached;
     }
     ssize_t sent;
     do

@@ -44,7 +44,7 @@ struct proc {
     json_t *result; /* NULL until it came */
     bool is_forgotten;
     char message[PROC_MESSAGE_MAX + 1]; /* being read */
-    struct proc_attachment attachment;  /* its end */
+    struct proc_attachment attachment;  /* within `message`; of the one that is handled */
 };
 
 /* ---- starting ---- */
@@ -76,17 +76,16 @@ static int send_envelope(int fd, const json_t *envelope, const struct proc_attac
                          const int *fds, size_t n_fds)
 {
     CLEANUP(free_pointer) char *text = json_dumps(envelope, JSON_WRITE_FLAGS);
-    const size_t more = attachment ? attachment->length : 0;
+    const size_t n_attached = attachment ? attachment->length : 0;
     if (!text)
         return -EINVAL;
     /* The NUL that ends the text parts it from the attachment. */
-    struct iovec parts[] = {{text, strlen(text) + (more > 0)}, {NULL, more}};
-    if (more > PROC_MESSAGE_MAX || parts[0].iov_len > PROC_MESSAGE_MAX - more)
+    struct iovec parts[] = {{text, strlen(text) + (n_attached > 0)}, {NULL, n_attached}};
+    if (n_attached > PROC_MESSAGE_MAX || parts[0].iov_len > PROC_MESSAGE_MAX - n_attached)
         return -EMSGSIZE;
-    if (more > 0)
-        memcpy(&parts[1].iov_base, &attachment->bytes,
-               sizeof attachment->bytes); /* knows no const */
-    return send_parts(fd, parts, more > 0 ? 2 : 1, fds, n_fds);
+    if (n_attached > 0)
+        memcpy(&parts[1].iov_base, &attachment->bytes, sizeof attachment->bytes); /* (no const) */
+    return send_parts(fd, parts, n_attached > 0 ? 2 : 1, fds, n_fds);
 }
 
 static int put_job(int fd, const json_t *job, const int *fds, size_t n_fds,
@@ -316,7 +315,7 @@ static void read_messages(struct proc *proc, int most)
 static void on_message(struct loop_watch *watch, int events)
 {
     (void)events;
-    /* One a turn: that there is no further one costs a call, too. */
+    /* One a turn: the next turn tells of a further one; looking for it here would cost a system call each time. */
     read_messages(CONTAINER_OF(watch, struct proc, socket), 1);
 }
 

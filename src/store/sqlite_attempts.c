@@ -106,7 +106,7 @@ int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t 
 
 /* ---- reading ---- */
 
-/* A text that must be whole. */
+/* Is it shorter than `size`? A name cut short would be another's. */
 static bool sqlite_row_fits(sqlite3_stmt *statement, enum column column, size_t size)
 {
     return strlen(sqlite_text(statement, (int)column)) < size;

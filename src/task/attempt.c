@@ -109,17 +109,17 @@ struct attempt_job *attempt_job_unref(struct attempt_job *job)
 struct attempt_record attempt_record_ref(const struct attempt_record *attempt)
 {
     struct attempt_record copy = *attempt;
-    (void)shared_text_ref(copy.channel);
-    (void)shared_text_ref(copy.credential);
-    (void)attempt_job_ref(copy.job);
+    shared_text_ref(copy.channel);
+    shared_text_ref(copy.credential);
+    attempt_job_ref(copy.job);
     return copy;
 }
 
 void attempt_record_fini(struct attempt_record *attempt)
 {
-    (void)shared_text_unref(attempt->channel);
-    (void)shared_text_unref(attempt->credential);
-    (void)attempt_job_unref(attempt->job);
+    shared_text_unref(attempt->channel);
+    shared_text_unref(attempt->credential);
+    attempt_job_unref(attempt->job);
     *attempt = (struct attempt_record){0};
 }
 

@@ -336,7 +336,7 @@ static bool get_fixed(const json_t *document, const char *key, char *ret_text, s
     return true;
 }
 
-/* The same, shorter than `size`. */
+/* The same, as a shared text. */
 static bool get_shared(const json_t *document, const char *key, size_t size,
                        const struct shared_text **ret_text)
 {
@@ -446,14 +446,14 @@ static bool decode_job(const json_t *document, struct attempt_record *attempt)
         return true;
     if (!json_is_object(document))
         return false;
-    for (size_t i = 0; i < ARRAY_LENGTH(job_texts); i++) {
+    const char *texts[ARRAY_LENGTH(job_texts)]; /* in the order of attempt_job_new() */
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
         const json_t *text = json_object_get(document, job_texts[i].key);
         if (text != NULL && !json_is_string(text))
             return false;
+        texts[i] = json_string_value(text);
     }
-    attempt->job = attempt_job_new(
-        json_text(document, "id"), json_text(document, "keep"), json_text(document, "outputs"),
-        json_text(document, "enhanced_prompt"), json_text(document, "usage"));
+    attempt->job = attempt_job_new(texts[0], texts[1], texts[2], texts[3], texts[4]);
     return true;
 }
 

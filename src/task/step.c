@@ -56,7 +56,7 @@ static void on_slot_granted(const struct scene *scene)
     const char *channel = event->channel;
     if (scene->task->state != TASK_QUEUED)
         return;
-    must(channel != NULL && channel[0] != '\0' && strlen(channel) < TASK_CHANNEL_SIZE);
+    must(channel != NULL && channel[0] != '\0' && strlen(channel) < ATTEMPT_NAME_SIZE);
     must(event->is_builtin == (event->credential == NULL));
     struct task *task = scene_move(scene, TASK_SUBMITTING, TASK_EFFECT_PERSIST | TASK_EFFECT_START);
     task->attempts++;

@@ -54,9 +54,9 @@ static const size_t request_texts[] = {
     offsetof(struct task_request, operation),
 };
 
-static char **text_at(struct task_request *request, size_t i)
+static char **text_at(const struct task_request *request, size_t i)
 {
-    return (char **)((char *)request + request_texts[i]);
+    return (char **)((uintptr_t)request + request_texts[i]);
 }
 
 static size_t text_bytes(const char *text)
@@ -68,11 +68,11 @@ static size_t all_text_bytes(const struct task_request *request)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(request_texts); i++)
-        bytes += text_bytes(*(char *const *)((const char *)request + request_texts[i]));
+        bytes += text_bytes(*text_at(request, i));
     return bytes;
 }
 
-/* A dozen short texts on their own take several times as much. */
+/* Each text on its own would cost an allocation's overhead, which is more than most of them. */
 void task_request_pack(struct task_request *request)
 {
     must(request->packed == NULL);
@@ -152,8 +152,8 @@ struct task *task_copy(const struct task *task)
     memcpy((char *)copy + skip, (const char *)task + skip, sizeof *copy - skip);
     atomic_init(&copy->references, 1);
     copy->request = task_request_ref(task->request);
-    (void)shared_text_ref(copy->channel);
-    (void)shared_text_ref(copy->failure_note);
+    shared_text_ref(copy->channel);
+    shared_text_ref(copy->failure_note);
     copy->attempt = attempt_record_ref(&task->attempt);
     return copy;
 }

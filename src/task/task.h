@@ -21,7 +21,6 @@ enum {
     TASK_MODEL_SIZE = 129, /* longest model name + NUL */
     TASK_TENANT_SIZE = 65,
     TASK_PUBLIC_ID_SIZE = TASK_MODEL_SIZE + ID_SHORT_SIZE, /* `<model>:task_<26>` + NUL */
-    TASK_CHANNEL_SIZE = ATTEMPT_NAME_SIZE,
     TASK_REFUSALS_MAX = 8, /* channels that may refuse one task for good before it fails */
     TASK_NOTE_SIZE = 256,
     TASK_SENTENCE_SIZE = 512 + TASK_NOTE_SIZE,
@@ -60,8 +59,8 @@ struct task_request {
     char *operation;      /* simple_compose | remix | extend | edit; never NULL */
     json_t *remix_config; /* {source_task_id, prompt} or NULL */
     json_t *tags;         /* array or NULL */
-    json_t
-        *extra; /* object: every field of the request that we do not know, as it came; NULL: none */
+    /* Every field of the request that we do not know, as it came: an object; NULL: none. */
+    json_t *extra;
     struct task_image *images;
     size_t n_images;
     int64_t created_micros;
@@ -74,8 +73,8 @@ struct task_request {
     bool has_seed, has_watermark_wish,
         watermark; /* a file with a mark is made when watermark is true */
     bool private_result, storyboard, enhance_prompt;
-    char *
-        packed; /* what holds all texts above since task_request_pack(); NULL: each is on its own */
+    /* Holds the texts above since task_request_pack(); NULL: each is on its own. */
+    char *packed;
 };
 
 /* The result, known once stored. Its files are assets under `<task id>/<generation id>/`. */
@@ -102,7 +101,8 @@ struct task {
     int64_t expired_ms;    /* when retention took its files from the answers; 0 before */
     double progress;       /* 0..1, never falls */
     int attempts;          /* begun so far */
-    const struct shared_text *channel; /* of the attempt under way or the last one */
+    const struct shared_text
+        *channel;    /* of the attempt under way or the last one; NULL before the first */
     bool is_builtin; /* that channel is the built-in engine: interrupted work costs nothing */
     struct attempt_record attempt; /* at an upstream; its id is empty when there was none */
     /* Channels that refused it for good, as task_channel_mark(): they are not asked again. */
@@ -111,13 +111,14 @@ struct task {
     int n_deferred; /* times in a row that an upstream was busy or out of reach: for the pause before the next try */
     bool may_have_cost; /* an attempt before `attempt` may have been taken by an upstream */
     enum task_failure failure;
-    /* One more sentence for this case («image 2: …»), or empty. */
+    /* One more sentence for this case («image 2: …»), or NULL. */
     const struct shared_text *failure_note;
     struct task_result result; /* meaningful when completed */
 };
 
 struct task_request *task_request_new(void); /* zeroed, one reference */
-/* Moves the texts, but not those of images, into one piece of memory. From then on none may be replaced. */
+/* Moves the texts, but not those of images, into one piece of memory. Once, before it is
+ * published: from then on none may be replaced. */
 void task_request_pack(struct task_request *request);
 struct task_request *task_request_ref(const struct task_request *request);
 /* About how much memory it takes, its texts included. */

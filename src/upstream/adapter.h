@@ -75,8 +75,8 @@ struct adapter_input {
     const struct adapter *adapter; /* must outlive the call */
     const char *function;          /* about, submit, submitted, poll, polled, cancel, cancelled */
     const json_t *input;           /* an object; borrowed until adapter_call() returns */
-    /* The upstream's answer: these bytes, for a small one (borrowed as `input`), or a file, read from offset 0. NULL and
-     * -1: none, or an empty one with an answer's function. It is shown to the program as `body`: parsed JSON (numbers
+    /* The upstream's answer: these bytes, for a small one (borrowed as `input`), or a file, read from offset 0. Both
+     * absent (NULL, -1): an empty answer for a function that reads one, else none. It is shown to the program as `body`: parsed JSON (numbers
      * beyond 2^53 as texts, long base64 as {"$blob": n}), or null with its beginning as `text` when it is not JSON. */
     const char *bytes;
     int body;

@@ -46,10 +46,11 @@ struct adapter_call {
     enum call_state state;
     bool is_stopped; /* it runs on, for nobody */
     long long id;
-    struct adapter_input input; /* its `input` and `bytes` are NULL: */
-    char *text;                 /* both, one behind the other */
-    size_t text_length, input_length;
-    bool is_body_within; /* `text` */
+    struct adapter_input input; /* `input` and `bytes` are NULL: they lie in `text` */
+    char *text;                 /* the input as JSON, behind it the body if that is small */
+    size_t text_length;         /* of both */
+    size_t input_length;
+    bool has_small_body; /* in `text` */
     json_t *result;
     struct adapter_blob blobs[ADAPTER_BLOBS_MAX];
     size_t n_blobs;
@@ -196,7 +197,7 @@ static bool read_result(struct runner *runner, const json_t *message)
     if (bytes <= 0 || bytes > ADAPTER_DOCUMENT_MAX)
         return false;
     CLEANUP(free_pointer) char *text = malloc((size_t)bytes);
-    /* It keeps no memory until the next one. */
+    /* Emptied at once: the file would hold its memory until the next result. */
     if (!text || pread(runner->output, text, (size_t)bytes, 0) != bytes ||
         ftruncate(runner->output, 0) < 0)
         return false;
@@ -305,7 +306,7 @@ static void on_ended(void *context, enum proc_end end, int signal_or_status, con
     dispatch(runner);
 }
 
-/* Processor time that the helper has used; a great deal when it cannot be told. */
+/* Processor time that the helper has used. */
 static int64_t cpu_ms(const struct runner *runner)
 {
     struct timespec used;
@@ -389,7 +390,7 @@ static int start(struct runner *runner)
     runner->output = output;
     output = -1;
     if (clock_getcpuclockid(proc_pid(runner->proc), &runner->clock) != 0)
-        runner->clock = CLOCK_MONOTONIC; /* it has not more time than that */
+        runner->clock = CLOCK_MONOTONIC; /* an upper bound */
     loop_arm(runner->host->loop, &runner->timer, ADAPTER_COMPILE_MS);
     return 0;
 }
@@ -400,22 +401,24 @@ static int send_call(struct runner *runner, struct adapter_call *call)
 {
     int fds[CALL_FDS_MAX];
     size_t n = 0;
-    const bool is_small = call->text_length <= PROGRAM_SMALL_MAX;
-    const struct proc_attachment attachment = {call->text, is_small ? call->text_length : 0};
-    CLEANUP(close_fd) int text = is_small ? -1 : make_file(call->text, call->text_length);
-    if (!is_small && text < 0)
-        return text;
+    struct proc_attachment attachment = {call->text, call->text_length};
+    CLEANUP(close_fd) int text = -1;
+    if (call->text_length > PROGRAM_SMALL_MAX) {
+        text = make_file(call->text, call->text_length);
+        if (text < 0)
+            return text;
+        fds[n++] = text;
+        attachment.length = 0;
+    }
     CLEANUP(json_unref_pointer) json_t *message = json_object();
     must(message);
     json_set(message, PROGRAM_CALL, json_integer(call->id));
     json_set_text(message, PROGRAM_FUNCTION, call->input.function);
     json_set(message, PROGRAM_BYTES, json_integer((json_int_t)call->input_length));
     json_set(message, PROGRAM_BODY, json_integer(call->input.body_bytes));
-    json_set(message, PROGRAM_WITHIN, json_boolean(call->is_body_within));
+    json_set(message, PROGRAM_WITHIN, json_boolean(call->has_small_body));
     json_set(message, PROGRAM_CUT, json_boolean(call->input.blobs >= 0));
-    if (!is_small)
-        fds[n++] = text;
-    if (call->input.body_bytes > 0 && !call->is_body_within)
+    if (call->input.body_bytes > 0 && !call->has_small_body)
         fds[n++] = call->input.body;
     if (call->input.blobs >= 0)
         fds[n++] = call->input.blobs;
@@ -561,7 +564,7 @@ static int write_text(struct adapter_call *call, const struct adapter_input *inp
     call->text_length = call->input_length = strlen(call->text);
     if (call->input_length > ADAPTER_DOCUMENT_MAX)
         return -EMSGSIZE;
-    if (call->is_body_within) {
+    if (call->has_small_body) {
         size_t body_length = (size_t)input->body_bytes;
         call->text = must_realloc(call->text, call->input_length + body_length);
         memcpy(call->text + call->input_length, input->bytes, body_length);
@@ -581,7 +584,7 @@ static int fill(struct adapter_call *call, const struct adapter_input *input)
     must(call->input.function);
     if (input->body < 0 && !input->bytes)
         call->input.body_bytes = takes_answer(input->function) ? 0 : -1;
-    call->is_body_within = input->bytes && input->body_bytes > 0;
+    call->has_small_body = input->bytes && input->body_bytes > 0;
     int error = write_text(call, input);
     if (error < 0)
         return error;

@@ -162,9 +162,9 @@ struct call {
     const json_t *order;
     const char *text; /* the input, and the body if it is within; NULL: it cannot be read */
     int output, body; /* body -1: within, or none */
-    int64_t input_bytes, body_bytes;
+    int64_t text_bytes, input_bytes, body_bytes;
     struct condense_blobs blobs;
-    jv result; /* its text */
+    jv result_text; /* invalid: none yet */
     char fault[PROGRAM_FAULT_SIZE];
 };
 
@@ -337,20 +337,20 @@ static size_t length_of(jv text)
     return (size_t)jv_string_length_bytes(jv_copy(text));
 }
 
-/* As the one element of an array: the parent's reader takes no lone scalars. Steals the result. What is small goes with
- * the report. */
-static bool write_result(struct call *call, jv result)
+/* As the one element of an array: the parent's reader takes no lone scalars. What is small is left for the report. Steals
+ * `result`. */
+static bool keep_result(struct call *call, jv result)
 {
     if (!is_shallow(result, JSON_DEPTH_LIMIT - 1)) {
         jv_free(result);
         return fail(call, "its result is nested too deeply");
     }
-    call->result = jv_dump_string(jv_array_append(jv_array(), result), 0);
-    const size_t length = length_of(call->result);
+    call->result_text = jv_dump_string(jv_array_append(jv_array(), result), 0);
+    const size_t length = length_of(call->result_text);
     if (length > ADAPTER_DOCUMENT_MAX)
         return fail(call, "its result is too large");
     return length <= PROGRAM_SMALL_MAX ||
-           write_all(call->output, jv_string_value(call->result), length) ||
+           write_all(call->output, jv_string_value(call->result_text), length) ||
            fail(call, "its result cannot be written");
 }
 
@@ -362,7 +362,7 @@ static bool answer(struct call *call)
         jv_free(input);
         return false;
     }
-    return run(call, input, &result) && write_result(call, result);
+    return run(call, input, &result) && keep_result(call, result);
 }
 
 static void report(const struct call *call, bool is_good)
@@ -380,17 +380,17 @@ static void report(const struct call *call, bool is_good)
                                         json_pack("[I,I]", (json_int_t)call->blobs.list[i].offset,
                                                   (json_int_t)call->blobs.list[i].bytes));
         json_set(message, PROGRAM_BLOBS, blobs);
-        attachment =
-            (struct proc_attachment){jv_string_value(call->result), length_of(call->result)};
-        if (attachment.length > PROGRAM_SMALL_MAX) {
-            json_set(message, PROGRAM_BYTES, json_integer((json_int_t)attachment.length));
-            attachment.length = 0;
-        }
+        const size_t length = length_of(call->result_text);
+        if (length > PROGRAM_SMALL_MAX)
+            json_set(message, PROGRAM_BYTES, json_integer((json_int_t)length));
+        else
+            attachment = (struct proc_attachment){jv_string_value(call->result_text), length};
     }
     proc_report_with(message, &attachment);
 }
 
-static void serve(jq_state *jq, const struct proc_job *job, int output)
+/* What the message asks for, and the descriptors beside it, as program.h says. */
+static struct call call_of(jq_state *jq, const struct proc_job *job, int output)
 {
     size_t n = 0;
     int64_t body_bytes = json_int(job->job, PROGRAM_BODY, -1);
@@ -408,20 +408,26 @@ static void serve(jq_state *jq, const struct proc_job *job, int output)
         .output = output,
         .body = -1,
         .blobs = {.are_cut = true, .file = -1},
-        .result = jv_invalid(),
+        .result_text = jv_invalid(),
     };
-    const int64_t text_bytes = call.input_bytes + (is_within ? body_bytes : 0);
-    must(!is_small || job->attachment.length == (size_t)text_bytes);
+    call.text_bytes = call.input_bytes + (is_within ? body_bytes : 0);
+    must(!is_small || job->attachment.length == (size_t)call.text_bytes);
     if (!is_small)
-        call.text = map(job->fds[n++], text_bytes);
+        call.text = map(job->fds[n++], call.text_bytes);
     if (has_file)
         call.body = job->fds[n++];
     if (is_cut)
         call.blobs.file = job->fds[n++];
+    return call;
+}
+
+static void serve(jq_state *jq, const struct proc_job *job, int output)
+{
+    struct call call = call_of(jq, job, output);
     report(&call, answer(&call));
-    jv_free(call.result);
-    if (!is_small && call.text)
-        unmap(call.text, text_bytes);
+    jv_free(call.result_text);
+    if (call.text && call.text != job->attachment.bytes)
+        unmap(call.text, call.text_bytes);
 }
 
 /* ---- the process ---- */

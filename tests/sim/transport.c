@@ -29,8 +29,8 @@ struct exchange {
     void (*done)(void *context, const struct exchange_answer *answer);
     void *context;
     int sink;
-    bool has_outgrow;
-    int64_t sink_offset, sink_most, total_ms;
+    bool may_keep;
+    int64_t sink_offset, memory_bytes, total_ms;
     enum exchange_end end;
     bool was_never_sent, is_in_done;
     struct wire wire; /* the answer */
@@ -99,8 +99,8 @@ static void on_end(struct loop_timer *timer)
         .note = "as the world had it",
     };
     answer.body_bytes = is_answer ? write_body(exchange) : 0;
-    must(!exchange->has_outgrow || answer.body_bytes <= exchange->sink_most);
-    answer.body = !exchange->has_outgrow ? NULL : is_answer && wire->answer ? wire->answer : "";
+    must(!exchange->may_keep || answer.body_bytes <= exchange->memory_bytes);
+    answer.body = !exchange->may_keep ? NULL : is_answer && wire->answer ? wire->answer : "";
     world_trace("node %d: %s %s: %s%ld", exchange->pool->node->number, wire->method, wire->path,
                 is_answer ? "" : "no answer, ", answer.status);
     if (is_answer || answer.was_never_sent) {
@@ -194,9 +194,9 @@ int exchange_send(struct exchange_pool *pool, const struct exchange_request *req
                                   .done = request->done,
                                   .context = request->context,
                                   .sink = request->sink,
-                                  .has_outgrow = request->outgrow != NULL,
+                                  .may_keep = request->open_sink != NULL,
                                   .sink_offset = request->sink_offset,
-                                  .sink_most = request->sink_most,
+                                  .memory_bytes = request->memory_bytes,
                                   .total_ms = request->total_ms};
     if (pool->first) {
         pool->first->previous = exchange;

@@ -353,6 +353,7 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
 /* ---- what is said ---- */
 
+PRINTF_LIKE(1, 0)
 static void say(const char *format, va_list values)
 {
     char text[600];

@@ -292,11 +292,11 @@ static void room_for_more_submits_is_told_once(void **state)
     int n_told = 0;
     credential->n_submitting = CREDENTIAL_SUBMITS_MAX - 1;
     (void)credentials_route(place.credentials, place.table, &query);
-    assert_false(credential_has_room(credential));
+    assert_false(credential_take_wanted(credential));
     credential->n_submitting = CREDENTIAL_SUBMITS_MAX;
     (void)credentials_route(place.credentials, place.table, &query);
     while (credential->n_submitting-- > 0) {
-        bool has_room = credential_has_room(credential);
+        bool has_room = credential_take_wanted(credential);
         assert_int_equal(has_room, credential->n_submitting == CREDENTIAL_SUBMITS_MAX / 2);
         n_told += has_room;
     }

@@ -297,6 +297,12 @@ static void a_job_may_be_done_at_once(void **state)
     end(&place);
 }
 
+static void settle(void)
+{
+    while (go_on()) {
+    }
+}
+
 /* Another attempt with the same credential. */
 static struct remote *neighbour(struct place *place)
 {
@@ -318,8 +324,7 @@ static void a_poll_waits_for_its_place_among_many(void **state)
     place.credential->n_polling = CREDENTIAL_POLLS_MAX;
     for (int i = 0; i < 2; i++) {
         call(&place, remote_poll);
-        while (go_on()) {
-        }
+        settle();
     }
     assert_int_equal(stage.n_exchanges, 0);
     place.credential->n_polling = CREDENTIAL_POLLS_MAX - 1;
@@ -343,14 +348,11 @@ static void who_is_stopped_leaves_the_line(void **state)
     struct remote *second = neighbour(&place), *third = neighbour(&place);
     place.credential->n_polling = CREDENTIAL_POLLS_MAX;
     call(&place, remote_poll);
-    while (go_on()) {
-    }
+    settle();
     remote_poll(second, place.task);
-    while (go_on()) {
-    }
+    settle();
     remote_poll(third, place.task);
-    while (go_on()) {
-    }
+    settle();
     assert_ptr_equal(TAILQ_FIRST(&place.credential->due), place.remote);
     place.remote = remote_free(place.remote, false);
     assert_ptr_equal(TAILQ_FIRST(&place.credential->due), second);

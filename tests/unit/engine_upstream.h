@@ -428,7 +428,7 @@ static inline size_t body_of(const struct turn *turn, char text[BODY_MAX])
 static inline bool write_answer(const struct exchange_request *request, const char *text,
                                 size_t length)
 {
-    int sink = request->outgrow ? request->outgrow(request->context) : request->sink;
+    int sink = request->open_sink ? request->open_sink(request->context) : request->sink;
     return length == 0 ||
            (sink >= 0 && pwrite(sink, text, length, request->sink_offset) == (ssize_t)length);
 }
@@ -441,7 +441,7 @@ static inline void end_exchange(void)
     const struct exchange_header header = {turn->header, turn->value};
     char text[BODY_MAX];
     size_t length = body_of(turn, text);
-    const bool is_small = request->outgrow && (int64_t)length <= request->sink_most;
+    const bool is_small = request->open_sink && (int64_t)length <= request->memory_bytes;
     bool is_written = is_small || write_answer(request, text, length);
     const struct exchange_answer answer = {
         .end = is_written ? turn->end : EXCHANGE_SINK_FAILED,

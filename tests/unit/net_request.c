@@ -534,7 +534,7 @@ struct growth {
     int n_asked;
 };
 
-static int on_outgrown(void *context)
+static int open_sink(void *context)
 {
     struct growth *growth = CONTAINER_OF(context, struct growth, outcome);
     growth->n_asked++;
@@ -549,8 +549,8 @@ static void send_to_small(struct stage *stage, const char *path, int64_t most,
     struct exchange_request request = stage_usual("GET", stage_url(stage, path, url));
     growth->outcome = (struct outcome){.loop = stage->loop, .sink = -1};
     request.sink = -1;
-    request.sink_most = most;
-    request.outgrow = on_outgrown;
+    request.memory_bytes = most;
+    request.open_sink = open_sink;
     request.done = outcome_on_done;
     request.context = &growth->outcome;
     assert_int_equal(exchange_send(stage->pool, &request, &exchange), 0);
