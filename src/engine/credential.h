@@ -23,6 +23,8 @@ enum {
 
 struct credentials; /* all of them */
 
+TAILQ_HEAD(remote_line, remote);
+
 struct credential {
     char channel[ATTEMPT_NAME_SIZE], name[ATTEMPT_NAME_SIZE];
     /* Jobs at the upstream, from the preparing of the submit to its end there. */
@@ -30,7 +32,7 @@ struct credential {
     /* At most CREDENTIAL_SUBMITS_MAX, CREDENTIAL_POLLS_MAX. */
     int n_submitting, n_polling;
     bool is_wanted; /* a submit found all places taken since credential_take_wanted() said so */
-    TAILQ_HEAD(, remote) due;    /* whose poll waits for a place, the longest waiting first */
+    struct remote_line due; /* attempts whose poll waits for a place, the longest waiting first */
     bool is_paused, is_draining; /* by an operator's order; of the whole channel */
     struct policy_breaker breaker;
     struct policy_bucket submits, polls;
