@@ -180,7 +180,7 @@ static int64_t wait_of(const struct search *search, const struct channel *channe
     }
     if (credential->n_submitting >= CREDENTIAL_SUBMITS_MAX) {
         credential->is_wanted = true;
-        return -1;
+        return CREDENTIAL_LOOK_AGAIN_MS;
     }
     if (!policy_breaker_allows(&credential->breaker, search->now_ms)) {
         int64_t left_ms = credential->breaker.until_ms - search->now_ms;

@@ -19,6 +19,7 @@ enum {
      * one upstream must not keep the others waiting. */
     CREDENTIAL_SUBMITS_MAX = 64,
     CREDENTIAL_POLLS_MAX = 256,
+    CREDENTIAL_LOOK_AGAIN_MS = 250, /* when many submits hang, for places that others give up */
 };
 
 struct credentials; /* all of them */
@@ -29,7 +30,7 @@ struct credential {
     char channel[ATTEMPT_NAME_SIZE], name[ATTEMPT_NAME_SIZE];
     /* Jobs at the upstream, from the preparing of the submit to its end there. */
     int64_t n_in_flight;
-    /* At most CREDENTIAL_SUBMITS_MAX, CREDENTIAL_POLLS_MAX. */
+    /* CREDENTIAL_SUBMITS_MAX (and those whose images have come), CREDENTIAL_POLLS_MAX. */
     int n_submitting, n_polling;
     bool is_wanted; /* a submit found all places taken since credential_take_wanted() said so */
     struct remote_line due; /* attempts whose poll waits for a place, the longest waiting first */

@@ -440,9 +440,17 @@ static void make_request(struct dialogue *dialogue)
     }
 }
 
+static void tell_fetching(const struct dialogue *dialogue, bool is_fetching)
+{
+    if (dialogue->spec.kind == DIALOGUE_SUBMIT) {
+        dialogue->spec.fetching(dialogue->spec.context, is_fetching);
+    }
+}
+
 static void on_inputs(void *context, enum task_failure failure, bool may_retry, const char *note)
 {
     struct dialogue *dialogue = context;
+    tell_fetching(dialogue, false);
     if (failure == TASK_FAILURE_NONE) {
         dialogue->has_inputs = true;
         make_request(dialogue);
@@ -474,6 +482,7 @@ static void bring_images(struct dialogue *dialogue)
     const struct inputs_handler handler = {on_inputs, dialogue};
     dialogue->wanted |= wanted;
     dialogue->has_inputs = false;
+    tell_fetching(dialogue, true);
     inputs_stop(dialogue->inputs);
     dialogue->inputs =
         inputs_start(dialogue->room, dialogue->spec.task, dialogue->wanted, &handler);

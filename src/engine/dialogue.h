@@ -52,6 +52,9 @@ struct dialogue_spec {
     /* SUBMIT: the first request that buys is ready, nothing of it has left: it leaves with dialogue_go(). Never from
      * within dialogue_start(). */
     void (*ready)(void *context);
+    /* SUBMIT: images are fetched from now on (true), which may take as long as their hosts like; or no more (false). Never
+     * from within dialogue_start(). */
+    void (*fetching)(void *context, bool is_fetching);
     /* Once, never from within dialogue_start() or dialogue_go(). The dialogue may be stopped from within. */
     void (*done)(void *context, const struct dialogue_outcome *outcome);
     void *context;

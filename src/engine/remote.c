@@ -123,6 +123,7 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
         .keep = kind != DIALOGUE_SUBMIT && job ? job->keep : NULL,
         .asked = kind == DIALOGUE_POLL ? asked_for(remote, job) : NULL,
         .ready = remote_on_ready,
+        .fetching = remote_on_fetching,
         .done = done,
         .context = remote,
     };

@@ -95,6 +95,8 @@ bool remote_has_news(const struct remote *remote, const json_t *said);
 
 /* A dialogue's: what it was asked to prepare is ready to leave. */
 void remote_on_ready(void *context);
+/* The same: images are fetched, or no more. */
+void remote_on_fetching(void *context, bool is_fetching);
 /* What was reserved of the credential for a submit that has not left. */
 void remote_give_back(struct remote *remote);
 /* Gives up its place among the submits under way. */

@@ -140,10 +140,23 @@ static void on_unsubmitted(struct remote *remote, const struct dialogue_outcome 
               NULL);
 }
 
+static void enter_submits(struct remote *remote)
+{
+    remote->credential->n_submitting += !remote->is_submitting;
+    remote->is_submitting = true;
+}
+
 void remote_leave_submits(struct remote *remote)
 {
     remote->credential->n_submitting -= remote->is_submitting;
     remote->is_submitting = false;
+}
+
+/* What a client's host takes its time for keeps nobody's place. Afterwards it has one again, though there may be one too
+ * many then. */
+void remote_on_fetching(void *context, bool is_fetching)
+{
+    (is_fetching ? remote_leave_submits : enter_submits)(context);
 }
 
 static void on_submitted(void *context, const struct dialogue_outcome *outcome)
@@ -190,8 +203,8 @@ static void reserve(struct remote *remote)
     int64_t now_ms = clock_mono_ms();
     (void)!policy_take(&credential->submits, remote->channel->submits_per_minute, now_ms);
     remote->is_trial = policy_breaker_try(&credential->breaker, now_ms);
-    remote->is_reserved = remote->is_submitting = true;
-    credential->n_submitting++;
+    remote->is_reserved = true;
+    enter_submits(remote);
 }
 
 void remote_give_back(struct remote *remote)

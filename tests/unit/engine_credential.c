@@ -233,7 +233,7 @@ static const struct row ROWS[] = {
     /* how long to wait: the shortest of those that can say; negative: until a slot is free */
     {"first-x", 4, false, {"last"}, {FIRST_IS(FULL, FULL)}, WAIT(-1)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(PAUSED, DRAINING)}, WAIT(-1)},
-    {"first-x", 4, false, {"last"}, {FIRST_IS(CROWDED, FULL)}, WAIT(-1)},
+    {"first-x", 4, false, {"last"}, {FIRST_IS(CROWDED, FULL)}, WAIT(CREDENTIAL_LOOK_AGAIN_MS)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(TRIED, FULL)}, WAIT(POLICY_BREAKER_MOST_MS)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(OPEN, RESTING)}, WAIT(POLICY_BREAKER_FIRST_MS)},
     {"first-x", 4, false, {"last"}, {FIRST_IS(RESTING, OPEN)}, WAIT(POLICY_BREAKER_FIRST_MS)},

@@ -39,6 +39,13 @@ struct heard {
     char blob[ASKED_MAX]; /* empty: none */
 };
 
+static inline void on_fetching(void *context, bool is_fetching)
+{
+    (void)context;
+    assert_int_equal(is_fetching,
+                     stage.inputs == NULL); /* before it begins, and when it has ended */
+}
+
 static inline void on_ready(void *context)
 {
     struct heard *heard = context;
@@ -87,6 +94,7 @@ static inline void start(struct heard *heard, enum dialogue_kind kind, const cha
         .keep = keep,
         .asked = heard->asked,
         .ready = on_ready,
+        .fetching = on_fetching,
         .done = on_done,
         .context = heard,
     };

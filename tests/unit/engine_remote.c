@@ -173,6 +173,35 @@ static void images_that_cannot_be_had_turn_it_away(void **state)
     }
 }
 
+static void images_are_waited_for_without_the_place_of_a_submit(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {
+        SAYS("{\"method\":\"POST\",\"path\":\"/\",\"json\":{\"$image\":0,\"as\":[\"base64\"]}}"),
+        {.kind = TURN_IMAGES},
+        ANSWERS(200),
+        SAYS("{\"job\":\"j\"}"),
+        {0}};
+    for (int is_halted = 0; is_halted < 2; is_halted++) {
+        struct place place;
+        begin(&place, "plain", sample_task(TASK_QUEUED), turns);
+        call(&place, remote_prepare);
+        assert_int_equal(place.credential->n_submitting, 1);
+        while (!stage.inputs) {
+            assert_true(go_on());
+        }
+        assert_int_equal(place.credential->n_submitting, 0);
+        if (is_halted) {
+            remote_halt(place.remote, false);
+            stage.at = stage.n_turns;
+        } else {
+            play_out();
+            check_told(&place, "ready accepted(j, -)", "images", 1);
+        }
+        end(&place);
+    }
+}
+
 /* ---- what a submit takes of its credential ---- */
 
 static bool may_submit(const struct place *place)
@@ -388,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_submit_is_accepted_turned_away_or_lost),
         cmocka_unit_test(a_job_id_has_a_bound),
         cmocka_unit_test(images_that_cannot_be_had_turn_it_away),
+        cmocka_unit_test(images_are_waited_for_without_the_place_of_a_submit),
         cmocka_unit_test(what_never_left_is_given_back),
         cmocka_unit_test(what_was_sent_stays_taken),
         cmocka_unit_test(only_its_own_trial_is_withdrawn),
