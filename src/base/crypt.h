@@ -14,9 +14,8 @@ enum { CRYPT_SHA256_SIZE = 32, CRYPT_SHA256_HEX_SIZE = 65 };
 
 struct crypt_sha256; /* a running digest */
 
-void crypt_random(
-    void *ret_bytes,
-    size_t length); /* from the kernel's generator; at most 256 (getentropy), else it aborts */
+/* From the kernel's generator; `length` at most 256 (getentropy), else it aborts. */
+void crypt_random(void *ret_bytes, size_t length);
 void crypt_sha256(const void *data, size_t length, uint8_t ret_digest[CRYPT_SHA256_SIZE]);
 struct crypt_sha256 *crypt_sha256_new(void);
 void crypt_sha256_add(struct crypt_sha256 *sha, const void *data, size_t length);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The counting of references: who lets go of the last one frees; nothing but the count ever changes. Any thread. */
+ * Who lets go of the last reference frees; nothing but the count ever changes. Any thread. */
 #include "base/shared_text.h"
 
 #include <stdint.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "base/reference.h"
 
 const struct shared_text *shared_text_new(const char *text)
 {
@@ -29,17 +30,13 @@ static _Atomic unsigned *count_of(const struct shared_text *shared)
 const struct shared_text *shared_text_ref(const struct shared_text *shared)
 {
     if (shared != NULL)
-        must(atomic_fetch_add_explicit(count_of(shared), 1, memory_order_relaxed) > 0);
+        reference_take(count_of(shared));
     return shared;
 }
 
 const struct shared_text *shared_text_unref(const struct shared_text *shared)
 {
-    if (shared == NULL)
-        return NULL;
-    unsigned before = atomic_fetch_sub_explicit(count_of(shared), 1, memory_order_acq_rel);
-    must(before > 0);
-    if (before == 1)
+    if (shared != NULL && reference_drop(count_of(shared)))
         free((void *)(uintptr_t)shared);
     return NULL;
 }

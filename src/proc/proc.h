@@ -83,15 +83,16 @@ struct proc_job {
     int fds[PROC_FDS_MAX];
     size_t n_fds;
     struct proc_attachment attachment; /* borrowed until the next proc_next() */
-    char *
-        text; /* proc_next()'s: the message itself; zeroed at first, lives as long as the process */
+    /* proc_next()'s: the message itself. Zeroed at first, lives as long as the process. */
+    char *text;
 };
 
 /* Called first in a helper: takes the job from descriptor 3, sets the limits that came with it,
  * arranges to die with the parent. 0 or negative errno (then: exit 1). */
 CHECKED int proc_accept(struct proc_job *ret_job);
 /* Waits for the next message of proc_send(), also within the sandbox; the descriptors that came with it are the caller's.
- * `job` is that of the message before, or of proc_accept(), whose JSON and descriptors the caller has let go of. -EPIPE when the parent has closed, or another negative errno. */
+ * `job` is that of the message before, or of proc_accept(), whose JSON and descriptors the caller has let go of. -EPIPE
+ * when the parent has closed, or another negative errno. */
 CHECKED int proc_next(struct proc_job *job);
 /* Sends a progress message; exits quietly when the parent is gone. Steals `message`. */
 void proc_report(json_t *message);

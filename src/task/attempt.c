@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "base/pack.h"
+#include "base/reference.h"
 
 static const struct attempt_row {
     const char *name, *meaning;
@@ -54,34 +56,19 @@ bool attempt_state_parse(const char *name, enum attempt_state *ret_state)
     return false;
 }
 
-static size_t bytes_of(const char *text)
-{
-    return text != NULL ? strlen(text) + 1 : 0;
-}
-
-static char *put(char **end, const char *text)
-{
-    const size_t bytes = bytes_of(text);
-    if (bytes == 0)
-        return NULL;
-    char *copy = memcpy(*end, text, bytes);
-    *end += bytes;
-    return copy;
-}
-
 struct attempt_job *attempt_job_new(const char *id, const char *keep, const char *outputs,
                                     const char *enhanced_prompt, const char *usage)
 {
     struct attempt_job *job =
-        must_calloc(1, sizeof *job + bytes_of(id) + bytes_of(keep) + bytes_of(outputs) +
-                           bytes_of(enhanced_prompt) + bytes_of(usage));
+        must_calloc(1, sizeof *job + pack_bytes(id) + pack_bytes(keep) + pack_bytes(outputs) +
+                           pack_bytes(enhanced_prompt) + pack_bytes(usage));
     char *end = (char *)(job + 1);
     atomic_init(&job->references, 1);
-    job->id = put(&end, id);
-    job->keep = put(&end, keep);
-    job->outputs = put(&end, outputs);
-    job->enhanced_prompt = put(&end, enhanced_prompt);
-    job->usage = put(&end, usage);
+    job->id = pack_text(&end, id);
+    job->keep = pack_text(&end, keep);
+    job->outputs = pack_text(&end, outputs);
+    job->enhanced_prompt = pack_text(&end, enhanced_prompt);
+    job->usage = pack_text(&end, usage);
     return job;
 }
 
@@ -90,19 +77,14 @@ struct attempt_job *attempt_job_ref(const struct attempt_job *job)
     /* The count is the one thing that changes. */
     struct attempt_job *counted = (struct attempt_job *)(uintptr_t)job;
     if (counted != NULL)
-        must(atomic_fetch_add_explicit(&counted->references, 1, memory_order_relaxed) > 0);
+        reference_take(&counted->references);
     return counted;
 }
 
 struct attempt_job *attempt_job_unref(struct attempt_job *job)
 {
-    if (job == NULL)
-        return NULL;
-    unsigned before = atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel);
-    must(before > 0);
-    if (before > 1)
-        return NULL;
-    free(job);
+    if (job != NULL && reference_drop(&job->references))
+        free(job);
     return NULL;
 }
 

@@ -14,22 +14,10 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/must.h"
+#include "base/pack.h"
+#include "base/reference.h"
 
 enum { ID_TEXT_MAX = 255, FIRST_REVISION = 1 };
-
-static void count_up(_Atomic unsigned *references)
-{
-    unsigned before = atomic_fetch_add_explicit(references, 1, memory_order_relaxed);
-    must(before > 0);
-}
-
-/* True for who let go of the last reference: it alone may free. */
-static bool count_down(_Atomic unsigned *references)
-{
-    unsigned before = atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel);
-    must(before > 0);
-    return before == 1;
-}
 
 struct task_request *task_request_new(void)
 {
@@ -59,33 +47,23 @@ static char **text_at(const struct task_request *request, size_t i)
     return (char **)((uintptr_t)request + request_texts[i]);
 }
 
-static size_t text_bytes(const char *text)
-{
-    return text != NULL ? strlen(text) + 1 : 0;
-}
-
 static size_t all_text_bytes(const struct task_request *request)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(request_texts); i++)
-        bytes += text_bytes(*text_at(request, i));
+        bytes += pack_bytes(*text_at(request, i));
     return bytes;
 }
 
-/* Each text on its own would cost an allocation's overhead, which is more than most of them. */
 void task_request_pack(struct task_request *request)
 {
     must(request->packed == NULL);
     char *end = request->packed = must_calloc(1, all_text_bytes(request) + 1);
     for (size_t i = 0; i < ARRAY_LENGTH(request_texts); i++) {
         char **text = text_at(request, i);
-        size_t bytes = text_bytes(*text);
-        if (bytes > 0) {
-            char *moved = memcpy(end, *text, bytes);
-            free(*text);
-            *text = moved;
-            end += bytes;
-        }
+        char *moved = pack_text(&end, *text);
+        free(*text);
+        *text = moved;
     }
 }
 
@@ -93,7 +71,7 @@ struct task_request *task_request_ref(const struct task_request *request)
 {
     /* The count is the one thing that changes in a published request. */
     struct task_request *counted = (struct task_request *)(uintptr_t)request;
-    count_up(&counted->references);
+    reference_take(&counted->references);
     return counted;
 }
 
@@ -116,10 +94,10 @@ static void request_free(struct task_request *request)
 
 size_t task_request_bytes(const struct task_request *request)
 {
-    size_t bytes = sizeof *request + request->n_images * sizeof *request->images;
-    bytes += all_text_bytes(request);
+    size_t bytes =
+        sizeof *request + request->n_images * sizeof *request->images + all_text_bytes(request);
     for (size_t i = 0; i < request->n_images; i++)
-        bytes += text_bytes(request->images[i].url) + text_bytes(request->images[i].key);
+        bytes += pack_bytes(request->images[i].url) + pack_bytes(request->images[i].key);
     /* A tree takes several times what its text does. */
     return bytes +
            (request->extra != NULL ? 4 * json_dumpb(request->extra, NULL, 0, JSON_COMPACT) : 0);
@@ -127,7 +105,7 @@ size_t task_request_bytes(const struct task_request *request)
 
 struct task_request *task_request_unref(struct task_request *request)
 {
-    if (request != NULL && count_down(&request->references))
+    if (request != NULL && reference_drop(&request->references))
         request_free(request);
     return NULL;
 }
@@ -160,14 +138,14 @@ struct task *task_copy(const struct task *task)
 
 const struct task *task_ref(const struct task *task)
 {
-    count_up(&((struct task *)(uintptr_t)task)->references);
+    reference_take(&((struct task *)(uintptr_t)task)->references);
     return task;
 }
 
 const struct task *task_unref(const struct task *task)
 {
     struct task *counted = (struct task *)(uintptr_t)task;
-    if (counted != NULL && count_down(&counted->references)) {
+    if (counted != NULL && reference_drop(&counted->references)) {
         task_request_unref(counted->request);
         shared_text_unref(counted->channel);
         shared_text_unref(counted->failure_note);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/must.h"
+#include "base/reference.h"
 #include "upstream/channel_parts.h"
 
 enum { MEMORY_BYTES = 64 * 1024 * 1024 }; /* for what adapters say of themselves */
@@ -339,13 +339,13 @@ struct channel_table *channel_table_new(const struct settings *settings,
 
 struct channel_table *channel_table_ref(struct channel_table *table)
 {
-    must(atomic_fetch_add(&table->references, 1) > 0);
+    reference_take(&table->references);
     return table;
 }
 
 struct channel_table *channel_table_free(struct channel_table *table)
 {
-    if (table == NULL || atomic_fetch_sub(&table->references, 1) > 1)
+    if (table == NULL || !reference_drop(&table->references))
         return NULL;
     for (size_t i = 0; i < table->n_said; i++)
         json_decref(table->said[i].about);

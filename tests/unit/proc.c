@@ -569,15 +569,22 @@ static void test_serving(void **state)
     run_fini(&run);
 }
 
+/* A helper that reads nothing. Its job, a new reference. */
+static json_t *start_hanging(struct run *run)
+{
+    const struct proc_limits none = {0};
+    json_t *job = json_object();
+    run_init(run);
+    start(run, "hanging", job, NULL, 0, &none);
+    return job;
+}
+
 /* A message and its attachment have one bound: {"job":{}} and a NUL are 11 bytes of it. */
 static void test_attachments_have_a_bound(void **state)
 {
     struct run run;
-    struct proc_limits none = {0};
     (void)state;
-    run_init(&run);
-    CLEANUP(json_unref_pointer) json_t *job = json_object();
-    start(&run, "hanging", job, NULL, 0, &none);
+    CLEANUP(json_unref_pointer) json_t *job = start_hanging(&run);
     CLEANUP(free_pointer) char *bytes = must_calloc(1, PROC_MESSAGE_MAX + 1);
     struct proc_attachment attachment = {bytes, PROC_MESSAGE_MAX - 10};
     assert_int_equal(proc_send(run.proc, job, &attachment, NULL, 0), -EMSGSIZE);
@@ -593,11 +600,8 @@ static void test_attachments_have_a_bound(void **state)
 static void test_sending_never_waits(void **state)
 {
     struct run run;
-    struct proc_limits none = {0};
     (void)state;
-    run_init(&run);
-    CLEANUP(json_unref_pointer) json_t *job = json_object();
-    start(&run, "hanging", job, NULL, 0, &none);
+    CLEANUP(json_unref_pointer) json_t *job = start_hanging(&run);
     CLEANUP(free_pointer) char *text = must_calloc(1, PROC_MESSAGE_MAX);
     memset(text, 'a', PROC_MESSAGE_MAX / 2);
     json_set_text(job, "text", text);
