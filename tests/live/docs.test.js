@@ -34,10 +34,13 @@ for (const [name, table] of sections)
 test('every route of the table is in the OpenAPI document, and the other way round', async () => {
     const server = await start();
     const { stdout } = await command(['dump', 'routes']);
-    const rows = [...stdout.matchAll(/^\| ([A-Z]+) \| `([^`]+)` \|/gm)].map(([, method, route]) => `${method} ${route}`);
+    // A row that counts only with ?id= is an argument more of the one after it.
+    const rows = [...stdout.matchAll(/^\| ([A-Z]+) \| `([^`]+)` \| [^|]+ \| ([^|]+) \|/gm)]
+        .filter(([, , , touches]) => touches !== 'a task, with `?id=`')
+        .map(([, method, route]) => `${method} ${route.replace('{+', '{')}`);
     assert.ok(rows.length > 5);
     const written = Object.entries(server.contract.document.paths).flatMap(([route, item]) =>
-        Object.keys(item).filter((method) => ['get', 'post', 'delete', 'put', 'patch'].includes(method)).map((method) => `${method.toUpperCase()} ${route.replace(/\{[^}]+\}$/, '…')}`));
+        Object.keys(item).filter((method) => ['get', 'post', 'delete', 'put', 'patch'].includes(method)).map((method) => `${method.toUpperCase()} ${route}`));
     assert.deepEqual(written.sort(), rows.sort());
 });
 for (const example of ['filmgate.yaml', 'three-vendors.yaml'])
