@@ -21,7 +21,8 @@ static void add_entry(const struct api_request *request, const struct filter *fi
     const struct task *shown = NULL;
     if (!engine_published(request->api->parts.engine, stored->request->id, &shown, &figures))
         shown = task_ref(stored);
-    if (filter->query.states == 0 || (filter->query.states & 1u << shown->state) != 0)
+    bool is_wanted = filter->query.states == 0 || (filter->query.states & 1u << shown->state) != 0;
+    if (is_wanted && shown->deleted_ms == 0)
         must(json_array_append_new(data, view_tree(source, shown, &figures)) == 0);
     task_unref(shown);
 }

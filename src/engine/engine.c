@@ -101,7 +101,11 @@ static void answer_repeated(struct engine_create *create)
     struct engine_figures figures;
     enum engine_outcome outcome =
         engine_task(create->engine, create->write.existing_id, &task, &figures);
-    answer_create(create, outcome == ENGINE_OK ? ENGINE_REPEATED : ENGINE_STORE_FAILED, task);
+    answer_create(create,
+                  outcome == ENGINE_OK          ? ENGINE_REPEATED
+                  : outcome == ENGINE_NOT_FOUND ? ENGINE_DELETED
+                                                : ENGINE_STORE_FAILED,
+                  task);
 }
 
 /* On the store's writer thread. */
@@ -240,13 +244,24 @@ void engine_cancel(struct engine *engine, struct engine_cancel *cancel)
 
 /* ---- look ---- */
 
+/* A task that is gone is not found, though its record and, for a while, its place in the table are there. */
+static enum engine_outcome show(const struct task *task, const struct task **ret_task)
+{
+    if (task->deleted_ms != 0) {
+        task_unref(task);
+        return ENGINE_NOT_FOUND;
+    }
+    *ret_task = task;
+    return ENGINE_OK;
+}
+
 enum engine_outcome engine_task(struct engine *engine, const char *id, const struct task **ret_task,
                                 struct engine_figures *ret_figures)
 {
-    if (table_find(engine->table, id, ret_task, ret_figures)) {
-        return ENGINE_OK;
-    }
     const struct task *task;
+    if (table_find(engine->table, id, &task, ret_figures)) {
+        return show(task, ret_task);
+    }
     int outcome = store_task(engine->parts.store, id, &task);
     if (outcome == STORE_NOT_FOUND) {
         return ENGINE_NOT_FOUND;
@@ -258,9 +273,8 @@ enum engine_outcome engine_task(struct engine *engine, const char *id, const str
     if (task_state_is_end(task->state)) {
         table_publish(engine->table, task);
     }
-    *ret_task = task;
     *ret_figures = (struct engine_figures){.wait_s = -1.0};
-    return ENGINE_OK;
+    return show(task, ret_task);
 }
 
 const struct engine_counts *engine_counts(const struct engine *engine)

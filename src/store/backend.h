@@ -29,6 +29,8 @@ struct store_backend {
                            size_t *ret_damaged);
     int (*list_old)(void *self, bool expired, int64_t before_ms, size_t limit,
                     const struct task **ret_tasks, size_t *ret_count);
+    int (*list_deleted)(void *self, size_t limit, const struct task **ret_tasks, size_t *ret_count);
+    int (*scrub)(void *self);
     int (*mark_erased)(void *self, const char *id);
     int (*sweep_idempotency)(void *self, int64_t before_ms);
     int (*count_created)(void *self, int64_t from_micros, int64_t before_micros,

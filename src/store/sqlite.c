@@ -163,8 +163,7 @@ static int sqlite_create(struct sqlite *sqlite, struct store_write *write)
     return fault < 0 ? fault : sqlite_put_change(sqlite, write);
 }
 
-/* No row was changed: is there none, or does it hold more than the write knows of? */
-static int sqlite_why_unchanged(struct sqlite *sqlite, const char *id)
+int sqlite_why_unchanged(struct sqlite *sqlite, const char *id)
 {
     sqlite3_stmt *statement;
     int result = sqlite_use(&sqlite->writer, STATEMENT_TASK_EXISTS, &statement);
@@ -198,6 +197,7 @@ static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
     sqlite_bind_int(statement, 7, task->expired_ms);
     sqlite_bind_text(statement, 8, write->status_json);
     sqlite_bind_int(statement, 9, change);
+    sqlite_bind_int(statement, 10, task->deleted_ms);
     fault = sqlite_run(&sqlite->writer, statement);
     if (fault < 0)
         return fault;
@@ -209,7 +209,18 @@ static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
 
 static int sqlite_apply(void *self, struct store_write *write)
 {
-    return write->kind == STORE_CREATE ? sqlite_create(self, write) : sqlite_update(self, write);
+    switch (write->kind) {
+    case STORE_CREATE:
+        return sqlite_create(self, write);
+    case STORE_UPDATE:
+        return sqlite_update(self, write);
+    case STORE_ERASE:
+        return sqlite_erase(self, write);
+    case STORE_NOTE:
+        return sqlite_note(self, write);
+    }
+    must(false);
+    return -EINVAL;
 }
 
 /* ---- small writes at once ---- */
@@ -239,8 +250,7 @@ static int sqlite_set_number(void *self, const char *name, int64_t value)
     return fault;
 }
 
-/* Runs a statement about one task; under write_lock. */
-static int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, const char *id)
+int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, const char *id)
 {
     sqlite3_stmt *statement;
     int fault = sqlite_use(&sqlite->writer, which, &statement);
@@ -326,6 +336,8 @@ const struct store_backend store_sqlite = {
     .list = sqlite_list,
     .walk_unfinished = sqlite_read_unfinished,
     .list_old = sqlite_read_old,
+    .list_deleted = sqlite_read_deleted,
+    .scrub = sqlite_scrub,
     .mark_erased = sqlite_mark_erased,
     .sweep_idempotency = sqlite_sweep_idempotency,
     .count_created = sqlite_read_created,

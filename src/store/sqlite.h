@@ -24,18 +24,21 @@ enum sqlite_statement {
     STATEMENT_ROLLBACK,
     STATEMENT_TASK_INSERT,
     STATEMENT_TASK_UPDATE,
+    STATEMENT_TASK_ERASE,
     STATEMENT_TASK_EXISTS,
     STATEMENT_TASK_ERASED,
     STATEMENT_TASK_READ,
     STATEMENT_TASKS_UNFINISHED,
     STATEMENT_TASKS_TO_EXPIRE,
     STATEMENT_TASKS_TO_ERASE,
+    STATEMENT_TASKS_DELETED,
     STATEMENT_TASKS_CREATED,
     STATEMENT_STATES,
     STATEMENT_IDEMPOTENCY_FIND,
     STATEMENT_IDEMPOTENCY_PUT,
     STATEMENT_IDEMPOTENCY_SWEEP,
     STATEMENT_ATTEMPT_PUT,
+    STATEMENT_ATTEMPTS_ERASE,
     STATEMENT_ATTEMPT_RESOLVE,
     STATEMENT_ATTEMPT_EXISTS,
     STATEMENT_ATTEMPTS_ALL,
@@ -44,6 +47,7 @@ enum sqlite_statement {
     STATEMENT_ATTEMPTS_OF_TASK,
     STATEMENT_EVENT_FORGET,
     STATEMENT_EVENT_PUT,
+    STATEMENT_EVENT_NOTE,
     STATEMENT_EVENTS_ERASE,
     STATEMENT_EVENTS_ALL,
     STATEMENT_EVENTS_OF_TENANT,
@@ -120,6 +124,10 @@ void sqlite_close(void *self);
 /* Notes in `version` what the writing connection knows of others' commits by now; under write_lock.
  */
 CHECKED int sqlite_refresh_version(struct sqlite *sqlite);
+/* Runs a statement about one task; under write_lock. */
+CHECKED int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, const char *id);
+/* No row was changed: is there none, or does it hold more than the write knows of? Under write_lock. */
+CHECKED int sqlite_why_unchanged(struct sqlite *sqlite, const char *id);
 
 /* ---- sqlite_read.c ---- */
 
@@ -139,6 +147,7 @@ int sqlite_read_unfinished(void *self, void (*each)(void *, const struct task *)
                            size_t *ret_damaged);
 int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,
                     const struct task **ret_tasks, size_t *ret_count);
+int sqlite_read_deleted(void *self, size_t limit, const struct task **ret_tasks, size_t *ret_count);
 int sqlite_read_created(void *self, int64_t from_micros, int64_t before_micros,
                         void (*each)(void *, const char *tenant, int64_t count), void *context);
 int sqlite_read_states(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
@@ -150,6 +159,12 @@ int sqlite_read_number(void *self, const char *name, int64_t *ret_value);
 void sqlite_list_sql(const struct store_list_query *query, struct buf *sql);
 int sqlite_list(void *self, const struct store_list_query *query, const struct task **ret_tasks,
                 size_t *ret_count, struct store_list_end *ret_end);
+
+/* ---- sqlite_erase.c ---- */
+
+/* Within a transaction: STORE_ERASE. */
+CHECKED int sqlite_erase(struct sqlite *sqlite, struct store_write *write);
+int sqlite_scrub(void *self);
 
 /* ---- sqlite_attempts.c ---- */
 
@@ -167,6 +182,8 @@ void sqlite_forget_change(struct sqlite *sqlite);
 CHECKED int sqlite_next_change(struct sqlite *sqlite, int64_t *ret_change);
 /* That change was written: `write` gets its number, and the transition its event. */
 CHECKED int sqlite_put_change(struct sqlite *sqlite, struct store_write *write);
+/* Within a transaction: STORE_NOTE. */
+CHECKED int sqlite_note(struct sqlite *sqlite, struct store_write *write);
 /* Before the commit: the counter goes to the file. */
 CHECKED int sqlite_keep_change(struct sqlite *sqlite);
 int sqlite_read_change(void *self, int64_t *ret_change);

@@ -154,6 +154,34 @@ int sqlite_put_change(struct sqlite *sqlite, struct store_write *write)
     return fault < 0 ? fault : sqlite_put_event(sqlite, write->task, write->change);
 }
 
+/* A note has a number of its own, as a change has. */
+int sqlite_note(struct sqlite *sqlite, struct store_write *write)
+{
+    const struct store_event *note = write->note;
+    sqlite3_stmt *statement;
+    int64_t number;
+    int fault = sqlite_next_change(sqlite, &number);
+
+    if (fault == 0)
+        fault = sqlite_use(&sqlite->writer, STATEMENT_EVENT_NOTE, &statement);
+    if (fault < 0)
+        return fault;
+    sqlite_bind_int(statement, 1, number);
+    sqlite_bind_text(statement, 2, write->task->request->id);
+    sqlite_bind_text(statement, 3, note->kind);
+    sqlite_bind_int(statement, 4, note->at_ms);
+    sqlite_bind_int(statement, 5, write->task->revision);
+    sqlite_bind_text(statement, 6, note->body);
+    fault = sqlite_run(&sqlite->writer, statement);
+    if (fault < 0)
+        return fault;
+    if (sqlite3_changes(sqlite->writer.db) == 0)
+        return STORE_NOT_FOUND;
+    write->change = ++sqlite->change;
+    sqlite->change_has_moved = true;
+    return STORE_WRITTEN;
+}
+
 /* ---- events, read ---- */
 
 /* The ids as a JSON array, malloc'ed; they are ours, and hold nothing that needs an escape. */

@@ -180,6 +180,20 @@ int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,
     return fault;
 }
 
+int sqlite_read_deleted(void *self, size_t limit, const struct task **ret_tasks, size_t *ret_count)
+{
+    struct sqlite *sqlite = self;
+    struct sqlite_reader *reader;
+    sqlite3_stmt *statement;
+    int fault = sqlite_begin_read(sqlite, STATEMENT_TASKS_DELETED, &reader, &statement);
+
+    if (fault < 0)
+        return fault;
+    fault = sqlite_collect(&reader->connection, statement, limit, ret_tasks, ret_count);
+    sqlite_give_back(sqlite, reader);
+    return fault;
+}
+
 int sqlite_read_unfinished(void *self, void (*each)(void *, const struct task *), void *context,
                            size_t *ret_damaged)
 {

@@ -18,6 +18,7 @@
 enum {
     STORE_QUEUE_MAX = 4096,          /* creates waiting for the writer; beyond: STORE_BUSY */
     STORE_BATCH_MAX = 256,           /* writes in one transaction */
+    STORE_NOTES_MAX = 512,           /* notes waiting; beyond: lost */
     STORE_BUSY_TIMEOUT_MS = 5000,    /* patience with a lock that another process holds */
     STORE_READERS_MAX = 8,           /* reading connections */
     STORE_NAME_SIZE = 65,            /* names of keys and tenants, with NUL */
@@ -73,7 +74,12 @@ const struct store_counts *store_counts(const struct store *store);
 
 /* ---- writes, asynchronous ---- */
 
-enum store_write_kind { STORE_CREATE, STORE_UPDATE };
+enum store_write_kind {
+    STORE_CREATE,
+    STORE_UPDATE,
+    STORE_ERASE, /* an ended task that was erased: the request is replaced too, texts of its attempts and its events go. Once */
+    STORE_NOTE,  /* store_note() alone makes it */
+};
 
 /* Embedded by its owner; the store's from store_submit() until done(). */
 struct store_write {
@@ -96,13 +102,14 @@ struct store_write {
     /* STORE_UPDATE: the state is another one than in the version committed before. A transition, as every create is,
      * becomes an event in the same transaction. */
     bool is_transition;
+    const struct store_event *note; /* STORE_NOTE */
     int64_t
         change; /* with STORE_WRITTEN: the number of this change. Grows in the order of commits, never given twice */
     char *request_json,
         *status_json; /* the store's: the record as it goes to the file; NULL outside */
 };
 
-/* 0, or STORE_BUSY (then done is not called and the write is still the caller's). Updates never
+/* 0, or STORE_BUSY (then done is not called and the write is still the caller's). Updates and erasures never
  * meet a full queue (they are bounded by the tasks in flight); they are only refused while closing.
  */
 CHECKED int store_submit(struct store *store, struct store_write *write);
@@ -162,6 +169,13 @@ CHECKED int store_walk_unfinished(struct store *store,
  * erased (`expired` true). Oldest first. As store_list(). */
 CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,
                            const struct task **ret_tasks, size_t *ret_count);
+/* Up to `limit` tasks that were erased (STORE_ERASE) and whose files are not yet marked erased, oldest first. As
+ * store_list(). */
+CHECKED int store_list_deleted(struct store *store, size_t limit, const struct task **ret_tasks,
+                               size_t *ret_count);
+/* Sees to it that what was erased is nowhere in the store's files, its log included. May be refused while others read:
+ * -EBUSY; then another time. */
+CHECKED int store_scrub(struct store *store);
 /* Marks an expired task's files as erased, so that store_list_old() does not name it again; its events go.
  * STORE_NOT_FOUND when there is no expired task of that id. */
 CHECKED int store_mark_erased(struct store *store, const char *id);
@@ -221,6 +235,14 @@ void store_event_fini(struct store_event *event);
 
 /* The kind of a transition; its body: state, progress, attempt, channel, failure, note. */
 #define STORE_EVENT_STATE "state"
+
+/* The kind of a note on an upstream's poll; its body: attempt, verdict, message, progress. */
+#define STORE_EVENT_POLL "poll"
+
+/* Writes an event of another kind than STORE_EVENT_STATE down, some time soon. Nobody waits for it, and it may be lost: when
+ * many wait, when the store fails. What is noted of a deleted task is. */
+void store_note(struct store *store, const struct task *task, const char *kind, const char *body,
+                int64_t at_ms);
 
 struct store_events_query {
     const char *tenant;  /* NULL: of all */
