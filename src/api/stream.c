@@ -65,12 +65,13 @@ static void note_ended(struct stream *stream, const char *id)
     }
 }
 
+/* What a stream begins with are states, whatever the last change was. */
 static void put_item(struct stream *stream, struct hub_event *event)
 {
     struct show_place place = {.api = stream->api, .base = stream->base, .now_ms = clock_wall_ms()};
     struct show_text text = show_event(&place, event);
     buf_printf(&stream->text, "id: %" PRId64 "\nevent: %s\ndata: ", event->change,
-               event->is_transition ? "state" : "progress");
+               event->is_transition || stream->mark > 0 ? "state" : "progress");
     buf_add(&stream->text, text.data, text.length);
     buf_puts(&stream->text, "\n\n");
     free(text.own);
