@@ -265,10 +265,10 @@ enum hub_outcome hub_enter(struct hub *hub, struct hub_watcher *watcher,
     struct hub_tenant *tenant = hub_need_tenant(hub, interest->tenant);
     if (hub->is_closed) {
         outcome = HUB_CLOSED;
-    } else if (hub->n_watchers >= hub->limits.watchers) {
-        outcome = HUB_FULL;
     } else if (tenant->n_watchers >= hub->limits.of_tenant) {
         outcome = HUB_TENANT_FULL;
+    } else if (hub->n_watchers >= hub->limits.watchers) {
+        outcome = HUB_FULL;
     }
     if (outcome == HUB_ENTERED) {
         watcher->hub = hub;

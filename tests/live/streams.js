@@ -61,7 +61,7 @@ export class Stage {
 
     config(more = '') {
         const channel = { name: 'told', adapter: 'told', base_url: `http://127.0.0.1:${this.upstream.address().port}`, models: ['m'], poll_first: '100ms', poll_every: '100ms', concurrency: 5000 };
-        return `adapters: ${this.adapters}\nchannels: ${JSON.stringify([channel])}\nhttp: {per_address: 3000}\ntenants: {max_in_flight: 0}\n${more}`;
+        return `adapters: ${this.adapters}\nchannels: ${JSON.stringify([channel, { name: 'studio', adapter: 'animatic', models: ['sora-2'] }])}\nhttp: {per_address: 3000}\ntenants: {max_in_flight: 0}\n${more}`;
     }
 }
 
