@@ -108,6 +108,9 @@ void engine_erase_again(struct engine_erase *erase);
 void engine_answer_erase(struct engine_erase *erase, enum engine_outcome outcome,
                          const struct task *task);
 
+/* What is committed and published is told to the hub: on the loop, in the order of commits. */
+void engine_tell(struct engine *engine, const struct task *task, bool is_transition);
+
 /* ---- sweep.c ---- */
 
 /* A sweep comes soon. */
