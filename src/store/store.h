@@ -90,6 +90,8 @@ struct store_write {
     void (*done)(struct store_write *write);
     int result; /* enum store_outcome, or negative errno (-ENOSPC, -EBUSY, -EIO …) */
     char existing_id[ID_SHORT_SIZE]; /* STORE_REPEATED */
+    /* Out, STORE_UPDATE: webhooks that wait since this write, the one that ended the task (store/webhooks.h). */
+    size_t n_deliveries;
     char *request_json,
         *status_json; /* the store's: the record as it goes to the file; NULL outside */
 };

@@ -359,7 +359,7 @@ static void the_walk_meets_ended_tasks_with_open_attempts(void **state)
 
 /* ---- an older file ---- */
 
-/* The second step only added, so a file without what it added is one of the first step. */
+/* Later steps only added, so a file without what they added is one of the first step. */
 static void a_file_of_the_first_schema_is_migrated(void **state)
 {
     struct scene *scene = *state;
@@ -368,7 +368,9 @@ static void a_file_of_the_first_schema_is_migrated(void **state)
     const struct task *loaded = NULL;
     put(scene, STORE_CREATE, task);
     scene->store = store_close(scene->store);
-    run_sql(scene, "DROP TABLE attempts; PRAGMA user_version = 1");
+    run_sql(scene, "DROP TABLE attempts; DROP TABLE webhook_endpoints;"
+                   "DROP TABLE webhook_secrets; DROP TABLE deliveries; DROP TABLE delivery_tries;"
+                   "PRAGMA user_version = 1");
     scene_open(scene);
     assert_int_equal(store_task(scene->store, task->request->id, &loaded), 0);
     task_unref(loaded);
