@@ -222,13 +222,18 @@ static void on_written(struct store_write *write)
 
 static void on_committed(struct loop_job *job);
 
-static void commit(struct actor *actor, unsigned effects)
+static void commit(struct actor *actor, struct task *version, unsigned effects)
 {
     struct actor_commit *fresh = must_calloc(1, sizeof *fresh);
     fresh->actor = actor;
     fresh->effects = effects & ~(unsigned)TASK_EFFECT_PERSIST;
-    fresh->write =
-        (struct store_write){.kind = STORE_UPDATE, .task = actor->task, .done = on_written};
+    fresh->version = version;
+    fresh->write = (struct store_write){
+        .kind = STORE_UPDATE,
+        .task = version,
+        .is_transition = version->state != actor->counted,
+        .done = on_written,
+    };
     fresh->committed.run = on_committed;
     fresh->retry.fire = on_retry;
     actor->commit = fresh;
@@ -332,6 +337,7 @@ static void on_committed(struct loop_job *job)
         loop_arm(actor->engine->loop, &commit->retry, ACTOR_STORE_RETRY_MS);
         return;
     }
+    commit->version->change = commit->write.change;
     drop_commit(actor);
     if (result == STORE_WRITTEN) {
         publish_and_act(actor, effects);
@@ -357,7 +363,7 @@ static void apply(struct actor *actor, const struct task_event *event)
     if (step.task->state != TASK_QUEUED) {
         actor_leave_queue(actor);
     }
-    commit(actor, step.effects); /* what a crash could take back is not shown */
+    commit(actor, step.task, step.effects); /* what a crash could take back is not shown */
 }
 
 /* The note of a failure lives in its sender, which may be gone when the event's turn comes; an

@@ -35,6 +35,8 @@ struct actor_waiting {
 struct actor_commit {
     struct actor *actor;
     unsigned effects; /* to carry out once it is through */
+    struct task
+        *version; /* what is committed; nobody else sees it yet, so that its number can be put in */
     struct store_write write;
     struct loop_job committed; /* brings the store's answer to the loop */
     struct loop_timer retry;   /* armed after a failure; while it is not, `write` is the store's */

@@ -90,7 +90,7 @@ static void answer_create(struct engine_create *create, enum engine_outcome outc
     }
     create->outcome = outcome;
     create->task = task;
-    create->fresh = task_unref(create->fresh);
+    task_unref(TAKE(create->fresh));
     create->done(create);
     atomic_fetch_sub(&engine->n_callers, 1);
 }
@@ -111,6 +111,7 @@ static void on_created(struct store_write *write)
     struct engine *engine = create->engine;
     if (write->result == STORE_WRITTEN) {
         atomic_fetch_add(&engine->counts.created, 1);
+        create->fresh->change = write->change;
         table_publish(engine->table, create->fresh);
         admit(engine, create->fresh);
         log_write(
@@ -149,7 +150,8 @@ void engine_create(struct engine *engine, struct engine_create *create)
     };
     task_request_digest(request, create->write.digest);
     task_request_pack(request);
-    create->fresh = create->write.task = task_new(request, deadline_ms);
+    create->fresh = task_new(request, deadline_ms);
+    create->write.task = create->fresh;
     create->has_place = false;
     if (atomic_load(&engine->is_closing)) {
         answer_create(create, ENGINE_CLOSING, NULL);

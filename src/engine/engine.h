@@ -77,7 +77,7 @@ struct engine_create {
     bool has_place;              /* which goes back unless a task is made */
     enum engine_outcome refusal; /* why there was none */
     struct store_write write;
-    const struct task *fresh; /* what the write makes durable */
+    struct task *fresh; /* what the write makes durable; the engine's alone until then */
 };
 void engine_create(struct engine *engine, struct engine_create *create);
 

@@ -34,7 +34,7 @@ struct sweep {
 /* One record on its way to «expired». */
 struct expiry {
     struct engine *engine;
-    const struct task *task;
+    struct task *task; /* nobody else's until it is written */
     struct store_write write;
     struct loop_job written;
 };
@@ -44,6 +44,7 @@ static void on_expired(struct loop_job *job)
     struct expiry *expiry = CONTAINER_OF(job, struct expiry, written);
     expiry->engine->n_writes--;
     if (expiry->write.result == STORE_WRITTEN) {
+        expiry->task->change = expiry->write.change;
         table_publish(expiry->engine->table, expiry->task);
     } else {
         log_task(LOG_WARN, expiry->task->request->id, "cannot mark the result as expired: %d",

@@ -38,6 +38,10 @@ struct store_backend {
     int (*attempts)(void *self, const struct store_attempts_query *query,
                     struct store_attempt *ret_attempts, size_t *ret_count);
     int (*attempt_resolve)(void *self, const char *id, const char *job, int64_t now_ms);
+    /* apply() gives each create and update that it writes the next number, and a transition its event. */
+    int (*change)(void *self, int64_t *ret_change);
+    int (*events)(void *self, const struct store_events_query *query,
+                  struct store_event *ret_events, size_t *ret_count);
     int (*key_add)(void *self, const struct store_key *key);
     int (*key_revoke)(void *self, const char *name_or_id, int64_t now_ms);
     int (*keys)(void *self, struct store_key **ret_keys, size_t *ret_count);

@@ -39,6 +39,7 @@ int sqlite_begin(void *self)
     struct sqlite *sqlite = self;
 
     (void)pthread_mutex_lock(&sqlite->write_lock);
+    sqlite_forget_change(sqlite);
     int fault = sqlite_command(&sqlite->writer, STATEMENT_BEGIN);
     if (fault < 0)
         (void)pthread_mutex_unlock(&sqlite->write_lock);
@@ -58,8 +59,10 @@ void sqlite_rollback(void *self)
 int sqlite_commit(void *self)
 {
     struct sqlite *sqlite = self;
-    int fault = sqlite_command(&sqlite->writer, STATEMENT_COMMIT);
+    int fault = sqlite_keep_change(sqlite);
 
+    if (fault == 0)
+        fault = sqlite_command(&sqlite->writer, STATEMENT_COMMIT);
     if (fault < 0)
         return fault;
     /* Here too, so that a busy writer does not keep sqlite_version() from the news. */
@@ -82,8 +85,11 @@ static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *w
     const struct task *task = write->task;
     const struct task_request *request = task->request;
     sqlite3_stmt *statement;
-    int fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_INSERT, &statement);
+    int64_t change;
+    int fault = sqlite_next_change(sqlite, &change);
 
+    if (fault == 0)
+        fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_INSERT, &statement);
     if (fault < 0)
         return fault;
     sqlite_bind_text(statement, 1, request->id);
@@ -98,6 +104,7 @@ static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *w
     sqlite_bind_int(statement, 10, task->expired_ms);
     sqlite_bind_text(statement, 11, write->status_json);
     sqlite_bind_text(statement, 12, write->request_json);
+    sqlite_bind_int(statement, 13, change);
     return sqlite_run(&sqlite->writer, statement);
 }
 
@@ -160,7 +167,9 @@ static int sqlite_create(struct sqlite *sqlite, struct store_write *write)
     int fault = sqlite_insert_task(sqlite, write);
     if (fault == 0 && write->idempotency_key != NULL)
         fault = sqlite_put_key(sqlite, write);
-    return fault < 0 ? fault : sqlite_put_attempt(sqlite, write->task);
+    if (fault == 0)
+        fault = sqlite_put_attempt(sqlite, write->task);
+    return fault < 0 ? fault : sqlite_put_change(sqlite, write);
 }
 
 /* No row was changed: is there none, or does it hold more than the write knows of? */
@@ -183,10 +192,11 @@ static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
     const struct task *task = write->task;
     bool was_told = true; /* or there is nothing to tell */
     sqlite3_stmt *statement;
-    int fault = 0;
+    int64_t change;
+    int fault = sqlite_next_change(sqlite, &change);
 
     write->n_deliveries = 0; /* a group that failed is tried anew */
-    if (task_state_is_end(task->state))
+    if (fault == 0 && task_state_is_end(task->state))
         fault = sqlite_has_ended(sqlite, task->request->id, &was_told);
     if (fault == 0)
         fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_UPDATE, &statement);
@@ -200,12 +210,15 @@ static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
     sqlite_bind_int(statement, 6, task->ended_ms);
     sqlite_bind_int(statement, 7, task->expired_ms);
     sqlite_bind_text(statement, 8, write->status_json);
+    sqlite_bind_int(statement, 9, change);
     fault = sqlite_run(&sqlite->writer, statement);
     if (fault < 0)
         return fault;
     if (sqlite3_changes(sqlite->writer.db) == 0)
         return sqlite_why_unchanged(sqlite, task->request->id);
     fault = sqlite_put_attempt(sqlite, task);
+    if (fault == 0)
+        fault = sqlite_put_change(sqlite, write);
     return fault < 0 || was_told ? fault : sqlite_put_deliveries(sqlite, write);
 }
 
@@ -241,17 +254,27 @@ static int sqlite_set_number(void *self, const char *name, int64_t value)
     return fault;
 }
 
+/* Runs a statement about one task; under write_lock. */
+static int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, const char *id)
+{
+    sqlite3_stmt *statement;
+    int fault = sqlite_use(&sqlite->writer, which, &statement);
+
+    if (fault < 0)
+        return fault;
+    sqlite_bind_text(statement, 1, id);
+    return sqlite_run(&sqlite->writer, statement);
+}
+
+/* The mark comes last: a crash between the two leaves a task that is named again. */
 static int sqlite_mark_erased(void *self, const char *id)
 {
     struct sqlite *sqlite = self;
-    sqlite3_stmt *statement;
 
     (void)pthread_mutex_lock(&sqlite->write_lock);
-    int result = sqlite_use(&sqlite->writer, STATEMENT_TASK_ERASED, &statement);
-    if (result == 0) {
-        sqlite_bind_text(statement, 1, id);
-        result = sqlite_run(&sqlite->writer, statement);
-    }
+    int result = sqlite_run_for(sqlite, STATEMENT_EVENTS_ERASE, id);
+    if (result == 0)
+        result = sqlite_run_for(sqlite, STATEMENT_TASK_ERASED, id);
     if (result == 0 && sqlite3_changes(sqlite->writer.db) == 0)
         result = STORE_NOT_FOUND;
     (void)pthread_mutex_unlock(&sqlite->write_lock);
@@ -324,6 +347,8 @@ const struct store_backend store_sqlite = {
     .count_states = sqlite_read_states,
     .attempts = sqlite_attempts,
     .attempt_resolve = sqlite_attempt_resolve,
+    .change = sqlite_read_change,
+    .events = sqlite_read_events,
     .key_add = sqlite_key_add,
     .key_revoke = sqlite_key_revoke,
     .keys = sqlite_keys,

@@ -44,6 +44,12 @@ enum sqlite_statement {
     STATEMENT_ATTEMPTS_UNKNOWN,
     STATEMENT_ATTEMPTS_OPEN,
     STATEMENT_ATTEMPTS_OF_TASK,
+    STATEMENT_EVENT_FORGET,
+    STATEMENT_EVENT_PUT,
+    STATEMENT_EVENTS_ERASE,
+    STATEMENT_EVENTS_ALL,
+    STATEMENT_EVENTS_OF_TENANT,
+    STATEMENT_EVENTS_OF_TASKS,
     STATEMENT_META_READ,
     STATEMENT_META_PUT,
     STATEMENT_META_ADD,
@@ -99,6 +105,8 @@ struct sqlite {
     pthread_mutex_t write_lock; /* guards `writer`; held from begin to commit or rollback */
     struct sqlite_connection writer;
     _Atomic int64_t version; /* as last seen by `writer` */
+    int64_t change; /* the last number given; under write_lock, meaningful when change_is_known */
+    bool change_is_known, change_has_moved; /* within this transaction */
     pthread_mutex_t readers_lock;
     pthread_cond_t readers_freed;
     struct sqlite_reader readers[STORE_READERS_MAX];
@@ -180,6 +188,20 @@ CHECKED int sqlite_put_attempt(struct sqlite *sqlite, const struct task *task);
 int sqlite_attempts(void *self, const struct store_attempts_query *query,
                     struct store_attempt *ret_attempts, size_t *ret_count);
 int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t now_ms);
+
+/* ---- sqlite_events.c ---- */
+
+/* A transaction begins: whatever the counter was, its file knows better. */
+void sqlite_forget_change(struct sqlite *sqlite);
+/* Within a transaction: the number of the change that is about to be written. */
+CHECKED int sqlite_next_change(struct sqlite *sqlite, int64_t *ret_change);
+/* That change was written: `write` gets its number, and the transition its event. */
+CHECKED int sqlite_put_change(struct sqlite *sqlite, struct store_write *write);
+/* Before the commit: the counter goes to the file. */
+CHECKED int sqlite_keep_change(struct sqlite *sqlite);
+int sqlite_read_change(void *self, int64_t *ret_change);
+int sqlite_read_events(void *self, const struct store_events_query *query,
+                       struct store_event *ret_events, size_t *ret_count);
 
 /* ---- sqlite_webhooks.c ---- */
 

@@ -97,13 +97,16 @@ int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
 
 /* ---- rows ---- */
 
-/* The task in a row of (id, request, status); NULL when it is damaged. */
+/* The task in a row of (id, request, status, change); NULL when it is damaged. */
 static const struct task *sqlite_row_task(sqlite3_stmt *statement)
 {
-    const struct task *task = task_decode(sqlite_text(statement, 1), sqlite_text(statement, 2));
+    struct task *task = task_decode(sqlite_text(statement, 1), sqlite_text(statement, 2));
 
-    if (task != NULL && strcmp(task->request->id, sqlite_text(statement, 0)) != 0)
-        task = task_unref(task);
+    if (task == NULL)
+        return NULL;
+    if (strcmp(task->request->id, sqlite_text(statement, 0)) != 0)
+        return task_unref(task);
+    task->change = sqlite3_column_int64(statement, 3);
     return task;
 }
 

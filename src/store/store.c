@@ -258,6 +258,7 @@ int store_submit(struct store *store, struct store_write *write)
     must(write->idempotency_key == NULL ||
          strlen(write->idempotency_key) <= STORE_IDEMPOTENCY_KEY_MAX);
     write->existing_id[0] = '\0';
+    write->change = 0;
     write->n_deliveries = 0;
     write->request_json = is_create ? task_encode_request(write->task->request) : NULL;
     write->status_json = task_encode_status(write->task);
@@ -315,6 +316,27 @@ int store_count_created(struct store *store, int64_t from_micros, int64_t before
 int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT])
 {
     return store->backend->count_states(store->self, ret_counts);
+}
+
+/* ---- changes and events ---- */
+
+int store_change(struct store *store, int64_t *ret_change)
+{
+    return store->backend->change(store->self, ret_change);
+}
+
+void store_event_fini(struct store_event *event)
+{
+    free(TAKE(event->body));
+}
+
+int store_events(struct store *store, const struct store_events_query *query,
+                 struct store_event *ret_events, size_t *ret_count)
+{
+    must(query->limit >= 1 && query->limit <= STORE_EVENTS_MAX);
+    must(query->task_ids == NULL || query->task_id == NULL);
+    must(query->n_task_ids <= STORE_EVENT_TASKS_MAX);
+    return store->backend->events(store->self, query, ret_events, ret_count);
 }
 
 /* ---- attempts ---- */

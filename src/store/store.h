@@ -22,6 +22,9 @@ enum {
     STORE_READERS_MAX = 8,           /* reading connections */
     STORE_NAME_SIZE = 65,            /* names of keys and tenants, with NUL */
     STORE_IDEMPOTENCY_KEY_MAX = 255, /* bytes */
+    STORE_EVENT_KIND_SIZE = 12,      /* with NUL */
+    STORE_EVENTS_MAX = 256,          /* in one answer */
+    STORE_EVENT_TASKS_MAX = 64,      /* that one question names */
 };
 
 struct store;
@@ -90,6 +93,11 @@ struct store_write {
     void (*done)(struct store_write *write);
     int result; /* enum store_outcome, or negative errno (-ENOSPC, -EBUSY, -EIO …) */
     char existing_id[ID_SHORT_SIZE]; /* STORE_REPEATED */
+    /* STORE_UPDATE: the state is another one than in the version committed before. A transition, as every create is,
+     * becomes an event in the same transaction. */
+    bool is_transition;
+    int64_t
+        change; /* with STORE_WRITTEN: the number of this change. Grows in the order of commits, never given twice */
     /* Out, STORE_UPDATE: webhooks that wait since this write, the one that ended the task (store/webhooks.h). */
     size_t n_deliveries;
     char *request_json,
@@ -127,7 +135,7 @@ CHECKED int store_walk_unfinished(struct store *store,
  * erased (`expired` true). Oldest first. As store_list(). */
 CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,
                            const struct task **ret_tasks, size_t *ret_count);
-/* Marks an expired task's files as erased, so that store_list_old() does not name it again.
+/* Marks an expired task's files as erased, so that store_list_old() does not name it again; its events go.
  * STORE_NOT_FOUND when there is no expired task of that id. */
 CHECKED int store_mark_erased(struct store *store, const char *id);
 /* Erases idempotency entries older than `before_ms`. For the engine's sweep. */
@@ -167,6 +175,40 @@ CHECKED int store_attempts(struct store *store, const struct store_attempts_quer
  * server. STORE_NOT_FOUND, STORE_CONFLICT (it is not unknown). */
 CHECKED int store_attempt_resolve(struct store *store, const char *id, const char *job,
                                   int64_t now_ms);
+
+/* ---- changes and events ---- */
+
+/* The number of the last change committed; 0: none since they are counted. */
+CHECKED int store_change(struct store *store, int64_t *ret_change);
+
+/* What once happened to a task. */
+struct store_event {
+    int64_t number; /* of the change that it came with */
+    char task_id[ID_SHORT_SIZE];
+    char tenant[STORE_NAME_SIZE];
+    char kind[STORE_EVENT_KIND_SIZE];
+    int64_t at_ms, revision;
+    char *body; /* a JSON object; freed by store_event_fini() */
+};
+void store_event_fini(struct store_event *event);
+
+/* The kind of a transition; its body: state, progress, attempt, channel, failure, note. */
+#define STORE_EVENT_STATE "state"
+
+struct store_events_query {
+    const char *tenant;  /* NULL: of all */
+    const char *task_id; /* NULL: of any task */
+    /* Instead of `task_id`, up to STORE_EVENT_TASKS_MAX; NULL: none. */
+    const char *const *task_ids;
+    size_t n_task_ids;
+    int64_t after;    /* only events of larger numbers; 0: from the first */
+    const char *kind; /* NULL: of any */
+    size_t limit;     /* 1..STORE_EVENTS_MAX */
+};
+
+/* Oldest first. 0 or negative errno; each is the caller's to store_event_fini(). Fewer than `limit`: there are no more. */
+CHECKED int store_events(struct store *store, const struct store_events_query *query,
+                         struct store_event *ret_events, size_t *ret_count);
 
 /* ---- keys ---- */
 

@@ -96,7 +96,10 @@ struct task {
     _Atomic unsigned references;
     struct task_request *request; /* one reference of it is ours */
     enum task_state state;
-    int64_t revision;         /* grows by one with every published change */
+    int64_t revision; /* grows by one with every published change */
+    int64_t
+        change; /* the store's number of the commit that made this version; 0: not committed, or before they were counted.
+                       No part of the record's text */
     int64_t status_update_ms; /* never decreases */
     int64_t deadline_ms;      /* wall clock, ms */
     int64_t started_ms;    /* first time an engine worked on it; 0 before. Never goes back to 0 */

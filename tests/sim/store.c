@@ -60,13 +60,14 @@ static int create(struct store *store, struct store_write *write)
         world_fail("one wish of a client became two tasks: life %d", life->number);
     }
     record->request = task_encode_request(write->task->request);
+    write->change = ++store->node->n_changes;
     put(record, write->task);
     snprintf(life->id, sizeof life->id, "%s", write->task->request->id);
     life->admitted_ms = world_now_ms();
     return STORE_WRITTEN;
 }
 
-static int update(struct store *store, const struct store_write *write)
+static int update(struct store *store, struct store_write *write)
 {
     const struct task *task = write->task;
     struct record *record = record_of(store, task);
@@ -78,6 +79,12 @@ static int update(struct store *store, const struct store_write *write)
         return STORE_CONFLICT;
     }
     watch_committed(store->node, life_of(task), record, task);
+    if (write->is_transition != (record->state != task->state)) {
+        world_fail("from %s to %s is %sa transition", task_state_name(record->state),
+                   task_state_name(task->state),
+                   write->is_transition ? "said to be " : "not said to be ");
+    }
+    write->change = ++store->node->n_changes;
     put(record, task);
     return STORE_WRITTEN;
 }
