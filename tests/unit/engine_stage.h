@@ -372,8 +372,13 @@ static inline void stage_open_store(struct stage *stage)
 
 static inline void stage_start(struct stage *stage)
 {
-    const struct engine_parts parts = {stage->settings, stage->channels, stage->guard, stage->store,
-                                       stage->assets};
+    const struct engine_parts parts = {
+        .settings = stage->settings,
+        .channels = stage->channels,
+        .guard = stage->guard,
+        .store = stage->store,
+        .assets = stage->assets,
+    };
     assert_int_equal(engine_start(&parts, &stage->engine), 0);
 }
 
