@@ -236,7 +236,7 @@ static double throw_dice(void)
 static char *keep_answer(const struct exchange_answer *answer)
 {
     CLEANUP(buf_fini) struct buf kept;
-    size_t length = answer->body ? strlen(answer->body) : 0;
+    size_t length = answer->body ? (size_t)answer->body_bytes : 0; /* all of it is in memory */
     buf_init(&kept, ANSWER_KEPT_MAX);
     for (size_t at = 0; at < length && !kept.overflowed;) {
         uint32_t code;

@@ -83,7 +83,7 @@ struct outbox_news {
 /* Texts are borrowed. */
 static int sqlite_tell(struct outbox_news *news, const char *endpoint, char *url, char *base)
 {
-    static char too_many[] = "too many deliveries of this tenant wait already";
+    char too_many[] = "too many deliveries of this tenant wait already";
     struct store_delivery row = news->row;
     bool is_admitted = news->n_waiting < STORE_DELIVERIES_WAITING_MAX;
 

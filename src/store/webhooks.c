@@ -10,7 +10,7 @@
 #include "base/must.h"
 #include "store/backend.h"
 
-enum { DELIVERIES_LIST_MAX = 100 };
+enum { DELIVERIES_LIST_MAX = 101 }; /* a page, and whether there is more */
 
 static const char *const state_names[STORE_DELIVERY_STATES] = {
     [STORE_DELIVERY_WAITING] = "waiting",

@@ -141,7 +141,7 @@ struct store_deliveries_query {
     const char *endpoint, *task_id; /* NULL: of any */
     const char *state;              /* a state's name; NULL: any */
     const char *before_id;          /* NULL: from the newest */
-    size_t limit;                   /* 1..100 */
+    size_t limit;                   /* 1..101 */
 };
 
 /* Newest first, without bodies; each the caller's to fini. */
