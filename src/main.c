@@ -19,6 +19,7 @@
 #include "cli/keys.h"
 #include "cli/links.h"
 #include "cli/tasks.h"
+#include "cli/webhooks.h"
 #include "media/media.h"
 #include "serve.h"
 #include "upstream/adapter.h"
@@ -45,6 +46,7 @@ static const char HELP[] =
     "  watch      wait until a task ends\n"
     "  list       list tasks\n"
     "  cancel     cancel a task\n"
+    "  webhooks   who is told of tasks' ends, and how that went\n"
     "  channels   show the channels and how they fare; pause, resume and drain them\n"
     "  reload     have the gateway read its configuration anew\n"
     "\n"
@@ -107,6 +109,7 @@ static const struct command COMMANDS[] = {
     {"watch", tasks_watch},
     {"list", tasks_list},
     {"cancel", tasks_cancel},
+    {"webhooks", webhooks_main},
     {"channels", channels_main},
     {"reload", reload_main},
     {"version", version},
