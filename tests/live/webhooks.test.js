@@ -3,11 +3,14 @@
 // Webhooks as receivers meet them: signed so that the packages of others accept them, tried again while a receiver fails,
 // hangs or lies, in order, once a receiver at a time, never to an address that is not allowed, and on record.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import OpenAI from 'openai';
 import OpenAI7 from 'openai7';
 import { Webhook } from 'standardwebhooks';
-import { endedWell, sleep, start, until } from './harness.js';
+import { endedWell, ROOT, sleep, start, until } from './harness.js';
 import { openLiar, Receiver } from './receiver.js';
 
 const receiver = await Receiver.open();
@@ -73,6 +76,20 @@ test('the SDKs of OpenAI unwrap it, and nothing that was changed', async () => {
         await assert.rejects(client.webhooks.unwrap(hit.body, { ...hit.headers, 'webhook-id': 'evt_other' }));
     }
     assert.throws(() => verify({ ...hit, body: `${hit.body} ` }, secret));
+});
+test('so does the Python of the manual', async () => {
+    const manual = fs.readFileSync(path.join(ROOT, 'docs/API.md'), 'utf8');
+    const [, code] = /```python\n(.*?)```/s.exec(manual);
+    const [hit] = receiver.at('/own');
+    const ask = (body, headers) => {
+        const { status, stdout } = spawnSync('python3', ['-c', `${code}\nimport json, sys\ngiven = json.load(sys.stdin)\nprint(is_ours(given["secret"], given["headers"], given["body"].encode()))`], { input: JSON.stringify({ secret, headers, body }), encoding: 'utf8' });
+        assert.equal(status, 0);
+        return stdout.trim();
+    };
+    const secret = await secretOf();
+    assert.equal(ask(hit.body, hit.headers), 'True');
+    assert.equal(ask(`${hit.body} `, hit.headers), 'False');
+    assert.equal(ask(hit.body, { ...hit.headers, 'webhook-timestamp': '1759763631' }), 'False');
 });
 for (const [name, fields] of Object.entries({
     callback_url: (url) => ({ callback_url: url }),
@@ -338,6 +355,28 @@ test('a receiver that keeps failing rests, and others do not', async () => {
     verify(hit, fresh.secret);
     assert.throws(() => verify(hit, old.secret));
     assert.equal(await patient.stop(), 0);
+});
+
+test('what hangs for one tenant leaves room for others, and is sent again after a stop', async () => {
+    const narrow = await start({ config: settings('  concurrency: 4\n  total: 5m\n'), key: { tenant: 'red' } });
+    const blue = await narrow.addKey('blue', { tenant: 'blue' });
+    const endThere = async (path, options) => {
+        const { id } = await narrow.create({ duration: 60, size: 'large', webhook_url: receiver.url(path) }, options);
+        await narrow.cancel(id, options);
+    };
+    const hanging = [1, 2, 3, 4, 5, 6].map((n) => `/stuck/${n}`);
+    for (const path of hanging) receiver.manners[path] = () => {};
+    for (const path of hanging) await endThere(path);
+    await endThere('/free', { key: blue });
+    await receiver.wait('/free');
+    const stuck = receiver.hits.filter((hit) => hit.path.startsWith('/stuck/'));
+    assert.equal(stuck.length, 1);
+    for (const path of hanging) delete receiver.manners[path];
+    await narrow.restart();
+    const [first, second] = await receiver.wait(stuck[0].path, 2);
+    assert.equal(second.body, first.body);
+    for (const path of hanging) await receiver.wait(path);
+    assert.equal(await narrow.stop(), 0);
 });
 
 // Killed between the commit of an end and the note of its delivery, at whatever moment that is.
