@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import OpenAI from 'openai';
 import OpenAI7 from 'openai7';
 import { Webhook } from 'standardwebhooks';
-import { endedWell, ROOT, sleep, start, until } from './harness.js';
+import { endedWell, holdStore, ROOT, sleep, start, until } from './harness.js';
 import { openLiar, Receiver } from './receiver.js';
 
 const receiver = await Receiver.open();
@@ -328,6 +328,22 @@ test('the log is paged and filtered', async () => {
     assert.equal((await server.call('GET', '/v1/webhooks/deliveries/dlv_x')).json.code, 'webhook_not_found');
 });
 
+test('what cannot be noted for a while is not sent again', async () => {
+    let held;
+    receiver.manners['/noted'] = async (_, response) => {
+        held = await holdStore(server);
+        response.end();
+    };
+    const task = await end({ webhook_url: receiver.url('/noted') });
+    await until('the note to fail', () => /cannot note what became of webhook dlv_/.test(server.log));
+    held.close();
+    const { data } = await until('it to be noted', async () => {
+        const { json } = await server.call('GET', `/v1/webhooks/deliveries?state=delivered&task=${encodeURIComponent(task)}`);
+        return json.data.length === 1 && json;
+    });
+    assert.equal(data[0].tries, 1);
+    assert.equal(receiver.at('/noted').length, 1);
+});
 test('a receiver that keeps failing rests, and others do not', async () => {
     const patient = await start({ config: settings('  retries: [1h]\n  rest: 10m\n  overlap: 0s\n') });
     receiver.manners['/sick'] = (_, response) => {
