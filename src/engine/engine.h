@@ -17,6 +17,7 @@
 #include "base/settings.h"
 #include "media/media.h"
 #include "net/guard.h"
+#include "notify/hub.h"
 #include "store/store.h"
 #include "task/task.h"
 #include "upstream/channel.h"
@@ -30,6 +31,7 @@ struct engine_parts {
     const struct guard *guard;
     struct store *store;
     struct asset_store *assets;
+    struct hub *hub; /* hears of every change; NULL: nobody does */
     /* For webhooks: which addresses may be dialled, and what signs the links in them. NULL: none are sent. */
     const struct guard *webhook_guard;
     const struct link_keys *link_keys;

@@ -97,6 +97,9 @@ void engine_grant_soon(struct engine *engine);
 void engine_answer_cancel(struct engine_cancel *cancel, enum engine_outcome outcome,
                           const struct task *task);
 
+/* What is committed and published is told to the hub: on the loop, in the order of commits. */
+void engine_tell(struct engine *engine, const struct task *task, bool is_transition);
+
 /* ---- sweep.c ---- */
 
 /* Notes how long links live, and sweeps from then on. 0 or negative errno. */
