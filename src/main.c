@@ -19,6 +19,7 @@
 #include "cli/keys.h"
 #include "cli/links.h"
 #include "cli/tasks.h"
+#include "cli/webhooks.h"
 #include "media/media.h"
 #include "serve.h"
 #include "upstream/adapter.h"
@@ -47,6 +48,7 @@ static const char HELP[] =
     "  cancel     cancel a task\n"
     "  rm         delete tasks that have ended, and their files\n"
     "  timeline   show what happened to a task\n"
+    "  webhooks   who is told of tasks' ends, and how that went\n"
     "  channels   show the channels and how they fare; pause, resume and drain them\n"
     "  reload     have the gateway read its configuration anew\n"
     "\n"
@@ -111,6 +113,7 @@ static const struct command COMMANDS[] = {
     {"cancel", tasks_cancel},
     {"rm", tasks_remove},
     {"timeline", tasks_timeline},
+    {"webhooks", webhooks_main},
     {"channels", channels_main},
     {"reload", reload_main},
     {"version", version},

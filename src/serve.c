@@ -31,6 +31,7 @@
 #include "engine/engine.h"
 #include "net/guard.h"
 #include "notify/hub.h"
+#include "notify/webhook.h"
 #include "store/store.h"
 #include "upstream/adapter.h"
 #include "upstream/channel.h"
@@ -99,7 +100,7 @@ struct gateway {
     struct store *store;
     struct link_keys link_keys;
     struct asset_store *assets;
-    struct guard *guard;
+    struct guard *guard, *webhook_guard;
     const struct order *order;
     pthread_mutex_t reload_lock; /* guards what follows: SIGHUP and operators' requests reload */
     struct reload *reloads;      /* what was read since the start, the newest first */
@@ -144,6 +145,30 @@ static int load_settings(const struct order *order, struct gateway *gateway)
     return gateway->settings != NULL ? CLI_OK : CLI_USAGE;
 }
 
+static const char *file_of(const struct settings *settings)
+{
+    return settings->file != NULL ? settings->file : "settings";
+}
+
+static int make_guard(const struct settings *settings, const char *path,
+                      const struct settings_list *allow, struct guard **ret_guard)
+{
+    char reason[200] = "";
+    if (!guard_new(allow->items, allow->count, ret_guard, reason))
+        return cli_complain(CLI_USAGE, "%s: \"%s\": %s", file_of(settings), path, reason);
+    return CLI_OK;
+}
+
+static int check_retries(const struct settings *settings)
+{
+    struct webhook_schedule schedule;
+    char reason[WEBHOOK_ERROR_SIZE] = "";
+    const struct settings_list *waits = &settings->webhooks_retries;
+    if (!webhook_schedule_read(waits->items, waits->count, &schedule, reason))
+        return cli_complain(CLI_USAGE, "%s: \"webhooks.retries\": %s", file_of(settings), reason);
+    return CLI_OK;
+}
+
 /* What the configuration says beyond the form of its values. */
 static int check_settings(struct gateway *gateway)
 {
@@ -157,12 +182,11 @@ static int check_settings(struct gateway *gateway)
     gateway->channels = channel_table_new(settings, gateway->adapters, error);
     if (gateway->channels == NULL)
         return cli_complain(CLI_USAGE, "%s", error);
-    char reason[200] = "";
-    if (!guard_new(settings->fetch_allow.items, settings->fetch_allow.count, &gateway->guard,
-                   reason))
-        return cli_complain(CLI_USAGE, "%s: \"fetch.allow\": %s",
-                            settings->file != NULL ? settings->file : "settings", reason);
-    return CLI_OK;
+    int status = make_guard(settings, "fetch.allow", &settings->fetch_allow, &gateway->guard);
+    if (status == CLI_OK)
+        status = make_guard(settings, "webhooks.allow", &settings->webhooks_allow,
+                            &gateway->webhook_guard);
+    return status == CLI_OK ? check_retries(settings) : status;
 }
 
 static int lock_data(struct gateway *gateway)
@@ -267,6 +291,8 @@ static int start(struct gateway *gateway)
         .store = gateway->store,
         .assets = gateway->assets,
         .hub = gateway->hub,
+        .webhook_guard = gateway->webhook_guard,
+        .link_keys = &gateway->link_keys,
     };
     int result = engine_start(&engine_parts, &gateway->engine);
     if (result != 0)
@@ -350,6 +376,7 @@ static void close_all(struct gateway *gateway, const sigset_t *signals)
     gateway->assets = asset_close(gateway->assets);
     gateway->store = store_close(gateway->store);
     gateway->guard = guard_free(gateway->guard);
+    gateway->webhook_guard = guard_free(gateway->webhook_guard);
     gateway->channels = channel_table_free(gateway->channels);
     gateway->adapters = adapter_set_free(gateway->adapters);
     close_fd(&gateway->lock);

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "net/guard.h"
 #include "task/unified.h"
 
 /* A create under way. Shared by the suspended request and the engine. */
@@ -245,6 +246,27 @@ static bool decode(struct api_request *request, struct reading *reading,
     return reading->is_decoded;
 }
 
+/* Is its webhook's URL fit to be told? Where it leads is judged when it is dialled. */
+static bool is_hook_fit(const struct task_request *task, struct unified_fault *ret_fault)
+{
+    char reason[200];
+    if (task->webhook_url == NULL || guard_check_url(task->webhook_url, reason))
+        return true;
+    *ret_fault = (struct unified_fault){.code = "invalid_request", .param = "webhook_url"};
+    snprintf(ret_fault->message, sizeof(ret_fault->message),
+             "\"webhook_url\" cannot be told anything: %s.", reason);
+    return false;
+}
+
+/* Where links in a webhook begin; kept where there is one and the configuration does not say. */
+static void keep_base(struct api_request *request, struct task_request *task)
+{
+    char base[ORIGIN_BASE_SIZE];
+    if (task->webhook_url != NULL && request->api->parts.settings->public_url[0] == '\0' &&
+        api_base(request, base))
+        task->base_url = must_strdup(base);
+}
+
 /* What the client did not say. */
 static void complete_task(struct api_request *request, struct task_request *task)
 {
@@ -252,6 +274,7 @@ static void complete_task(struct api_request *request, struct task_request *task
     task->tenant = must_strdup(request->who.tenant);
     task->request_id = must_strdup(api_request_id(request));
     task->created_micros = clock_wall_micros();
+    keep_base(request, task);
 }
 
 /* Can any channel make it? Asked before anything is stored. */
@@ -328,7 +351,7 @@ enum MHD_Result video_create(struct api_request *request)
     struct task_request *task = reading.decoded.request;
     if (!channel_is_served(engine_channel_table(request->api->parts.engine), task->model))
         return reply_unknown_model(request, task->model);
-    if (!is_within_reach(request, task, &fault))
+    if (!is_hook_fit(task, &fault) || !is_within_reach(request, task, &fault))
         return reply_fault(request, &fault);
     complete_task(request, task);
     const struct multipart_file *files = reading.form != NULL ? reading.form->files : NULL;

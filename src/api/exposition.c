@@ -174,6 +174,12 @@ static void write_helpers(struct exposition *out)
     }
 }
 
+static void write_webhooks(struct exposition *out)
+{
+    sample(out, "{end=\"delivered\"}", load(&out->engine->webhooks_delivered));
+    sample(out, "{end=\"failed\"}", load(&out->engine->webhooks_failed));
+}
+
 /* The configuration takes no name that needs it; the format is not held to that. */
 void exposition_add_value(struct buf *out, const char *value)
 {

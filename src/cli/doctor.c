@@ -11,6 +11,7 @@
 #include "base/must.h"
 #include "cli/cli.h"
 #include "net/guard.h"
+#include "notify/webhook.h"
 
 static const char HELP[] =
     "Usage: filmgate doctor [OPTION]...\n"
@@ -125,15 +126,32 @@ static void sum_up(struct doctor *doctor)
 
 /* ---- the configuration ---- */
 
-static void look_at_guard(struct doctor *doctor)
+static void look_at_guard(struct doctor *doctor, const struct settings_list *allow,
+                          const char *remedy)
 {
-    const struct settings_list *allow = &doctor->settings->fetch_allow;
     struct guard *guard = NULL;
     char error[200] = "";
     if (!guard_new(allow->items, allow->count, &guard, error))
-        doctor_say(doctor, DOCTOR_PROBLEM, "configuration", "correct the setting fetch.allow", "%s",
-                   error);
+        doctor_say(doctor, DOCTOR_PROBLEM, "configuration", remedy, "%s", error);
     guard_free(guard);
+}
+
+static void look_at_webhooks(struct doctor *doctor)
+{
+    const struct settings_list *waits = &doctor->settings->webhooks_retries;
+    struct webhook_schedule schedule;
+    char error[WEBHOOK_ERROR_SIZE] = "";
+    if (!webhook_schedule_read(waits->items, waits->count, &schedule, error))
+        doctor_say(doctor, DOCTOR_PROBLEM, "configuration", "correct the setting webhooks.retries",
+                   "%s", error);
+}
+
+static void look_at_addresses(struct doctor *doctor)
+{
+    const struct settings *settings = doctor->settings;
+    look_at_guard(doctor, &settings->fetch_allow, "correct the setting fetch.allow");
+    look_at_guard(doctor, &settings->webhooks_allow, "correct the setting webhooks.allow");
+    look_at_webhooks(doctor);
 }
 
 static struct settings *load_settings(struct doctor *doctor, const struct order *order)
@@ -165,7 +183,7 @@ static void look(struct doctor *doctor, const struct order *order)
     doctor->settings = settings;
     if (has_settings) {
         doctor_look_at_channels(doctor);
-        look_at_guard(doctor);
+        look_at_addresses(doctor);
         doctor_look_at_data(doctor);
     }
     doctor_look_at_media(doctor);

@@ -384,6 +384,7 @@ static void on_committed(struct loop_job *job)
     struct actor *actor = commit->actor;
     const int result = commit->write.result;
     const unsigned effects = commit->effects;
+    const bool has_webhooks = result == STORE_WRITTEN && commit->write.n_deliveries > 0;
     actor->engine->n_writes--;
     if (result < 0) {
         log_task(LOG_ERROR, actor->task->request->id, "cannot commit state %s, trying again: %s",
@@ -393,6 +394,9 @@ static void on_committed(struct loop_job *job)
     }
     commit->version->change = commit->write.change;
     drop_commit(actor);
+    if (has_webhooks && actor->engine->deliver) {
+        deliver_news(actor->engine->deliver, actor->task->request->tenant);
+    }
     if (result == STORE_WRITTEN) {
         publish_and_act(actor, effects);
     } else {

@@ -285,6 +285,32 @@ enum engine_outcome engine_task(struct engine *engine, const char *id, const str
     return show(task, ret_task);
 }
 
+/* ---- webhooks ---- */
+
+struct webhook_news {
+    struct loop_job job;
+    struct engine *engine;
+    char tenant[TASK_TENANT_SIZE];
+};
+
+static void on_webhook_news(struct loop_job *job)
+{
+    struct webhook_news *news = CONTAINER_OF(job, struct webhook_news, job);
+    if (news->engine->deliver) {
+        deliver_news(news->engine->deliver, news->tenant);
+    }
+    free(news);
+}
+
+void engine_webhook_news(struct engine *engine, const char *tenant)
+{
+    struct webhook_news *news = must_calloc(1, sizeof *news);
+    news->job.run = on_webhook_news;
+    news->engine = engine;
+    snprintf(news->tenant, sizeof news->tenant, "%s", tenant);
+    loop_post(engine->loop, &news->job);
+}
+
 const struct engine_counts *engine_counts(const struct engine *engine)
 {
     return &engine->counts;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "asset/asset.h"
+#include "asset/link_keys.h"
 #include "base/compiler.h"
 #include "base/histogram.h"
 #include "base/loop.h"
@@ -31,6 +32,9 @@ struct engine_parts {
     struct store *store;
     struct asset_store *assets;
     struct hub *hub; /* hears of every change; NULL: nobody does */
+    /* For webhooks: which addresses may be dialled, and what signs the links in them. NULL: none are sent. */
+    const struct guard *webhook_guard;
+    const struct link_keys *link_keys;
 };
 
 /* Walks the store's unfinished tasks, starts the loop thread. 0 or negative errno. */
@@ -136,14 +140,16 @@ CHECKED bool engine_published(struct engine *engine, const char *id, const struc
 
 /* What happened since engine_start(). */
 struct engine_counts {
-    _Atomic int64_t in_state[TASK_STATE_COUNT];     /* unfinished tasks now, as published */
-    _Atomic uint64_t ended[TASK_STATE_COUNT];       /* tasks */
-    _Atomic uint64_t failures[TASK_FAILURE_COUNT];  /* attempts that failed, by cause */
-    _Atomic uint64_t created;                       /* tasks */
-    _Atomic uint64_t attempts, retries;             /* begun; of them after a failed one */
-    _Atomic uint64_t renders[MEDIA_END_COUNT];      /* rendering helpers, by their end */
-    _Atomic uint64_t variants[MEDIA_END_COUNT];     /* helpers that made variants, by their end */
-    struct histogram task_seconds, attempt_seconds; /* created to completed; slot to stored */
+    _Atomic int64_t in_state[TASK_STATE_COUNT];    /* unfinished tasks now, as published */
+    _Atomic uint64_t ended[TASK_STATE_COUNT];      /* tasks */
+    _Atomic uint64_t failures[TASK_FAILURE_COUNT]; /* attempts that failed, by cause */
+    _Atomic uint64_t created;                      /* tasks */
+    _Atomic uint64_t attempts, retries;            /* begun; of them after a failed one */
+    _Atomic uint64_t renders[MEDIA_END_COUNT];     /* rendering helpers, by their end */
+    _Atomic uint64_t variants[MEDIA_END_COUNT];    /* helpers that made variants, by their end */
+    _Atomic uint64_t webhooks_delivered, webhooks_failed; /* tries, by their end */
+    _Atomic uint64_t webhooks_given_up;                   /* deliveries */
+    struct histogram task_seconds, attempt_seconds;       /* created to completed; slot to stored */
 };
 /* The loop counts, and `created` the store's writer; any thread looks. Owned by the engine. */
 const struct engine_counts *engine_counts(const struct engine *engine);
@@ -152,6 +158,10 @@ const struct engine_counts *engine_counts(const struct engine *engine);
  * of such a life), and at least `configured_ms`, for a record may be younger than the links. 0 or negative errno. */
 CHECKED int engine_longest_valid_for(struct store *store, int64_t configured_ms,
                                      int64_t *ret_longest_ms);
+
+/* Rows of this tenant were put into the store's outbox of webhooks, or taken from it, otherwise than by the end of a
+ * task. Any thread. */
+void engine_webhook_news(struct engine *engine, const char *tenant);
 
 struct engine_stats {
     int64_t unfinished, queued, running; /* tasks now */

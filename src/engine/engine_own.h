@@ -15,6 +15,7 @@
 #include "engine/actor.h"
 #include "engine/blocking.h"
 #include "engine/credential.h"
+#include "engine/deliver.h"
 #include "engine/engine.h"
 #include "engine/quota.h"
 #include "engine/room.h"
@@ -58,6 +59,7 @@ struct engine {
     struct loop_timer drain_tick;                /* while stopping */
     struct loop_timer sweep;                     /* retention */
     struct sweep *sweeping;                      /* a sweep under way */
+    struct deliver *deliver;                     /* webhooks; NULL: none are sent */
     struct loop_job drain_job;
     int64_t drain_until_ms;     /* clock_mono_ms(); then what is under way is parked */
     int64_t n_running, n_slots; /* of the built-in engine */

@@ -71,6 +71,9 @@ static void on_drain(struct loop_job *job)
     engine->is_draining = true;
     loop_disarm(engine->loop, &engine->sweep);
     loop_disarm(engine->loop, &engine->figures);
+    if (engine->deliver) {
+        deliver_close(engine->deliver);
+    }
     loop_arm(engine->loop, &engine->drain_tick, 0);
 }
 
@@ -112,6 +115,7 @@ static void settle(struct engine *engine)
     loop_disarm(engine->loop, &engine->figures);
     loop_disarm(engine->loop, &engine->sweep);
     loop_disarm(engine->loop, &engine->drain_tick);
+    engine->deliver = deliver_free(engine->deliver);
     engine->exchanges = exchange_pool_free(engine->exchanges);
     engine->adapters = adapter_host_free(engine->adapters);
     engine->blocking = blocking_free(engine->blocking);
@@ -247,6 +251,28 @@ static int open_parts(struct engine *engine)
     return fault;
 }
 
+/* Webhooks that an earlier process left behind are on their way at once. */
+static int open_deliver(struct engine *engine)
+{
+    const struct deliver_parts parts = {
+        .settings = engine->parts.settings,
+        .store = engine->parts.store,
+        .loop = engine->loop,
+        .exchanges = engine->exchanges,
+        .guard = engine->parts.webhook_guard,
+        .link_keys = engine->parts.link_keys,
+        .counts = &engine->counts,
+    };
+    if (!parts.guard || !parts.link_keys) {
+        return 0;
+    }
+    int fault = deliver_new(&parts, &engine->deliver);
+    if (fault == 0) {
+        deliver_news(engine->deliver, NULL);
+    }
+    return fault;
+}
+
 static struct engine *new_engine(const struct engine_parts *parts)
 {
     const struct settings *settings = parts->settings;
@@ -282,6 +308,7 @@ int engine_start(const struct engine_parts *parts, struct engine **ret_engine)
     int fault = open_parts(engine);
     fault = fault < 0 ? fault : recover_all(engine);
     fault = fault < 0 ? fault : recover_day(engine);
+    fault = fault < 0 ? fault : open_deliver(engine);
     if (fault == 0) {
         fault = sweep_arm(engine);
     }

@@ -10,6 +10,8 @@
 
 #include "engine/engine_own.h"
 
+#include "store/webhooks.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -192,6 +194,10 @@ static void do_sweep(struct blocking_job *job)
     }
     if (store_sweep_idempotency(engine->parts.store, now_ms - settings->idempotency) < 0) {
         log_warn("cannot sweep old idempotency keys");
+    }
+    if (store_sweep_deliveries(engine->parts.store, now_ms - settings->webhooks_retention, now_ms) <
+        0) {
+        log_warn("cannot sweep the log of webhooks");
     }
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "store/store.h"
+#include "store/webhooks.h"
 
 struct store_backend {
     const char *name;
@@ -47,9 +48,35 @@ struct store_backend {
     int (*key_revoke)(void *self, const char *name_or_id, int64_t now_ms);
     int (*keys)(void *self, struct store_key **ret_keys, size_t *ret_count);
     int (*version)(void *self, int64_t *ret_version);
+    int (*endpoint_add)(void *self, const struct store_endpoint *endpoint, size_t most);
+    int (*endpoint_remove)(void *self, const char *tenant, const char *id, int64_t now_ms);
+    int (*endpoint_enable)(void *self, const char *tenant, const char *id);
+    int (*endpoints)(void *self, const char *tenant, struct store_endpoint *ret_endpoints,
+                     size_t *ret_count);
+    int (*secrets)(void *self, const char *tenant, int64_t now_ms, struct store_secret *ret_secrets,
+                   size_t *ret_count);
+    int (*secret_rotate)(void *self, const char *tenant, int64_t now_ms, int64_t overlap_ms);
+    int (*delivery_add)(void *self, const struct store_delivery *delivery);
+    int (*lanes)(void *self, const char *tenant,
+                 void (*each)(void *, const char *tenant, const char *url, int64_t next_ms),
+                 void *context);
+    int (*delivery_next)(void *self, const char *tenant, const char *url, int64_t now_ms,
+                         struct store_delivery *ret_delivery);
+    int (*delivery_tried)(void *self, const struct store_tried *tried, int64_t *ret_next_ms);
+    int (*deliveries)(void *self, const struct store_deliveries_query *query,
+                      struct store_delivery *ret_deliveries, size_t *ret_count);
+    int (*delivery)(void *self, const char *tenant, const char *id,
+                    struct store_delivery *ret_delivery);
+    int (*tries)(void *self, const char *delivery_id, struct store_try *ret_tries,
+                 size_t *ret_count);
+    int (*erase_deliveries)(void *self, const char *task_id, int64_t now_ms);
+    int (*sweep_deliveries)(void *self, int64_t before_ms, int64_t now_ms);
 };
 
 extern const struct store_backend store_sqlite;
+
+/* For the other files of the front. */
+const struct store_backend *store_inside(const struct store *store, void **ret_self);
 
 /* store_open() with a backend of the caller's choice. */
 CHECKED int store_open_with(const struct store_backend *backend, const char *directory,

@@ -34,7 +34,7 @@ int sqlite_refresh_version(struct sqlite *sqlite)
 
 /* ---- transactions ---- */
 
-static int sqlite_begin(void *self)
+int sqlite_begin(void *self)
 {
     struct sqlite *sqlite = self;
 
@@ -46,7 +46,7 @@ static int sqlite_begin(void *self)
     return fault;
 }
 
-static void sqlite_rollback(void *self)
+void sqlite_rollback(void *self)
 {
     struct sqlite *sqlite = self;
 
@@ -56,7 +56,7 @@ static void sqlite_rollback(void *self)
     (void)pthread_mutex_unlock(&sqlite->write_lock);
 }
 
-static int sqlite_commit(void *self)
+int sqlite_commit(void *self)
 {
     struct sqlite *sqlite = self;
     int fault = sqlite_keep_change(sqlite);
@@ -69,6 +69,15 @@ static int sqlite_commit(void *self)
     (void)!sqlite_refresh_version(sqlite);
     (void)pthread_mutex_unlock(&sqlite->write_lock);
     return 0;
+}
+
+int sqlite_end(struct sqlite *sqlite, int fault)
+{
+    if (fault == 0)
+        fault = sqlite_commit(sqlite);
+    if (fault < 0)
+        sqlite_rollback(sqlite);
+    return fault;
 }
 
 static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *write)
@@ -180,10 +189,14 @@ int sqlite_why_unchanged(struct sqlite *sqlite, const char *id)
 static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
 {
     const struct task *task = write->task;
+    bool was_told = true; /* or there is nothing to tell */
     sqlite3_stmt *statement;
     int64_t change;
     int fault = sqlite_next_change(sqlite, &change);
 
+    write->n_deliveries = 0; /* a group that failed is tried anew */
+    if (fault == 0 && task_state_is_end(task->state))
+        fault = sqlite_has_ended(sqlite, task->request->id, &was_told);
     if (fault == 0)
         fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_UPDATE, &statement);
     if (fault < 0)
@@ -204,7 +217,9 @@ static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
     if (sqlite3_changes(sqlite->writer.db) == 0)
         return sqlite_why_unchanged(sqlite, task->request->id);
     fault = sqlite_put_attempt(sqlite, task);
-    return fault < 0 ? fault : sqlite_put_change(sqlite, write);
+    if (fault == 0)
+        fault = sqlite_put_change(sqlite, write);
+    return fault < 0 || was_told ? fault : sqlite_put_deliveries(sqlite, write);
 }
 
 static int sqlite_apply(void *self, struct store_write *write)
@@ -350,4 +365,19 @@ const struct store_backend store_sqlite = {
     .key_revoke = sqlite_key_revoke,
     .keys = sqlite_keys,
     .version = sqlite_version,
+    .endpoint_add = sqlite_endpoint_add,
+    .endpoint_remove = sqlite_endpoint_remove,
+    .endpoint_enable = sqlite_endpoint_enable,
+    .endpoints = sqlite_endpoints,
+    .secrets = sqlite_secrets,
+    .secret_rotate = sqlite_secret_rotate,
+    .delivery_add = sqlite_delivery_add,
+    .lanes = sqlite_lanes,
+    .delivery_next = sqlite_delivery_next,
+    .delivery_tried = sqlite_delivery_tried,
+    .deliveries = sqlite_deliveries,
+    .delivery = sqlite_delivery,
+    .tries = sqlite_tries,
+    .erase_deliveries = sqlite_erase_deliveries,
+    .sweep_deliveries = sqlite_sweep_deliveries,
 };

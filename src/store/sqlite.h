@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/compiler.h"
 #include "store/store.h"
+#include "store/webhooks.h"
 
 enum { META_NAME_SIZE = 128 }; /* "number." and a number's name, with NUL */
 
@@ -59,6 +60,35 @@ enum sqlite_statement {
     STATEMENT_KEY_REVOKE,
     STATEMENT_KEYS,
     STATEMENT_VERSION_READ,
+    STATEMENT_TASK_HAS_ENDED,
+    STATEMENT_ENDPOINT_INSERT,
+    STATEMENT_ENDPOINT_DELETE,
+    STATEMENT_ENDPOINT_ENABLE,
+    STATEMENT_ENDPOINT_DISABLE,
+    STATEMENT_ENDPOINTS,
+    STATEMENT_SECRETS,
+    STATEMENT_SECRET_FIRST,
+    STATEMENT_SECRET_RETIRE,
+    STATEMENT_SECRET_INSERT,
+    STATEMENT_SECRETS_TRIM,
+    STATEMENT_SECRETS_SWEEP,
+    STATEMENT_DELIVERY_INSERT,
+    STATEMENT_DELIVERIES_WAITING,
+    STATEMENT_DELIVERY_NEXT,
+    STATEMENT_DELIVERY_TRIED,
+    STATEMENT_DELIVERY_READ,
+    STATEMENT_DELIVERIES_DISABLE_LANE,
+    STATEMENT_DELIVERIES_DISABLE_ENDPOINT,
+    STATEMENT_DELIVERIES_OF_TENANT,
+    STATEMENT_DELIVERIES_OF_TASK,
+    STATEMENT_DELIVERIES_ERASE,
+    STATEMENT_DELIVERIES_SWEEP,
+    STATEMENT_LANES_ALL,
+    STATEMENT_LANES_OF_TENANT,
+    STATEMENT_LANE,
+    STATEMENT_TRY_INSERT,
+    STATEMENT_TRIES,
+    STATEMENT_TRIES_SWEEP,
     STATEMENT_COUNT
 };
 
@@ -129,6 +159,13 @@ CHECKED int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, c
 /* No row was changed: is there none, or does it hold more than the write knows of? Under write_lock. */
 CHECKED int sqlite_why_unchanged(struct sqlite *sqlite, const char *id);
 
+/* As in store/backend.h: from begin to commit or rollback the caller holds write_lock. */
+int sqlite_begin(void *self);
+int sqlite_commit(void *self);
+void sqlite_rollback(void *self);
+/* Ends a transaction that was begun: commits when `fault` is 0, else rolls back. 0 or the fault. */
+CHECKED int sqlite_end(struct sqlite *sqlite, int fault);
+
 /* ---- sqlite_read.c ---- */
 
 /* Lends a reading connection, waiting up to STORE_BUSY_TIMEOUT_MS for one: 0, -EBUSY or another
@@ -189,6 +226,43 @@ CHECKED int sqlite_keep_change(struct sqlite *sqlite);
 int sqlite_read_change(void *self, int64_t *ret_change);
 int sqlite_read_events(void *self, const struct store_events_query *query,
                        struct store_event *ret_events, size_t *ret_count);
+
+/* ---- sqlite_webhooks.c ---- */
+
+int sqlite_endpoint_add(void *self, const struct store_endpoint *endpoint, size_t most);
+int sqlite_endpoint_remove(void *self, const char *tenant, const char *id, int64_t now_ms);
+int sqlite_endpoint_enable(void *self, const char *tenant, const char *id);
+int sqlite_endpoints(void *self, const char *tenant, struct store_endpoint *ret_endpoints,
+                     size_t *ret_count);
+int sqlite_secrets(void *self, const char *tenant, int64_t now_ms, struct store_secret *ret_secrets,
+                   size_t *ret_count);
+int sqlite_secret_rotate(void *self, const char *tenant, int64_t now_ms, int64_t overlap_ms);
+
+/* ---- sqlite_outbox.c ---- */
+
+/* Within a transaction: a row for each receiver of the news that the write's task has ended; counts in the write those that wait. */
+CHECKED int sqlite_put_deliveries(struct sqlite *sqlite, struct store_write *write);
+/* Has the task ended already, before this transaction's write? 0 or negative errno. */
+CHECKED int sqlite_has_ended(struct sqlite *sqlite, const char *task_id, bool *ret_has_ended);
+/* Within a transaction: puts a row. */
+int sqlite_delivery_add(void *self, const struct store_delivery *delivery);
+int sqlite_delivery_tried(void *self, const struct store_tried *tried, int64_t *ret_next_ms);
+int sqlite_erase_deliveries(void *self, const char *task_id, int64_t now_ms);
+int sqlite_sweep_deliveries(void *self, int64_t before_ms, int64_t now_ms);
+
+/* ---- sqlite_deliveries.c ---- */
+
+int sqlite_lanes(void *self, const char *tenant,
+                 void (*each)(void *, const char *tenant, const char *url, int64_t next_ms),
+                 void *context);
+int sqlite_delivery_next(void *self, const char *tenant, const char *url, int64_t now_ms,
+                         struct store_delivery *ret_delivery);
+int sqlite_deliveries(void *self, const struct store_deliveries_query *query,
+                      struct store_delivery *ret_deliveries, size_t *ret_count);
+int sqlite_delivery(void *self, const char *tenant, const char *id,
+                    struct store_delivery *ret_delivery);
+int sqlite_tries(void *self, const char *delivery_id, struct store_try *ret_tries,
+                 size_t *ret_count);
 
 /* ---- sqlite_keys.c ---- */
 

@@ -141,6 +141,93 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_KEYS] = "SELECT id, name, tenant, hash, operator, created_ms, revoked_ms FROM keys"
                        " ORDER BY created_ms, number",
     [STATEMENT_VERSION_READ] = "PRAGMA data_version",
+    [STATEMENT_TASK_HAS_ENDED] = "SELECT is_end FROM tasks WHERE id = ?1",
+    [STATEMENT_ENDPOINT_INSERT] =
+        "INSERT INTO webhook_endpoints(id, tenant, url, base, created_ms) SELECT ?1,?2,?3,?4,?5"
+        " WHERE (SELECT count(*) FROM webhook_endpoints WHERE tenant = ?2) < ?6",
+    [STATEMENT_ENDPOINT_DELETE] = "DELETE FROM webhook_endpoints WHERE tenant = ?1 AND id = ?2",
+    [STATEMENT_ENDPOINT_ENABLE] =
+        "UPDATE webhook_endpoints SET disabled_ms = 0, disabled_why = NULL"
+        " WHERE tenant = ?1 AND id = ?2",
+    [STATEMENT_ENDPOINT_DISABLE] =
+        "UPDATE webhook_endpoints SET disabled_ms = ?3, disabled_why = ?4"
+        " WHERE tenant = ?1 AND url = ?2 AND disabled_ms = 0",
+    [STATEMENT_ENDPOINTS] = "SELECT id, url, base, created_ms, disabled_ms, disabled_why"
+                            " FROM webhook_endpoints WHERE tenant = ?1 ORDER BY number",
+    [STATEMENT_SECRETS] = "SELECT secret, created_ms, expires_ms FROM webhook_secrets"
+                          " WHERE tenant = ?1 AND (expires_ms = 0 OR expires_ms > ?2)"
+                          " ORDER BY number DESC",
+    [STATEMENT_SECRET_FIRST] = "INSERT INTO webhook_secrets(tenant, secret, created_ms)"
+                               " VALUES(?1,?2,?3) ON CONFLICT DO NOTHING",
+    [STATEMENT_SECRET_RETIRE] =
+        "UPDATE webhook_secrets SET expires_ms = ?2 WHERE tenant = ?1 AND expires_ms = 0",
+    [STATEMENT_SECRET_INSERT] =
+        "INSERT INTO webhook_secrets(tenant, secret, created_ms) VALUES(?1,?2,?3)",
+    [STATEMENT_SECRETS_TRIM] =
+        "DELETE FROM webhook_secrets WHERE tenant = ?1 AND number NOT IN"
+        " (SELECT number FROM webhook_secrets WHERE tenant = ?1 ORDER BY number DESC LIMIT ?2)",
+    [STATEMENT_SECRETS_SWEEP] =
+        "DELETE FROM webhook_secrets WHERE expires_ms > 0 AND expires_ms <= ?1",
+    [STATEMENT_DELIVERY_INSERT] =
+        "INSERT INTO deliveries(id, event, tenant, endpoint, task_id, type, url, base, state,"
+        " next_ms, created_ms, ended_ms, note) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+    /* Counts no further than the bound. */
+    [STATEMENT_DELIVERIES_WAITING] =
+        "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'waiting' AND tenant = ?1"
+        " LIMIT ?2)",
+#define DELIVERIES_SELECT                                                                          \
+    "SELECT id, event, tenant, endpoint, task_id, type, url, base, state, tries, next_ms,"         \
+    " created_ms, ended_ms, note"
+    [STATEMENT_DELIVERY_NEXT] =
+        DELIVERIES_SELECT ", body FROM deliveries WHERE state = 'waiting' AND tenant = ?1"
+                          " AND url = ?2 AND next_ms <= ?3 ORDER BY number LIMIT 1",
+    [STATEMENT_DELIVERY_READ] =
+        DELIVERIES_SELECT ", body FROM deliveries WHERE tenant = ?1 AND id = ?2",
+    [STATEMENT_DELIVERIES_OF_TENANT] =
+        DELIVERIES_SELECT " FROM deliveries WHERE tenant = ?1 AND id < ?2"
+                          " AND (?3 IS NULL OR endpoint = ?3) AND (?4 IS NULL OR state = ?4)"
+                          " ORDER BY id DESC",
+    [STATEMENT_DELIVERIES_OF_TASK] =
+        DELIVERIES_SELECT " FROM deliveries WHERE tenant = ?1 AND id < ?2"
+                          " AND (?3 IS NULL OR endpoint = ?3) AND (?4 IS NULL OR state = ?4)"
+                          " AND task_id = ?5 ORDER BY id DESC",
+#undef DELIVERIES_SELECT
+    [STATEMENT_DELIVERY_TRIED] =
+        "UPDATE deliveries SET tries = max(tries, ?2), body = ifnull(body, ?3),"
+        " next_ms = CASE WHEN state = 'waiting' THEN ?5 ELSE next_ms END,"
+        " ended_ms = CASE WHEN state = 'waiting' THEN ?6 ELSE ended_ms END,"
+        " note = CASE WHEN state = 'waiting' THEN ?7 ELSE note END,"
+        " state = CASE WHEN state = 'waiting' THEN ?4 ELSE state END WHERE id = ?1",
+    [STATEMENT_DELIVERIES_DISABLE_LANE] =
+        "UPDATE deliveries SET state = 'disabled', ended_ms = ?3, note = ?4"
+        " WHERE state = 'waiting' AND tenant = ?1 AND url = ?2",
+    [STATEMENT_DELIVERIES_DISABLE_ENDPOINT] =
+        "UPDATE deliveries SET state = 'disabled', ended_ms = ?3, note = ?4"
+        " WHERE state = 'waiting' AND tenant = ?1 AND endpoint = ?2",
+    [STATEMENT_DELIVERIES_ERASE] =
+        "UPDATE deliveries SET body = NULL,"
+        " ended_ms = CASE WHEN state = 'waiting' THEN ?2 ELSE ended_ms END,"
+        " note = CASE WHEN state = 'waiting' THEN ?3 ELSE note END,"
+        " state = CASE WHEN state = 'waiting' THEN 'given_up' ELSE state END WHERE task_id = ?1",
+#define DELIVERIES_OLD                                                                             \
+    " FROM deliveries WHERE ended_ms > 0 AND ended_ms < ?1 ORDER BY ended_ms LIMIT ?2)"
+    [STATEMENT_TRIES_SWEEP] =
+        "DELETE FROM delivery_tries WHERE delivery IN (SELECT id" DELIVERIES_OLD,
+    [STATEMENT_DELIVERIES_SWEEP] =
+        "DELETE FROM deliveries WHERE number IN (SELECT number" DELIVERIES_OLD,
+#undef DELIVERIES_OLD
+    [STATEMENT_LANES_ALL] = "SELECT tenant, url, min(next_ms) FROM deliveries"
+                            " WHERE state = 'waiting' GROUP BY tenant, url",
+    [STATEMENT_LANES_OF_TENANT] = "SELECT tenant, url, min(next_ms) FROM deliveries"
+                                  " WHERE state = 'waiting' AND tenant = ?1 GROUP BY tenant, url",
+    [STATEMENT_LANE] = "SELECT min(next_ms) FROM deliveries"
+                       " WHERE state = 'waiting' AND tenant = ?1 AND url = ?2",
+    [STATEMENT_TRY_INSERT] =
+        "INSERT INTO delivery_tries(delivery, try, at_ms, took_ms, status, error, answer)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    [STATEMENT_TRIES] = "SELECT try, at_ms, took_ms, status, error, answer FROM ("
+                        "SELECT * FROM delivery_tries WHERE delivery = ?1 ORDER BY try DESC"
+                        " LIMIT ?2) ORDER BY try",
 };
 
 /* ---- what codes mean ---- */

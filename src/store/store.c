@@ -208,6 +208,12 @@ struct store *store_close(struct store *store)
     return NULL;
 }
 
+const struct store_backend *store_inside(const struct store *store, void **ret_self)
+{
+    *ret_self = store->self;
+    return store->backend;
+}
+
 void store_secret(const struct store *store, uint8_t ret_secret[32])
 {
     store->backend->secret(store->self, ret_secret);
@@ -255,6 +261,8 @@ int store_submit(struct store *store, struct store_write *write)
     must(write->idempotency_key == NULL ||
          strlen(write->idempotency_key) <= STORE_IDEMPOTENCY_KEY_MAX);
     write->existing_id[0] = '\0';
+    write->change = 0;
+    write->n_deliveries = 0;
     write->request_json = has_request ? task_encode_request(write->task->request) : NULL;
     write->status_json = task_encode_status(write->task);
     if (is_create ? queue_put(store->queue, &write->item)

@@ -105,6 +105,8 @@ struct store_write {
     const struct store_event *note; /* STORE_NOTE */
     int64_t
         change; /* with STORE_WRITTEN: the number of this change. Grows in the order of commits, never given twice */
+    /* Out, STORE_UPDATE: webhooks that wait since this write, the one that ended the task (store/webhooks.h). */
+    size_t n_deliveries;
     char *request_json,
         *status_json; /* the store's: the record as it goes to the file; NULL outside */
 };

@@ -44,6 +44,8 @@ static const struct field request_texts[] = {
     FIELD(struct task_request, character_url, false),
     FIELD(struct task_request, character_timestamps, false),
     FIELD(struct task_request, operation, true),
+    FIELD(struct task_request, webhook_url, false),
+    FIELD(struct task_request, base_url, false),
 };
 
 static const struct field request_ints[] = {

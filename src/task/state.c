@@ -70,6 +70,13 @@ bool task_state_is_end(enum task_state state)
     return state_row(state)->is_end;
 }
 
+const char *task_state_event(enum task_state state)
+{
+    if (!task_state_is_end(state))
+        return NULL;
+    return state == TASK_COMPLETED ? "video.completed" : "video.failed";
+}
+
 bool task_state_parse(const char *name, enum task_state *ret_state)
 {
     for (size_t i = 0; i < TASK_STATE_COUNT; i++)

@@ -25,6 +25,8 @@ const char *task_state_unified(enum task_state state);
 const char *task_state_openai(enum task_state state);
 const char *task_state_meaning(enum task_state state);
 bool task_state_is_end(enum task_state state);
+/* What the event is called that tells receivers of webhooks of this state; NULL: there is none. */
+const char *task_state_event(enum task_state state);
 CHECKED bool task_state_parse(const char *name, enum task_state *ret_state);
 bool task_state_can_move(enum task_state from, enum task_state to);
 /* When the move happens, for the manual; NULL when it is not legal. */

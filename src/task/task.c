@@ -40,6 +40,8 @@ static const size_t request_texts[] = {
     offsetof(struct task_request, character_url),
     offsetof(struct task_request, character_timestamps),
     offsetof(struct task_request, operation),
+    offsetof(struct task_request, webhook_url),
+    offsetof(struct task_request, base_url),
 };
 
 static char **text_at(const struct task_request *request, size_t i)
@@ -249,6 +251,9 @@ void task_request_digest(const struct task_request *request, uint8_t ret_digest[
 {
     CLEANUP(json_unref_pointer) json_t *document = json_object();
     digest_texts(document, request);
+    if (request->webhook_url !=
+        NULL) /* else as before there were any: keys of then keep their meaning */
+        json_set_text(document, "webhook_url", request->webhook_url);
     json_set(document, "remix_config", shared_or_null(request->remix_config));
     json_set(document, "tags", shared_or_null(request->tags));
     json_set(document, "extra",

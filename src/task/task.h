@@ -56,7 +56,11 @@ struct task_request {
     char *size;         /* as asked (small, large, 720P, 1280x720 …), else chosen; never NULL */
     char *aspect_ratio; /* "16:9" … */
     char *title, *style, *negative_prompt, *character_url, *character_timestamps;
-    char *operation;      /* simple_compose | remix | extend | edit; never NULL */
+    char *operation; /* simple_compose | remix | extend | edit; never NULL */
+    char *
+        webhook_url; /* http(s): who is told of the end; NULL: nobody beside the tenant's endpoints */
+    /* Where the create came by, for links in what is told to webhook_url; NULL: `public_url` says so, or nobody is told. */
+    char *base_url;
     json_t *remix_config; /* {source_task_id, prompt} or NULL */
     json_t *tags;         /* array or NULL */
     /* Every field of the request that we do not know, as it came: an object; NULL: none. */

@@ -49,6 +49,7 @@ enum wish {
     WISH_CHARACTER_URL,
     WISH_CHARACTER_TIMESTAMPS,
     WISH_TAGS,
+    WISH_WEBHOOK_URL,
     WISH_COUNT
 };
 
@@ -74,6 +75,8 @@ static const char *const synonyms[WISH_COUNT][SYNONYMS_MAX] = {
     [WISH_CHARACTER_URL] = {"character_url"},
     [WISH_CHARACTER_TIMESTAMPS] = {"character_timestamps"},
     [WISH_TAGS] = {"tags"},
+    [WISH_WEBHOOK_URL] = {"webhook_url", "callback_url", "notify_hook", "metadata.webhook_url",
+                          "metadata.callback_url", "metadata.notify_hook"},
 };
 
 bool unified_fail(const struct unified_reader *reader, const char *param, const char *format, ...)
@@ -213,8 +216,11 @@ static bool read_texts(const struct unified_reader *reader)
                    &request->negative_prompt) ||
         !read_text(reader, WISH_CHARACTER_URL, UNIFIED_URL_BYTES, &request->character_url) ||
         !read_text(reader, WISH_CHARACTER_TIMESTAMPS, SHORT_TEXT_BYTES,
-                   &request->character_timestamps))
+                   &request->character_timestamps) ||
+        !read_text(reader, WISH_WEBHOOK_URL, UNIFIED_URL_BYTES, &request->webhook_url))
         return false;
+    if (request->webhook_url != NULL && !unified_is_http(request->webhook_url))
+        return unified_fail(reader, "webhook_url", "\"webhook_url\" must be an http or https URL");
     if (request->character_url != NULL && !unified_is_http(request->character_url))
         return unified_fail(reader, "character_url",
                             "\"character_url\" must be an http or https URL");
@@ -466,6 +472,13 @@ static bool is_known(const char *key)
     return strcmp(key, "metadata") == 0 || unified_is_image_field(key);
 }
 
+/* Who is told of the end is between the client and us: no upstream hears of it. */
+static bool is_hook_field(const char *key)
+{
+    return strcmp(key, "webhook_url") == 0 || strcmp(key, "callback_url") == 0 ||
+           strcmp(key, "notify_hook") == 0;
+}
+
 /* Through text and back: a copy of our own, and no string in it that a record could not hold. */
 static void keep(const struct unified_reader *reader, const char *key, const json_t *value,
                  size_t *left)
@@ -485,7 +498,7 @@ static void keep(const struct unified_reader *reader, const char *key, const jso
     json_set(request->extra, key, copy);
 }
 
-/* `metadata` as it came but for images; when it came as text, as what it says. */
+/* `metadata` as it came but for images and hooks; when it came as text, as what it says. */
 static void keep_metadata(const struct unified_reader *reader, size_t *left)
 {
     const json_t *raw = json_object_get(reader->body, "metadata");
@@ -498,7 +511,7 @@ static void keep_metadata(const struct unified_reader *reader, size_t *left)
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)reader->metadata, key, value)
     {
-        if (!unified_is_image_field(key))
+        if (!unified_is_image_field(key) && !is_hook_field(key))
             json_set(kept, key, json_incref(value));
     }
     if (json_object_size(kept) > 0)

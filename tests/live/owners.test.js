@@ -13,6 +13,10 @@ const { stdout } = await command(['dump', 'routes', '--json']);
 const routes = JSON.parse(stdout).flat().map((row) => ({ ...row, name: `${row.method} ${row.path.replaceAll('`', '')}` }));
 const mine = await server.create({ prompt: 'what only red may see', duration: 60, size: 'large' });
 
+// An endpoint of red's that fails to be reached, and the delivery of a test to it.
+const hook = (await server.call('POST', '/v1/webhooks', { json: { url: 'http://127.0.0.1:9/only-red' } })).json;
+const delivery = (await server.call('POST', `/v1/webhooks/${hook.id}/test`)).json;
+
 const asStranger = (method, target, options = {}) => server.call(method, target, { ...options, key: stranger });
 
 // The same answer, byte for byte, as for a task that never was.
@@ -24,6 +28,14 @@ async function isNoTask(method, target, options = {}) {
     assert.equal(foreign.status, 404);
     assert.equal(foreign.json.code, 'task_not_exist');
     assert.equal(foreign.text.replaceAll(mine.id, nobodys), unknown.text);
+}
+
+// The same 404 as for a webhook that never was.
+async function isNoWebhook(method, target) {
+    const [foreign, unknown] = [await asStranger(method, target), await asStranger(method, target.replace(/(whk|dlv)_[0-9a-z]+/, '$1_01k6x15vhrff09dkkqjrzwhm60'))];
+    assert.equal(foreign.status, 404);
+    assert.equal(foreign.json.code, 'webhook_not_found');
+    assert.equal(foreign.text, unknown.text);
 }
 
 const json = { headers: { 'Content-Type': 'application/json' } };
@@ -48,6 +60,33 @@ const cases = {
         await isNoTask('POST', '/v1/video/cancel?id=ID');
         await isNoTask('POST', '/v1/video/cancel', { ...json, body: '{"id": "ID"}' });
         assert.equal((await server.query(mine.id)).status, 'pending');
+    },
+    'GET /v1/webhooks': async () => assert.deepEqual((await asStranger('GET', '/v1/webhooks')).json.data, []),
+    'POST /v1/webhooks': async () => {
+        const theirs = await asStranger('POST', '/v1/webhooks', { json: { url: hook.url } }); // which is no conflict, for it is not theirs
+        assert.equal(theirs.status, 200);
+        assert.deepEqual((await server.call('GET', '/v1/webhooks')).json.data.map((each) => each.id), [hook.id]);
+    },
+    'GET /v1/webhooks/secret': async () => {
+        const [ours, theirs] = [await server.call('GET', '/v1/webhooks/secret'), await asStranger('GET', '/v1/webhooks/secret')];
+        assert.notEqual(ours.json.secret, theirs.json.secret);
+    },
+    'POST /v1/webhooks/secret/rotate': async () => {
+        const { json: before } = await server.call('GET', '/v1/webhooks/secret');
+        assert.equal((await asStranger('POST', '/v1/webhooks/secret/rotate')).status, 200);
+        assert.deepEqual((await server.call('GET', '/v1/webhooks/secret')).json, before);
+    },
+    'GET /v1/webhooks/deliveries': async () => {
+        for (const query of ['', `?endpoint=${hook.id}`, '?state=waiting&limit=100'])
+            assert.deepEqual((await asStranger('GET', `/v1/webhooks/deliveries${query}`)).json.data, []);
+    },
+    'GET /v1/webhooks/deliveries/{delivery}': () => isNoWebhook('GET', `/v1/webhooks/deliveries/${delivery.id}`),
+    'POST /v1/webhooks/deliveries/{delivery}/replay': () => isNoWebhook('POST', `/v1/webhooks/deliveries/${delivery.id}/replay`),
+    'POST /v1/webhooks/{webhook}/test': () => isNoWebhook('POST', `/v1/webhooks/${hook.id}/test`),
+    'POST /v1/webhooks/{webhook}/enable': () => isNoWebhook('POST', `/v1/webhooks/${hook.id}/enable`),
+    'DELETE /v1/webhooks/{webhook}': async () => {
+        await isNoWebhook('DELETE', `/v1/webhooks/${hook.id}`);
+        assert.equal((await server.call('GET', '/v1/webhooks')).json.data.length, 1);
     },
     'GET /v1/video/events': async () => {
         await isNoTask('GET', '/v1/video/events?id=ID');

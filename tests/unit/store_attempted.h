@@ -123,6 +123,8 @@ static const char *const schema_undo[] = {
     "'change';",
     "DROP INDEX tasks_ended; DROP INDEX tasks_ended_of_tenant; DROP INDEX tasks_deleted;"
     "ALTER TABLE tasks DROP COLUMN deleted_ms;",
+    "DROP TABLE webhook_endpoints; DROP TABLE webhook_secrets; DROP TABLE deliveries;"
+    "DROP TABLE delivery_tries;",
 };
 
 /* Makes the file of a closed store one of an older `version`. */

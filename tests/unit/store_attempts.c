@@ -359,7 +359,7 @@ static void the_walk_meets_ended_tasks_with_open_attempts(void **state)
 
 /* ---- an older file ---- */
 
-/* The second step only added, so a file without what it added is one of the first step. */
+/* Later steps only added, so a file without what they added is one of the first step. */
 static void a_file_of_the_first_schema_is_migrated(void **state)
 {
     struct scene *scene = *state;

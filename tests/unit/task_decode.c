@@ -87,6 +87,7 @@ static void describe(const struct task_request *r, const char *what, char ret_te
         {"negative", r->negative_prompt},
         {"character", r->character_url},
         {"stamps", r->character_timestamps},
+        {"webhook", r->webhook_url},
     };
     const struct {
         const char *what;
@@ -120,6 +121,17 @@ static void many_spellings_say_one_thing(void **context)
         const char *fields, *what, *value;
     } rows[] = {
         {"{'model':'a/b:c'}", "model", "a/b:c"},
+        {"{'webhook_url':'https://example.com/h'}", "webhook", "https://example.com/h"},
+        {"{'callback_url':'http://example.com/h'}", "webhook", "http://example.com/h"},
+        {"{'notify_hook':'https://example.com/h'}", "webhook", "https://example.com/h"},
+        {"{'notify_hook':'','callback_url':'https://example.com/c'}", "webhook",
+         "https://example.com/c"},
+        {"{'metadata':{'notify_hook':'https://example.com/h'}}", "webhook",
+         "https://example.com/h"},
+        {"{'metadata':{'callback_url':'https://example.com/h'}}", "webhook",
+         "https://example.com/h"},
+        {"{'metadata':{'webhook_url':'https://example.com/h'}}", "webhook",
+         "https://example.com/h"},
         {"{'prompt':' two words '}", "prompt", " two words "},
         {"{'duration':15}", "duration", "15"},
         {"{'duration':15}", "frames", "450"},
@@ -262,6 +274,8 @@ static void faults_name_their_parameter(void **context)
         {"{'model':'m','prompt':'p','title':1}", "title", "string"},
         {"{'model':'m','prompt':'p','tags':{'a':1}}", "tags", "list"},
         {"{'model':'m','prompt':'p','tags':[1]}", "tags", "string"},
+        {"{'model':'m','prompt':'p','notify_hook':'ftp://example.com/h'}", "webhook_url", "http"},
+        {"{'model':'m','prompt':'p','callback_url':7}", "callback_url", "string"},
         {"{'model':'m','prompt':'p','character_url':'ftp://example.com/c'}", "character_url",
          "http"},
         {"{'model':'m','prompt':'p','images':7}", "images", "URL"},
@@ -465,10 +479,12 @@ static void unknown_fields_are_kept_as_they_came(void **context)
 {
     (void)context;
     struct unified_decoded decoded;
-    json_t *body = decode("{'guidance':0.5,'sdedit':null,'type':1,'enable_upsample':'true',"
-                          "'images':['" A "'],'storyboard':[{'prompt':'x'}],'duration':5,"
-                          "'metadata':{'image_end':'" B "','mode':'std','ratio':'1:1'}}",
-                          0, &decoded);
+    json_t *body =
+        decode("{'guidance':0.5,'sdedit':null,'type':1,'enable_upsample':'true',"
+               "'images':['" A "'],'storyboard':[{'prompt':'x'}],'duration':5,"
+               "'metadata':{'image_end':'" B "','mode':'std','ratio':'1:1','notify_hook':"
+               "'https://example.com/h'},'callback_url':'https://example.com/h'}",
+               0, &decoded);
     char *extra = json_canonical(decoded.request->extra);
     assert_string_equal(extra, "{\"enable_upsample\":\"true\",\"guidance\":0.5,\"metadata\":"
                                "{\"mode\":\"std\",\"ratio\":\"1:1\"},\"sdedit\":null,"

@@ -282,6 +282,8 @@ static void a_request_is_read_as_written(void **context)
         {a->character_url, b->character_url},
         {a->character_timestamps, b->character_timestamps},
         {a->operation, b->operation},
+        {a->webhook_url, b->webhook_url},
+        {a->base_url, b->base_url},
         {a->images[0].url, b->images[0].url},
         {a->images[0].media_id, b->images[0].media_id},
         {a->images[1].key, b->images[1].key},
@@ -324,6 +326,7 @@ static void a_request_of_little_is_read_as_written(void **context)
     struct task *task = task_decode(request, status);
     assert_non_null(task);
     assert_null(task->request->title);
+    assert_null(task->request->webhook_url);
     assert_null(task->request->tags);
     assert_null(task->request->images);
     assert_int_equal(json_object_size(task->request->extra), 0);
@@ -623,6 +626,14 @@ static void change_operation(struct task_request *r)
 {
     set_text(&r->operation, "remix");
 }
+static void change_webhook(struct task_request *r)
+{
+    set_text(&r->webhook_url, "https://example.com/other");
+}
+static void change_no_webhook(struct task_request *r)
+{
+    free(TAKE(r->webhook_url));
+}
 static void change_url(struct task_request *r)
 {
     set_text(&r->images[0].url, "other");
@@ -692,6 +703,7 @@ static void change_what_we_gave(struct task_request *r)
     set_text(&r->tenant, "tenant-2");
     set_text(&r->request_id, "req-2");
     set_text(&r->images[1].key, "elsewhere");
+    set_text(&r->base_url, "http://other.example.com");
 }
 
 static void change_order_of_extra(struct task_request *r)
@@ -722,7 +734,7 @@ static void the_digest_is_of_what_was_asked(void **context)
         change_url,      change_bytes,      change_role,        change_operation, change_seed,
         change_has_seed, change_duration,   change_priority,    change_watermark, change_wish,
         change_private,  change_storyboard, change_enhance,     change_tags,      change_extra,
-        change_remix,
+        change_remix,    change_webhook,    change_no_webhook,
     };
     for (size_t i = 0; i < ARRAY_LENGTH(changes); i++)
         if (keeps_digest(changes[i]))

@@ -49,6 +49,8 @@ static inline struct task_request *sample_request(void)
     request->character_url = must_strdup("https://example.com/c.mp4");
     request->character_timestamps = must_strdup("1,3");
     request->operation = must_strdup("simple_compose");
+    request->webhook_url = must_strdup("https://example.com/hook");
+    request->base_url = must_strdup("https://videos.example.com");
     request->remix_config = json_pack("{s:s,s:s}", "source_task_id", "task_x", "prompt", "p");
     request->tags = json_pack("[s,s]", "one", "two");
     request->extra = json_pack("{s:f,s:{s:[i,n]}}", "guidance", 0.1, "vendor", "deep", 1);

@@ -73,12 +73,24 @@ static void just_these_moves_are_legal(void **context)
         }
 }
 
+static void each_end_has_an_event(void **context)
+{
+    (void)context;
+    for (unsigned i = 0; i < TASK_STATE_COUNT; i++)
+        assert_int_equal(task_state_event((enum task_state)i) != NULL,
+                         task_state_is_end((enum task_state)i));
+    assert_string_equal(task_state_event(TASK_COMPLETED), "video.completed");
+    assert_string_equal(task_state_event(TASK_FAILED), "video.failed");
+    assert_string_equal(task_state_event(TASK_CANCELLED), "video.failed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_are_found_by_their_names),
         cmocka_unit_test(dialects_say_what_clients_wait_for),
         cmocka_unit_test(just_these_moves_are_legal),
+        cmocka_unit_test(each_end_has_an_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
