@@ -51,7 +51,7 @@ static const struct row {
 
 static const struct row *row_of(enum dialect dialect)
 {
-    must((size_t)dialect < DIALECT_COUNT);
+    must(dialect > DIALECT_NONE && dialect < DIALECT_COUNT);
     return &rows[dialect];
 }
 

@@ -10,6 +10,7 @@
 #include "task/unified.h"
 
 enum dialect {
+    DIALECT_NONE,        /* of what shows no task: not for the functions below */
     DIALECT_UNIFIED,     /* /v1/video/create, /v1/video/query */
     DIALECT_OPENAI,      /* /v1/videos */
     DIALECT_GENERATIONS, /* /v1/video/generations: the wrapped form and the flat one at once */
