@@ -8,10 +8,7 @@
 #include "base/json.h"
 #include "base/must.h"
 
-enum {
-    ASSET_KEY_SIZE = 2 * ID_SHORT_SIZE + 32,
-    PERCENT_UNFINISHED = 99,
-};
+enum { PERCENT_UNFINISHED = 99 };
 
 void answer_set_int(json_t *object, const char *key, int64_t value)
 {
@@ -33,21 +30,27 @@ const char *answer_enhanced_prompt(const struct task *task)
     return job != NULL && job->enhanced_prompt != NULL ? job->enhanced_prompt : "";
 }
 
-const char *answer_video_file(const struct task *task)
+const char *unified_video_file(const struct task *task)
 {
     return task->result.has_watermark ? UNIFIED_MARKED : UNIFIED_SOURCE;
+}
+
+void unified_asset_key(const struct task *task, const char *file,
+                       char ret_key[UNIFIED_ASSET_KEY_SIZE])
+{
+    int length = snprintf(ret_key, UNIFIED_ASSET_KEY_SIZE, "%s/%s/%s", task->request->id,
+                          task->result.generation_id, file);
+    must(length > 0 && length < UNIFIED_ASSET_KEY_SIZE);
 }
 
 json_t *answer_link(const struct task *task, const struct unified_view *view, const char *file,
                     const char *attachment)
 {
-    char asset[ASSET_KEY_SIZE];
-    int length = snprintf(asset, sizeof asset, "%s/%s/%s", task->request->id,
-                          task->result.generation_id, file);
-    must(length > 0 && (size_t)length < sizeof asset);
+    char key[UNIFIED_ASSET_KEY_SIZE];
     if (task->expired_ms != 0)
         return json_null();
-    CLEANUP(free_pointer) char *link = view->link(view->link_context, asset, attachment);
+    unified_asset_key(task, file, key);
+    CLEANUP(free_pointer) char *link = view->link(view->link_context, key, attachment);
     return json_string(link);
 }
 

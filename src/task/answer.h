@@ -11,8 +11,6 @@ void answer_set_int(json_t *object, const char *key, int64_t value);
 int64_t answer_percent(const struct task *task);
 /* As the upstream told it, else the empty text. */
 const char *answer_enhanced_prompt(const struct task *task);
-/* UNIFIED_SOURCE, or UNIFIED_MARKED where a mark was asked for. */
-const char *answer_video_file(const struct task *task);
 /* A link to a file of the result, for a download where `attachment` names it; a new reference: null once retention
  * took it. */
 json_t *answer_link(const struct task *task, const struct unified_view *view, const char *file,

@@ -54,9 +54,9 @@ static json_t *new_record(const struct task *task, const char *word)
 static void set_outputs(json_t *answer, const struct task *task, const struct unified_view *view)
 {
     json_t *outputs = json_object();
-    answer_set_link(outputs, "output", task, view, answer_video_file(task));
-    answer_set_link(outputs, "url", task, view, answer_video_file(task));
-    answer_set_link(outputs, "video_url", task, view, answer_video_file(task));
+    answer_set_link(outputs, "output", task, view, unified_video_file(task));
+    answer_set_link(outputs, "url", task, view, unified_video_file(task));
+    answer_set_link(outputs, "video_url", task, view, unified_video_file(task));
     answer_set_link(outputs, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
     if (json_object_size(outputs) > 0)
         json_set(answer, "data", outputs);
@@ -68,8 +68,8 @@ static json_t *new_wrapped(const struct task *task, const struct unified_view *v
 {
     json_t *record = new_record(task, wrapped_words[task->state]);
     if (task->state == TASK_COMPLETED) {
-        answer_set_link(record, "result_url", task, view, answer_video_file(task));
-        answer_set_link(record, "url", task, view, answer_video_file(task));
+        answer_set_link(record, "result_url", task, view, unified_video_file(task));
+        answer_set_link(record, "url", task, view, unified_video_file(task));
         set_outputs(record, task, view);
     }
     return record;
@@ -102,7 +102,7 @@ json_t *generations_render(const struct task *task, const struct unified_view *v
     answer_set_int(answer, "progress", answer_percent(task));
     answer_set_int(answer, "created_at", task->request->created_micros / 1000000);
     if (task->state == TASK_COMPLETED) {
-        answer_set_link(answer, "url", task, view, answer_video_file(task));
+        answer_set_link(answer, "url", task, view, unified_video_file(task));
         json_set_text(answer, "format", "mp4");
         json_set(answer, "metadata", new_metadata(task));
     } else if (task_state_is_end(task->state)) {
@@ -133,7 +133,7 @@ json_t *upper_render(const struct task *task, const struct unified_view *view)
     json_t *answer = new_record(task, dialect_word(DIALECT_UPPER, task->state));
     json_set_text(answer, "model", task->request->model);
     if (task->state == TASK_COMPLETED) {
-        answer_set_link(answer, "video_url", task, view, answer_video_file(task));
+        answer_set_link(answer, "video_url", task, view, unified_video_file(task));
         set_outputs(answer, task, view);
     } else if (task_state_is_end(task->state)) {
         json_set(answer, "error", answer_failure(task));

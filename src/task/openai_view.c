@@ -66,8 +66,8 @@ static void set_result(json_t *video, const struct task *task, const struct unif
     int64_t seconds = (result->duration_ms + 500) / 1000;
     if (seconds > 0)
         set_seconds(video, seconds);
-    answer_set_link(video, "video_url", task, view, answer_video_file(task));
-    answer_set_link(video, "url", task, view, answer_video_file(task));
+    answer_set_link(video, "video_url", task, view, unified_video_file(task));
+    answer_set_link(video, "url", task, view, unified_video_file(task));
     answer_set_link(video, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
 }
 

@@ -78,7 +78,15 @@ json_t *unified_render(const struct task *task, const struct unified_view *view)
 /* The answer to a create: made from the request alone, so that it is the same whenever it is asked for. */
 json_t *unified_render_created(const struct task_request *request);
 
-/* Names of a result's files below `<task id>/<generation id>/`. */
+enum { UNIFIED_ASSET_KEY_SIZE = 2 * ID_SHORT_SIZE + 32 };
+
+/* The key of a file of the result: `<task id>/<generation id>/<file>`. */
+void unified_asset_key(const struct task *task, const char *file,
+                       char ret_key[UNIFIED_ASSET_KEY_SIZE]);
+/* The film that is shown: UNIFIED_SOURCE, or UNIFIED_MARKED where a mark was asked for. */
+const char *unified_video_file(const struct task *task);
+
+/* Names of a result's files. */
 #define UNIFIED_SOURCE "src.mp4"
 #define UNIFIED_MARKED "wm.mp4"
 #define UNIFIED_MEDIUM "md.mp4"

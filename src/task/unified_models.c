@@ -56,7 +56,7 @@ static json_t *ratio(const struct task *task, const struct unified_view *view)
 
 static json_t *video(const struct task *task, const struct unified_view *view)
 {
-    return answer_link(task, view, answer_video_file(task), NULL);
+    return answer_link(task, view, unified_video_file(task), NULL);
 }
 
 static json_t *generation(const struct task *task, const struct unified_view *view)

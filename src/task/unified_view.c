@@ -273,7 +273,7 @@ static json_t *render_encodings(const struct task *task, const struct unified_vi
         const char *key, *file;
     } rows[] = {
         {"md", UNIFIED_MEDIUM},           {"gif", UNIFIED_PREVIEW},
-        {"source", UNIFIED_SOURCE},       {"source_wm", answer_video_file(task)},
+        {"source", UNIFIED_SOURCE},       {"source_wm", unified_video_file(task)},
         {"thumbnail", UNIFIED_THUMBNAIL},
     };
     json_t *encodings = json_object();
@@ -318,7 +318,7 @@ static json_t *render_draft(const struct task *task, const struct unified_view *
     CLEANUP(free_pointer) char *attachment = new_file_name(request);
     json_t *draft = json_object();
     json_set_text(draft, "id", result->generation_id);
-    set_file(draft, "url", task, view, answer_video_file(task));
+    set_file(draft, "url", task, view, unified_video_file(task));
     json_set_text(draft, "kind", constant.kind_of_draft);
     json_set(draft, "tags", copy_or(request->tags, json_array()));
     json_set_text(draft, "title", request->title);
@@ -333,22 +333,22 @@ static json_t *render_draft(const struct task *task, const struct unified_view *
     json_set(draft, "creation_config", render_creation_config(request));
     json_set_text(draft, "generation_type", constant.generation_type);
     json_set(draft, "downloadable_url",
-             answer_link(task, view, answer_video_file(task), attachment));
+             answer_link(task, view, unified_video_file(task), attachment));
     return draft;
 }
 
 static json_t *render_completed(const struct task *task, const struct unified_view *view)
 {
     json_t *answer = new_answer(task), *detail = new_detail(task, view);
-    set_file(detail, "url", task, view, answer_video_file(task));
-    set_file(detail, "video_url", task, view, answer_video_file(task));
+    set_file(detail, "url", task, view, unified_video_file(task));
+    set_file(detail, "video_url", task, view, unified_video_file(task));
     set_file(detail, "gif_url", task, view, UNIFIED_PREVIEW);
     set_file(detail, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
     json_set(detail, "draft_info", render_draft(task, view));
     json_set(answer, "detail", detail);
     answer_set_int(answer, "width", task->result.width);
     answer_set_int(answer, "height", task->result.height);
-    set_file(answer, "video_url", task, view, answer_video_file(task));
+    set_file(answer, "video_url", task, view, unified_video_file(task));
     set_file(answer, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
     if (task->expired_ms != 0)
         answer_set_int(answer, "expired_at", task->expired_ms / 1000);
