@@ -79,11 +79,8 @@ int sheet_offer(struct sheet *sheet, const AVFrame *frame)
     int64_t index = sheet->n_offered++;
     if (index % sheet->step != 0)
         return 0;
-    if (sheet->n_kept == KEPT_MAX) {
-        thin_out(sheet);
-        if (index % sheet->step != 0)
-            return 0;
-    }
+    if (sheet->n_kept == KEPT_MAX)
+        thin_out(sheet); /* this frame is of the new step, too: KEPT_MAX is even */
     int error = scaler_run(sheet->scaler, frame, &small);
     if (error < 0)
         return error;
