@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * POST /v1/video/create: read the body, decode it, store the input images, hand the task to the engine, and answer once it is
+ * Creating a task, in the dialect of the route: read the body, decode it, store the input images, hand the task to the engine, and answer once it is
  * durable. The connection is suspended before the engine is called, for its done() may come at once and from any thread.
  * Whatever ends otherwise than in a new task takes its inputs away again. On HTTP threads. */
 #include <stdio.h>
@@ -106,6 +106,7 @@ static enum MHD_Result reply_outcome(struct api_request *request, const struct c
     case ENGINE_STORE_FAILED:
         return api_reply_error(request, API_ERROR_STORE_UNAVAILABLE, NULL);
     case ENGINE_NOT_FOUND:
+    case ENGINE_DAMAGED:
         break;
     }
     return api_reply_error(request, API_ERROR_INTERNAL, NULL);
@@ -239,6 +240,7 @@ static bool decode(struct api_request *request, struct reading *reading,
         .images = (size_t)settings->images,
         .prompt_bytes = (size_t)settings->prompt_bytes,
         .duration_s = (int)(settings->duration / 1000),
+        .defaults = *dialect_defaults(request->route->dialect),
     };
     size_t n_files = reading->form != NULL ? reading->form->n_files : 0;
     reading->is_decoded =

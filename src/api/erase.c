@@ -58,6 +58,7 @@ static enum MHD_Result reply_outcome(struct api_request *request, const struct e
     case ENGINE_TENANT_FULL:
     case ENGINE_TENANT_DAY:
     case ENGINE_STORE_FAILED:
+    case ENGINE_DAMAGED:
         break;
     }
     return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);

@@ -3,7 +3,7 @@
  * Reading from the SQLite store. Up to STORE_READERS_MAX connections are opened as they are needed
  * and lent to one thread at a time; in WAL mode they neither wait for the writer nor hold it up. A
  * row whose documents are damaged is passed over in lists and walks, so that it cannot hide its
- * neighbours; asked for by name it is -EIO. Any thread. */
+ * neighbours; asked for by name it is -EBADMSG. Any thread. */
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -157,7 +157,7 @@ int sqlite_read_task(void *self, const char *id, const struct task **ret_task)
     if (result == 0)
         return STORE_NOT_FOUND;
     if (task == NULL)
-        return -EIO;
+        return -EBADMSG;
     *ret_task = task;
     return 0;
 }

@@ -118,7 +118,7 @@ CHECKED int store_submit(struct store *store, struct store_write *write);
 
 /* ---- reads, synchronous, any thread ---- */
 
-/* 0, STORE_NOT_FOUND, or negative errno. The caller owns the reference. */
+/* 0, STORE_NOT_FOUND, or negative errno: -EBADMSG when the record is damaged. The caller owns the reference. */
 CHECKED int store_task(struct store *store, const char *id, const struct task **ret_task);
 
 enum {
