@@ -101,6 +101,25 @@ static const char *const migrate_steps[] = {
     "CREATE INDEX attempts_of_task ON attempts(task_id, id);"
     "CREATE INDEX attempts_unknown ON attempts(id) WHERE state = 'unknown';"
     "CREATE INDEX attempts_open ON attempts(id) WHERE is_open = 1;",
+
+    /* uploaded files */
+    "CREATE TABLE files("
+    " number INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE,"
+    " tenant TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " purpose TEXT NOT NULL,"
+    " type TEXT NOT NULL,"
+    " sha256 TEXT NOT NULL,"
+    " bytes INTEGER NOT NULL,"
+    " width INTEGER NOT NULL,"
+    " height INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL,"
+    " is_shown INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX files_of_tenant ON files(tenant, id, expires_ms, bytes);"
+    "CREATE INDEX files_by_end ON files(expires_ms);"
+    "CREATE INDEX files_hidden ON files(created_ms) WHERE is_shown = 0;",
 };
 
 int64_t migrate_latest(void)

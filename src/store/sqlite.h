@@ -43,6 +43,16 @@ enum sqlite_statement {
     STATEMENT_ATTEMPTS_UNKNOWN,
     STATEMENT_ATTEMPTS_OPEN,
     STATEMENT_ATTEMPTS_OF_TASK,
+    STATEMENT_FILE_ADD,
+    STATEMENT_FILE_SHOW,
+    STATEMENT_FILE_HIDE,
+    STATEMENT_FILE_FORGET,
+    STATEMENT_FILE_READ,
+    STATEMENT_FILES_NEWEST,
+    STATEMENT_FILES_OLDEST,
+    STATEMENT_FILES_NEWEST_OF_TENANT,
+    STATEMENT_FILES_OLDEST_OF_TENANT,
+    STATEMENT_FILES_DUE,
     STATEMENT_META_READ,
     STATEMENT_META_PUT,
     STATEMENT_META_ADD,
@@ -144,6 +154,20 @@ CHECKED int sqlite_put_attempt(struct sqlite *sqlite, const struct task *task);
 int sqlite_attempts(void *self, const struct store_attempts_query *query,
                     struct store_attempt *ret_attempts, size_t *ret_count);
 int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t now_ms);
+
+/* ---- sqlite_files.c ---- */
+
+int sqlite_file_add(void *self, const struct store_file *file,
+                    const struct store_file_limits *limits);
+int sqlite_file_show(void *self, const char *id);
+int sqlite_file_hide(void *self, const char *tenant, const char *id, int64_t now_ms);
+int sqlite_file_forget(void *self, const char *id);
+int sqlite_file(void *self, const char *tenant, const char *id, int64_t now_ms,
+                struct store_file *ret_file);
+int sqlite_files(void *self, const struct store_files_query *query, struct store_file *ret_files,
+                 size_t *ret_count);
+int sqlite_files_due(void *self, int64_t now_ms, int64_t hidden_before_ms, size_t limit,
+                     char (*ret_ids)[ID_SHORT_SIZE], size_t *ret_count);
 
 /* ---- sqlite_keys.c ---- */
 
