@@ -70,9 +70,7 @@ int directory_folder(const struct asset_store *store, const struct place *place,
     return fd;
 }
 
-/* Makes a file of a fresh name in the spool. Its descriptor or negative errno. */
-static int make_temporary(const struct asset_store *store, const char *key,
-                          char ret_name[TEMPORARY_SIZE])
+static void name_temporary(const char *key, char ret_name[TEMPORARY_SIZE])
 {
     uint8_t nonce[NONCE_HEX / 2];
     char hex[NONCE_HEX + 1];
@@ -83,6 +81,13 @@ static int make_temporary(const struct asset_store *store, const char *key,
         if (*c == '/')
             *c = '-';
     }
+}
+
+/* Makes a file of a fresh name in the spool. Its descriptor or negative errno. */
+static int make_temporary(const struct asset_store *store, const char *key,
+                          char ret_name[TEMPORARY_SIZE])
+{
+    name_temporary(key, ret_name);
     int fd = openat(store->spool_fd, ret_name, TEMPORARY_FLAGS, FILE_MODE);
     return fd < 0 ? -errno : fd;
 }
@@ -117,9 +122,7 @@ static int move_in(struct asset_store *store, const struct place *place, int fol
         if (renameat(store->spool_fd, pending->content, folder, place->name) < 0) {
             error = -errno;
             (void)unlinkat(folder, place->sidecar, 0); /* no asset rather than a wrong one */
-        } else {
-            pending->content[0] = '\0';
-        }
+        } /* else its name in the spool is gone, unless both were names of one content: dropped later */
     }
     pthread_rwlock_unlock(&store->view);
     return error;
@@ -176,6 +179,17 @@ static int write_pending(struct asset_store *store, const char *key, const struc
     return error < 0 ? error : make_sidecar(store, info, pending->sidecar);
 }
 
+/* Moves into place what is whole in the spool (`error` 0), and leaves nothing behind. */
+static int finish_put(struct asset_store *store, const struct place *place, struct pending *pending,
+                      int error)
+{
+    if (error == 0)
+        error = commit(store, place, pending);
+    drop_temporary(store, pending->content);
+    drop_temporary(store, pending->sidecar);
+    return error;
+}
+
 static int put(struct asset_store *store, const char *key, const char *type,
                const struct source *source, struct asset_info *ret_info)
 {
@@ -190,10 +204,7 @@ static int put(struct asset_store *store, const char *key, const char *type,
 
     struct pending pending = {.content = "", .sidecar = ""};
     int error = write_pending(store, key, source, &info, &pending);
-    if (error == 0)
-        error = commit(store, &place, &pending);
-    drop_temporary(store, pending.content);
-    drop_temporary(store, pending.sidecar);
+    error = finish_put(store, &place, &pending, error);
     if (error < 0)
         return error;
     *ret_info = info;
@@ -255,6 +266,44 @@ int asset_get(struct asset_store *store, const char *key, int *ret_fd, struct as
     return ASSET_OK;
 }
 
+/* A second name, in the spool, for the very content that is open: nobody can put another in its place meanwhile, and a
+ * content never changes. False where there is no such thing. */
+static bool share_content(const struct asset_store *store, int fd, const char *key,
+                          char ret_name[TEMPORARY_SIZE])
+{
+    char path[40];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    name_temporary(key, ret_name);
+    if (linkat(AT_FDCWD, path, store->spool_fd, ret_name, AT_SYMLINK_FOLLOW) == 0)
+        return true;
+    ret_name[0] = '\0';
+    return false;
+}
+
+int asset_copy(struct asset_store *store, const char *from, const char *to,
+               struct asset_info *ret_info)
+{
+    if (!asset_is_key(to))
+        return ASSET_BAD_KEY;
+    CLEANUP(close_fd) int fd = -1;
+    struct asset_info info;
+    int result = asset_get(store, from, &fd, &info);
+    if (result != ASSET_OK)
+        return result;
+    struct pending pending = {.content = "", .sidecar = ""};
+    if (!share_content(store, fd, to, pending.content))
+        return asset_put_fd(store, to, info.type, fd, ret_info);
+    struct place place;
+    directory_place(to, &place);
+    info.stored_ms = clock_wall_ms();
+    int error = make_sidecar(store, &info, pending.sidecar);
+    error = finish_put(store, &place, &pending, error);
+    if (error < 0)
+        return error;
+    *ret_info = info;
+    return ASSET_OK;
+}
+
 /* ASSET_OK, ASSET_NOT_FOUND or negative errno. */
 static int unlink_in(int folder, const char *name)
 {
@@ -303,16 +352,26 @@ static int erase_folder(const struct asset_store *store, const struct place *pla
     return tree_sync(outer);
 }
 
-int asset_erase_task(struct asset_store *store, const char *task_id)
+static int erase_all_of(struct asset_store *store, const char *owner, const char *prefix)
 {
-    if (!id_is_typeid(task_id, "task"))
+    if (!id_is_typeid(owner, prefix))
         return ASSET_BAD_KEY;
     struct place place;
-    find_owner_folder(task_id, strlen(task_id), &place);
+    find_owner_folder(owner, strlen(owner), &place);
     pthread_mutex_lock(&store->writers);
     int result = erase_folder(store, &place);
     pthread_mutex_unlock(&store->writers);
     return result;
+}
+
+int asset_erase_task(struct asset_store *store, const char *task_id)
+{
+    return erase_all_of(store, task_id, "task");
+}
+
+int asset_erase_file(struct asset_store *store, const char *file_id)
+{
+    return erase_all_of(store, file_id, "file");
 }
 
 int asset_spool_file(struct asset_store *store, int *ret_fd)
