@@ -109,7 +109,7 @@ static enum MHD_Result carry_out(struct api_request *request, const char *name, 
 /* `NAME/VERB` is what stands behind the route's path. */
 enum MHD_Result channels_order(struct api_request *request)
 {
-    const char *rest = request->path + strlen(request->route->path);
+    const char *rest = request->part;
     const char *slash = strrchr(rest, '/'); /* a name may hold one, and is then unknown */
     enum engine_channel_order order;
     if (slash == NULL || slash == rest || !engine_channel_order_parse(slash + 1, &order))

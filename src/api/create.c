@@ -84,8 +84,9 @@ static enum MHD_Result reply_outcome(struct api_request *request, const struct c
     switch (create->engine.outcome) {
     case ENGINE_OK:
     case ENGINE_REPEATED:
-        return api_reply_tree(request, MHD_HTTP_OK,
-                              unified_render_created(create->engine.task->request));
+        return api_reply_tree(
+            request, MHD_HTTP_OK,
+            dialect_render_created(request->route->dialect, create->engine.task->request));
     case ENGINE_CONFLICT:
         details.param = "Idempotency-Key";
         return api_reply_error(request, API_ERROR_IDEMPOTENCY_REUSED, &details);

@@ -155,7 +155,7 @@ static enum MHD_Result reply_file(struct api_request *request, struct file *file
 enum MHD_Result files_asset(struct api_request *request)
 {
     const struct server_parts *parts = &request->api->parts;
-    const char *key = request->path + strlen(request->route->path);
+    const char *key = request->part;
     struct link_parameters parameters = {
         .st = api_argument(request, "st"),
         .se = api_argument(request, "se"),

@@ -6,6 +6,6 @@
 
 #include "api/request.h"
 
-#define ROUTE(name, method, path, match, who, body, handler, summary)                              \
+#define ROUTE(name, method, path, who, touches, body, dialect, handler, summary)                   \
     enum MHD_Result handler(struct api_request *request);
 #include "api/route.def"

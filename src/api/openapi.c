@@ -19,12 +19,16 @@ static json_t *object_new(void)
     return object;
 }
 
-/* `/assets/` with everything below it is written `/assets/{rest}`. */
+/* `/assets/{+rest}` is written `/assets/{rest}`: the document has no other way to say it. */
 static void write_path(const struct route *route, char *ret_path, size_t size)
 {
-    int length = snprintf(ret_path, size, "%s%s", route->path,
-                          route->match == ROUTE_MATCH_BELOW ? "{rest}" : "");
-    must(length > 0 && (size_t)length < size);
+    size_t length = 0;
+    must(strlen(route->path) < size);
+    for (const char *c = route->path; *c != '\0'; c++) {
+        if (*c != '+')
+            ret_path[length++] = *c;
+    }
+    ret_path[length] = '\0';
 }
 
 static void write_lower(const char *text, char *ret_text, size_t size)
@@ -82,6 +86,8 @@ static json_t *paths(const json_t *described)
     json_t *paths = object_new();
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const struct route *route = route_at((enum route_id)i);
+        if (route->touches == ROUTE_TOUCHES_TASK_ASKED)
+            continue; /* an argument more to the row of the same path, and told there */
         char path[80];
         char method[16];
         write_path(route, path, sizeof(path));

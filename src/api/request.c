@@ -49,6 +49,7 @@ void api_request_fini(struct api_request *request)
     if (request->wait != NULL)
         wait_desert(request->wait);
     request->wait = wait_unref(request->wait);
+    request->task = task_unref(request->task);
 }
 
 /* One tenant has half of the memory at most: what he holds by bodies that never end is not all. */

@@ -23,6 +23,7 @@
 
 enum {
     API_REQUEST_ID_SIZE = 129,
+    API_PART_SIZE = 256,    /* of what stands within a path, with NUL; what is longer is cut */
     API_TENANT_SLOTS = 256, /* two tenants of one slot share its half of the memory for bodies */
 };
 
@@ -52,8 +53,12 @@ struct api {
 struct api_request {
     struct api *api;
     struct MHD_Connection *connection;
-    const char *method, *path;            /* decoded; the library's */
-    const struct route *route;            /* NULL only while refused */
+    const char *method, *path; /* decoded; the library's */
+    const struct route *route; /* NULL only while refused */
+    const char *part; /* what the path has for the part in braces of the route's; NULL: none */
+    char part_text[API_PART_SIZE];        /* the same, where something follows it */
+    const struct task *task;              /* of a route that touches one: our reference */
+    struct engine_figures figures;        /* with `task` */
     struct auth_identity who;             /* empty for routes that ask for no key */
     char request_id[API_REQUEST_ID_SIZE]; /* empty until api_request_id() */
     bool has_client_id;                   /* the client chose it */

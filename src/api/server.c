@@ -24,6 +24,7 @@
 #include "api/connection.h"
 #include "api/exposition.h"
 #include "api/handler.h"
+#include "api/task.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -83,6 +84,17 @@ static void refuse(struct api_request *request, enum api_error error)
     request->refusal = error;
 }
 
+/* What the path has for the part in braces of the route's. */
+static void take_part(struct api_request *request)
+{
+    size_t length;
+    request->part = route_part(request->route, request->path, &length);
+    if (request->part == NULL || request->part[length] == '\0')
+        return;
+    snprintf(request->part_text, sizeof(request->part_text), "%.*s", (int)length, request->part);
+    request->part = request->part_text;
+}
+
 /* May this caller use the route? */
 static void judge_caller(struct api_request *request)
 {
@@ -109,8 +121,11 @@ static void judge_body(struct api_request *request)
 static void judge(struct api_request *request)
 {
     if (!is_method(request, "OPTIONS")) {
-        switch (route_find(request->method, request->path, &request->route)) {
+        bool names_task =
+            api_argument(request, "id") != NULL || api_argument(request, "task_id") != NULL;
+        switch (route_find(request->method, request->path, names_task, &request->route)) {
         case ROUTE_FOUND:
+            take_part(request);
             judge_caller(request);
             break;
         case ROUTE_UNKNOWN:
@@ -130,6 +145,11 @@ static enum MHD_Result answer(struct api_request *request)
         return api_reply_error(request, request->refusal, NULL);
     if (is_method(request, "OPTIONS"))
         return reply_preflight(request);
+    bool touches_task = request->route->touches == ROUTE_TOUCHES_TASK ||
+                        request->route->touches == ROUTE_TOUCHES_TASK_ASKED;
+    enum MHD_Result result;
+    if (touches_task && !api_take_task(request, &result))
+        return result;
     return request->route->handler(request);
 }
 

@@ -16,7 +16,6 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/must.h"
-#include "task/unified.h"
 
 enum {
     SHARDS_MAX = 16,
@@ -74,7 +73,7 @@ static json_t *render(struct link_window_of *window, const struct task *task,
         .wait_s = figures->wait_s,
         .waits_upstream = figures->waits_upstream,
     };
-    return unified_render(task, &unified);
+    return dialect_render(source->dialect, task, &unified);
 }
 
 json_t *view_tree(const struct view_source *source, const struct task *task,
@@ -226,6 +225,7 @@ struct MHD_Response *view_own_response(const struct view *view, bool is_known)
 struct entry {
     char id[ID_SHORT_SIZE];
     char *base;
+    enum dialect dialect;
     struct view *view;
     size_t cost;
     int64_t order;               /* when it was put: the oldest of a task's goes first */
@@ -332,24 +332,26 @@ struct view_cache *view_cache_free(struct view_cache *cache)
     return NULL;
 }
 
-static struct entry *find(struct shard *shard, uint64_t hash, const char *id, const char *base)
+static struct entry *find(struct shard *shard, uint64_t hash, const char *id,
+                          const struct view_source *source)
 {
     struct entry *entry = shard->buckets[hash & shard->mask];
-    while (entry != NULL && (strcmp(entry->id, id) != 0 || strcmp(entry->base, base) != 0))
+    while (entry != NULL && (strcmp(entry->id, id) != 0 || entry->dialect != source->dialect ||
+                             strcmp(entry->base, source->base) != 0))
         entry = entry->next;
     return entry;
 }
 
-struct view *view_cache_find(struct view_cache *cache, const struct task *task, const char *base,
-                             int64_t now_ms)
+struct view *view_cache_find(struct view_cache *cache, const struct task *task,
+                             const struct view_source *source)
 {
     uint64_t hash = hash_id(task->request->id);
     struct shard *shard = shard_of(cache, hash);
     struct view *view = NULL;
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = find(shard, hash, task->request->id, base);
+    struct entry *entry = find(shard, hash, task->request->id, source);
     if (entry != NULL && entry->view->revision == task->revision &&
-        now_ms >= entry->view->made_ms && now_ms < entry->view->expires_ms) {
+        source->now_ms >= entry->view->made_ms && source->now_ms < entry->view->expires_ms) {
         view = entry->view;
         atomic_fetch_add(&view->references, 1);
         use_unlink(shard, entry);
@@ -360,7 +362,7 @@ struct view *view_cache_find(struct view_cache *cache, const struct task *task, 
 }
 
 /* Keeps a task's views to one less than the bound. */
-static void make_room_for_base(struct shard *shard, uint64_t hash, const char *id)
+static void make_room_for_one(struct shard *shard, uint64_t hash, const char *id)
 {
     struct entry *oldest = NULL;
     int count = 0;
@@ -371,20 +373,20 @@ static void make_room_for_base(struct shard *shard, uint64_t hash, const char *i
         if (oldest == NULL || at->order < oldest->order)
             oldest = at;
     }
-    if (count >= VIEW_BASES_MAX)
+    if (count >= VIEW_KEPT_MAX)
         erase(shard, oldest);
 }
 
-static void put_locked(struct shard *shard, uint64_t hash, const char *id, const char *base,
-                       struct view *view)
+static void put_locked(struct shard *shard, uint64_t hash, const char *id,
+                       const struct view_source *source, struct view *view)
 {
-    size_t cost = view->bytes->length + strlen(base) + ENTRY_OVERHEAD_BYTES;
-    struct entry *old = find(shard, hash, id, base);
+    size_t cost = view->bytes->length + strlen(source->base) + ENTRY_OVERHEAD_BYTES;
+    struct entry *old = find(shard, hash, id, source);
     if (cost > shard->max_bytes || (old != NULL && old->view->revision > view->revision))
         return;
     if (old != NULL)
         erase(shard, old);
-    make_room_for_base(shard, hash, id);
+    make_room_for_one(shard, hash, id);
     while (shard->bytes + cost > shard->max_bytes) {
         must(shard->oldest != NULL); /* else it would be empty */
         erase(shard, shard->oldest);
@@ -393,7 +395,8 @@ static void put_locked(struct shard *shard, uint64_t hash, const char *id, const
     struct entry *entry = must_calloc(1, sizeof(*entry));
     must(strlen(id) < sizeof(entry->id));
     memcpy(entry->id, id, strlen(id) + 1);
-    entry->base = must_strdup(base);
+    entry->base = must_strdup(source->base);
+    entry->dialect = source->dialect;
     atomic_fetch_add(&view->references, 1);
     entry->view = view;
     entry->cost = cost;
@@ -405,13 +408,13 @@ static void put_locked(struct shard *shard, uint64_t hash, const char *id, const
     shard->bytes += cost;
 }
 
-void view_cache_put(struct view_cache *cache, const struct task *task, const char *base,
-                    struct view *view)
+void view_cache_put(struct view_cache *cache, const struct task *task,
+                    const struct view_source *source, struct view *view)
 {
     uint64_t hash = hash_id(task->request->id);
     struct shard *shard = shard_of(cache, hash);
     pthread_mutex_lock(&shard->lock);
-    put_locked(shard, hash, task->request->id, base, view);
+    put_locked(shard, hash, task->request->id, source, view);
     pthread_mutex_unlock(&shard->lock);
 }
 

@@ -61,13 +61,19 @@ static struct task *begin(const struct task *task)
     return begun;
 }
 
+static struct view_source source_at(const char *base, int64_t now_ms)
+{
+    return (struct view_source){.link_key = &KEY,
+                                .secret = SECRET,
+                                .valid_for_ms = WEEK_MS,
+                                .base = base,
+                                .dialect = DIALECT_UNIFIED,
+                                .now_ms = now_ms};
+}
+
 static struct view *render(const struct task *task, const char *base, int64_t now_ms)
 {
-    struct view_source source = {.link_key = &KEY,
-                                 .secret = SECRET,
-                                 .valid_for_ms = WEEK_MS,
-                                 .base = base,
-                                 .now_ms = now_ms};
+    struct view_source source = source_at(base, now_ms);
     struct view *view = view_new(&source, task, &NO_FIGURES, true);
     assert_non_null(view);
     return view;
@@ -75,14 +81,17 @@ static struct view *render(const struct task *task, const char *base, int64_t no
 
 static void put(struct view_cache *cache, const struct task *task, const char *base)
 {
-    struct view *view = render(task, base, NOW_MS);
-    view_cache_put(cache, task, base, view);
+    struct view_source source = source_at(base, NOW_MS);
+    struct view *view = view_new(&source, task, &NO_FIGURES, true);
+    assert_non_null(view);
+    view_cache_put(cache, task, &source, view);
     view_unref(view);
 }
 
 static bool has(struct view_cache *cache, const struct task *task, const char *base, int64_t now_ms)
 {
-    struct view *view = view_cache_find(cache, task, base, now_ms);
+    struct view_source source = source_at(base, now_ms);
+    struct view *view = view_cache_find(cache, task, &source);
     bool is_there = view != NULL;
     view_unref(view);
     return is_there;
@@ -96,8 +105,13 @@ static void a_view_is_shared_until_the_task_changes(void **state)
     struct task *task = begin(queued);
     struct task *later = begin(task);
     put(cache, task, "http://a");
-    struct view *one = view_cache_find(cache, task, "http://a", NOW_MS);
-    struct view *two = view_cache_find(cache, task, "http://a", NOW_MS + WEEK_MS);
+    struct view_source now = source_at("http://a", NOW_MS);
+    struct view_source next_week = source_at("http://a", NOW_MS + WEEK_MS);
+    struct view_source elsewhere = now;
+    elsewhere.dialect = DIALECT_NONE;
+    struct view *one = view_cache_find(cache, task, &now);
+    struct view *two = view_cache_find(cache, task, &next_week);
+    assert_null(view_cache_find(cache, task, &elsewhere));
     assert_non_null(one);
     assert_ptr_equal(one, two);
     assert_ptr_equal(view_response(one, false), view_response(two, false));
