@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files behind signed links: no key is asked for, the link is the permission. Bytes go from the file to the socket without
+ * Files: behind signed links, where no key is asked for, the link is the permission; and to who may see their task. Bytes go from the file to the socket without
  * passing through us. A file never changes under its key, so tags are strong and ranges always fit together. On HTTP threads. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api/entity.h"
+#include "api/files.h"
 #include "api/handler.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -117,9 +118,9 @@ static enum MHD_Result reply_outside(struct api_request *request, const struct f
     return api_reply_response(request, MHD_HTTP_RANGE_NOT_SATISFIABLE, response, (int64_t)length);
 }
 
-static enum MHD_Result reply_file(struct api_request *request, struct file *file)
+static enum MHD_Result reply_file(struct api_request *request, struct file *file,
+                                  const char *disposition)
 {
-    const char *disposition = api_argument(request, "rscd");
     int64_t size = file->info.bytes;
     int64_t first = 0;
     int64_t length = size;
@@ -152,6 +153,26 @@ static enum MHD_Result reply_file(struct api_request *request, struct file *file
     return api_reply_response(request, status, response, length);
 }
 
+enum MHD_Result files_reply(struct api_request *request, const char *key, const char *disposition)
+{
+    struct file file = {.fd = -1};
+    int r = asset_get(request->api->parts.assets, key, &file.fd, &file.info);
+    if (r < 0) {
+        log_write(LOG_ERROR, &(struct log_about){.request_id = api_request_id(request)},
+                  "opening the asset \"%.160s\" failed: %s", key, strerror(-r));
+        return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
+    }
+    if (r != ASSET_OK)
+        return api_reply_error(request, API_ERROR_NOT_FOUND, NULL);
+    snprintf(file.etag, sizeof(file.etag), "\"%s\"", file.info.sha256);
+    file.modified_s = file.info.stored_ms / 1000;
+    entity_date(file.modified_s, file.modified);
+    enum MHD_Result result = reply_file(request, &file, disposition);
+    if (file.fd >= 0)
+        close(file.fd);
+    return result;
+}
+
 enum MHD_Result files_asset(struct api_request *request)
 {
     const struct server_parts *parts = &request->api->parts;
@@ -167,21 +188,5 @@ enum MHD_Result files_asset(struct api_request *request)
     enum link_verdict verdict = link_check(parts->link_keys, key, &parameters, clock_wall_ms());
     if (verdict != LINK_OK)
         return reply_verdict(request, verdict);
-
-    struct file file = {.fd = -1};
-    int r = asset_get(parts->assets, key, &file.fd, &file.info);
-    if (r < 0) {
-        log_write(LOG_ERROR, &(struct log_about){.request_id = api_request_id(request)},
-                  "opening the asset \"%.160s\" failed: %s", key, strerror(-r));
-        return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
-    }
-    if (r != ASSET_OK)
-        return api_reply_error(request, API_ERROR_NOT_FOUND, NULL);
-    snprintf(file.etag, sizeof(file.etag), "\"%s\"", file.info.sha256);
-    file.modified_s = file.info.stored_ms / 1000;
-    entity_date(file.modified_s, file.modified);
-    enum MHD_Result result = reply_file(request, &file);
-    if (file.fd >= 0)
-        close(file.fd);
-    return result;
+    return files_reply(request, key, parameters.rscd);
 }

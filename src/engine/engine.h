@@ -129,8 +129,8 @@ struct engine_counts {
 const struct engine_counts *engine_counts(const struct engine *engine);
 
 /* The longest life that a link to this store's files may have: the longest on record (it is there before the first link
- * of such a life), and at least `configured_ms`, for a record may be younger than the links. 0 or negative errno. */
-CHECKED int engine_longest_valid_for(struct store *store, int64_t configured_ms,
+ * of such a life), and at least what is configured for results and for uploaded files, for a record may be younger than the links. 0 or negative errno. */
+CHECKED int engine_longest_valid_for(struct store *store, const struct settings *settings,
                                      int64_t *ret_longest_ms);
 
 struct engine_stats {

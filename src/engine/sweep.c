@@ -19,6 +19,7 @@ enum {
     SWEEP_FIRST_MS = 1000,
     SWEEP_AGAIN_MS = 100, /* while there is more */
     SWEEP_EVERY_MS = 10 * 60 * 1000,
+    SWEEP_HIDDEN_MS = 60 * 60 * 1000, /* an upload that a crash cut off is left over for so long */
 };
 
 static const char number_valid_for[] = "links.valid_for.longest";
@@ -98,8 +99,17 @@ static void on_swept(struct blocking_job *job)
     free(sweep);
 }
 
-int engine_longest_valid_for(struct store *store, int64_t configured_ms, int64_t *ret_longest_ms)
+/* A link to an uploaded file lives as long as the file. */
+static int64_t configured_valid_for(const struct settings *settings)
 {
+    return settings->links_valid_for > settings->files_keep ? settings->links_valid_for
+                                                            : settings->files_keep;
+}
+
+int engine_longest_valid_for(struct store *store, const struct settings *settings,
+                             int64_t *ret_longest_ms)
+{
+    int64_t configured_ms = configured_valid_for(settings);
     int64_t recorded_ms = 0;
     int fault = store_number(store, number_valid_for, &recorded_ms);
     *ret_longest_ms = recorded_ms > configured_ms ? recorded_ms : configured_ms;
@@ -110,7 +120,7 @@ int engine_longest_valid_for(struct store *store, int64_t configured_ms, int64_t
 static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
 {
     struct store *store = engine->parts.store;
-    int64_t configured_ms = engine->parts.settings->links_valid_for;
+    int64_t configured_ms = configured_valid_for(engine->parts.settings);
     int64_t recorded_ms = 0;
     int fault = store_number(store, number_valid_for, &recorded_ms);
     if (fault >= 0 && configured_ms > recorded_ms) {
@@ -145,6 +155,28 @@ static bool erase_expired(struct engine *engine, int64_t now_ms)
     return n_erased == SWEEP_BATCH;
 }
 
+/* Uploaded files whose time is over, and what was left of those that were cut off. True as erase_expired(). */
+static bool erase_files(struct engine *engine, int64_t now_ms)
+{
+    char ids[SWEEP_BATCH][ID_SHORT_SIZE];
+    size_t count = 0, n_erased = 0;
+    if (store_file_due(engine->parts.store, now_ms, now_ms - SWEEP_HIDDEN_MS, SWEEP_BATCH, ids,
+                       &count) < 0) {
+        log_warn("cannot look for expired files");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int fault = asset_erase_file(engine->parts.assets, ids[i]);
+        fault = fault < 0 ? fault : store_file_forget(engine->parts.store, ids[i]);
+        if (fault < 0) {
+            log_warn("cannot erase the expired file %s: %s", ids[i], strerror(-fault));
+        } else {
+            n_erased++;
+        }
+    }
+    return n_erased == SWEEP_BATCH;
+}
+
 static void do_sweep(struct blocking_job *job)
 {
     struct sweep *sweep = CONTAINER_OF(job, struct sweep, job);
@@ -160,6 +192,7 @@ static void do_sweep(struct blocking_job *job)
         bool has_more_expired = erase_expired(engine, now_ms);
         sweep->has_more = has_more_old || has_more_expired;
     }
+    sweep->has_more = erase_files(engine, now_ms) || sweep->has_more;
     if (store_sweep_idempotency(engine->parts.store, now_ms - settings->idempotency) < 0) {
         log_warn("cannot sweep old idempotency keys");
     }
