@@ -99,6 +99,7 @@ static enum MHD_Result carry_out(struct api_request *request, const char *name, 
     case ENGINE_CONFLICT:
     case ENGINE_FULL:
     case ENGINE_STORE_FAILED:
+    case ENGINE_DAMAGED:
     case ENGINE_TENANT_FULL:
     case ENGINE_TENANT_DAY:
         break;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A new task: decode what was asked, store the input images, hand the task to the engine, and answer once it is
+ * A new task, in the dialect of the route: decode what was asked, store the input images, hand the task to the engine, and answer once it is
  * durable. The connection is suspended before the engine is called, for its done() may come at once and from any thread.
  * Whatever ends otherwise than in a new task takes its inputs away again. On HTTP threads. */
 #include <stdio.h>
@@ -84,6 +84,7 @@ static enum MHD_Result reply_outcome(struct api_request *request, const struct c
     case ENGINE_STORE_FAILED:
         return api_reply_error(request, API_ERROR_STORE_UNAVAILABLE, NULL);
     case ENGINE_NOT_FOUND:
+    case ENGINE_DAMAGED:
         break;
     }
     return api_reply_error(request, API_ERROR_INTERNAL, NULL);
@@ -158,6 +159,7 @@ static bool decode(const struct api_request *request, const struct body *body,
         .images = (size_t)settings->images,
         .prompt_bytes = (size_t)settings->prompt_bytes,
         .duration_s = (int)(settings->duration / 1000),
+        .defaults = *dialect_defaults(request->route->dialect),
     };
     size_t n_files = body->form != NULL ? body->form->n_files : 0;
     return unified_decode(body->object, n_files, &limits, ret_decoded, ret_fault) == 0;

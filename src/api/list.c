@@ -65,20 +65,6 @@ static bool read_cursor(const char *cursor, int64_t *ret_micros, char ret_id[ID_
     return true;
 }
 
-/* One entry, as a query would show it now: an end that is stored but not yet published is not told here first, for its
- * place is not free yet. */
-static json_t *list_entry(const struct api_request *request, const struct view_source *source,
-                          const struct task *stored)
-{
-    struct engine_figures figures = {.wait_s = -1};
-    const struct task *shown = NULL;
-    if (!engine_published(request->api->parts.engine, stored->request->id, &shown, &figures))
-        return view_tree(source, stored, &figures);
-    json_t *entry = view_tree(source, shown, &figures);
-    task_unref(shown);
-    return entry;
-}
-
 /* Is there a task older than the last one shown? */
 static bool has_older(struct store *store, const struct store_list_query *shown,
                       const struct task *last)
@@ -111,7 +97,7 @@ static enum MHD_Result reply_list(struct api_request *request, const struct stor
     json_t *data = json_array();
     must(data != NULL);
     for (size_t i = 0; i < count; i++)
-        must(json_array_append_new(data, list_entry(request, &source, tasks[i])) == 0);
+        must(json_array_append_new(data, api_listed_task(request, &source, tasks[i])) == 0);
     bool has_more = count == query->limit && has_older(store, query, tasks[count - 1]);
     json_t *list = json_object();
     must(list != NULL);

@@ -227,7 +227,8 @@ enum MHD_Result api_reply_response(struct api_request *request, unsigned status,
     if (request->api->parts.settings->cors) {
         add_header(response, "Access-Control-Allow-Origin", "*");
         add_header(response, "Access-Control-Expose-Headers",
-                   "ETag, Retry-After, X-Request-Id, X-Oneapi-Request-Id, Content-Range");
+                   "ETag, Retry-After, X-Request-Id, X-Oneapi-Request-Id, Content-Range, "
+                   "openai-poll-after-ms");
     }
     if (closes(request))
         add_header(response, "Connection", "close");

@@ -24,7 +24,22 @@ struct view_source api_view_source(const struct api_request *request, const char
         .base = base,
         .dialect = request->route->dialect,
         .now_ms = clock_wall_ms(),
+        .keep_ms = api->parts.settings->retention,
+        .attempts = (int)api->parts.settings->attempts,
+        .typical_s = histogram_mean(&engine_counts(api->parts.engine)->attempt_seconds),
     };
+}
+
+json_t *api_listed_task(const struct api_request *request, const struct view_source *source,
+                        const struct task *stored)
+{
+    struct engine_figures figures = {.wait_s = -1};
+    const struct task *shown = NULL;
+    if (!engine_published(request->api->parts.engine, stored->request->id, &shown, &figures))
+        return view_tree(source, stored, &figures);
+    json_t *entry = view_tree(source, shown, &figures);
+    task_unref(shown);
+    return entry;
 }
 
 /* The prefix of an id must be the task's model; in a query string a raw plus sign reads as a blank. */
@@ -47,7 +62,7 @@ enum engine_outcome api_find_task(const struct api_request *request, const char 
     const struct task *task = NULL;
     enum engine_outcome outcome = engine_task(request->api->parts.engine, id, &task, ret_figures);
     if (outcome != ENGINE_OK)
-        return outcome == ENGINE_STORE_FAILED ? outcome : ENGINE_NOT_FOUND;
+        return outcome;
     bool is_ours =
         request->who.is_operator || strcmp(task->request->tenant, request->who.tenant) == 0;
     if (!is_ours || (model[0] != '\0' && !is_same_model(model, task->request->model))) {
@@ -63,6 +78,8 @@ enum MHD_Result api_reply_no_task(struct api_request *request, const char *given
 {
     if (outcome == ENGINE_STORE_FAILED)
         return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
+    if (outcome == ENGINE_DAMAGED)
+        return api_reply_error(request, API_ERROR_INTERNAL, NULL);
     struct api_error_details details = {.param = "id", .id = given, .status = "failed"};
     return api_reply_error(request, API_ERROR_TASK_NOT_EXIST, &details);
 }

@@ -6,15 +6,15 @@
 
 #include "api/request.h"
 
-/* Finds a task that the caller may see by what he calls it. ENGINE_OK (the reference is the caller's), ENGINE_NOT_FOUND or
- * ENGINE_STORE_FAILED. Allocates nothing and asks no database while the task is in memory. */
+/* Finds a task that the caller may see by what he calls it. ENGINE_OK (the reference is the caller's), ENGINE_NOT_FOUND,
+ * ENGINE_STORE_FAILED or ENGINE_DAMAGED (whose it is cannot be known then). Allocates nothing and asks no database while the task is in memory. */
 CHECKED enum engine_outcome api_find_task(const struct api_request *request, const char *given,
                                           const struct task **ret_task,
                                           struct engine_figures *ret_figures);
 /* For routes that touch a task: puts the one that the path, ?id= or ?task_id= names into request->task. False: `ret_result` is
  * what the reply of an error returned. */
 CHECKED bool api_take_task(struct api_request *request, enum MHD_Result *ret_result);
-/* The one 404, or 503 when the store failed. `given` is echoed. */
+/* The one 404, or 503 when the store failed, or 500 when the record is damaged. `given` is echoed. */
 enum MHD_Result api_reply_no_task(struct api_request *request, const char *given,
                                   enum engine_outcome outcome);
 enum MHD_Result api_reply_bad_host(struct api_request *request);
@@ -23,3 +23,7 @@ enum MHD_Result api_reply_task(struct api_request *request, const struct task *t
                                const struct engine_figures *figures);
 /* What views of answers to this request are made from, now. `base` is borrowed. */
 struct view_source api_view_source(const struct api_request *request, const char *base);
+/* An entry of a list, as a query would show it now: an end that is stored but not yet published is not told here first, for its
+ * place is not free yet. A new reference. */
+json_t *api_listed_task(const struct api_request *request, const struct view_source *source,
+                        const struct task *stored);

@@ -65,6 +65,7 @@ static enum MHD_Result reply_cancelled(struct api_request *request,
     case ENGINE_TENANT_FULL:
     case ENGINE_TENANT_DAY:
     case ENGINE_STORE_FAILED:
+    case ENGINE_DAMAGED:
         break;
     }
     return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);

@@ -6,8 +6,11 @@
  * by themselves: view -> responses -> text. Any thread. */
 #include "api/view.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +19,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/must.h"
+#include "task/policy.h"
 
 enum {
     SHARDS_MAX = 16,
@@ -26,6 +30,9 @@ enum {
     USER_LETTERS = 24,
     ETAG_SIZE = 35,
 };
+
+/* Asked for by the OpenAI SDKs: when to look again, in ms. */
+static const char look_again_header[] = "openai-poll-after-ms";
 
 struct view_bytes {
     atomic_uint references;
@@ -38,6 +45,7 @@ struct view {
     atomic_uint references;
     int64_t revision;
     int64_t made_ms, expires_ms; /* wall clock: [made, expires) is when it holds */
+    int64_t look_again_ms;       /* what its header says; 0: none */
     struct view_bytes *bytes;
     struct MHD_Response *response, *not_modified;
 };
@@ -72,6 +80,8 @@ static json_t *render(struct link_window_of *window, const struct task *task,
         .queue_position = figures->queue_position,
         .wait_s = figures->wait_s,
         .waits_upstream = figures->waits_upstream,
+        .keep_ms = source->keep_ms,
+        .attempts = source->attempts,
     };
     return dialect_render(source->dialect, task, &unified);
 }
@@ -111,7 +121,15 @@ static struct view_bytes *bytes_new(char *text)
     return bytes;
 }
 
-static struct MHD_Response *make_response(struct view_bytes *bytes, bool is_known)
+static bool add_look_again(struct MHD_Response *response, int64_t ms)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRId64, ms);
+    return ms == 0 || MHD_add_response_header(response, look_again_header, text) == MHD_YES;
+}
+
+static struct MHD_Response *make_response(struct view_bytes *bytes, bool is_known,
+                                          int64_t look_again_ms)
 {
     struct MHD_Response *response;
     if (is_known) {
@@ -126,6 +144,7 @@ static struct MHD_Response *make_response(struct view_bytes *bytes, bool is_know
     if (response == NULL)
         return NULL;
     bool is_whole =
+        add_look_again(response, look_again_ms) &&
         MHD_add_response_header(response, "ETag", bytes->etag) == MHD_YES &&
         MHD_add_response_header(response, "Cache-Control", "private, no-cache") == MHD_YES;
     if (!is_known)
@@ -141,17 +160,36 @@ static struct MHD_Response *make_response(struct view_bytes *bytes, bool is_know
 static void add_cors(struct MHD_Response *response)
 {
     must(MHD_add_response_header(response, "Access-Control-Allow-Origin", "*") == MHD_YES);
-    must(MHD_add_response_header(response, "Access-Control-Expose-Headers", "ETag") == MHD_YES);
+    must(MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                                 "ETag, openai-poll-after-ms") == MHD_YES);
 }
 
-/* Links must have a day left whenever they are shown; figures of a waiting task age in a second. */
-static int64_t expiry(const struct link_window_of *window, const struct task *task)
+/* What this dialect's clients are told; 0: nothing. */
+static int64_t look_again(const struct view_source *source, const struct task *task,
+                          const struct engine_figures *figures)
+{
+    if (source->dialect != DIALECT_OPENAI || task_state_is_end(task->state))
+        return 0;
+    struct policy_outlook outlook = {
+        .wait_s = figures->wait_s,
+        .typical_s = source->typical_s,
+        .elapsed_s = -1,
+        .progress = task->progress,
+    };
+    if (task->started_ms != 0)
+        outlook.elapsed_s = fmax(0, (double)(source->now_ms - task->started_ms) / 1000);
+    return policy_look_again(&outlook);
+}
+
+/* Links must have a day left whenever they are shown; figures of a waiting task, and when to look again, age in a second. */
+static int64_t expiry(const struct link_window_of *window, const struct task *task,
+                      bool has_look_again)
 {
     int64_t expires_ms = INT64_MAX;
     if (window->is_used)
         expires_ms = window->se_s * 1000 - VIEW_LINK_LEFT_MS;
     int64_t figures_ms = window->source->now_ms + VIEW_FIGURES_MS;
-    if (task->state == TASK_QUEUED && figures_ms < expires_ms)
+    if ((task->state == TASK_QUEUED || has_look_again) && figures_ms < expires_ms)
         expires_ms = figures_ms;
     return expires_ms;
 }
@@ -169,10 +207,11 @@ struct view *view_new(const struct view_source *source, const struct task *task,
     atomic_init(&view->references, 1);
     view->revision = task->revision;
     view->made_ms = source->now_ms;
-    view->expires_ms = expiry(&window, task);
+    view->look_again_ms = look_again(source, task, figures);
+    view->expires_ms = expiry(&window, task, view->look_again_ms != 0);
     view->bytes = bytes_new(text);
-    view->response = make_response(view->bytes, false);
-    view->not_modified = make_response(view->bytes, true);
+    view->response = make_response(view->bytes, false, view->look_again_ms);
+    view->not_modified = make_response(view->bytes, true, view->look_again_ms);
     if (view->response == NULL || view->not_modified == NULL)
         return view_unref(view);
     if (cors) {
@@ -217,7 +256,7 @@ struct MHD_Response *view_response(const struct view *view, bool is_known)
 
 struct MHD_Response *view_own_response(const struct view *view, bool is_known)
 {
-    return make_response(view->bytes, is_known);
+    return make_response(view->bytes, is_known, view->look_again_ms);
 }
 
 /* ---- the cache ---- */

@@ -32,7 +32,10 @@ struct view_source {
     int64_t valid_for_ms;  /* links */
     const char *base;
     enum dialect dialect;
-    int64_t now_ms; /* wall clock */
+    int64_t now_ms;   /* wall clock */
+    int64_t keep_ms;  /* from a task's end until its files leave the answers; 0: kept */
+    int attempts;     /* how often a task may be tried */
+    double typical_s; /* of an engine's work, learned; negative: unknown */
 };
 
 /* The answer for a task as a tree; a new reference. */

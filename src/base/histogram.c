@@ -30,3 +30,12 @@ void histogram_add(struct histogram *histogram, double value)
         atomic_fetch_add_explicit(&histogram->sum_micros, (uint64_t)(value * 1e6),
                                   memory_order_relaxed);
 }
+
+double histogram_mean(const struct histogram *histogram)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i <= histogram->n_bounds; i++)
+        count += atomic_load_explicit(&histogram->counts[i], memory_order_relaxed);
+    uint64_t sum = atomic_load_explicit(&histogram->sum_micros, memory_order_relaxed);
+    return count > 0 ? (double)sum / 1e6 / (double)count : -1;
+}

@@ -25,3 +25,5 @@ extern const size_t histogram_n_seconds;
 void histogram_init(struct histogram *histogram, const double *bounds, size_t n_bounds);
 /* Counts a value (not negative) in the first bucket whose bound is not below it. */
 void histogram_add(struct histogram *histogram, double value);
+/* Of all values so far; negative while there are none. */
+double histogram_mean(const struct histogram *histogram);

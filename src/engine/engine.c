@@ -8,6 +8,7 @@
  */
 #include "engine/engine.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -251,7 +252,7 @@ enum engine_outcome engine_task(struct engine *engine, const char *id, const str
     }
     if (outcome != 0) {
         log_task(LOG_ERROR, id, "cannot read the task: %s", strerror(abs(outcome)));
-        return ENGINE_STORE_FAILED;
+        return outcome == -EBADMSG ? ENGINE_DAMAGED : ENGINE_STORE_FAILED;
     }
     if (task_state_is_end(task->state)) {
         table_publish(engine->table, task);

@@ -61,6 +61,7 @@ enum engine_outcome {
     ENGINE_STORE_FAILED = 6, /* disk full, locked, damaged: not accepted */
     ENGINE_TENANT_FULL = 7,  /* create: too many of the tenant's tasks are unfinished */
     ENGINE_TENANT_DAY = 8,   /* create: the tenant has created as many as one day allows */
+    ENGINE_DAMAGED = 9,      /* look: its record cannot be read, and will not be later */
 };
 
 /* A create under way; embedded by the caller, the engine's until done(). */
@@ -103,7 +104,7 @@ struct engine_figures {
 };
 
 /* Finds a task by id for a query: from memory, else from the store (then kept in memory).
- * ENGINE_OK, ENGINE_NOT_FOUND, ENGINE_STORE_FAILED. The reference is the caller's. No allocation
+ * ENGINE_OK, ENGINE_NOT_FOUND, ENGINE_STORE_FAILED, ENGINE_DAMAGED. The reference is the caller's. No allocation
  * and no store access when the task is in memory. Any thread. */
 CHECKED enum engine_outcome engine_task(struct engine *engine, const char *id,
                                         const struct task **ret_task,

@@ -24,7 +24,7 @@ struct store_backend {
     int (*set_number)(void *self, const char *name, int64_t value);
     int (*task)(void *self, const char *id, const struct task **ret_task);
     int (*list)(void *self, const struct store_list_query *query, const struct task **ret_tasks,
-                size_t *ret_count);
+                size_t *ret_count, struct store_list_end *ret_end); /* one look */
     int (*walk_unfinished)(void *self, void (*each)(void *, const struct task *), void *context,
                            size_t *ret_damaged);
     int (*list_old)(void *self, bool expired, int64_t before_ms, size_t limit,

@@ -120,6 +120,14 @@ static const char *const migrate_steps[] = {
     "CREATE INDEX files_of_tenant ON files(tenant, id, expires_ms, bytes);"
     "CREATE INDEX files_by_end ON files(expires_ms);"
     "CREATE INDEX files_hidden ON files(created_ms) WHERE is_shown = 0;",
+
+    /* Lists by state, and tasks whose owner had them deleted. What has ended is written into these indexes once. */
+    "ALTER TABLE tasks ADD COLUMN deleted_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX tasks_ended ON tasks(state, created_micros, id)"
+    " WHERE is_end = 1 AND deleted_ms = 0;"
+    "CREATE INDEX tasks_ended_of_tenant ON tasks(tenant, state, created_micros, id)"
+    " WHERE is_end = 1 AND deleted_ms = 0;"
+    "CREATE INDEX tasks_deleted ON tasks(deleted_ms, id) WHERE deleted_ms > 0 AND erased = 0;",
 };
 
 int64_t migrate_latest(void)

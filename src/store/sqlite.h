@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "store/store.h"
 
@@ -26,8 +27,6 @@ enum sqlite_statement {
     STATEMENT_TASK_EXISTS,
     STATEMENT_TASK_ERASED,
     STATEMENT_TASK_READ,
-    STATEMENT_TASKS_ALL,
-    STATEMENT_TASKS_OF_TENANT,
     STATEMENT_TASKS_UNFINISHED,
     STATEMENT_TASKS_TO_EXPIRE,
     STATEMENT_TASKS_TO_ERASE,
@@ -135,9 +134,9 @@ void sqlite_give_back(struct sqlite *sqlite, struct sqlite_reader *reader);
 CHECKED int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
                               struct sqlite_reader **ret_reader, sqlite3_stmt **ret_statement);
 
+/* The task in a row that begins with (id, request, status); NULL when it is damaged. */
+const struct task *sqlite_row_task(sqlite3_stmt *statement);
 int sqlite_read_task(void *self, const char *id, const struct task **ret_task);
-int sqlite_read_list(void *self, const struct store_list_query *query,
-                     const struct task **ret_tasks, size_t *ret_count);
 int sqlite_read_unfinished(void *self, void (*each)(void *, const struct task *), void *context,
                            size_t *ret_damaged);
 int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,
@@ -146,6 +145,13 @@ int sqlite_read_created(void *self, int64_t from_micros, int64_t before_micros,
                         void (*each)(void *, const char *tenant, int64_t count), void *context);
 int sqlite_read_states(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
 int sqlite_read_number(void *self, const char *name, int64_t *ret_value);
+
+/* ---- sqlite_list.c ---- */
+
+/* The statement for a list; for a test that looks at its plan, too. */
+void sqlite_list_sql(const struct store_list_query *query, struct buf *sql);
+int sqlite_list(void *self, const struct store_list_query *query, const struct task **ret_tasks,
+                size_t *ret_count, struct store_list_end *ret_end);
 
 /* ---- sqlite_attempts.c ---- */
 

@@ -27,12 +27,6 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_TASK_EXISTS] = "SELECT 1 FROM tasks WHERE id = ?1",
     [STATEMENT_TASK_ERASED] = "UPDATE tasks SET erased = 1 WHERE id = ?1 AND expired_ms > 0",
     [STATEMENT_TASK_READ] = "SELECT id, request, status FROM tasks WHERE id = ?1",
-    [STATEMENT_TASKS_ALL] =
-        "SELECT id, request, status FROM tasks WHERE (created_micros, id) < (?1, ?2)"
-        " ORDER BY created_micros DESC, id DESC",
-    [STATEMENT_TASKS_OF_TENANT] = "SELECT id, request, status FROM tasks"
-                                  " WHERE tenant = ?3 AND (created_micros, id) < (?1, ?2)"
-                                  " ORDER BY created_micros DESC, id DESC",
     /* Two walks along indexes, merged: with OR the planner reads the whole table. */
     [STATEMENT_TASKS_UNFINISHED] =
         "SELECT id, request, status, created_micros FROM tasks WHERE is_end = 0"

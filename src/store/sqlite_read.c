@@ -3,7 +3,7 @@
  * Reading from the SQLite store. Up to STORE_READERS_MAX connections are opened as they are needed
  * and lent to one thread at a time; in WAL mode they neither wait for the writer nor hold it up. A
  * row whose documents are damaged is passed over in lists and walks, so that it cannot hide its
- * neighbours; asked for by name it is -EIO. Any thread. */
+ * neighbours; asked for by name it is -EBADMSG. Any thread. */
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -97,8 +97,7 @@ int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
 
 /* ---- rows ---- */
 
-/* The task in a row of (id, request, status); NULL when it is damaged. */
-static const struct task *sqlite_row_task(sqlite3_stmt *statement)
+const struct task *sqlite_row_task(sqlite3_stmt *statement)
 {
     const struct task *task = task_decode(sqlite_text(statement, 1), sqlite_text(statement, 2));
 
@@ -155,30 +154,9 @@ int sqlite_read_task(void *self, const char *id, const struct task **ret_task)
     if (result == 0)
         return STORE_NOT_FOUND;
     if (task == NULL)
-        return -EIO;
+        return -EBADMSG;
     *ret_task = task;
     return 0;
-}
-
-int sqlite_read_list(void *self, const struct store_list_query *query,
-                     const struct task **ret_tasks, size_t *ret_count)
-{
-    struct sqlite *sqlite = self;
-    struct sqlite_reader *reader;
-    sqlite3_stmt *statement;
-    int fault = sqlite_begin_read(
-        sqlite, query->tenant != NULL ? STATEMENT_TASKS_OF_TENANT : STATEMENT_TASKS_ALL, &reader,
-        &statement);
-
-    if (fault < 0)
-        return fault;
-    sqlite_bind_int(statement, 1, query->before_micros != 0 ? query->before_micros : INT64_MAX);
-    sqlite_bind_text(statement, 2, query->before_id != NULL ? query->before_id : "");
-    if (query->tenant != NULL)
-        sqlite_bind_text(statement, 3, query->tenant);
-    fault = sqlite_collect(&reader->connection, statement, query->limit, ret_tasks, ret_count);
-    sqlite_give_back(sqlite, reader);
-    return fault;
 }
 
 int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,

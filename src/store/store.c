@@ -18,8 +18,7 @@
 #include "store/backend.h"
 
 enum {
-    STORE_PROBE_MS = 1000, /* an ailing store that nobody writes to is tried so often */
-    STORE_LIST_MAX = 100,
+    STORE_PROBE_MS = 1000,      /* an ailing store that nobody writes to is tried so often */
     STORE_NUMBER_NAME_MAX = 64, /* bytes */
 };
 
@@ -269,11 +268,36 @@ int store_task(struct store *store, const char *id, const struct task **ret_task
     return store->backend->task(store->self, id, ret_task);
 }
 
+int store_list_look(struct store *store, const struct store_list_query *query,
+                    const struct task **ret_tasks, size_t *ret_count,
+                    struct store_list_end *ret_end)
+{
+    must(query->limit >= 1 && query->limit <= STORE_LIST_MAX);
+    must(query->text == NULL || query->text[0] != '\0');
+    return store->backend->list(store->self, query, ret_tasks, ret_count, ret_end);
+}
+
 int store_list(struct store *store, const struct store_list_query *query,
                const struct task **ret_tasks, size_t *ret_count)
 {
-    must(query->limit >= 1 && query->limit <= STORE_LIST_MAX);
-    return store->backend->list(store->self, query, ret_tasks, ret_count);
+    struct store_list_query rest = *query;
+    struct store_list_end end = {0};
+    size_t count = 0;
+    int fault = 0;
+
+    do {
+        size_t found = 0;
+        rest.limit = query->limit - count;
+        fault = store_list_look(store, &rest, ret_tasks + count, &found, &end);
+        count += fault == 0 ? found : 0;
+        rest.before_micros = end.micros;
+        rest.before_id = end.id;
+    } while (fault == 0 && end.has_more && count < query->limit);
+    for (size_t i = 0; fault < 0 && i < count; i++)
+        ret_tasks[i] = task_unref(ret_tasks[i]);
+    if (fault == 0)
+        *ret_count = count;
+    return fault;
 }
 
 int store_walk_unfinished(struct store *store, void (*each)(void *context, const struct task *task),

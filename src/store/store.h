@@ -103,18 +103,47 @@ CHECKED int store_submit(struct store *store, struct store_write *write);
 
 /* ---- reads, synchronous, any thread ---- */
 
-/* 0, STORE_NOT_FOUND, or negative errno. The caller owns the reference. */
+/* 0, STORE_NOT_FOUND, or negative errno: -EBADMSG when the record is damaged. The caller owns the reference. */
 CHECKED int store_task(struct store *store, const char *id, const struct task **ret_task);
 
-struct store_list_query {
-    const char *tenant;    /* NULL: all tenants (operators) */
-    int64_t before_micros; /* only tasks created before (created_micros, id); 0: from the newest */
-    const char *before_id; /* NULL with 0 */
-    size_t limit;          /* 1..100 */
+enum {
+    STORE_LIST_MAX = 100,
+    STORE_LOOK_ROWS = 10000, /* of the table that one look at a list passes over, … */
+    STORE_LOOK_MS = 100,     /* … and about how long it takes, at most */
 };
 
-/* Newest first. 0 or negative errno; `ret_tasks` takes `limit` entries, each a reference of the
- * caller's. A damaged row is passed over; fewer than `limit` means that there are no more. */
+/* Which tasks, and from where on. Zero and NULL ask for nothing. */
+struct store_list_query {
+    const char *tenant;    /* NULL: all tenants (operators) */
+    int64_t before_micros; /* the cursor: only tasks behind (created_micros, id), that is … */
+    const char *before_id; /* … older ones, or with `ascending` younger ones */
+    bool ascending;        /* oldest first */
+    size_t limit;          /* 1..STORE_LIST_MAX */
+    unsigned states;       /* 1u << enum task_state, of those asked for */
+    int64_t from_micros;   /* created then or later */
+    int64_t until_micros;  /* created before */
+    const char *model;
+    bool is_model_prefix; /* `model` is how it begins */
+    const char *text;     /* stands in the prompt, A to Z as a to z; not empty, UTF-8 */
+    size_t look_rows;     /* instead of STORE_LOOK_ROWS */
+};
+
+/* Where a list stopped. */
+struct store_list_end {
+    bool has_more;          /* there may be more behind it */
+    int64_t micros;         /* with `has_more`: the cursor of what comes next … */
+    char id[ID_SHORT_SIZE]; /* … */
+};
+
+/* Newest first, or oldest; nothing that was deleted. One look: it ends when it has `limit` and knows whether there is one
+ * more, at the end, or when it has passed over so many rows or taken so long that the rest is left to the next look, even
+ * when nothing was found; `ret_end` tells. Times of creation and ids never change: a walk by cursor meets no task twice, and
+ * none is skipped that fits all along. 0 or negative errno; `ret_tasks` takes `limit` entries, each a reference of the
+ * caller's. A damaged row is passed over. */
+CHECKED int store_list_look(struct store *store, const struct store_list_query *query,
+                            const struct task **ret_tasks, size_t *ret_count,
+                            struct store_list_end *ret_end);
+/* The same with as many looks as it takes: fewer than `limit` means that there are no more. */
 CHECKED int store_list(struct store *store, const struct store_list_query *query,
                        const struct task **ret_tasks, size_t *ret_count);
 /* Every task that has not ended, or whose attempt at an upstream is still open, oldest first; `each` borrows. For the engine's start. A damaged

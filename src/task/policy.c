@@ -309,6 +309,32 @@ bool policy_note_gone(struct policy_watch *watch, int64_t now_ms)
     return watch->n_gone >= POLICY_GONE_POLLS && now_ms - watch->gone_first_ms >= POLICY_GONE_MS;
 }
 
+/* ---- when clients poll us ---- */
+
+/* What seems to be left, in seconds; negative: nobody knows. */
+static double left_s(const struct policy_outlook *outlook)
+{
+    double elapsed_s = outlook->elapsed_s;
+    if (elapsed_s < 0 && outlook->wait_s < 0 && outlook->typical_s < 0)
+        return -1;
+    if (elapsed_s < 0)
+        return fmax(outlook->wait_s, 0) + fmax(outlook->typical_s, 0);
+    if (outlook->progress >= progress_least)
+        return elapsed_s * (1 - outlook->progress) / outlook->progress;
+    if (outlook->typical_s < 0)
+        return -1;
+    /* What is late may take as long again; nobody need ask twice a second for it. */
+    return fmax(outlook->typical_s - elapsed_s, elapsed_s * growth_beyond);
+}
+
+int64_t policy_look_again(const struct policy_outlook *outlook)
+{
+    double left = left_s(outlook);
+    if (!(left >= 0)) /* no number is unknown, too */
+        return POLICY_LOOK_UNKNOWN_MS;
+    return (int64_t)clamp(left * 1000.0 / 2, POLICY_LOOK_LEAST_MS, POLICY_LOOK_MOST_MS);
+}
+
 /* ---- pauses ---- */
 
 int64_t policy_backoff(int64_t base_ms, int64_t most_ms, int n, uint64_t dice)

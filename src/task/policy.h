@@ -64,6 +64,26 @@ int64_t policy_next_poll(const struct policy_poll *poll, const struct policy_wat
                          const struct policy_durations *durations, int64_t now_ms,
                          int64_t retry_after_ms, uint64_t dice);
 
+/* ---- when clients poll us ---- */
+
+/* What is known of a task that has not ended. */
+struct policy_outlook {
+    double wait_s;    /* until an engine begins; negative: unknown */
+    double typical_s; /* of an engine's work, learned; negative: unknown */
+    double elapsed_s; /* since an engine began; negative: none has */
+    double progress;  /* 0..1, as told */
+};
+
+enum {
+    POLICY_LOOK_LEAST_MS = 500,
+    POLICY_LOOK_UNKNOWN_MS = 1000, /* what the OpenAI SDKs do by themselves */
+    POLICY_LOOK_MOST_MS = 60 * 1000,
+};
+
+/* In how many ms a client should look again: at half of what seems to be left, so that each look comes nearer and the last
+ * ones are close together. */
+int64_t policy_look_again(const struct policy_outlook *outlook);
+
 enum { POLICY_GONE_POLLS = 3, POLICY_GONE_MS = 60 * 1000 };
 
 /* Notes one answer: pending or rendering; `progress` is negative when it told none. */

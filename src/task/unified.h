@@ -12,10 +12,18 @@
 #include "base/compiler.h"
 #include "task/task.h"
 
+/* What a request that does not say gets. */
+struct unified_defaults {
+    const char *model; /* NULL: it must say */
+    int duration_s;    /* 0: 10 */
+    const char *size;  /* where neither size nor shape is asked for; NULL: small and portrait */
+};
+
 struct unified_limits {
     size_t images; /* at most this many */
     size_t prompt_bytes;
     int duration_s; /* longest; shortest is 1 */
+    struct unified_defaults defaults;
 };
 
 /* Why a request was not understood: an API error's code, the parameter and one sentence. */
@@ -63,6 +71,8 @@ struct unified_view {
     int64_t queue_position; /* 1-based; 0: not waiting or unknown */
     double wait_s;          /* estimated; negative: unknown */
     bool waits_upstream;    /* it waits for an upstream, not for a slot of ours */
+    int64_t keep_ms;        /* from a task's end until its files leave the answers; 0: kept */
+    int attempts;           /* how often a task may be tried */
 };
 
 /* The answer to a query in the task's state, every key of the page. A new reference, never NULL.
@@ -71,7 +81,15 @@ json_t *unified_render(const struct task *task, const struct unified_view *view)
 /* The answer to a create: made from the request alone, so that it is the same whenever it is asked for. */
 json_t *unified_render_created(const struct task_request *request);
 
-/* Names of a result's files below `<task id>/<generation id>/`. */
+enum { UNIFIED_ASSET_KEY_SIZE = 2 * ID_SHORT_SIZE + 32 };
+
+/* The key of a file of the result: `<task id>/<generation id>/<file>`. */
+void unified_asset_key(const struct task *task, const char *file,
+                       char ret_key[UNIFIED_ASSET_KEY_SIZE]);
+/* The film that is shown: UNIFIED_SOURCE, or UNIFIED_MARKED where a mark was asked for. */
+const char *unified_video_file(const struct task *task);
+
+/* Names of a result's files. */
 #define UNIFIED_SOURCE "src.mp4"
 #define UNIFIED_MARKED "wm.mp4"
 #define UNIFIED_MEDIUM "md.mp4"

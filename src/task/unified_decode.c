@@ -26,6 +26,7 @@ enum {
     PRIORITY_DEFAULT = 2,
     PRIORITY_MAX = 9,
     SYNONYMS_MAX = 8,
+    SIDE_READ_MAX = 9999, /* of width and height; plan_make() knows what is possible */
 };
 
 static const int64_t seed_max = 9007199254740991; /* 2^53 - 1: whole in every JSON reader */
@@ -36,6 +37,9 @@ enum wish {
     WISH_ORIENTATION,
     WISH_SIZE,
     WISH_ASPECT_RATIO,
+    WISH_HD,
+    WISH_WIDTH,
+    WISH_HEIGHT,
     WISH_DURATION,
     WISH_SEED,
     WISH_PRIORITY,
@@ -60,6 +64,9 @@ static const char *const synonyms[WISH_COUNT][SYNONYMS_MAX] = {
     [WISH_SIZE] = {"size", "resolution", "resolution_name", "metadata.size", "metadata.resolution"},
     [WISH_ASPECT_RATIO] = {"aspect_ratio", "aspectRatio", "ratio", "metadata.aspect_ratio",
                            "metadata.aspectRatio", "metadata.ratio", "video_config.aspect_ratio"},
+    [WISH_HD] = {"hd"},
+    [WISH_WIDTH] = {"width"},
+    [WISH_HEIGHT] = {"height"},
     [WISH_DURATION] = {"duration", "seconds", "video_length", "metadata.duration",
                        "metadata.seconds"},
     [WISH_SEED] = {"seed", "metadata.seed"},
@@ -186,8 +193,11 @@ bool unified_has_blank(const char *text)
 static bool read_model(const struct unified_reader *reader)
 {
     struct task_request *request = reader->decoded->request;
+    const char *usual = reader->limits->defaults.model;
     if (!read_text(reader, WISH_MODEL, TASK_MODEL_SIZE - 1, &request->model))
         return false;
+    if (request->model == NULL && usual != NULL)
+        request->model = must_strdup(usual);
     if (request->model == NULL)
         return unified_fail(reader, "model", "\"model\" is required");
     if (unified_has_blank(request->model))
@@ -327,7 +337,10 @@ static bool read_numbers(const struct unified_reader *reader)
 {
     struct task_request *request = reader->decoded->request;
     int64_t longest_s = reader->limits->duration_s;
-    int64_t duration_s = longest_s < DURATION_DEFAULT_S ? longest_s : DURATION_DEFAULT_S;
+    int64_t usual_s = reader->limits->defaults.duration_s;
+    int64_t duration_s = usual_s > 0 ? usual_s : DURATION_DEFAULT_S;
+    if (duration_s > longest_s)
+        duration_s = longest_s;
     int64_t priority = PRIORITY_DEFAULT, seed = -1;
     if (!read_whole(reader, WISH_DURATION, 1, longest_s, &duration_s) ||
         !read_whole(reader, WISH_PRIORITY, 0, PRIORITY_MAX, &priority) ||
@@ -436,6 +449,30 @@ static bool check_shape(const struct unified_reader *reader)
     return unified_fail(reader, name, "%s", error);
 }
 
+/* What says nothing of `size` may say it otherwise: `width` and `height` (0: not said), `hd`, or nothing at all. */
+static bool read_size_otherwise(const struct unified_reader *reader)
+{
+    struct task_request *request = reader->decoded->request;
+    int64_t width = 0, height = 0;
+    bool is_hd = false;
+    char pixels[32];
+    if (request->size != NULL)
+        return true;
+    if (!read_whole(reader, WISH_WIDTH, 0, SIDE_READ_MAX, &width) ||
+        !read_whole(reader, WISH_HEIGHT, 0, SIDE_READ_MAX, &height) ||
+        !read_flag(reader, WISH_HD, NULL, &is_hd))
+        return false;
+    const char *usual = reader->limits->defaults.size;
+    (void)snprintf(pixels, sizeof pixels, "%dx%d", (int)width, (int)height);
+    if (width > 0 && height > 0)
+        request->size = must_strdup(pixels);
+    else if (is_hd)
+        request->size = must_strdup("large");
+    else if (usual != NULL && request->orientation == NULL && request->aspect_ratio == NULL)
+        request->size = must_strdup(usual);
+    return true;
+}
+
 static void lower(char *text)
 {
     for (; *text != '\0'; text++)
@@ -448,7 +485,8 @@ static bool read_shape(const struct unified_reader *reader)
     struct task_request *request = reader->decoded->request;
     if (!read_text(reader, WISH_SIZE, SHORT_TEXT_BYTES, &request->size) ||
         !read_text(reader, WISH_ORIENTATION, SHORT_TEXT_BYTES, &request->orientation) ||
-        !read_ratio(reader, &request->aspect_ratio) || !check_shape(reader))
+        !read_ratio(reader, &request->aspect_ratio) || !read_size_otherwise(reader) ||
+        !check_shape(reader))
         return false;
     struct plan plan;
     char error[200];

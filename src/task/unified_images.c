@@ -22,6 +22,7 @@ static const struct image_row {
     {"image", TASK_IMAGE_INPUT},
     {"image_url", TASK_IMAGE_INPUT},
     {"image_urls", TASK_IMAGE_INPUT},
+    {"img_url", TASK_IMAGE_INPUT},
     {"input_reference", TASK_IMAGE_INPUT},
     {"input_references", TASK_IMAGE_INPUT},
     {"first_frame_image", TASK_IMAGE_FIRST},
@@ -29,6 +30,7 @@ static const struct image_row {
     {"last_frame_image", TASK_IMAGE_LAST},
     {"last_frame", TASK_IMAGE_LAST},
     {"image_end", TASK_IMAGE_LAST},
+    {"image_tail", TASK_IMAGE_LAST},
     {"lastFrame", TASK_IMAGE_LAST},
     {"reference_images", TASK_IMAGE_REFERENCE},
     {"referenceImages", TASK_IMAGE_REFERENCE},
@@ -109,17 +111,27 @@ static bool add_part(const struct field *field, const json_t *part)
     return add_image(field, (struct unified_image){.part = (size_t)index});
 }
 
+/* The first that says something counts. */
+static const json_t *image_of(const json_t *object)
+{
+    static const char *const names[] = {"url", "image_url", "file_id"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const json_t *image = json_object_get(object, names[i]);
+        if (unified_is_asked(image))
+            return image;
+    }
+    return NULL;
+}
+
 static bool add_object(const struct field *field, const json_t *object, int depth)
 {
     const json_t *part = json_object_get(object, "$part");
     if (part != NULL)
         return add_part(field, part);
-    const json_t *url = json_object_get(object, "url");
-    if (url == NULL)
-        url = json_object_get(object, "image_url");
-    if (url == NULL)
-        return fail(field, "holds an object without \"url\"");
-    return add_value(field, url, depth);
+    const json_t *image = image_of(object);
+    if (image == NULL)
+        return fail(field, "holds an object without \"url\", \"image_url\" or \"file_id\"");
+    return add_value(field, image, depth);
 }
 
 static bool is_blank(const json_t *value)

@@ -12,12 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
-#include "task/unified.h"
-
-enum {
-    ASSET_KEY_SIZE = 2 * ID_SHORT_SIZE + 32,
-    PERCENT_UNFINISHED = 99, /* 100 is for what is completed */
-};
+#include "task/answer.h"
 
 static const double wait_max_s = 1e9;
 
@@ -51,11 +46,6 @@ static const char *const unplaced[] = {
     "preset_id", "crop_bounds", "cameo_file_id", "generation_id", "uploaded_file_id",
 };
 
-static void set_int(json_t *object, const char *key, int64_t value)
-{
-    json_set(object, key, json_integer(value));
-}
-
 static void append(json_t *array, json_t *value)
 {
     must(value != NULL && json_array_append_new(array, value) == 0);
@@ -83,22 +73,6 @@ static bool has_started(const struct task *task)
     return task->started_ms != 0;
 }
 
-static int64_t percent(const struct task *task)
-{
-    if (task->state == TASK_COMPLETED)
-        return 100;
-    /* Just above the product's own rounding: 0.29 is 29 percent. */
-    int64_t whole = (int64_t)(task->progress * 100.0 + 1e-9);
-    return whole > PERCENT_UNFINISHED ? PERCENT_UNFINISHED : whole;
-}
-
-/* What made the prompt better is the upstream, and it says so when it likes. */
-static const char *enhanced_prompt(const struct task *task)
-{
-    const struct attempt_job *job = task->attempt.job;
-    return job != NULL && job->enhanced_prompt != NULL ? job->enhanced_prompt : "";
-}
-
 static const char *engine(const struct task *task)
 {
     return task->is_builtin ? "animatic" : "upstream";
@@ -111,16 +85,18 @@ static json_t *new_answer(const struct task *task)
     task_public_id(task->request, id);
     json_t *answer = json_object();
     json_set_text(answer, "id", id);
-    json_set_text(answer, "status", task_state_unified(task->state));
+    json_set_text(answer, "status",
+                  task->state == TASK_COMPLETED ? unified_completed_word(task->request->model)
+                                                : task_state_unified(task->state));
     json_set_text(answer, "video_url", NULL);
-    json_set_text(answer, "enhanced_prompt", enhanced_prompt(task));
-    set_int(answer, "status_update_time", task->status_update_ms);
-    set_int(answer, "progress", percent(task));
+    json_set_text(answer, "enhanced_prompt", answer_enhanced_prompt(task));
+    answer_set_int(answer, "status_update_time", task->status_update_ms);
+    answer_set_int(answer, "progress", answer_percent(task));
     return answer;
 }
 
 /* Once expired, what the client sent as bytes is on its way out: no link to it is signed any more. */
-static json_t *render_input_images(const struct task *task, const struct unified_view *view)
+json_t *unified_render_images(const struct task *task, const struct unified_view *view)
 {
     const struct task_request *request = task->request;
     json_t *images = json_array();
@@ -141,7 +117,7 @@ static json_t *render_input(const struct task *task, const struct unified_view *
     json_t *input = json_object();
     json_set_text(input, "size", request->size);
     json_set_text(input, "model", request->model);
-    json_set(input, "images", render_input_images(task, view));
+    json_set(input, "images", unified_render_images(task, view));
     json_set_text(input, "prompt", request->prompt);
     json_set_text(input, "orientation", request->orientation);
     return input;
@@ -166,9 +142,9 @@ static json_t *render_inpaint_items(const struct task_request *request)
         json_t *item = json_object();
         json_set_text(item, "type", constant.item_type);
         json_set_text(item, "upload_media_id", request->images[i].media_id);
-        set_int(item, "frame_index", 0);
-        set_int(item, "source_start_frame", 0);
-        set_int(item, "source_end_frame", 0);
+        answer_set_int(item, "frame_index", 0);
+        answer_set_int(item, "source_start_frame", 0);
+        answer_set_int(item, "source_end_frame", 0);
         for (size_t j = 0; j < ARRAY_LENGTH(unplaced); j++)
             json_set_text(item, unplaced[j], NULL);
         append(items, item);
@@ -200,14 +176,14 @@ static void set_request(json_t *info, const struct task_request *request)
     json_set_text(info, "type", constant.kind_of_task);
     json_set_text(info, "model", request->model);
     json_set_text(info, "title", request->title != NULL ? request->title : constant.title);
-    set_int(info, "width", request->width);
-    set_int(info, "height", request->height);
+    answer_set_int(info, "width", request->width);
+    answer_set_int(info, "height", request->height);
     json_set_text(info, "prompt", request->prompt);
-    set_int(info, "n_frames", request->n_frames);
-    set_int(info, "priority", request->priority);
+    answer_set_int(info, "n_frames", request->n_frames);
+    answer_set_int(info, "priority", request->priority);
     json_set_text(info, "operation", request->operation);
     json_set_text(info, "created_at", created_at);
-    set_int(info, "n_variants", request->n_variants);
+    answer_set_int(info, "n_variants", request->n_variants);
     json_set_text(info, "request_id", request->request_id);
     json_set(info, "remix_config", copy_or(request->remix_config, json_null()));
     json_set(info, "inpaint_items", render_inpaint_items(request));
@@ -252,7 +228,7 @@ static json_t *render_pending_info(const struct task *task, const struct unified
     json_set(info, "progress_pct", json_real(task->progress));
     json_set_text(info, "failure_reason", failure_reason);
     json_set(info, "needs_user_review", json_false());
-    set_int(info, "num_unsafe_generations", 0);
+    answer_set_int(info, "num_unsafe_generations", 0);
     return info;
 }
 
@@ -275,10 +251,8 @@ static json_t *render_failed(const struct task *task, const struct unified_view 
     char text[TASK_SENTENCE_SIZE];
     task_failure_sentence(task, text);
 
-    json_t *answer = new_answer(task), *detail = new_detail(task, view), *error = json_object();
-    json_set_text(error, "code", task_failure_code(task->failure));
-    json_set_text(error, "message", text);
-    json_set(answer, "error", error);
+    json_t *answer = new_answer(task), *detail = new_detail(task, view);
+    json_set(answer, "error", answer_failure(task));
     for (size_t i = 0; i < ARRAY_LENGTH(text_keys); i++)
         json_set_text(answer, text_keys[i], text);
     json_set_text(detail, "error_message", text);
@@ -287,29 +261,10 @@ static json_t *render_failed(const struct task *task, const struct unified_view 
     return answer;
 }
 
-/* A link to one file of the result; null once retention took it. */
-static json_t *new_link(const struct task *task, const struct unified_view *view, const char *file,
-                        const char *attachment)
-{
-    char asset[ASSET_KEY_SIZE];
-    int length = snprintf(asset, sizeof asset, "%s/%s/%s", task->request->id,
-                          task->result.generation_id, file);
-    must(length > 0 && (size_t)length < sizeof asset);
-    if (task->expired_ms != 0)
-        return json_null();
-    CLEANUP(free_pointer) char *link = view->link(view->link_context, asset, attachment);
-    return json_string(link);
-}
-
 static void set_file(json_t *object, const char *key, const struct task *task,
                      const struct unified_view *view, const char *file)
 {
-    json_set(object, key, new_link(task, view, file, NULL));
-}
-
-static const char *video_file(const struct task *task)
-{
-    return task->result.has_watermark ? UNIFIED_MARKED : UNIFIED_SOURCE;
+    json_set(object, key, answer_link(task, view, file, NULL));
 }
 
 static json_t *render_encodings(const struct task *task, const struct unified_view *view)
@@ -318,7 +273,7 @@ static json_t *render_encodings(const struct task *task, const struct unified_vi
         const char *key, *file;
     } rows[] = {
         {"md", UNIFIED_MEDIUM},           {"gif", UNIFIED_PREVIEW},
-        {"source", UNIFIED_SOURCE},       {"source_wm", video_file(task)},
+        {"source", UNIFIED_SOURCE},       {"source_wm", unified_video_file(task)},
         {"thumbnail", UNIFIED_THUMBNAIL},
     };
     json_t *encodings = json_object();
@@ -363,12 +318,12 @@ static json_t *render_draft(const struct task *task, const struct unified_view *
     CLEANUP(free_pointer) char *attachment = new_file_name(request);
     json_t *draft = json_object();
     json_set_text(draft, "id", result->generation_id);
-    set_file(draft, "url", task, view, video_file(task));
+    set_file(draft, "url", task, view, unified_video_file(task));
     json_set_text(draft, "kind", constant.kind_of_draft);
     json_set(draft, "tags", copy_or(request->tags, json_array()));
     json_set_text(draft, "title", request->title);
-    set_int(draft, "width", result->width);
-    set_int(draft, "height", result->height);
+    answer_set_int(draft, "width", result->width);
+    answer_set_int(draft, "height", result->height);
     json_set_text(draft, "prompt", request->prompt);
     json_set_text(draft, "task_id", request->id);
     json_set(draft, "encodings", render_encodings(task, view));
@@ -377,33 +332,40 @@ static json_t *render_draft(const struct task *task, const struct unified_view *
     json_set(draft, "draft_reviewed", json_false());
     json_set(draft, "creation_config", render_creation_config(request));
     json_set_text(draft, "generation_type", constant.generation_type);
-    json_set(draft, "downloadable_url", new_link(task, view, video_file(task), attachment));
+    json_set(draft, "downloadable_url",
+             answer_link(task, view, unified_video_file(task), attachment));
     return draft;
 }
 
 static json_t *render_completed(const struct task *task, const struct unified_view *view)
 {
     json_t *answer = new_answer(task), *detail = new_detail(task, view);
-    set_file(detail, "url", task, view, video_file(task));
-    set_file(detail, "video_url", task, view, video_file(task));
+    set_file(detail, "url", task, view, unified_video_file(task));
+    set_file(detail, "video_url", task, view, unified_video_file(task));
     set_file(detail, "gif_url", task, view, UNIFIED_PREVIEW);
     set_file(detail, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
     json_set(detail, "draft_info", render_draft(task, view));
     json_set(answer, "detail", detail);
-    set_int(answer, "width", task->result.width);
-    set_int(answer, "height", task->result.height);
-    set_file(answer, "video_url", task, view, video_file(task));
+    answer_set_int(answer, "width", task->result.width);
+    answer_set_int(answer, "height", task->result.height);
+    set_file(answer, "video_url", task, view, unified_video_file(task));
     set_file(answer, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
     if (task->expired_ms != 0)
-        set_int(answer, "expired_at", task->expired_ms / 1000);
+        answer_set_int(answer, "expired_at", task->expired_ms / 1000);
     return answer;
 }
 
 json_t *unified_render(const struct task *task, const struct unified_view *view)
 {
+    json_t *answer;
     if (task->state == TASK_COMPLETED)
-        return render_completed(task, view);
-    return task_state_is_end(task->state) ? render_failed(task, view) : render_pending(task, view);
+        answer = render_completed(task, view);
+    else if (task_state_is_end(task->state))
+        answer = render_failed(task, view);
+    else
+        answer = render_pending(task, view);
+    unified_add_customs(answer, task, view);
+    return answer;
 }
 
 json_t *unified_render_created(const struct task_request *request)
@@ -415,9 +377,9 @@ json_t *unified_render_created(const struct task_request *request)
     json_set_text(answer, "object", constant.object);
     json_set_text(answer, "model", request->model);
     json_set_text(answer, "status", task_state_unified(TASK_QUEUED));
-    set_int(answer, "status_update_time", request->created_micros / 1000);
-    set_int(answer, "created_at", request->created_micros / 1000000);
-    set_int(answer, "progress", 0);
+    answer_set_int(answer, "status_update_time", request->created_micros / 1000);
+    answer_set_int(answer, "created_at", request->created_micros / 1000000);
+    answer_set_int(answer, "progress", 0);
     json_set_text(answer, "video_url", NULL);
     json_set_text(answer, "enhanced_prompt", "");
     return answer;

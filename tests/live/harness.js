@@ -295,7 +295,7 @@ class Server {
             assert.equal(answer.bytes.length, 0);
             return;
         }
-        if (plain.startsWith('/assets/') && answer.status < 300) return;
+        if ((plain.startsWith('/assets/') || /^\/v1\/videos\/.+\/content$/.test(plain)) && answer.status < 300) return;
         assert.ok(answer.json, `${method} ${target} answered ${answer.status} without JSON: ${answer.text.slice(0, 300)}`);
         if (answer.status >= 400) {
             checkError(answer.json);
@@ -304,7 +304,7 @@ class Server {
         }
         this.contract.check(method, plain, answer.status, answer.json);
         if (answer.status !== 200) return;
-        const unified = plain === '/v1/video/tasks' ? answer.json.data : ['/v1/video/query', '/v1/video/cancel'].includes(plain) ? [answer.json] : [];
+        const unified = plain === '/v1/video/tasks' ? answer.json.data : ['/v1/video/query', '/v1/video/cancel', '/v1/videos/video_id'].includes(plain) || (plain === '/v1/videos' && answer.json.detail) ? [answer.json] : [];
         for (const one of unified) {
             checkUnified(one);
             this.#watch.note(one, began);

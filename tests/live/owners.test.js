@@ -27,6 +27,15 @@ async function isNoTask(method, target, options = {}) {
 
 const json = { headers: { 'Content-Type': 'application/json' } };
 
+// The same Idempotency-Key from two tenants: two tasks, each its own tenant's.
+async function createsItsOwn(path) {
+    const wish = { headers: { 'Idempotency-Key': `the same words at ${path}` }, json: { model: 'sora-2', prompt: 'p', size: '64x64', duration: 1 } };
+    const [ours, theirs] = [await server.call('POST', path, wish), await asStranger('POST', path, wish)];
+    assert.deepEqual([ours.status, theirs.status], [200, 200]);
+    assert.notEqual(ours.json.task_id, theirs.json.task_id);
+    assert.equal((await server.call('GET', `/v1/video/query?id=${theirs.json.task_id}`)).status, 404);
+}
+
 const cases = {
     'POST /v1/video/create': async () => {
         const key = { 'Idempotency-Key': 'the same words' };
@@ -43,6 +52,26 @@ const cases = {
         await isNoTask('POST', '/v1/video/cancel', { ...json, body: '{"id": "ID"}' });
         assert.equal((await server.query(mine.id)).status, 'pending');
     },
+    'POST /v1/videos': () => createsItsOwn('/v1/videos'),
+    'GET /v1/videos': async () => {
+        await isNoTask('GET', '/v1/videos?id=ID');
+        await isNoTask('GET', '/v1/videos?task_id=ID');
+        const { json: list } = await asStranger('GET', '/v1/videos?limit=100');
+        assert.ok(!JSON.stringify(list).includes('what only red may see'));
+        await isNoTask('GET', '/v1/videos?after=ID');
+        await isNoTask('GET', '/v1/videos?after=ID&order=asc');
+    },
+    'GET /v1/videos/video_id': () => isNoTask('GET', '/v1/videos/video_id?id=ID'),
+    'GET /v1/videos/{id}': () => isNoTask('GET', '/v1/videos/ID'),
+    'GET /v1/videos/{id}/content': async () => {
+        await isNoTask('GET', '/v1/videos/ID/content');
+        await isNoTask('GET', '/v1/videos/ID/content?variant=thumbnail');
+    },
+    'DELETE /v1/videos/{id}': () => isNoTask('DELETE', '/v1/videos/ID'),
+    'POST /v1/video/generations': () => createsItsOwn('/v1/video/generations'),
+    'GET /v1/video/generations/{id}': () => isNoTask('GET', '/v1/video/generations/ID'),
+    'POST /v2/videos/generations': () => createsItsOwn('/v2/videos/generations'),
+    'GET /v2/videos/generations/{id}': () => isNoTask('GET', '/v2/videos/generations/ID'),
     'GET /assets/{+rest}': async () => {
         const { status, json: error } = await asStranger('GET', `/assets/${mine.id.split(':')[1]}/src.mp4`);
         assert.equal(status, 403);

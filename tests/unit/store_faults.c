@@ -424,8 +424,8 @@ static void damaged_rows_hide_no_others(void **state)
     assert_int_equal(store_walk_unfinished(scene->store, count_each, &walked, &damaged), 0);
     assert_int_equal(walked, 3);
     assert_int_equal(damaged, 2);
-    assert_int_equal(store_task(scene->store, tasks[1]->request->id, &loaded), -EIO);
-    assert_int_equal(store_task(scene->store, tasks[3]->request->id, &loaded), -EIO);
+    assert_int_equal(store_task(scene->store, tasks[1]->request->id, &loaded), -EBADMSG);
+    assert_int_equal(store_task(scene->store, tasks[3]->request->id, &loaded), -EBADMSG);
     assert_null(loaded);
     assert_int_equal(store_list(scene->store,
                                 &(struct store_list_query){.tenant = "tenant-1", .limit = 3}, page,

@@ -113,6 +113,50 @@ static void describe(const struct task_request *r, const char *what, char ret_te
             (void)snprintf(ret_text, 64, "%lld", numbers[i].number);
 }
 
+/* A dialect may know what those want who do not say. */
+static void what_is_not_said_is_what_the_dialect_says(void **context)
+{
+    (void)context;
+    static const struct {
+        const char *body;
+        const char *model, *size;
+        int duration_s, width, height;
+    } rows[] = {
+        {"{'prompt':'p'}", "usual", "720x1280", 4, 720, 1280},
+        {"{'prompt':'p','model':'','size':null,'seconds':''}", "usual", "720x1280", 4, 720, 1280},
+        {"{'prompt':'p','model':'m','seconds':'12'}", "m", "720x1280", 12, 720, 1280},
+        {"{'prompt':'p','size':'1280x720'}", "usual", "1280x720", 4, 1280, 720},
+        {"{'prompt':'p','aspect_ratio':'16:9'}", "usual", "small", 4, 640, 352},
+        {"{'prompt':'p','orientation':'square'}", "usual", "small", 4, 480, 480},
+        {"{'prompt':'p','hd':true}", "usual", "large", 4, 704, 1280},
+    };
+    struct unified_limits with = limits;
+    with.defaults =
+        (struct unified_defaults){.model = "usual", .duration_s = 4, .size = "720x1280"};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct unified_decoded decoded;
+        struct unified_fault fault = {0};
+        json_t *body = parse(rows[i].body);
+        if (unified_decode(body, 0, &with, &decoded, &fault) != 0)
+            fail_msg("%s: %s", rows[i].body, fault.message);
+        assert_string_equal(decoded.request->model, rows[i].model);
+        assert_string_equal(decoded.request->size, rows[i].size);
+        assert_int_equal(decoded.request->duration_s, rows[i].duration_s);
+        assert_int_equal(decoded.request->width, rows[i].width);
+        assert_int_equal(decoded.request->height, rows[i].height);
+        unified_decoded_fini(&decoded);
+        json_decref(body);
+    }
+    with.duration_s = 3; /* the operator's bound holds for it, too */
+    struct unified_decoded decoded;
+    struct unified_fault fault = {0};
+    json_t *body = parse("{'prompt':'p'}");
+    assert_int_equal(unified_decode(body, 0, &with, &decoded, &fault), 0);
+    assert_int_equal(decoded.request->duration_s, 3);
+    unified_decoded_fini(&decoded);
+    json_decref(body);
+}
+
 static void many_spellings_say_one_thing(void **context)
 {
     (void)context;
@@ -121,6 +165,15 @@ static void many_spellings_say_one_thing(void **context)
     } rows[] = {
         {"{'model':'a/b:c'}", "model", "a/b:c"},
         {"{'prompt':' two words '}", "prompt", " two words "},
+        {"{'width':640,'height':360}", "size", "640x360"},
+        {"{'width':'640','height':'360'}", "width", "640"},
+        {"{'width':640,'height':0}", "size", "small"},
+        {"{'width':0,'height':0,'orientation':'landscape'}", "width", "640"},
+        {"{'width':640,'height':360,'size':'large'}", "size", "large"},
+        {"{'hd':true}", "size", "large"},
+        {"{'hd':'true','aspect_ratio':'16:9'}", "width", "1280"},
+        {"{'hd':false}", "size", "small"},
+        {"{'hd':true,'size':'small'}", "size", "small"},
         {"{'duration':15}", "duration", "15"},
         {"{'duration':15}", "frames", "450"},
         {"{'duration':'15'}", "duration", "15"},
@@ -252,6 +305,9 @@ static void faults_name_their_parameter(void **context)
         {"{'model':'m','prompt':'p','aspect_ratio':' '}", "aspect_ratio", "16:9"},
         {"{'model':'m','prompt':'p','aspect_ratio':'x9'}", "aspect_ratio", "16:9"},
         {"{'model':'m','prompt':'p','metadata':{'ratio':'banana'}}", "metadata.ratio", "adaptive"},
+        {"{'model':'m','prompt':'p','width':-1,'height':360}", "width", "whole"},
+        {"{'model':'m','prompt':'p','width':10,'height':360}", "size", "WIDTHxHEIGHT"},
+        {"{'model':'m','prompt':'p','hd':'maybe'}", "hd", "true or false"},
         {"{'model':'m','prompt':'p','seed':-2}", "seed", "whole"},
         {"{'model':'m','prompt':'p','seed':9007199254740992}", "seed", "9007199254740991"},
         {"{'model':'m','prompt':'p','priority':10}", "priority", "from 0 to 9"},
@@ -346,6 +402,13 @@ static void images_come_in_many_forms(void **context)
         {"{'input_references':['" A "']}", "iU" A},
         {"{'input_reference[image_url]':'" A "'}", "iU" A},
         {"{'input_reference[]':['" A "','" B "']}", "iU" A " iU" B},
+        {"{'input_reference[file_id]':'file_1'}", "iTfile_1"},
+        {"{'input_reference':{'file_id':'file_1'}}", "iTfile_1"},
+        {"{'input_reference':'{\\'file_id\\':\\'file_1\\'}'}", "iTfile_1"},
+        {"{'input_reference':{'image_url':'','file_id':'file_1'}}", "iTfile_1"},
+        {"{'input_reference':{'image_url':'" A "','file_id':null}}", "iU" A},
+        {"{'img_url':'" A "'}", "iU" A},
+        {"{'image':'" A "','image_tail':'" B "'}", "iU" A " lU" B},
         {"{'images[]':'" A "'}", "iU" A},
         {"{'images[0]':'" A "','images[1]':'" B "'}", "iU" A " iU" B},
         {"{'images':['" A "'],'image':'" A "'}", "iU" A},
@@ -541,6 +604,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_request_gets_defaults),
+        cmocka_unit_test(what_is_not_said_is_what_the_dialect_says),
         cmocka_unit_test(many_spellings_say_one_thing),
         cmocka_unit_test(faults_name_their_parameter),
         cmocka_unit_test(images_come_in_many_forms),

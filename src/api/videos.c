@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What `/v1/videos` has beside creating and querying, as the OpenAI SDKs ask for it: the list, the file behind a video,
+ * and its removal. On HTTP threads. */
+#include <errno.h>
+#include <string.h>
+
+#include "api/files.h"
+#include "api/handler.h"
+#include "api/task.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/must.h"
+
+enum { LIST_DEFAULT = 20 };
+
+/* ---- the list ---- */
+
+/* 1 to STORE_LIST_MAX; 0: it is not. */
+static size_t read_limit(const char *text)
+{
+    size_t limit = 0;
+    if (text == NULL)
+        return LIST_DEFAULT;
+    if (strlen(text) > 3)
+        return 0;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return 0;
+        limit = limit * 10 + (size_t)(*text - '0');
+    }
+    return limit <= STORE_LIST_MAX ? limit : 0;
+}
+
+/* `after` is the id of the last video that the client has: where it stands is where the list goes on. False: there is none, and
+ * `ret_result` is what the reply returned. */
+static bool read_after(struct api_request *request, struct store_list_query *query,
+                       char ret_id[ID_SHORT_SIZE], enum MHD_Result *ret_result)
+{
+    const char *after = api_argument(request, "after");
+    const struct task *task = NULL;
+    struct engine_figures figures;
+    if (after == NULL || *after == '\0')
+        return true;
+    enum engine_outcome outcome = api_find_task(request, after, &task, &figures);
+    if (outcome != ENGINE_OK) {
+        *ret_result = api_reply_no_task(request, after, outcome);
+        return false;
+    }
+    memcpy(ret_id, task->request->id, ID_SHORT_SIZE);
+    query->before_micros = task->request->created_micros;
+    query->before_id = ret_id;
+    task_unref(task);
+    return true;
+}
+
+static json_t *new_list(const struct api_request *request, const char *base,
+                        const struct task *const *tasks, size_t count, bool has_more)
+{
+    struct view_source source = api_view_source(request, base);
+    json_t *data = json_array();
+    for (size_t i = 0; i < count; i++)
+        must(json_array_append_new(data, api_listed_task(request, &source, tasks[i])) == 0);
+    json_t *list = json_object();
+    json_set_text(list, "object", "list");
+    json_set(list, "data", data);
+    json_set_text(list, "first_id", json_text(json_array_get(data, 0), "id"));
+    json_set_text(list, "last_id",
+                  count > 0 ? json_text(json_array_get(data, count - 1), "id") : NULL);
+    json_set(list, "has_more", json_boolean(has_more));
+    return list;
+}
+
+static enum MHD_Result reply_list(struct api_request *request, const struct store_list_query *query)
+{
+    char base[ORIGIN_BASE_SIZE];
+    const struct task *tasks[STORE_LIST_MAX];
+    struct store_list_end end = {0};
+    size_t count = 0;
+    if (!api_base(request, base))
+        return api_reply_bad_host(request);
+    int r = store_list_look(request->api->parts.store, query, tasks, &count, &end);
+    if (r != 0) {
+        log_write(LOG_ERROR, &(struct log_about){.request_id = api_request_id(request)},
+                  "listing videos failed: %s", strerror(r < 0 ? -r : EINVAL));
+        return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
+    }
+    json_t *list = new_list(request, base, tasks, count, end.has_more);
+    for (size_t i = 0; i < count; i++)
+        task_unref(tasks[i]);
+    return api_reply_tree(request, MHD_HTTP_OK, list);
+}
+
+enum MHD_Result videos_list(struct api_request *request)
+{
+    char after_id[ID_SHORT_SIZE];
+    const char *order = api_argument(request, "order");
+    struct store_list_query query = {
+        .tenant = request->who.is_operator ? NULL : request->who.tenant,
+        .limit = read_limit(api_argument(request, "limit")),
+        .ascending = order != NULL && strcmp(order, "asc") == 0,
+    };
+    enum MHD_Result result;
+    if (query.limit == 0)
+        return api_reply_invalid(request, "limit", "limit must be a number from 1 to 100.");
+    if (order != NULL && !query.ascending && strcmp(order, "desc") != 0)
+        return api_reply_invalid(request, "order", "order must be asc or desc.");
+    if (!read_after(request, &query, after_id, &result))
+        return result;
+    return reply_list(request, &query);
+}
+
+/* ---- the file ---- */
+
+/* The file of a variant's name; NULL: there is no such variant. */
+static const char *file_of(const struct task *task, const char *variant)
+{
+    if (variant == NULL || *variant == '\0' || strcmp(variant, "video") == 0)
+        return unified_video_file(task);
+    return strcmp(variant, "thumbnail") == 0 ? UNIFIED_THUMBNAIL : NULL;
+}
+
+static enum MHD_Result reply_no_variant(struct api_request *request, const char *variant)
+{
+    struct api_error_details details = {.param = "variant"};
+    if (strcmp(variant, "spritesheet") == 0)
+        return api_reply_error(request, API_ERROR_VARIANT, &details);
+    return api_reply_invalid(request, "variant", "variant must be video or thumbnail.");
+}
+
+enum MHD_Result videos_content(struct api_request *request)
+{
+    const struct task *task = request->task;
+    const char *variant = api_argument(request, "variant");
+    const char *file = file_of(task, variant);
+    char key[UNIFIED_ASSET_KEY_SIZE];
+    if (file == NULL)
+        return reply_no_variant(request, variant);
+    if (!task_state_is_end(task->state))
+        return api_reply_error(request, API_ERROR_VIDEO_NOT_READY, NULL);
+    if (task->state != TASK_COMPLETED || task->expired_ms != 0)
+        return api_reply_error(request, API_ERROR_NO_VIDEO, NULL);
+    unified_asset_key(task, file, key);
+    return files_reply(request, key, NULL);
+}
+
+/* ---- removal ---- */
+
+enum MHD_Result videos_delete(struct api_request *request)
+{
+    return api_reply_error(request, API_ERROR_NOT_YET, NULL);
+}
