@@ -23,6 +23,7 @@ enum {
 };
 
 static const char number_valid_for[] = "links.valid_for.longest";
+static const char number_keep[] = "files.keep.longest";
 
 struct sweep {
     struct engine *engine;
@@ -99,35 +100,52 @@ static void on_swept(struct blocking_job *job)
     free(sweep);
 }
 
-/* A link to an uploaded file lives as long as the file. */
-static int64_t configured_valid_for(const struct settings *settings)
+/* The longest of what was recorded under `name` and of what is configured. */
+static int longest_of(struct store *store, const char *name, int64_t configured_ms,
+                      int64_t *ret_longest_ms)
 {
-    return settings->links_valid_for > settings->files_keep ? settings->links_valid_for
-                                                            : settings->files_keep;
+    int64_t recorded_ms = 0;
+    int fault = store_number(store, name, &recorded_ms);
+    *ret_longest_ms = recorded_ms > configured_ms ? recorded_ms : configured_ms;
+    return fault;
 }
 
 int engine_longest_valid_for(struct store *store, const struct settings *settings,
                              int64_t *ret_longest_ms)
 {
-    int64_t configured_ms = configured_valid_for(settings);
-    int64_t recorded_ms = 0;
-    int fault = store_number(store, number_valid_for, &recorded_ms);
-    *ret_longest_ms = recorded_ms > configured_ms ? recorded_ms : configured_ms;
-    return fault;
+    int64_t links_ms, files_ms;
+    int fault = longest_of(store, number_valid_for, settings->links_valid_for, &links_ms);
+    fault = fault < 0 ? fault : longest_of(store, number_keep, settings->files_keep, &files_ms);
+    if (fault < 0) {
+        return fault;
+    }
+    *ret_longest_ms = links_ms > files_ms ? links_ms : files_ms;
+    return 0;
 }
 
-/* The longest life of any link that this store ever signed, this configuration's included; on record before the first link is signed. */
-static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
+static int note_longest(struct store *store, const char *name, int64_t configured_ms,
+                        int64_t *ret_longest_ms)
 {
-    struct store *store = engine->parts.store;
-    int64_t configured_ms = configured_valid_for(engine->parts.settings);
     int64_t recorded_ms = 0;
-    int fault = store_number(store, number_valid_for, &recorded_ms);
+    int fault = store_number(store, name, &recorded_ms);
     if (fault >= 0 && configured_ms > recorded_ms) {
-        fault = store_set_number(store, number_valid_for, configured_ms);
+        fault = store_set_number(store, name, configured_ms);
     }
     *ret_longest_ms = configured_ms > recorded_ms ? configured_ms : recorded_ms;
     return fault < 0 ? fault : 0;
+}
+
+/* The longest life of any link to a task's files that this store ever signed, this configuration's included; on record before the first
+ * such link is signed. So is that of links to uploaded files, which live as long as their file. */
+static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
+{
+    const struct settings *settings = engine->parts.settings;
+    struct store *store = engine->parts.store;
+    int64_t files_ms;
+    int fault = note_longest(store, number_keep, settings->files_keep, &files_ms);
+    return fault < 0
+               ? fault
+               : note_longest(store, number_valid_for, settings->links_valid_for, ret_longest_ms);
 }
 
 /* True when there may be more to erase. What cannot be erased now is left for another sweep. */
