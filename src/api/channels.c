@@ -102,6 +102,7 @@ static enum MHD_Result carry_out(struct api_request *request, const char *name, 
     case ENGINE_DAMAGED:
     case ENGINE_TENANT_FULL:
     case ENGINE_TENANT_DAY:
+    case ENGINE_DELETED:
         break;
     }
     return api_reply_error(request, API_ERROR_CHANNEL_NOT_FOUND, NULL);

@@ -72,6 +72,9 @@ static enum MHD_Result reply_outcome(struct api_request *request, const struct c
     case ENGINE_CONFLICT:
         details.param = "Idempotency-Key";
         return api_reply_error(request, API_ERROR_IDEMPOTENCY_REUSED, &details);
+    case ENGINE_DELETED:
+        details.param = "Idempotency-Key";
+        return api_reply_error(request, API_ERROR_TASK_DELETED, &details);
     case ENGINE_FULL:
         return api_reply_error(request, API_ERROR_QUEUE_FULL, NULL);
     case ENGINE_TENANT_FULL:

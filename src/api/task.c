@@ -30,18 +30,6 @@ struct view_source api_view_source(const struct api_request *request, const char
     };
 }
 
-json_t *api_listed_task(const struct api_request *request, const struct view_source *source,
-                        const struct task *stored)
-{
-    struct engine_figures figures = {.wait_s = -1};
-    const struct task *shown = NULL;
-    if (!engine_published(request->api->parts.engine, stored->request->id, &shown, &figures))
-        return view_tree(source, stored, &figures);
-    json_t *entry = view_tree(source, shown, &figures);
-    task_unref(shown);
-    return entry;
-}
-
 /* The prefix of an id must be the task's model; in a query string a raw plus sign reads as a blank. */
 static bool is_same_model(const char *given, const char *model)
 {

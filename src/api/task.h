@@ -23,7 +23,3 @@ enum MHD_Result api_reply_task(struct api_request *request, const struct task *t
                                const struct engine_figures *figures);
 /* What views of answers to this request are made from, now. `base` is borrowed. */
 struct view_source api_view_source(const struct api_request *request, const char *base);
-/* An entry of a list, as a query would show it now: an end that is stored but not yet published is not told here first, for its
- * place is not free yet. A new reference. */
-json_t *api_listed_task(const struct api_request *request, const struct view_source *source,
-                        const struct task *stored);

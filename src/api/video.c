@@ -64,6 +64,7 @@ static enum MHD_Result reply_cancelled(struct api_request *request,
     case ENGINE_FULL:
     case ENGINE_TENANT_FULL:
     case ENGINE_TENANT_DAY:
+    case ENGINE_DELETED:
     case ENGINE_STORE_FAILED:
     case ENGINE_DAMAGED:
         break;

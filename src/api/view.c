@@ -457,6 +457,19 @@ void view_cache_put(struct view_cache *cache, const struct task *task,
     pthread_mutex_unlock(&shard->lock);
 }
 
+void view_cache_forget(struct view_cache *cache, const char *id)
+{
+    uint64_t hash = hash_id(id);
+    struct shard *shard = shard_of(cache, hash);
+    pthread_mutex_lock(&shard->lock);
+    for (struct entry *at = shard->buckets[hash & shard->mask], *next; at != NULL; at = next) {
+        next = at->next;
+        if (strcmp(at->id, id) == 0)
+            erase(shard, at);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
 size_t view_cache_bytes(struct view_cache *cache)
 {
     size_t bytes = 0;

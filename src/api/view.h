@@ -62,4 +62,6 @@ struct view *view_cache_find(struct view_cache *cache, const struct task *task,
 /* Keeps it (a reference of its own), unless a newer revision is already there or it is larger than the cache. */
 void view_cache_put(struct view_cache *cache, const struct task *task,
                     const struct view_source *source, struct view *view);
+/* Forgets all views of a task. */
+void view_cache_forget(struct view_cache *cache, const char *id);
 size_t view_cache_bytes(struct view_cache *cache);

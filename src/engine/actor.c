@@ -106,6 +106,46 @@ void actor_cancel(struct actor *actor, struct engine_cancel *cancel)
     actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_CANCEL});
 }
 
+/* ---- erasures ---- */
+
+static const struct task_event erasure = {.kind = TASK_EVENT_ERASED};
+
+void actor_erase(struct actor *actor, struct engine_erase *erase)
+{
+    must(actor->has_ended && actor->task->deleted_ms == 0);
+    erase->next = actor->erases;
+    actor->erases = erase;
+    if (!actor->commit) {
+        apply(actor, &erasure);
+    }
+}
+
+/* Those that waited for this one are as good as late. */
+static void answer_erases(struct actor *actor)
+{
+    struct engine_erase *first = actor->erases;
+    if (!first || actor->task->deleted_ms == 0) {
+        return;
+    }
+    actor->erases = first->next;
+    engine_erased(first, actor->task);
+    while (actor->erases) {
+        struct engine_erase *late = actor->erases;
+        actor->erases = late->next;
+        engine_answer_erase(late, ENGINE_NOT_FOUND, NULL);
+    }
+}
+
+/* The actor goes, the task stays: whoever wants it erased finds it without one. */
+static void pass_on_erases(struct actor *actor)
+{
+    while (actor->erases) {
+        struct engine_erase *erase = actor->erases;
+        actor->erases = erase->next;
+        engine_erase_again(erase);
+    }
+}
+
 /* ---- the end ---- */
 
 static void drop_events(struct actor *actor)
@@ -138,6 +178,7 @@ static void free_actor(struct actor *actor)
     actor_release_slot(actor);
     actor_leave_schedule(actor);
     unlink_actor(actor);
+    pass_on_erases(actor);
     atomic_fetch_sub(&actor->engine->counts.in_state[actor->counted], 1);
     task_unref(actor->task);
     free(actor);
@@ -147,6 +188,11 @@ void actor_discard(struct actor *actor)
 {
     must(!actor->commit || loop_is_armed(&actor->commit->retry));
     answer_cancels(actor, ENGINE_CLOSING, NULL);
+    while (actor->erases) {
+        struct engine_erase *erase = actor->erases;
+        actor->erases = erase->next;
+        engine_answer_erase(erase, ENGINE_CLOSING, NULL);
+    }
     free_actor(actor);
 }
 
@@ -222,13 +268,19 @@ static void on_written(struct store_write *write)
 
 static void on_committed(struct loop_job *job);
 
-static void commit(struct actor *actor, unsigned effects)
+static void commit(struct actor *actor, struct task *version, enum store_write_kind kind,
+                   unsigned effects)
 {
     struct actor_commit *fresh = must_calloc(1, sizeof *fresh);
     fresh->actor = actor;
     fresh->effects = effects & ~(unsigned)TASK_EFFECT_PERSIST;
-    fresh->write =
-        (struct store_write){.kind = STORE_UPDATE, .task = actor->task, .done = on_written};
+    fresh->version = version;
+    fresh->write = (struct store_write){
+        .kind = kind,
+        .task = version,
+        .is_transition = version->state != actor->counted,
+        .done = on_written,
+    };
     fresh->committed.run = on_committed;
     fresh->retry.fire = on_retry;
     actor->commit = fresh;
@@ -313,10 +365,15 @@ static void publish_and_act(struct actor *actor, unsigned effects)
         answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
                        actor->task);
     }
+    answer_erases(actor);
     carry_out(actor, effects);
-    if (!(effects & TASK_EFFECT_FORGET)) {
-        feed_waiting(actor);
+    if (effects & TASK_EFFECT_FORGET) {
+        return;
     }
+    if (actor->erases && !actor->commit) {
+        apply(actor, &erasure);
+    }
+    feed_waiting(actor);
 }
 
 static void on_committed(struct loop_job *job)
@@ -332,6 +389,7 @@ static void on_committed(struct loop_job *job)
         loop_arm(actor->engine->loop, &commit->retry, ACTOR_STORE_RETRY_MS);
         return;
     }
+    commit->version->change = commit->write.change;
     drop_commit(actor);
     if (result == STORE_WRITTEN) {
         publish_and_act(actor, effects);
@@ -357,7 +415,8 @@ static void apply(struct actor *actor, const struct task_event *event)
     if (step.task->state != TASK_QUEUED) {
         actor_leave_queue(actor);
     }
-    commit(actor, step.effects); /* what a crash could take back is not shown */
+    commit(actor, step.task, event->kind == TASK_EVENT_ERASED ? STORE_ERASE : STORE_UPDATE,
+           step.effects); /* what a crash could take back is not shown */
 }
 
 /* The note of a failure lives in its sender, which may be gone when the event's turn comes; an

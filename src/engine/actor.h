@@ -35,6 +35,8 @@ struct actor_waiting {
 struct actor_commit {
     struct actor *actor;
     unsigned effects; /* to carry out once it is through */
+    struct task
+        *version; /* what is committed; nobody else sees it yet, so that its number can be put in */
     struct store_write write;
     struct loop_job committed; /* brings the store's answer to the loop */
     struct loop_timer retry;   /* armed after a failure; while it is not, `write` is the store's */
@@ -63,6 +65,7 @@ struct actor {
     struct remote *remote;   /* at an upstream; NULL unless there is one */
     unsigned orphaned; /* effects that wait for a channel or credential to be configured again */
     struct engine_cancel *cancels; /* waiting for the commit, by `next` */
+    struct engine_erase *erases;   /* the same */
     int64_t persisted_ms;          /* of the last commit, clock_mono_ms() */
     int64_t slot_granted_ms;       /* clock_mono_ms() */
     struct actor *chain;           /* on the engine's bucket */
@@ -79,6 +82,8 @@ struct actor *actor_find(struct engine *engine, const char *id);
 void actor_feed(struct actor *actor, const struct task_event *event);
 /* Its owner's cancel, answered once the outcome is durable. */
 void actor_cancel(struct actor *actor, struct engine_cancel *cancel);
+/* Its owner's erasure; it has ended, and nothing but the answer of its upstream to a cancel is waited for. */
+void actor_erase(struct actor *actor, struct engine_erase *erase);
 /* Ends the process's part in a task without changing it: for the end of the engine. Answers its
  * cancels. */
 void actor_discard(struct actor *actor);

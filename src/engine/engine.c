@@ -91,7 +91,7 @@ static void answer_create(struct engine_create *create, enum engine_outcome outc
     }
     create->outcome = outcome;
     create->task = task;
-    create->fresh = task_unref(create->fresh);
+    task_unref(TAKE(create->fresh));
     create->done(create);
     atomic_fetch_sub(&engine->n_callers, 1);
 }
@@ -102,7 +102,11 @@ static void answer_repeated(struct engine_create *create)
     struct engine_figures figures;
     enum engine_outcome outcome =
         engine_task(create->engine, create->write.existing_id, &task, &figures);
-    answer_create(create, outcome == ENGINE_OK ? ENGINE_REPEATED : ENGINE_STORE_FAILED, task);
+    answer_create(create,
+                  outcome == ENGINE_OK          ? ENGINE_REPEATED
+                  : outcome == ENGINE_NOT_FOUND ? ENGINE_DELETED
+                                                : ENGINE_STORE_FAILED,
+                  task);
 }
 
 /* On the store's writer thread. */
@@ -112,6 +116,7 @@ static void on_created(struct store_write *write)
     struct engine *engine = create->engine;
     if (write->result == STORE_WRITTEN) {
         atomic_fetch_add(&engine->counts.created, 1);
+        create->fresh->change = write->change;
         table_publish(engine->table, create->fresh);
         admit(engine, create->fresh);
         log_write(
@@ -150,7 +155,8 @@ void engine_create(struct engine *engine, struct engine_create *create)
     };
     task_request_digest(request, create->write.digest);
     task_request_pack(request);
-    create->fresh = create->write.task = task_new(request, deadline_ms);
+    create->fresh = task_new(request, deadline_ms);
+    create->write.task = create->fresh;
     create->has_place = false;
     if (atomic_load(&engine->is_closing)) {
         answer_create(create, ENGINE_CLOSING, NULL);
@@ -239,13 +245,24 @@ void engine_cancel(struct engine *engine, struct engine_cancel *cancel)
 
 /* ---- look ---- */
 
+/* A task that is gone is not found, though its record and, for a while, its place in the table are there. */
+static enum engine_outcome show(const struct task *task, const struct task **ret_task)
+{
+    if (task->deleted_ms != 0) {
+        task_unref(task);
+        return ENGINE_NOT_FOUND;
+    }
+    *ret_task = task;
+    return ENGINE_OK;
+}
+
 enum engine_outcome engine_task(struct engine *engine, const char *id, const struct task **ret_task,
                                 struct engine_figures *ret_figures)
 {
-    if (table_find(engine->table, id, ret_task, ret_figures)) {
-        return ENGINE_OK;
-    }
     const struct task *task;
+    if (table_find(engine->table, id, &task, ret_figures)) {
+        return show(task, ret_task);
+    }
     int outcome = store_task(engine->parts.store, id, &task);
     if (outcome == STORE_NOT_FOUND) {
         return ENGINE_NOT_FOUND;
@@ -257,9 +274,8 @@ enum engine_outcome engine_task(struct engine *engine, const char *id, const str
     if (task_state_is_end(task->state)) {
         table_publish(engine->table, task);
     }
-    *ret_task = task;
     *ret_figures = (struct engine_figures){.wait_s = -1.0};
-    return ENGINE_OK;
+    return show(task, ret_task);
 }
 
 const struct engine_counts *engine_counts(const struct engine *engine)

@@ -61,7 +61,8 @@ enum engine_outcome {
     ENGINE_STORE_FAILED = 6, /* disk full, locked, damaged: not accepted */
     ENGINE_TENANT_FULL = 7,  /* create: too many of the tenant's tasks are unfinished */
     ENGINE_TENANT_DAY = 8,   /* create: the tenant has created as many as one day allows */
-    ENGINE_DAMAGED = 9,      /* look: its record cannot be read, and will not be later */
+    ENGINE_DELETED = 9, /* create: the same request came before; the task that it made was erased */
+    ENGINE_DAMAGED = 10,     /* look: its record cannot be read, and will not be later */
 };
 
 /* A create under way; embedded by the caller, the engine's until done(). */
@@ -78,7 +79,7 @@ struct engine_create {
     bool has_place;              /* which goes back unless a task is made */
     enum engine_outcome refusal; /* why there was none */
     struct store_write write;
-    const struct task *fresh; /* what the write makes durable */
+    struct task *fresh; /* what the write makes durable; the engine's alone until then */
 };
 void engine_create(struct engine *engine, struct engine_create *create);
 
@@ -96,6 +97,23 @@ struct engine_cancel {
 };
 void engine_cancel(struct engine *engine, struct engine_cancel *cancel);
 
+/* The erasure of a task that has ended, as its owner wants it: of its record what accounts need stays, its files go. As
+ * engine_cancel. */
+struct engine_erase {
+    char id[ID_SHORT_SIZE];
+    char tenant[TASK_TENANT_SIZE]; /* empty: an operator's, any tenant */
+    /* Once it is durable and the files are gone. A file that cannot be erased now is by the sweep. */
+    void (*done)(struct engine_erase *erase);
+    enum engine_outcome
+        outcome; /* OK, NOT_FOUND, CONFLICT (it has not ended), CLOSING, FULL, STORE_FAILED */
+    const struct task *task; /* with CONFLICT */
+    /* private to the engine */
+    struct engine *engine;
+    struct loop_job job;
+    struct engine_erase *next; /* waits on its actor for a commit */
+};
+void engine_erase(struct engine *engine, struct engine_erase *erase);
+
 /* What the engine knows of a task that is not in its record. */
 struct engine_figures {
     int64_t queue_position; /* 1-based; 0: not waiting */
@@ -110,7 +128,7 @@ CHECKED enum engine_outcome engine_task(struct engine *engine, const char *id,
                                         const struct task **ret_task,
                                         struct engine_figures *ret_figures);
 
-/* What queries show of a task that is in memory, else false; as all unfinished ones are. The store may be ahead of it for
+/* What queries show of a task that is in memory (nothing, when it has `deleted_ms`), else false; as all unfinished ones are. The store may be ahead of it for
  * a moment. As engine_task() otherwise. */
 CHECKED bool engine_published(struct engine *engine, const char *id, const struct task **ret_task,
                               struct engine_figures *ret_figures);

@@ -25,6 +25,7 @@
 enum {
     ENGINE_ACTOR_BUCKETS = 4096,
     ENGINE_BACKOFF_MAX_MS = 5 * 60 * 1000, /* between attempts */
+    ENGINE_ERASING_MAX = 256,              /* at a time */
     ENGINE_DRAIN_TICK_MS = 20,             /* how often a stop looks whether all is done */
     ENGINE_FIGURES_MS = 1000,              /* how often queue positions are counted */
 };
@@ -64,6 +65,8 @@ struct engine {
     int64_t n_writes;           /* with the store, of actors and the sweep */
     int64_t n_recovering;       /* actors; while there are any, no slot is granted */
     double mean_render_s;       /* learned, decaying; negative: nothing known */
+    int64_t n_erasing;          /* tasks whose files are being erased for their owners */
+    bool needs_scrub;           /* what was erased may still stand in the store's log */
     bool is_draining, is_parked;
     bool is_over; /* nothing more goes to the store */
     bool has_thread;
@@ -76,7 +79,7 @@ struct engine {
     struct quota *quota;          /* of tenants */
     _Atomic int64_t n_unfinished; /* reserved at create, returned when the task's end is durable */
     _Atomic int64_t n_queued_now, n_running_now; /* for engine_stats() */
-    _Atomic int64_t n_callers; /* creates and cancels within calls or with the store */
+    _Atomic int64_t n_callers; /* creates, cancels and erasures within calls or with the store */
 };
 
 /* ---- reload.c ---- */
@@ -95,7 +98,20 @@ void engine_grant_soon(struct engine *engine);
 void engine_answer_cancel(struct engine_cancel *cancel, enum engine_outcome outcome,
                           const struct task *task);
 
+/* ---- erase.c ---- */
+
+/* The task's erasure, under way with its actor, is durable: `left` is left of it. */
+void engine_erased(struct engine_erase *erase, const struct task *left);
+/* The actor that it waited on is gone: looks for the task anew. */
+void engine_erase_again(struct engine_erase *erase);
+/* Tells whoever asked. `task` is NULL, or why it cannot be. */
+void engine_answer_erase(struct engine_erase *erase, enum engine_outcome outcome,
+                         const struct task *task);
+
 /* ---- sweep.c ---- */
+
+/* A sweep comes soon. */
+void sweep_soon(struct engine *engine);
 
 /* Notes how long links live, and sweeps from then on. 0 or negative errno. */
 int sweep_arm(struct engine *engine);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Retention, in two moves, so that no link ever dies early. First a result that reached its age
+ * Retention, in two moves, so that no link ever dies early; and what owners had deleted. First a result that reached its age
  * leaves the answers (event EXPIRED): from then on no new link to it is signed. Its files go once
  * the longest life that a link ever had has passed since. Reading and erasing happen on a blocking
  * thread; the records change on the loop, as all do. */
@@ -18,6 +18,8 @@ enum {
     SWEEP_BATCH = 100, /* tasks looked at in one go */
     SWEEP_FIRST_MS = 1000,
     SWEEP_AGAIN_MS = 100, /* while there is more */
+    SWEEP_SOON_MS =
+        1000, /* after something was erased, and while that is still to be had out of the store's log */
     SWEEP_EVERY_MS = 10 * 60 * 1000,
     SWEEP_HIDDEN_MS = 60 * 60 * 1000, /* an upload that a crash cut off is left over for so long */
 };
@@ -31,12 +33,13 @@ struct sweep {
     const struct task *old[SWEEP_BATCH];
     size_t n_old;
     bool has_more;
+    bool must_scrub; /* the store's log */
 };
 
 /* One record on its way to «expired». */
 struct expiry {
     struct engine *engine;
-    const struct task *task;
+    struct task *task; /* nobody else's until it is written */
     struct store_write write;
     struct loop_job written;
 };
@@ -46,6 +49,7 @@ static void on_expired(struct loop_job *job)
     struct expiry *expiry = CONTAINER_OF(job, struct expiry, written);
     expiry->engine->n_writes--;
     if (expiry->write.result == STORE_WRITTEN) {
+        expiry->task->change = expiry->write.change;
         table_publish(expiry->engine->table, expiry->task);
     } else {
         log_task(LOG_WARN, expiry->task->request->id, "cannot mark the result as expired: %d",
@@ -94,8 +98,12 @@ static void on_swept(struct blocking_job *job)
         task_unref(sweep->old[i]);
     }
     engine->sweeping = NULL;
+    engine->needs_scrub |= sweep->must_scrub;
     if (!engine->is_draining && !engine->is_over) {
-        loop_arm(engine->loop, &engine->sweep, sweep->has_more ? SWEEP_AGAIN_MS : SWEEP_EVERY_MS);
+        loop_arm(engine->loop, &engine->sweep,
+                 sweep->has_more       ? SWEEP_AGAIN_MS
+                 : engine->needs_scrub ? SWEEP_SOON_MS
+                                       : SWEEP_EVERY_MS);
     }
     free(sweep);
 }
@@ -148,33 +156,50 @@ static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms
                : note_longest(store, number_valid_for, settings->links_valid_for, ret_longest_ms);
 }
 
-/* True when there may be more to erase. What cannot be erased now is left for another sweep. */
+/* Erases the files of `tasks`, and marks them. How many were; what cannot be erased now is left for another sweep. */
+static size_t erase_files(struct engine *engine, const struct task *const *tasks, size_t count)
+{
+    size_t n_erased = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *id = tasks[i]->request->id;
+        int fault = asset_erase_task(engine->parts.assets, id);
+        fault = fault < 0 ? fault : store_mark_erased(engine->parts.store, id);
+        if (fault < 0) {
+            log_task(LOG_WARN, id, "cannot erase the files: %s", strerror(-fault));
+        }
+        n_erased += fault >= 0;
+        task_unref(tasks[i]);
+    }
+    return n_erased;
+}
+
+/* True when there may be more to erase. */
 static bool erase_expired(struct engine *engine, int64_t now_ms)
 {
     const struct task *tasks[SWEEP_BATCH];
-    size_t count = 0, n_erased = 0;
+    size_t count = 0;
     int64_t longest_ms;
     if (note_longest_valid_for(engine, &longest_ms) < 0 ||
         store_list_old(engine->parts.store, true, now_ms - longest_ms, SWEEP_BATCH, tasks,
                        &count) != 0) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        const char *id = tasks[i]->request->id;
-        int fault = asset_erase_task(engine->parts.assets, id);
-        fault = fault < 0 ? fault : store_mark_erased(engine->parts.store, id);
-        if (fault < 0) {
-            log_task(LOG_WARN, id, "cannot erase the expired files: %s", strerror(-fault));
-        } else {
-            n_erased++;
-        }
-        task_unref(tasks[i]);
+    return erase_files(engine, tasks, count) == SWEEP_BATCH;
+}
+
+/* What owners had deleted, and a crash or a fault of the disk left there: links to it must not live on. */
+static bool erase_deleted(struct engine *engine)
+{
+    const struct task *tasks[SWEEP_BATCH];
+    size_t count = 0;
+    if (store_list_deleted(engine->parts.store, SWEEP_BATCH, tasks, &count) != 0) {
+        return false;
     }
-    return n_erased == SWEEP_BATCH;
+    return erase_files(engine, tasks, count) == SWEEP_BATCH;
 }
 
 /* Uploaded files whose time is over, and what was left of those that were cut off. True as erase_expired(). */
-static bool erase_files(struct engine *engine, int64_t now_ms)
+static bool erase_uploads(struct engine *engine, int64_t now_ms)
 {
     char ids[SWEEP_BATCH][ID_SHORT_SIZE];
     size_t count = 0, n_erased = 0;
@@ -201,6 +226,7 @@ static void do_sweep(struct blocking_job *job)
     struct engine *engine = sweep->engine;
     const struct settings *settings = engine->parts.settings;
     int64_t now_ms = clock_wall_ms();
+    sweep->has_more = erase_deleted(engine);
     if (settings->retention > 0) {
         int outcome = store_list_old(engine->parts.store, false, now_ms - settings->retention,
                                      SWEEP_BATCH, sweep->old, &sweep->n_old);
@@ -208,9 +234,12 @@ static void do_sweep(struct blocking_job *job)
         /* A store that cannot write would name the same ones again and again. */
         bool has_more_old = sweep->n_old == SWEEP_BATCH && !store_is_ailing(engine->parts.store);
         bool has_more_expired = erase_expired(engine, now_ms);
-        sweep->has_more = has_more_old || has_more_expired;
+        sweep->has_more = sweep->has_more || has_more_old || has_more_expired;
     }
-    sweep->has_more = erase_files(engine, now_ms) || sweep->has_more;
+    if (sweep->must_scrub) {
+        sweep->must_scrub = store_scrub(engine->parts.store) < 0;
+    }
+    sweep->has_more = erase_uploads(engine, now_ms) || sweep->has_more;
     if (store_sweep_idempotency(engine->parts.store, now_ms - settings->idempotency) < 0) {
         log_warn("cannot sweep old idempotency keys");
     }
@@ -223,8 +252,17 @@ static void on_sweep(struct loop_timer *timer)
     sweep->engine = engine;
     sweep->job.work = do_sweep;
     sweep->job.finish = on_swept;
+    sweep->must_scrub = engine->needs_scrub;
+    engine->needs_scrub = false;
     engine->sweeping = sweep;
     blocking_submit(engine->blocking, &sweep->job);
+}
+
+void sweep_soon(struct engine *engine)
+{
+    if (!engine->sweeping && !engine->is_draining && !engine->is_over) {
+        loop_arm(engine->loop, &engine->sweep, SWEEP_SOON_MS);
+    }
 }
 
 int sweep_arm(struct engine *engine)
@@ -235,6 +273,7 @@ int sweep_arm(struct engine *engine)
         return fault;
     }
     engine->sweep.fire = on_sweep;
+    engine->needs_scrub = true; /* the process before us may not have come to it */
     loop_arm(engine->loop, &engine->sweep, SWEEP_FIRST_MS);
     return 0;
 }

@@ -195,6 +195,15 @@ static void evict(struct table *table, struct shard *shard)
     }
 }
 
+/* A task that was deleted stays so, whatever an older version's revision is. */
+static bool is_newer(const struct task *task, const struct task *than)
+{
+    if ((task->deleted_ms != 0) != (than->deleted_ms != 0)) {
+        return task->deleted_ms != 0;
+    }
+    return task->revision > than->revision;
+}
+
 void table_publish(struct table *table, const struct task *task)
 {
     uint64_t hash = hash_id(task->request->id);
@@ -204,7 +213,7 @@ void table_publish(struct table *table, const struct task *task)
     struct node *node = find_node(shard, hash, task->request->id);
     if (!node) {
         node = add_node(shard, hash, task);
-    } else if (task->revision > node->task->revision) {
+    } else if (is_newer(task, node->task)) {
         old = node->task;
         node->task = task_ref(task);
     }

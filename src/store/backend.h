@@ -29,6 +29,8 @@ struct store_backend {
                            size_t *ret_damaged);
     int (*list_old)(void *self, bool expired, int64_t before_ms, size_t limit,
                     const struct task **ret_tasks, size_t *ret_count);
+    int (*list_deleted)(void *self, size_t limit, const struct task **ret_tasks, size_t *ret_count);
+    int (*scrub)(void *self);
     int (*mark_erased)(void *self, const char *id);
     int (*sweep_idempotency)(void *self, int64_t before_ms);
     int (*count_created)(void *self, int64_t from_micros, int64_t before_micros,
@@ -37,6 +39,10 @@ struct store_backend {
     int (*attempts)(void *self, const struct store_attempts_query *query,
                     struct store_attempt *ret_attempts, size_t *ret_count);
     int (*attempt_resolve)(void *self, const char *id, const char *job, int64_t now_ms);
+    /* apply() gives each create and update that it writes the next number, and a transition its event. */
+    int (*change)(void *self, int64_t *ret_change);
+    int (*events)(void *self, const struct store_events_query *query,
+                  struct store_event *ret_events, size_t *ret_count);
     int (*file_add)(void *self, const struct store_file *file,
                     const struct store_file_limits *limits);
     int (*file_show)(void *self, const char *id);

@@ -102,6 +102,19 @@ static const char *const migrate_steps[] = {
     "CREATE INDEX attempts_unknown ON attempts(id) WHERE state = 'unknown';"
     "CREATE INDEX attempts_open ON attempts(id) WHERE is_open = 1;",
 
+    /* Events and change numbers. An index on one column is in the order of the numbers, too, which are the rowid. */
+    "ALTER TABLE tasks ADD COLUMN change INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE events("
+    " number INTEGER PRIMARY KEY,"
+    " task_id TEXT NOT NULL,"
+    " tenant TEXT NOT NULL,"
+    " kind TEXT NOT NULL,"
+    " at_ms INTEGER NOT NULL,"
+    " revision INTEGER NOT NULL,"
+    " body TEXT NOT NULL) STRICT;"
+    "CREATE INDEX events_of_task ON events(task_id);"
+    "CREATE INDEX events_of_tenant ON events(tenant);",
+
     /* uploaded files */
     "CREATE TABLE files("
     " number INTEGER PRIMARY KEY,"

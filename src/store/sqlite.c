@@ -39,6 +39,7 @@ static int sqlite_begin(void *self)
     struct sqlite *sqlite = self;
 
     (void)pthread_mutex_lock(&sqlite->write_lock);
+    sqlite_forget_change(sqlite);
     int fault = sqlite_command(&sqlite->writer, STATEMENT_BEGIN);
     if (fault < 0)
         (void)pthread_mutex_unlock(&sqlite->write_lock);
@@ -58,8 +59,10 @@ static void sqlite_rollback(void *self)
 static int sqlite_commit(void *self)
 {
     struct sqlite *sqlite = self;
-    int fault = sqlite_command(&sqlite->writer, STATEMENT_COMMIT);
+    int fault = sqlite_keep_change(sqlite);
 
+    if (fault == 0)
+        fault = sqlite_command(&sqlite->writer, STATEMENT_COMMIT);
     if (fault < 0)
         return fault;
     /* Here too, so that a busy writer does not keep sqlite_version() from the news. */
@@ -73,8 +76,11 @@ static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *w
     const struct task *task = write->task;
     const struct task_request *request = task->request;
     sqlite3_stmt *statement;
-    int fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_INSERT, &statement);
+    int64_t change;
+    int fault = sqlite_next_change(sqlite, &change);
 
+    if (fault == 0)
+        fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_INSERT, &statement);
     if (fault < 0)
         return fault;
     sqlite_bind_text(statement, 1, request->id);
@@ -89,6 +95,7 @@ static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *w
     sqlite_bind_int(statement, 10, task->expired_ms);
     sqlite_bind_text(statement, 11, write->status_json);
     sqlite_bind_text(statement, 12, write->request_json);
+    sqlite_bind_int(statement, 13, change);
     return sqlite_run(&sqlite->writer, statement);
 }
 
@@ -151,11 +158,12 @@ static int sqlite_create(struct sqlite *sqlite, struct store_write *write)
     int fault = sqlite_insert_task(sqlite, write);
     if (fault == 0 && write->idempotency_key != NULL)
         fault = sqlite_put_key(sqlite, write);
-    return fault < 0 ? fault : sqlite_put_attempt(sqlite, write->task);
+    if (fault == 0)
+        fault = sqlite_put_attempt(sqlite, write->task);
+    return fault < 0 ? fault : sqlite_put_change(sqlite, write);
 }
 
-/* No row was changed: is there none, or does it hold more than the write knows of? */
-static int sqlite_why_unchanged(struct sqlite *sqlite, const char *id)
+int sqlite_why_unchanged(struct sqlite *sqlite, const char *id)
 {
     sqlite3_stmt *statement;
     int result = sqlite_use(&sqlite->writer, STATEMENT_TASK_EXISTS, &statement);
@@ -169,12 +177,15 @@ static int sqlite_why_unchanged(struct sqlite *sqlite, const char *id)
     return result < 0 ? result : result > 0 ? STORE_CONFLICT : STORE_NOT_FOUND;
 }
 
-static int sqlite_update(struct sqlite *sqlite, const struct store_write *write)
+static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
 {
     const struct task *task = write->task;
     sqlite3_stmt *statement;
-    int fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_UPDATE, &statement);
+    int64_t change;
+    int fault = sqlite_next_change(sqlite, &change);
 
+    if (fault == 0)
+        fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_UPDATE, &statement);
     if (fault < 0)
         return fault;
     sqlite_bind_text(statement, 1, task->request->id);
@@ -185,17 +196,31 @@ static int sqlite_update(struct sqlite *sqlite, const struct store_write *write)
     sqlite_bind_int(statement, 6, task->ended_ms);
     sqlite_bind_int(statement, 7, task->expired_ms);
     sqlite_bind_text(statement, 8, write->status_json);
+    sqlite_bind_int(statement, 9, change);
+    sqlite_bind_int(statement, 10, task->deleted_ms);
     fault = sqlite_run(&sqlite->writer, statement);
     if (fault < 0)
         return fault;
     if (sqlite3_changes(sqlite->writer.db) == 0)
         return sqlite_why_unchanged(sqlite, task->request->id);
-    return sqlite_put_attempt(sqlite, task);
+    fault = sqlite_put_attempt(sqlite, task);
+    return fault < 0 ? fault : sqlite_put_change(sqlite, write);
 }
 
 static int sqlite_apply(void *self, struct store_write *write)
 {
-    return write->kind == STORE_CREATE ? sqlite_create(self, write) : sqlite_update(self, write);
+    switch (write->kind) {
+    case STORE_CREATE:
+        return sqlite_create(self, write);
+    case STORE_UPDATE:
+        return sqlite_update(self, write);
+    case STORE_ERASE:
+        return sqlite_erase(self, write);
+    case STORE_NOTE:
+        return sqlite_note(self, write);
+    }
+    must(false);
+    return -EINVAL;
 }
 
 /* ---- small writes at once ---- */
@@ -225,17 +250,26 @@ static int sqlite_set_number(void *self, const char *name, int64_t value)
     return fault;
 }
 
+int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, const char *id)
+{
+    sqlite3_stmt *statement;
+    int fault = sqlite_use(&sqlite->writer, which, &statement);
+
+    if (fault < 0)
+        return fault;
+    sqlite_bind_text(statement, 1, id);
+    return sqlite_run(&sqlite->writer, statement);
+}
+
+/* The mark comes last: a crash between the two leaves a task that is named again. */
 static int sqlite_mark_erased(void *self, const char *id)
 {
     struct sqlite *sqlite = self;
-    sqlite3_stmt *statement;
 
     (void)pthread_mutex_lock(&sqlite->write_lock);
-    int result = sqlite_use(&sqlite->writer, STATEMENT_TASK_ERASED, &statement);
-    if (result == 0) {
-        sqlite_bind_text(statement, 1, id);
-        result = sqlite_run(&sqlite->writer, statement);
-    }
+    int result = sqlite_run_for(sqlite, STATEMENT_EVENTS_ERASE, id);
+    if (result == 0)
+        result = sqlite_run_for(sqlite, STATEMENT_TASK_ERASED, id);
     if (result == 0 && sqlite3_changes(sqlite->writer.db) == 0)
         result = STORE_NOT_FOUND;
     (void)pthread_mutex_unlock(&sqlite->write_lock);
@@ -302,12 +336,16 @@ const struct store_backend store_sqlite = {
     .list = sqlite_list,
     .walk_unfinished = sqlite_read_unfinished,
     .list_old = sqlite_read_old,
+    .list_deleted = sqlite_read_deleted,
+    .scrub = sqlite_scrub,
     .mark_erased = sqlite_mark_erased,
     .sweep_idempotency = sqlite_sweep_idempotency,
     .count_created = sqlite_read_created,
     .count_states = sqlite_read_states,
     .attempts = sqlite_attempts,
     .attempt_resolve = sqlite_attempt_resolve,
+    .change = sqlite_read_change,
+    .events = sqlite_read_events,
     .file_add = sqlite_file_add,
     .file_show = sqlite_file_show,
     .file_hide = sqlite_file_hide,

@@ -24,24 +24,34 @@ enum sqlite_statement {
     STATEMENT_ROLLBACK,
     STATEMENT_TASK_INSERT,
     STATEMENT_TASK_UPDATE,
+    STATEMENT_TASK_ERASE,
     STATEMENT_TASK_EXISTS,
     STATEMENT_TASK_ERASED,
     STATEMENT_TASK_READ,
     STATEMENT_TASKS_UNFINISHED,
     STATEMENT_TASKS_TO_EXPIRE,
     STATEMENT_TASKS_TO_ERASE,
+    STATEMENT_TASKS_DELETED,
     STATEMENT_TASKS_CREATED,
     STATEMENT_STATES,
     STATEMENT_IDEMPOTENCY_FIND,
     STATEMENT_IDEMPOTENCY_PUT,
     STATEMENT_IDEMPOTENCY_SWEEP,
     STATEMENT_ATTEMPT_PUT,
+    STATEMENT_ATTEMPTS_ERASE,
     STATEMENT_ATTEMPT_RESOLVE,
     STATEMENT_ATTEMPT_EXISTS,
     STATEMENT_ATTEMPTS_ALL,
     STATEMENT_ATTEMPTS_UNKNOWN,
     STATEMENT_ATTEMPTS_OPEN,
     STATEMENT_ATTEMPTS_OF_TASK,
+    STATEMENT_EVENT_FORGET,
+    STATEMENT_EVENT_PUT,
+    STATEMENT_EVENT_NOTE,
+    STATEMENT_EVENTS_ERASE,
+    STATEMENT_EVENTS_ALL,
+    STATEMENT_EVENTS_OF_TENANT,
+    STATEMENT_EVENTS_OF_TASKS,
     STATEMENT_FILE_ADD,
     STATEMENT_FILE_SHOW,
     STATEMENT_FILE_HIDE,
@@ -78,6 +88,8 @@ struct sqlite {
     pthread_mutex_t write_lock; /* guards `writer`; held from begin to commit or rollback */
     struct sqlite_connection writer;
     _Atomic int64_t version; /* as last seen by `writer` */
+    int64_t change; /* the last number given; under write_lock, meaningful when change_is_known */
+    bool change_is_known, change_has_moved; /* within this transaction */
     pthread_mutex_t readers_lock;
     pthread_cond_t readers_freed;
     struct sqlite_reader readers[STORE_READERS_MAX];
@@ -122,6 +134,10 @@ void sqlite_close(void *self);
 /* Notes in `version` what the writing connection knows of others' commits by now; under write_lock.
  */
 CHECKED int sqlite_refresh_version(struct sqlite *sqlite);
+/* Runs a statement about one task; under write_lock. */
+CHECKED int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, const char *id);
+/* No row was changed: is there none, or does it hold more than the write knows of? Under write_lock. */
+CHECKED int sqlite_why_unchanged(struct sqlite *sqlite, const char *id);
 
 /* ---- sqlite_read.c ---- */
 
@@ -134,13 +150,14 @@ void sqlite_give_back(struct sqlite *sqlite, struct sqlite_reader *reader);
 CHECKED int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
                               struct sqlite_reader **ret_reader, sqlite3_stmt **ret_statement);
 
-/* The task in a row that begins with (id, request, status); NULL when it is damaged. */
+/* The task in a row that begins with (id, request, status, change); NULL when it is damaged. */
 const struct task *sqlite_row_task(sqlite3_stmt *statement);
 int sqlite_read_task(void *self, const char *id, const struct task **ret_task);
 int sqlite_read_unfinished(void *self, void (*each)(void *, const struct task *), void *context,
                            size_t *ret_damaged);
 int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,
                     const struct task **ret_tasks, size_t *ret_count);
+int sqlite_read_deleted(void *self, size_t limit, const struct task **ret_tasks, size_t *ret_count);
 int sqlite_read_created(void *self, int64_t from_micros, int64_t before_micros,
                         void (*each)(void *, const char *tenant, int64_t count), void *context);
 int sqlite_read_states(void *self, int64_t ret_counts[TASK_STATE_COUNT]);
@@ -153,6 +170,12 @@ void sqlite_list_sql(const struct store_list_query *query, struct buf *sql);
 int sqlite_list(void *self, const struct store_list_query *query, const struct task **ret_tasks,
                 size_t *ret_count, struct store_list_end *ret_end);
 
+/* ---- sqlite_erase.c ---- */
+
+/* Within a transaction: STORE_ERASE. */
+CHECKED int sqlite_erase(struct sqlite *sqlite, struct store_write *write);
+int sqlite_scrub(void *self);
+
 /* ---- sqlite_attempts.c ---- */
 
 /* Within a transaction: the row of `task->attempt`, if the task has one. */
@@ -160,6 +183,22 @@ CHECKED int sqlite_put_attempt(struct sqlite *sqlite, const struct task *task);
 int sqlite_attempts(void *self, const struct store_attempts_query *query,
                     struct store_attempt *ret_attempts, size_t *ret_count);
 int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t now_ms);
+
+/* ---- sqlite_events.c ---- */
+
+/* A transaction begins: whatever the counter was, its file knows better. */
+void sqlite_forget_change(struct sqlite *sqlite);
+/* Within a transaction: the number of the change that is about to be written. */
+CHECKED int sqlite_next_change(struct sqlite *sqlite, int64_t *ret_change);
+/* That change was written: `write` gets its number, and the transition its event. */
+CHECKED int sqlite_put_change(struct sqlite *sqlite, struct store_write *write);
+/* Within a transaction: STORE_NOTE. */
+CHECKED int sqlite_note(struct sqlite *sqlite, struct store_write *write);
+/* Before the commit: the counter goes to the file. */
+CHECKED int sqlite_keep_change(struct sqlite *sqlite);
+int sqlite_read_change(void *self, int64_t *ret_change);
+int sqlite_read_events(void *self, const struct store_events_query *query,
+                       struct store_event *ret_events, size_t *ret_count);
 
 /* ---- sqlite_files.c ---- */
 

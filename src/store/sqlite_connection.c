@@ -18,28 +18,36 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_ROLLBACK] = "ROLLBACK",
     [STATEMENT_TASK_INSERT] =
         "INSERT INTO tasks(id, tenant, model, state, is_end, revision, created_micros, updated_ms,"
-        " ended_ms, expired_ms, status, request) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
-    /* The fence: a record never goes back to an older revision, and an end is never left. */
+        " ended_ms, expired_ms, status, request, change)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+    /* The fence: a record never goes back to an older revision, an end is never left, and what was deleted stays so. */
     [STATEMENT_TASK_UPDATE] =
         "UPDATE tasks SET state = ?2, is_end = ?3, revision = ?4, updated_ms = ?5, ended_ms = ?6,"
-        " expired_ms = ?7, status = ?8"
-        " WHERE id = ?1 AND revision <= ?4 AND (is_end = 0 OR state = ?2)",
+        " expired_ms = ?7, status = ?8, change = ?9"
+        " WHERE id = ?1 AND revision <= ?4 AND (is_end = 0 OR state = ?2)"
+        "  AND (deleted_ms = 0 OR ?10 > 0)",
+    [STATEMENT_TASK_ERASE] =
+        "UPDATE tasks SET revision = ?3, updated_ms = ?4, expired_ms = ?5, deleted_ms = ?6,"
+        " status = ?7, request = ?8, change = ?9"
+        " WHERE id = ?1 AND is_end = 1 AND state = ?2 AND revision <= ?3 AND deleted_ms = 0",
     [STATEMENT_TASK_EXISTS] = "SELECT 1 FROM tasks WHERE id = ?1",
     [STATEMENT_TASK_ERASED] = "UPDATE tasks SET erased = 1 WHERE id = ?1 AND expired_ms > 0",
-    [STATEMENT_TASK_READ] = "SELECT id, request, status FROM tasks WHERE id = ?1",
+    [STATEMENT_TASK_READ] = "SELECT id, request, status, change FROM tasks WHERE id = ?1",
     /* Two walks along indexes, merged: with OR the planner reads the whole table. */
     [STATEMENT_TASKS_UNFINISHED] =
-        "SELECT id, request, status, created_micros FROM tasks WHERE is_end = 0"
+        "SELECT id, request, status, change, created_micros FROM tasks WHERE is_end = 0"
         " UNION ALL"
-        " SELECT id, request, status, created_micros FROM tasks WHERE is_end <> 0"
+        " SELECT id, request, status, change, created_micros FROM tasks WHERE is_end <> 0"
         "  AND id IN (SELECT task_id FROM attempts WHERE is_open = 1)"
-        " ORDER BY 4, 1",
+        " ORDER BY 5, 1",
     [STATEMENT_TASKS_TO_EXPIRE] =
-        "SELECT id, request, status FROM tasks"
+        "SELECT id, request, status, change FROM tasks"
         " WHERE ended_ms > 0 AND expired_ms = 0 AND ended_ms < ?1 ORDER BY ended_ms, id",
     [STATEMENT_TASKS_TO_ERASE] =
-        "SELECT id, request, status FROM tasks"
+        "SELECT id, request, status, change FROM tasks"
         " WHERE expired_ms > 0 AND erased = 0 AND expired_ms < ?1 ORDER BY expired_ms, id",
+    [STATEMENT_TASKS_DELETED] = "SELECT id, request, status, change FROM tasks"
+                                " WHERE deleted_ms > 0 AND erased = 0 ORDER BY deleted_ms, id",
     /* From tenant to tenant along the index tasks_of_tenant, and of each only the days asked for:
      * grouping would read the whole index. */
     [STATEMENT_TASKS_CREATED] =
@@ -74,6 +82,9 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
         " WHERE resolved_ms = 0 AND task_id = ?2"
         "  AND (state, begun_ms, accepted_ms, closed_ms, job, keep, outputs, enhanced_prompt,"
         "   usage) IS NOT (?8,?10,?11,?12,?13,?14,?15,?16,?17)",
+    /* Also of attempts before the one that the task's record holds, and of those that an operator resolved. */
+    [STATEMENT_ATTEMPTS_ERASE] = "UPDATE attempts SET outputs = NULL, enhanced_prompt = NULL,"
+                                 " keep = CASE WHEN is_open = 1 THEN keep END WHERE task_id = ?1",
     [STATEMENT_ATTEMPT_RESOLVE] =
         "UPDATE attempts SET state = ?2, job = ifnull(?3, job),"
         " accepted_ms = CASE WHEN ?3 IS NULL THEN accepted_ms ELSE ?4 END, resolved_ms = ?4"
@@ -92,6 +103,29 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
                         " AND (?4 = 0 OR is_open = 1)" ATTEMPTS_ORDER,
 #undef ATTEMPTS_SELECT
 #undef ATTEMPTS_ORDER
+    /* A write whose answer was lost comes again: then the event has the number of the commit that was answered. */
+    [STATEMENT_EVENT_FORGET] =
+        "DELETE FROM events WHERE task_id = ?1 AND revision = ?2 AND kind = ?3",
+    [STATEMENT_EVENT_PUT] =
+        "INSERT INTO events(number, task_id, tenant, kind, at_ms, revision, body)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    /* Nothing more of a task that is gone. */
+    [STATEMENT_EVENT_NOTE] =
+        "INSERT INTO events(number, task_id, tenant, kind, at_ms, revision, body)"
+        " SELECT ?1, id, tenant, ?3, ?4, ?5, ?6 FROM tasks WHERE id = ?2 AND deleted_ms = 0",
+    [STATEMENT_EVENTS_ERASE] = "DELETE FROM events WHERE task_id ="
+                               " (SELECT id FROM tasks WHERE id = ?1 AND expired_ms > 0)",
+#define EVENTS_SELECT                                                                              \
+    "SELECT number, task_id, tenant, kind, at_ms, revision, body FROM events"                      \
+    " WHERE number > ?1 AND (?2 IS NULL OR kind = ?2)"
+#define EVENTS_ORDER " ORDER BY number LIMIT ?3"
+    [STATEMENT_EVENTS_ALL] = EVENTS_SELECT EVENTS_ORDER,
+    [STATEMENT_EVENTS_OF_TENANT] = EVENTS_SELECT " AND tenant = ?4" EVENTS_ORDER,
+    [STATEMENT_EVENTS_OF_TASKS] =
+        EVENTS_SELECT " AND (?4 IS NULL OR tenant = ?4)"
+                      " AND task_id IN (SELECT value FROM json_each(?5))" EVENTS_ORDER,
+#undef EVENTS_SELECT
+#undef EVENTS_ORDER
     /* One statement looks and writes: two uploads at once do not share one room. */
     [STATEMENT_FILE_ADD] =
         "INSERT INTO files(id, tenant, name, purpose, type, sha256, bytes, width, height,"
@@ -230,7 +264,9 @@ static int sqlite_configure(sqlite3 *db, bool is_writer)
                                    "PRAGMA cell_size_check=ON;"
                                    "PRAGMA temp_store=MEMORY;"
                                    "PRAGMA synchronous=FULL;";
+    /* What is erased or replaced is overwritten, also on pages that are free afterwards. */
     static const char writing[] = "PRAGMA journal_mode=WAL;"
+                                  "PRAGMA secure_delete=ON;"
                                   "PRAGMA journal_size_limit=67108864;";
     int code = sqlite3_busy_timeout(db, STORE_BUSY_TIMEOUT_MS);
 

@@ -26,11 +26,12 @@ enum {
     ALL_STATES = (1u << TASK_STATE_COUNT) - 1,
 };
 
-/* As the columns of an arm; the first three as sqlite_row_task() wants them. */
+/* As the columns of an arm; the first four as sqlite_row_task() wants them. */
 enum column {
     COLUMN_ID,
     COLUMN_REQUEST,
     COLUMN_STATUS,
+    COLUMN_CHANGE,
     COLUMN_CREATED,
     COLUMN_STATE,
     COLUMN_MODEL,
@@ -46,11 +47,12 @@ static void sqlite_add_arm(const struct store_list_query *query, const char *ind
                            const char *condition, struct buf *sql)
 {
     buf_puts(sql, sql->length > 0 ? " UNION ALL " : "");
-    buf_printf(sql,
-               "SELECT id, request, status, created_micros, state, model, deleted_ms FROM tasks"
-               " INDEXED BY %s WHERE (created_micros, id) %s (?%d, ?%d) AND created_micros %s ?%d",
-               index, query->ascending ? ">" : "<", NEAR_MICROS, NEAR_ID,
-               query->ascending ? "<" : ">=", FAR_MICROS);
+    buf_printf(
+        sql,
+        "SELECT id, request, status, change, created_micros, state, model, deleted_ms FROM tasks"
+        " INDEXED BY %s WHERE (created_micros, id) %s (?%d, ?%d) AND created_micros %s ?%d",
+        index, query->ascending ? ">" : "<", NEAR_MICROS, NEAR_ID,
+        query->ascending ? "<" : ">=", FAR_MICROS);
     if (query->tenant != NULL)
         buf_printf(sql, " AND tenant = ?%d", TENANT);
     buf_puts(sql, condition);

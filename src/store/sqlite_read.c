@@ -99,10 +99,13 @@ int sqlite_begin_read(struct sqlite *sqlite, enum sqlite_statement which,
 
 const struct task *sqlite_row_task(sqlite3_stmt *statement)
 {
-    const struct task *task = task_decode(sqlite_text(statement, 1), sqlite_text(statement, 2));
+    struct task *task = task_decode(sqlite_text(statement, 1), sqlite_text(statement, 2));
 
-    if (task != NULL && strcmp(task->request->id, sqlite_text(statement, 0)) != 0)
-        task = task_unref(task);
+    if (task == NULL)
+        return NULL;
+    if (strcmp(task->request->id, sqlite_text(statement, 0)) != 0)
+        return task_unref(task);
+    task->change = sqlite3_column_int64(statement, 3);
     return task;
 }
 
@@ -172,6 +175,20 @@ int sqlite_read_old(void *self, bool expired, int64_t before_ms, size_t limit,
     if (fault < 0)
         return fault;
     sqlite_bind_int(statement, 1, before_ms);
+    fault = sqlite_collect(&reader->connection, statement, limit, ret_tasks, ret_count);
+    sqlite_give_back(sqlite, reader);
+    return fault;
+}
+
+int sqlite_read_deleted(void *self, size_t limit, const struct task **ret_tasks, size_t *ret_count)
+{
+    struct sqlite *sqlite = self;
+    struct sqlite_reader *reader;
+    sqlite3_stmt *statement;
+    int fault = sqlite_begin_read(sqlite, STATEMENT_TASKS_DELETED, &reader, &statement);
+
+    if (fault < 0)
+        return fault;
     fault = sqlite_collect(&reader->connection, statement, limit, ret_tasks, ret_count);
     sqlite_give_back(sqlite, reader);
     return fault;

@@ -29,7 +29,8 @@ struct store {
     void *self; /* the backend's */
     struct queue *queue;
     pthread_t writer;
-    _Atomic bool is_ailing; /* the writer sets it, anyone reads it */
+    _Atomic bool is_ailing;  /* the writer sets it, anyone reads it */
+    _Atomic int64_t n_notes; /* waiting for the writer */
     struct store_counts counts;
 };
 
@@ -61,7 +62,9 @@ static void store_judge(struct store *store, struct store_write *const *writes, 
 static int store_apply(struct store *store, struct store_write *write)
 {
     /* The documents are NULL when the record holds what JSON cannot say. */
-    if (write->status_json == NULL || (write->kind == STORE_CREATE && write->request_json == NULL))
+    bool has_request = write->kind == STORE_CREATE || write->kind == STORE_ERASE;
+    if (write->kind != STORE_NOTE &&
+        (write->status_json == NULL || (has_request && write->request_json == NULL)))
         return -EINVAL;
     return store->backend->apply(store->self, write);
 }
@@ -246,12 +249,13 @@ const struct store_counts *store_counts(const struct store *store)
 int store_submit(struct store *store, struct store_write *write)
 {
     bool is_create = write->kind == STORE_CREATE;
+    bool has_request = is_create || write->kind == STORE_ERASE;
 
-    must(write->done != NULL && write->task != NULL);
+    must(write->done != NULL && write->task != NULL && write->kind != STORE_NOTE);
     must(write->idempotency_key == NULL ||
          strlen(write->idempotency_key) <= STORE_IDEMPOTENCY_KEY_MAX);
     write->existing_id[0] = '\0';
-    write->request_json = is_create ? task_encode_request(write->task->request) : NULL;
+    write->request_json = has_request ? task_encode_request(write->task->request) : NULL;
     write->status_json = task_encode_status(write->task);
     if (is_create ? queue_put(store->queue, &write->item)
                   : queue_put_reserved(store->queue, &write->item))
@@ -259,6 +263,43 @@ int store_submit(struct store *store, struct store_write *write)
     free(TAKE(write->request_json));
     free(TAKE(write->status_json));
     return STORE_BUSY;
+}
+
+/* A note on its way; its own. */
+struct note {
+    struct store *store;
+    struct store_write write;
+    struct store_event event;
+};
+
+static void store_drop_note(struct note *note)
+{
+    atomic_fetch_sub(&note->store->n_notes, 1);
+    task_unref(note->write.task);
+    store_event_fini(&note->event);
+    free(note);
+}
+
+static void store_noted(struct store_write *write)
+{
+    store_drop_note(CONTAINER_OF(write, struct note, write));
+}
+
+void store_note(struct store *store, const struct task *task, const char *kind, const char *body,
+                int64_t at_ms)
+{
+    struct note *note = must_calloc(1, sizeof *note);
+
+    must(strlen(kind) < sizeof note->event.kind && strcmp(kind, STORE_EVENT_STATE) != 0);
+    note->store = store;
+    note->event.at_ms = at_ms;
+    note->event.body = must_strdup(body);
+    memcpy(note->event.kind, kind, strlen(kind) + 1);
+    note->write = (struct store_write){
+        .kind = STORE_NOTE, .task = task_ref(task), .note = &note->event, .done = store_noted};
+    if (atomic_fetch_add(&store->n_notes, 1) >= STORE_NOTES_MAX ||
+        !queue_put(store->queue, &note->write.item))
+        store_drop_note(note);
 }
 
 /* ---- reads ---- */
@@ -312,6 +353,17 @@ int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t 
     return store->backend->list_old(store->self, expired, before_ms, limit, ret_tasks, ret_count);
 }
 
+int store_list_deleted(struct store *store, size_t limit, const struct task **ret_tasks,
+                       size_t *ret_count)
+{
+    return store->backend->list_deleted(store->self, limit, ret_tasks, ret_count);
+}
+
+int store_scrub(struct store *store)
+{
+    return store->backend->scrub(store->self);
+}
+
 int store_mark_erased(struct store *store, const char *id)
 {
     return store->backend->mark_erased(store->self, id);
@@ -332,6 +384,27 @@ int store_count_created(struct store *store, int64_t from_micros, int64_t before
 int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT])
 {
     return store->backend->count_states(store->self, ret_counts);
+}
+
+/* ---- changes and events ---- */
+
+int store_change(struct store *store, int64_t *ret_change)
+{
+    return store->backend->change(store->self, ret_change);
+}
+
+void store_event_fini(struct store_event *event)
+{
+    free(TAKE(event->body));
+}
+
+int store_events(struct store *store, const struct store_events_query *query,
+                 struct store_event *ret_events, size_t *ret_count)
+{
+    must(query->limit >= 1 && query->limit <= STORE_EVENTS_MAX);
+    must(query->task_ids == NULL || query->task_id == NULL);
+    must(query->n_task_ids <= STORE_EVENT_TASKS_MAX);
+    return store->backend->events(store->self, query, ret_events, ret_count);
 }
 
 /* ---- attempts ---- */

@@ -18,10 +18,14 @@
 enum {
     STORE_QUEUE_MAX = 4096,          /* creates waiting for the writer; beyond: STORE_BUSY */
     STORE_BATCH_MAX = 256,           /* writes in one transaction */
+    STORE_NOTES_MAX = 512,           /* notes waiting; beyond: lost */
     STORE_BUSY_TIMEOUT_MS = 5000,    /* patience with a lock that another process holds */
     STORE_READERS_MAX = 8,           /* reading connections */
     STORE_NAME_SIZE = 65,            /* names of keys and tenants, with NUL */
     STORE_IDEMPOTENCY_KEY_MAX = 255, /* bytes */
+    STORE_EVENT_KIND_SIZE = 12,      /* with NUL */
+    STORE_EVENTS_MAX = 256,          /* in one answer */
+    STORE_EVENT_TASKS_MAX = 64,      /* that one question names */
     STORE_FILE_NAME_SIZE = 256,      /* of an uploaded file's name, with NUL */
     STORE_FILE_TYPE_SIZE = 40,
 };
@@ -72,7 +76,12 @@ const struct store_counts *store_counts(const struct store *store);
 
 /* ---- writes, asynchronous ---- */
 
-enum store_write_kind { STORE_CREATE, STORE_UPDATE };
+enum store_write_kind {
+    STORE_CREATE,
+    STORE_UPDATE,
+    STORE_ERASE, /* an ended task that was erased: the request is replaced too, texts of its attempts and its events go. Once */
+    STORE_NOTE,  /* store_note() alone makes it */
+};
 
 /* Embedded by its owner; the store's from store_submit() until done(). */
 struct store_write {
@@ -92,11 +101,17 @@ struct store_write {
     void (*done)(struct store_write *write);
     int result; /* enum store_outcome, or negative errno (-ENOSPC, -EBUSY, -EIO …) */
     char existing_id[ID_SHORT_SIZE]; /* STORE_REPEATED */
+    /* STORE_UPDATE: the state is another one than in the version committed before. A transition, as every create is,
+     * becomes an event in the same transaction. */
+    bool is_transition;
+    const struct store_event *note; /* STORE_NOTE */
+    int64_t
+        change; /* with STORE_WRITTEN: the number of this change. Grows in the order of commits, never given twice */
     char *request_json,
         *status_json; /* the store's: the record as it goes to the file; NULL outside */
 };
 
-/* 0, or STORE_BUSY (then done is not called and the write is still the caller's). Updates never
+/* 0, or STORE_BUSY (then done is not called and the write is still the caller's). Updates and erasures never
  * meet a full queue (they are bounded by the tasks in flight); they are only refused while closing.
  */
 CHECKED int store_submit(struct store *store, struct store_write *write);
@@ -156,7 +171,14 @@ CHECKED int store_walk_unfinished(struct store *store,
  * erased (`expired` true). Oldest first. As store_list(). */
 CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,
                            const struct task **ret_tasks, size_t *ret_count);
-/* Marks an expired task's files as erased, so that store_list_old() does not name it again.
+/* Up to `limit` tasks that were erased (STORE_ERASE) and whose files are not yet marked erased, oldest first. As
+ * store_list(). */
+CHECKED int store_list_deleted(struct store *store, size_t limit, const struct task **ret_tasks,
+                               size_t *ret_count);
+/* Sees to it that what was erased is nowhere in the store's files, its log included. May be refused while others read:
+ * -EBUSY; then another time. */
+CHECKED int store_scrub(struct store *store);
+/* Marks an expired task's files as erased, so that store_list_old() does not name it again; its events go.
  * STORE_NOT_FOUND when there is no expired task of that id. */
 CHECKED int store_mark_erased(struct store *store, const char *id);
 /* Erases idempotency entries older than `before_ms`. For the engine's sweep. */
@@ -196,6 +218,48 @@ CHECKED int store_attempts(struct store *store, const struct store_attempts_quer
  * server. STORE_NOT_FOUND, STORE_CONFLICT (it is not unknown). */
 CHECKED int store_attempt_resolve(struct store *store, const char *id, const char *job,
                                   int64_t now_ms);
+
+/* ---- changes and events ---- */
+
+/* The number of the last change committed; 0: none since they are counted. */
+CHECKED int store_change(struct store *store, int64_t *ret_change);
+
+/* What once happened to a task. */
+struct store_event {
+    int64_t number; /* of the change that it came with */
+    char task_id[ID_SHORT_SIZE];
+    char tenant[STORE_NAME_SIZE];
+    char kind[STORE_EVENT_KIND_SIZE];
+    int64_t at_ms, revision;
+    char *body; /* a JSON object; freed by store_event_fini() */
+};
+void store_event_fini(struct store_event *event);
+
+/* The kind of a transition; its body: state, progress, attempt, channel, failure, note. */
+#define STORE_EVENT_STATE "state"
+
+/* The kind of a note on an upstream's poll; its body: attempt, verdict, message, progress. */
+#define STORE_EVENT_POLL "poll"
+
+/* Writes an event of another kind than STORE_EVENT_STATE down, some time soon. Nobody waits for it, and it may be lost: when
+ * many wait, when the store fails. What is noted of a deleted task is. */
+void store_note(struct store *store, const struct task *task, const char *kind, const char *body,
+                int64_t at_ms);
+
+struct store_events_query {
+    const char *tenant;  /* NULL: of all */
+    const char *task_id; /* NULL: of any task */
+    /* Instead of `task_id`, up to STORE_EVENT_TASKS_MAX; NULL: none. */
+    const char *const *task_ids;
+    size_t n_task_ids;
+    int64_t after;    /* only events of larger numbers; 0: from the first */
+    const char *kind; /* NULL: of any */
+    size_t limit;     /* 1..STORE_EVENTS_MAX */
+};
+
+/* Oldest first. 0 or negative errno; each is the caller's to store_event_fini(). Fewer than `limit`: there are no more. */
+CHECKED int store_events(struct store *store, const struct store_events_query *query,
+                         struct store_event *ret_events, size_t *ret_count);
 
 /* ---- uploaded files ---- */
 

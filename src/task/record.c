@@ -70,7 +70,7 @@ static const struct field status_int64s[] = {
     FIELD(struct task, revision, true),       FIELD(struct task, status_update_ms, true),
     FIELD(struct task, deadline_ms, true),    FIELD(struct task, started_ms, false),
     FIELD(struct task, not_before_ms, false), FIELD(struct task, ended_ms, false),
-    FIELD(struct task, expired_ms, false),
+    FIELD(struct task, expired_ms, false),    FIELD(struct task, deleted_ms, false),
 };
 
 static const struct field status_ints[] = {

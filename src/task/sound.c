@@ -19,7 +19,17 @@ static bool are_times_sound(const struct task *task)
            (task->started_ms == 0 || task->started_ms >= created_ms) &&
            (task->not_before_ms == 0 || (task->not_before_ms > 0 && task->state == TASK_QUEUED)) &&
            (is_end ? task->ended_ms >= created_ms && task->ended_ms > 0 : task->ended_ms == 0) &&
-           (task->expired_ms == 0 || (task->expired_ms >= task->ended_ms && is_end));
+           (task->expired_ms == 0 || (task->expired_ms >= task->ended_ms && is_end)) &&
+           (task->deleted_ms == 0 ||
+            (task->deleted_ms >= task->expired_ms && task->expired_ms > 0));
+}
+
+/* What its owner had erased is gone. */
+static bool is_erasure_sound(const struct task *task)
+{
+    const struct task_request *request = task->request;
+    return task->deleted_ms == 0 || (request->prompt[0] == '\0' && request->n_images == 0 &&
+                                     request->extra == NULL && task->failure_note == NULL);
 }
 
 static bool is_attempt_sound(const struct task *task)
@@ -153,5 +163,6 @@ bool task_is_sound(const struct task *task)
     return task->request != NULL && (unsigned)task->state < TASK_STATE_COUNT &&
            (unsigned)task->failure < TASK_FAILURE_COUNT && are_times_sound(task) &&
            is_attempt_sound(task) && is_upstream_sound(task) && are_refusals_sound(task) &&
-           is_failure_sound(task) && is_result_sound(task) && is_progress_sound(task);
+           is_failure_sound(task) && is_erasure_sound(task) && is_result_sound(task) &&
+           is_progress_sound(task);
 }

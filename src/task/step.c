@@ -23,6 +23,7 @@ static const char *const event_names[TASK_EVENT_COUNT] = {
     [TASK_EVENT_RECOVERED] = "recovered",
     [TASK_EVENT_PARKED] = "parked",
     [TASK_EVENT_EXPIRED] = "expired",
+    [TASK_EVENT_ERASED] = "erased",
     [TASK_EVENT_UNSERVED] = "unserved",
     [TASK_EVENT_ACCEPTED] = "accepted",
     [TASK_EVENT_TURNED_AWAY] = "turned_away",
@@ -197,6 +198,19 @@ static void on_expired(const struct scene *scene)
     scene->step->effects = TASK_EFFECT_PERSIST;
 }
 
+/* What is erased has expired, too: retention has nothing more to do with it. */
+static void on_erased(const struct scene *scene)
+{
+    if (!task_state_is_end(scene->task->state) || scene->task->deleted_ms != 0)
+        return;
+    struct task *task = scene_change(scene);
+    task->deleted_ms = scene->now_ms;
+    if (task->expired_ms == 0)
+        task->expired_ms = scene->now_ms;
+    task_erase(task);
+    scene->step->effects = TASK_EFFECT_PERSIST;
+}
+
 static void on_unserved(const struct scene *scene)
 {
     const bool was_refused = scene->task->n_refused > 0;
@@ -230,6 +244,7 @@ static handler_fn *const handlers[TASK_EVENT_COUNT] = {
     [TASK_EVENT_RECOVERED] = on_recovered,
     [TASK_EVENT_PARKED] = on_parked,
     [TASK_EVENT_EXPIRED] = on_expired,
+    [TASK_EVENT_ERASED] = on_erased,
     [TASK_EVENT_UNSERVED] = on_unserved,
     [TASK_EVENT_ACCEPTED] = upstream_accepted,
     [TASK_EVENT_TURNED_AWAY] = upstream_turned_away,

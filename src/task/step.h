@@ -29,6 +29,7 @@ enum task_event_kind {
     TASK_EVENT_RECOVERED, /* found unfinished at start of the process */
     TASK_EVENT_PARKED,  /* the process stops while an attempt of the built-in engine is under way */
     TASK_EVENT_EXPIRED, /* an end: retention takes result and inputs out of the answers */
+    TASK_EVENT_ERASED,  /* an end: its owner has everything erased but what accounts need */
     TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more, or each that does has refused it */
     /* Of an attempt at an upstream: */
     TASK_EVENT_ACCEPTED, /* submitting: the upstream has it, as `job` */

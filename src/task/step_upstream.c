@@ -44,7 +44,10 @@ static void cancel_attempt(struct task *task)
 /* Closes what was left open by an end. Clients see nothing of it. */
 static void close_after_end(const struct scene *scene, enum attempt_state state, unsigned effects)
 {
-    scene_close_attempt(scene, scene_change_quietly(scene), state);
+    struct task *task = scene_change_quietly(scene);
+    scene_close_attempt(scene, task, state);
+    if (task->deleted_ms != 0)
+        task_erase_attempt(task);
     scene->step->effects = effects;
 }
 

@@ -92,13 +92,17 @@ struct task {
     _Atomic unsigned references;
     struct task_request *request; /* one reference of it is ours */
     enum task_state state;
-    int64_t revision;         /* grows by one with every published change */
+    int64_t revision; /* grows by one with every published change */
+    int64_t
+        change; /* the store's number of the commit that made this version; 0: not committed, or before they were counted.
+                       No part of the record's text */
     int64_t status_update_ms; /* never decreases */
     int64_t deadline_ms;      /* wall clock, ms */
     int64_t started_ms;    /* first time an engine worked on it; 0 before. Never goes back to 0 */
     int64_t not_before_ms; /* earliest time of the next attempt; 0: at once */
     int64_t ended_ms;      /* 0 until an end */
     int64_t expired_ms;    /* when retention took its files from the answers; 0 before */
+    int64_t deleted_ms;    /* when its owner had it erased: nobody is shown it any more; 0 before */
     double progress;       /* 0..1, never falls */
     int attempts;          /* begun so far */
     const struct shared_text
@@ -124,6 +128,9 @@ struct task_request *task_request_ref(const struct task_request *request);
 /* About how much memory it takes, its texts included. */
 size_t task_request_bytes(const struct task_request *request);
 struct task_request *task_request_unref(struct task_request *request); /* takes and returns NULL */
+/* What is kept of a request once its owner had it erased: ids, tenant, model, time, size and duration; nothing that he wrote.
+ * A new one. */
+struct task_request *task_request_skeleton(const struct task_request *request);
 
 /* A fresh task in state queued, with one reference; takes over the caller's reference of `request`.
  * Created at request->created_micros. */
@@ -132,6 +139,11 @@ struct task *task_new(struct task_request *request, int64_t deadline_ms);
 struct task *task_copy(const struct task *task);
 const struct task *task_ref(const struct task *task);   /* thread-safe */
 const struct task *task_unref(const struct task *task); /* thread-safe; takes and returns NULL */
+
+/* Takes what its owner wrote, and what upstreams wrote for him, out of a copy that was not published yet. What an attempt that
+ * is still open goes by stays until it is closed (task_erase_attempt()). */
+void task_erase(struct task *task);
+void task_erase_attempt(struct task *task);
 
 /* Why it failed or was cancelled, whether an upstream may have charged for it, and the note of this case, for people. */
 void task_failure_sentence(const struct task *task, char ret_text[TASK_SENTENCE_SIZE]);

@@ -130,9 +130,10 @@ export class Contract {
     }
 
     operation(method, path) {
+        const verb = method.toLowerCase();
         const exact = this.paths.find((entry) => entry.path === path);
-        const found = exact ?? this.paths.find((entry) => entry.pattern.test(path));
-        return found?.item[method.toLowerCase()];
+        const found = exact ?? this.paths.find((entry) => entry.pattern.test(path) && entry.item[verb] !== undefined);
+        return found?.item[verb];
     }
 
     response(operation, status) {

@@ -149,6 +149,19 @@ for (const [version, SDK, file] of [['6', OpenAI, toFile], ['7', OpenAI7, toFile
         assert.deepEqual(second, first);
         await throws('ConflictError', 409, 'idempotency_key_reused', () => client.videos.create({ model: 'sora-2', ...small, prompt: 'another' }, { headers }));
     });
+    named('delete', async () => {
+        const { id } = await client.videos.create({ model: 'sora-2', ...small });
+        const running = await client.videos.create({ model: 'sora-2', ...long });
+        await throws('ConflictError', 409, 'task_not_ended', () => client.videos.delete(running.id));
+        await cancel(running.id);
+        const { video_url: url } = await poll(id);
+        assert.deepEqual(await client.videos.delete(id), { id, object: 'video.deleted', deleted: true });
+        await throws('NotFoundError', 404, 'task_not_exist', () => client.videos.retrieve(id));
+        await throws('NotFoundError', 404, 'task_not_exist', () => client.videos.downloadContent(id));
+        await throws('NotFoundError', 404, 'task_not_exist', () => client.videos.delete(id));
+        for await (const video of client.videos.list({ limit: 100 })) assert.notEqual(video.id, id);
+        await until('the file to be gone', async () => (await fetch(url)).status === 404);
+    });
     named('400 BadRequestError', async () => {
         await throws('BadRequestError', 400, 'invalid_request', () => client.videos.create({ model: 'sora-2' }));
         await throws('BadRequestError', 400, 'invalid_request', () => client.videos.create({ ...small, seconds: 'many' }));

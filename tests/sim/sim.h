@@ -117,6 +117,7 @@ struct node {
     struct loop_timer funeral, birth;
     struct record records[LIVES_MAX]; /* by life */
     struct meter meters[CREDENTIALS];
+    int64_t n_changes;   /* numbers that the store gave */
     int64_t number_kept; /* what the engine keeps by name */
     bool has_all_channels;
     int n_variants; /* helpers at work that make them */

@@ -60,13 +60,14 @@ static int create(struct store *store, struct store_write *write)
         world_fail("one wish of a client became two tasks: life %d", life->number);
     }
     record->request = task_encode_request(write->task->request);
+    write->change = ++store->node->n_changes;
     put(record, write->task);
     snprintf(life->id, sizeof life->id, "%s", write->task->request->id);
     life->admitted_ms = world_now_ms();
     return STORE_WRITTEN;
 }
 
-static int update(struct store *store, const struct store_write *write)
+static int update(struct store *store, struct store_write *write)
 {
     const struct task *task = write->task;
     struct record *record = record_of(store, task);
@@ -78,6 +79,12 @@ static int update(struct store *store, const struct store_write *write)
         return STORE_CONFLICT;
     }
     watch_committed(store->node, life_of(task), record, task);
+    if (write->is_transition != (record->state != task->state)) {
+        world_fail("from %s to %s is %sa transition", task_state_name(record->state),
+                   task_state_name(task->state),
+                   write->is_transition ? "said to be " : "not said to be ");
+    }
+    write->change = ++store->node->n_changes;
     put(record, task);
     return STORE_WRITTEN;
 }
@@ -211,6 +218,26 @@ int store_set_number(struct store *store, const char *name, int64_t value)
     (void)name;
     store->node->number_kept = value;
     return 0;
+}
+
+int store_list_deleted(struct store *store, size_t limit, const struct task **ret_tasks,
+                       size_t *ret_count)
+{
+    (void)store, (void)limit, (void)ret_tasks;
+    *ret_count = 0;
+    return 0;
+}
+
+int store_scrub(struct store *store)
+{
+    (void)store;
+    return 0;
+}
+
+void store_note(struct store *store, const struct task *task, const char *kind, const char *body,
+                int64_t at_ms)
+{
+    (void)store, (void)task, (void)kind, (void)body, (void)at_ms;
 }
 
 int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,

@@ -250,9 +250,63 @@ static void bytes_outlive_their_view(void **state)
     task_unref(task);
 }
 
+static const char *look_again(const struct view *view, bool is_known)
+{
+    return MHD_get_response_header(view_response(view, is_known), "openai-poll-after-ms");
+}
+
+/* One dialect's clients are told when to look again, until the end, and never by an old view. */
+static void when_to_look_again_is_told_and_ages(void **state)
+{
+    (void)state;
+    struct view_cache *cache = view_cache_new(1024 * 1024);
+    struct task *queued = make_task(false);
+    struct task *begun = begin(queued);
+    struct task *ended = begin(begun);
+    ended->state = TASK_CANCELLED;
+    ended->failure = TASK_FAILURE_CANCELLED;
+    ended->ended_ms = NOW_MS + 1;
+    const struct {
+        const struct task *task;
+        enum dialect dialect;
+        const char *ms;
+        bool ages;
+    } rows[] = {{queued, DIALECT_OPENAI, "10000", true},  {begun, DIALECT_OPENAI, "8000", true},
+                {ended, DIALECT_OPENAI, NULL, false},     {queued, DIALECT_UNIFIED, NULL, true},
+                {begun, DIALECT_UNIFIED, NULL, false},    {begun, DIALECT_UPPER, NULL, false},
+                {begun, DIALECT_GENERATIONS, NULL, false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct view_source source = source_at("http://a", NOW_MS + 4000);
+        source.dialect = rows[i].dialect;
+        source.typical_s = 20;
+        struct view *view = view_new(&source, rows[i].task, &NO_FIGURES, false);
+        for (int is_known = 0; is_known <= 1; is_known++) {
+            if (rows[i].ms == NULL)
+                assert_null(look_again(view, is_known));
+            else
+                assert_string_equal(look_again(view, is_known), rows[i].ms);
+        }
+        struct MHD_Response *own = view_own_response(view, false);
+        assert_int_equal(MHD_get_response_header(own, "openai-poll-after-ms") != NULL,
+                         rows[i].ms != NULL);
+        MHD_destroy_response(own);
+        view_cache_put(cache, rows[i].task, &source, view);
+        view_unref(view);
+        source.now_ms += VIEW_FIGURES_MS;
+        view = view_cache_find(cache, rows[i].task, &source);
+        assert_int_equal(view == NULL, rows[i].ages);
+        view_unref(view);
+    }
+    view_cache_free(cache);
+    task_unref(ended);
+    task_unref(begun);
+    task_unref(queued);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(when_to_look_again_is_told_and_ages),
         cmocka_unit_test(a_view_is_shared_until_the_task_changes),
         cmocka_unit_test(figures_of_a_waiting_task_age),
         cmocka_unit_test(links_keep_a_day),

@@ -32,6 +32,18 @@ static void a_value_falls_below_the_first_bound_that_holds_it(void **state)
     assert_int_equal(histogram.sum_micros / 1000000, 1000000000034);
 }
 
+static void a_mean_is_of_all_values(void **state)
+{
+    (void)state;
+    struct histogram histogram = {0};
+    histogram_init(&histogram, bounds, ARRAY_LENGTH(bounds));
+    assert_true(histogram_mean(&histogram) < 0);
+    histogram_add(&histogram, 0.5);
+    assert_float_equal(histogram_mean(&histogram), 0.5, 1e-6);
+    histogram_add(&histogram, 1000); /* above all bounds */
+    assert_float_equal(histogram_mean(&histogram), 500.25, 1e-6);
+}
+
 static void the_common_bounds_ascend(void **state)
 {
     (void)state;
@@ -66,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_falls_below_the_first_bound_that_holds_it),
+        cmocka_unit_test(a_mean_is_of_all_values),
         cmocka_unit_test(the_common_bounds_ascend),
         cmocka_unit_test(many_threads_lose_nothing),
     };

@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include "store/migrate.h"
 #include "store_scene.h"
 
 enum { ATTEMPTED_MAX = 10 }; /* rows that count_of() looks at */
@@ -112,4 +113,26 @@ static inline void run_sql(struct scene *scene, const char *sql)
     if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s", error);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* What undoes each step of the schema, by the version that it begins at: one line for every step after the first. */
+static const char *const schema_undo[] = {
+    NULL,
+    "DROP TABLE attempts;",
+    "DROP TABLE events; ALTER TABLE tasks DROP COLUMN change; DELETE FROM meta WHERE name = "
+    "'change';",
+    "DROP TABLE files;",
+    "DROP INDEX tasks_ended; DROP INDEX tasks_ended_of_tenant; DROP INDEX tasks_deleted;"
+    "ALTER TABLE tasks DROP COLUMN deleted_ms;",
+};
+
+/* Makes the file of a closed store one of an older `version`. */
+static inline void make_older(struct scene *scene, size_t version)
+{
+    char mark[64];
+    assert_int_equal(ARRAY_LENGTH(schema_undo), migrate_latest());
+    for (size_t from = ARRAY_LENGTH(schema_undo); from-- > version;)
+        run_sql(scene, schema_undo[from]);
+    (void)snprintf(mark, sizeof mark, "PRAGMA user_version = %zu", version);
+    run_sql(scene, mark);
 }

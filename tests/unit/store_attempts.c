@@ -368,7 +368,7 @@ static void a_file_of_the_first_schema_is_migrated(void **state)
     const struct task *loaded = NULL;
     put(scene, STORE_CREATE, task);
     scene->store = store_close(scene->store);
-    run_sql(scene, "DROP TABLE attempts; PRAGMA user_version = 1");
+    make_older(scene, 1);
     scene_open(scene);
     assert_int_equal(store_task(scene->store, task->request->id, &loaded), 0);
     task_unref(loaded);

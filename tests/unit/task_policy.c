@@ -705,6 +705,39 @@ static void a_budget_is_kept_and_used(void **context)
     }
 }
 
+static void clients_look_again_at_half_of_what_is_left(void **context)
+{
+    (void)context;
+    static const struct {
+        double wait_s, typical_s, elapsed_s, progress;
+        int64_t ms;
+    } rows[] = {
+        {-1, -1, -1, 0, 1000}, /* nothing is known */
+        {-1, -1, 30, 0, 1000},
+        {20, -1, -1, 0, 10000},
+        {-1, 40, -1, 0, 20000},
+        {20, 40, -1, 0, 30000},
+        {600, 40, -1, 0, 60000}, /* at most a minute */
+        {INFINITY, 40, -1, 0, 60000},
+        {0, 0.1, -1, 0, 500},  /* not twice as often as any need */
+        {20, 40, 0, 0, 20000}, /* once an engine has it, the queue is over */
+        {-1, 40, 30, 0, 5000},
+        {-1, 40, 39.9, 0, 2493}, /* what is late may take a while longer */
+        {-1, 40, 160, 0, 10000},
+        {-1, 40, 30, 0.5, 15000}, /* a told progress says more than what others took */
+        {-1, -1, 30, 0.75, 5000},
+        {-1, 40, 30, 0.01, 5000}, /* so small a one says nothing */
+        {-1, 40, 39, 0.999, 500},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct policy_outlook outlook = {rows[i].wait_s, rows[i].typical_s, rows[i].elapsed_s,
+                                         rows[i].progress};
+        int64_t ms = policy_look_again(&outlook);
+        if (ms != rows[i].ms)
+            fail_msg("row %zu: %lld ms, not %lld", i, (long long)ms, (long long)rows[i].ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -738,6 +771,7 @@ int main(void)
         cmocka_unit_test(a_rest_opens_at_once),
         cmocka_unit_test(a_bucket_holds_ten_seconds_and_refills),
         cmocka_unit_test(a_budget_is_kept_and_used),
+        cmocka_unit_test(clients_look_again_at_half_of_what_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,6 +187,7 @@ static void every_state_is_read_as_written(void **context)
         assert_int_equal(read->not_before_ms, task->not_before_ms);
         assert_int_equal(read->ended_ms, task->ended_ms);
         assert_int_equal(read->expired_ms, task->expired_ms);
+        assert_int_equal(read->deleted_ms, 0);
         assert_memory_equal(&read->progress, &task->progress, sizeof read->progress);
         assert_int_equal(read->attempts, task->attempts);
         assert_string_equal(shared_text_of(read->channel), shared_text_of(task->channel));
@@ -460,6 +461,7 @@ static void fields_of_wrong_type_or_value_are_damage(void **context)
         {"result", "[{\"generation_id\":\"gen_01k6x1bffaf3dr786harh8maqt\"}]", true},
         {"started_ms", "[-5]", true},
         {"expired_ms", "[1]", true},
+        {"deleted_ms", "[1]", true},
     };
     assert_true(reads_with("unknown", json_true(), false));
     assert_true(reads_with("unknown", json_true(), true));
@@ -471,6 +473,22 @@ static void fields_of_wrong_type_or_value_are_damage(void **context)
             fail_msg("row %zu passed: %s", i, rows[i].key);
         json_decref(list);
     }
+}
+
+static void an_erased_task_is_read_as_written(void **context)
+{
+    (void)context;
+    struct task *task = sample_upstream_task(TASK_COMPLETED, ATTEMPT_FINISHED);
+    task_erase(task);
+    task->expired_ms = task->ended_ms + 5;
+    task->deleted_ms = task->ended_ms + 6;
+    struct task *read = round_trip(task);
+    assert_int_equal(read->deleted_ms, task->ended_ms + 6);
+    assert_string_equal(read->request->prompt, "");
+    assert_string_equal(read->attempt.job->id, "job-1");
+    assert_same_documents(task, read);
+    task_unref(read);
+    task_unref(task);
 }
 
 static bool reads_attempt_with(const char *key, json_t *value)
@@ -755,6 +773,7 @@ int main(void)
         cmocka_unit_test(what_is_no_id_is_refused),
         cmocka_unit_test(the_public_id_reads_back),
         cmocka_unit_test(every_state_is_read_as_written),
+        cmocka_unit_test(an_erased_task_is_read_as_written),
         cmocka_unit_test(every_attempt_is_read_as_written),
         cmocka_unit_test(a_number_alone_is_read_as_written),
         cmocka_unit_test(a_request_is_read_as_written),

@@ -71,6 +71,7 @@ static const char *const life[TASK_EVENT_COUNT][TASK_STATE_COUNT] = {
     [TASK_EVENT_RECOVERED] = {". E", "q PE", "q PE", "q PE", ".", ".", "."},
     [TASK_EVENT_PARKED] = {".", "q PXF", "q PXF", "q PXF", ".", ".", "."},
     [TASK_EVENT_EXPIRED] = {".", ".", ".", ".", "c P", "F P", "x P"},
+    [TASK_EVENT_ERASED] = {".", ".", ".", ".", "c P", "F P", "x P"},
     [TASK_EVENT_UNSERVED] = {"F PG", ".", ".", ".", ".", ".", "."},
     [TASK_EVENT_ACCEPTED] = {".", ".", ".", ".", ".", ".", "."},
     [TASK_EVENT_TURNED_AWAY] = {"q PXEF", ".", ".", ".", ".", ".", "."},
@@ -104,7 +105,8 @@ static void every_event_in_every_state(void **context)
                 const bool is_quiet = kind == TASK_EVENT_TURNED_AWAY;
                 assert_int_equal(step.task->status_update_ms,
                                  is_quiet ? task->status_update_ms : now_ms);
-                assert_ptr_equal(step.task->request, task->request);
+                if (kind != TASK_EVENT_ERASED)
+                    assert_ptr_equal(step.task->request, task->request);
             }
             task_unref(step.task);
             task_unref(task);
@@ -303,11 +305,89 @@ static void a_result_expires_once(void **context)
     task_unref(task);
 }
 
+/* ---- erasing ---- */
+
+/* Is `text` anywhere in what the store is given of the task? */
+static bool is_in_record(const struct task *task, const char *text)
+{
+    char *documents[] = {task_encode_request(task->request), task_encode_status(task)};
+    bool is_there = strstr(documents[0], text) != NULL || strstr(documents[1], text) != NULL;
+    free(documents[0]);
+    free(documents[1]);
+    return is_there;
+}
+
+static void expect_erased(const struct task *task)
+{
+    static const char *const gone[] = {
+        "make animate", "example.com", "req-1",   "A title",    "anime",
+        "fog",          "1,3",         "task_x",  "one",        "guidance",
+        "media_",       "e3b0c4",      "Image 2", "up.example", "make it animate"};
+    static const char *const kept[] = {SAMPLE_ID, "tenant-1", "sora-2", "portrait", "small"};
+    for (size_t i = 0; i < ARRAY_LENGTH(gone); i++)
+        if (is_in_record(task, gone[i]))
+            fail_msg("\"%s\" is still there", gone[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(kept); i++)
+        if (!is_in_record(task, kept[i]))
+            fail_msg("\"%s\" is gone", kept[i]);
+}
+
+static void erasing_leaves_what_accounts_need(void **context)
+{
+    (void)context;
+    static const enum task_state ends[] = {TASK_COMPLETED, TASK_FAILED, TASK_CANCELLED};
+    struct task_event event = event_of(TASK_EVENT_ERASED);
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        struct task *task = sample_task(ends[i]);
+        if (ends[i] != TASK_COMPLETED)
+            shared_text_set(&task->failure_note, "Image 2.");
+        struct task_step step = step_at(task, &event, now_ms);
+        expect_erased(step.task);
+        assert_string_equal(task->request->prompt, "make animate"); /* others may be looking */
+        assert_int_equal(step.task->state, ends[i]);
+        assert_int_equal(step.task->deleted_ms, now_ms);
+        assert_int_equal(step.task->expired_ms, now_ms);
+        assert_int_equal(step.task->ended_ms, task->ended_ms);
+        assert_int_equal(step.task->failure, task->failure);
+        assert_int_equal(step.task->attempts, task->attempts);
+        assert_memory_equal(&step.task->result, &task->result, sizeof task->result);
+        assert_int_equal(step.task->request->created_micros, SAMPLE_CREATED_MICROS);
+        assert_int_equal(step.task->request->duration_s, 15);
+        assert_int_equal(step.task->request->width, 352);
+        assert_int_equal(step.task->request->height, 640);
+        struct task_step again = step_at(step.task, &event, now_ms + 1);
+        assert_null(again.task);
+        assert_int_equal(again.effects, 0);
+        task_unref(step.task);
+        task_unref(task);
+    }
+}
+
+static void what_has_expired_keeps_its_time(void **context)
+{
+    (void)context;
+    struct task *task = sample_task(TASK_COMPLETED);
+    struct task_event event = event_of(TASK_EVENT_ERASED);
+    task->expired_ms = now_ms - 1000;
+    struct task_step step = step_at(task, &event, now_ms);
+    assert_int_equal(step.task->expired_ms, now_ms - 1000);
+    assert_int_equal(step.task->deleted_ms, now_ms);
+    task_unref(step.task);
+    task_unref(task);
+}
+
+static void erase_at(struct task *task, int64_t expired_ms, int64_t deleted_ms)
+{
+    task_erase(task);
+    task->expired_ms = expired_ms;
+    task->deleted_ms = deleted_ms;
+}
+
 /* Each row breaks one promise of a sound sample. */
 static void soundness_sees_each_broken_promise(void **context)
 {
     (void)context;
-    enum { ROWS = 26 };
+    enum { ROWS = 32 };
     for (unsigned i = 0; i < TASK_STATE_COUNT; i++) {
         struct task *task = sample_task((enum task_state)i);
         assert_true(task_is_sound(task));
@@ -395,6 +475,27 @@ static void soundness_sees_each_broken_promise(void **context)
             break;
         case 25:
             queued->state = TASK_STATE_COUNT;
+            break;
+        case 26:
+            done->expired_ms = done->deleted_ms = now_ms; /* with all that it had */
+            break;
+        case 27:
+            erase_at(failed, 0, now_ms);
+            break;
+        case 28:
+            erase_at(failed, now_ms + 1, now_ms);
+            break;
+        case 29:
+            erase_at(failed, now_ms, now_ms);
+            shared_text_set(&failed->failure_note, "x");
+            break;
+        case 30:
+            erase_at(failed, now_ms, now_ms);
+            failed->request->n_images = 1;
+            failed->request->images = must_calloc(1, sizeof *failed->request->images);
+            break;
+        case 31:
+            running->deleted_ms = now_ms;
             break;
         default:
             fail();
@@ -530,6 +631,8 @@ int main(void)
         cmocka_unit_test(interrupted_work_is_not_charged),
         cmocka_unit_test(recovery_looks_at_the_deadline),
         cmocka_unit_test(a_result_expires_once),
+        cmocka_unit_test(erasing_leaves_what_accounts_need),
+        cmocka_unit_test(what_has_expired_keeps_its_time),
         cmocka_unit_test(soundness_sees_each_broken_promise),
         cmocka_unit_test(random_lives_keep_their_promises),
     };

@@ -168,6 +168,8 @@ static const struct row rows[] = {
     {AWAITED, E(ANSWER_LOST), "c", TO(CANCELLED, UNKNOWN), F(CANCELLED), "PFG", 0, true},
     {AWAITED, E(CANCEL_CLOSED), "s", TO(CANCELLED, CANCELLED), F(CANCELLED), "PFG", 0, true},
     {AWAITED, E(RECOVERED), "", TO(CANCELLED, UNKNOWN), F(CANCELLED), "PG", 0, true},
+    {AWAITED, E(ERASED), "", TO(CANCELLED, CANCELLING), F(CANCELLED), "P", 0, false},
+    {STOPPING, E(ERASED), "", TO(FAILED, CANCELLING), F(RENDER_FAILED), "P", 0, false},
     {AWAITED, E(EXPIRED), "", TO(CANCELLED, CANCELLING), F(CANCELLED), "P", 0, false},
     {STOPPING, E(ANSWER_LOST), "", TO(STATE_COUNT, CANCELLING), NONE, "U", 0, false},
     {STOPPING, E(CANCEL_CLOSED), "s", TO(FAILED, CANCELLED), F(RENDER_FAILED), "PFG", 0, true},
@@ -714,12 +716,41 @@ static void states_of_task_and_attempt_fit(void **context)
     task_unref(blank);
 }
 
+/* An upstream is told to stop by what is known of its job: that goes last. */
+static void an_open_attempt_is_erased_when_it_is_closed(void **context)
+{
+    (void)context;
+    const struct task_event erased = {.kind = TASK_EVENT_ERASED};
+    const struct task_event closed = {.kind = TASK_EVENT_CANCEL_CLOSED, .was_stopped = true};
+    const struct standing stopping = STOPPING;
+    struct task *task = stand(stopping);
+    if (task->attempt.job == NULL)
+        task->attempt.job = sample_job("job-1");
+    struct task_step step = step_of(task, &erased);
+    const struct attempt_job *job = step.task->attempt.job;
+    assert_string_equal(job->id, task->attempt.job->id);
+    assert_string_equal(job->keep, "{\"step\":1}");
+    assert_null(job->outputs);
+    assert_null(job->enhanced_prompt);
+    assert_string_equal(job->usage, "{\"credits\":3}");
+    struct task_step last = step_of(step.task, &closed);
+    assert_string_equal(last.task->attempt.job->id, task->attempt.job->id);
+    assert_null(last.task->attempt.job->keep);
+    assert_string_equal(last.task->attempt.job->usage, "{\"credits\":3}");
+    assert_int_equal(last.task->attempt.state, ATTEMPT_CANCELLED);
+    assert_int_equal(last.task->deleted_ms, now_ms);
+    task_unref(last.task);
+    task_unref(step.task);
+    task_unref(task);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_of_the_table),
         cmocka_unit_test(all_else_changes_nothing),
         cmocka_unit_test(an_end_stays_an_end),
+        cmocka_unit_test(an_open_attempt_is_erased_when_it_is_closed),
         cmocka_unit_test(a_submit_is_written_ahead),
         cmocka_unit_test(numbers_never_repeat),
         cmocka_unit_test(what_may_have_cost_is_remembered),
