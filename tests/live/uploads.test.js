@@ -18,6 +18,7 @@ const operator = await server.addKey('operator', { operator: true });
 const brief = await start({ config: 'files:\n  keep: 3s\n', key: { tenant: 'red' } });
 const scarce = await start({ config: 'files:\n  per_tenant: 2\n  bytes_per_tenant: 400KiB\n', key: { tenant: 'red' } });
 const neighbour = await scarce.addKey('blue', { tenant: 'blue' });
+const old = await start({ config: 'tasks:\n  retention: 1s\n', key: { tenant: 'red' } });
 const named = await start({ config: 'public_url: https://video.example.com/base/\n', key: { tenant: 'red' } });
 const others = await imageServer((request, response) => response.end(tiny));
 const pictures = { jpg: await encoded('jpg'), webp: await encoded('webp'), gif: await encoded('gif'), bmp: await encoded('bmp') };
@@ -266,6 +267,15 @@ test('results and inputs of a task serve as images, its owner\'s only', async ()
     assert.equal(video.status, 400);
     assert.match(video.json.message, /image 1: it (is not a PNG|has \d+ bytes)/);
 });
+test('what retention took from the answers is no image any more, though its links live on', async () => {
+    const done = await old.complete({ images: [warm.toString('base64')] });
+    await old.restart(); // sweeps
+    await until('its expiry', async () => (await old.query(done.id)).expired_at !== undefined);
+    for (const link of [done.thumbnail_url, done.detail.input.images[0]]) {
+        assert.equal((await old.fetchLink(link)).status, 200);
+        isMissing(await createWith(link, { on: old }));
+    }
+});
 test('links by public_url are ours too', async () => {
     const file = await upload(warm, { on: named });
     assert.ok(file.url.startsWith('https://video.example.com/base/assets/'));
@@ -313,6 +323,19 @@ test('a file expires for good, its link with it, and its bytes go', async () => 
     await brief.restart(); // sweeps
     await until('the sweep', () => !folders(brief).includes(file.id));
     assert.deepEqual(await inputOf(task.json.id, brief), warm);
+});
+test('nobody keeps a file longer than files are kept', async () => {
+    const { json } = await brief.call('POST', '/v1/files', form(tiny, [{ name: 'expires_after[anchor]', value: 'created_at' }, { name: 'expires_after[seconds]', value: '3600' }]));
+    assert.equal(json.expires_at - json.created_at, 3);
+});
+test('a file that cannot be stored is none, and takes no room', async () => {
+    const broken = await start({ config: 'files:\n  per_tenant: 1\n' });
+    fs.rmSync(path.join(broken.data, 'assets'), { recursive: true });
+    for (let i = 0; i < 2; i++) {
+        const answer = await broken.call('POST', '/v1/files', form(tiny));
+        assert.deepEqual([answer.status, answer.json.code], [503, 'service_unavailable']);
+    }
+    assert.deepEqual((await broken.call('GET', '/v1/files')).json.data, []);
 });
 test('a file outlives a restart', async () => {
     const file = await upload(warm);
