@@ -114,7 +114,7 @@ static void collect(json_t *wishes, const char *prefix, const json_t *asked)
         if (first != NULL && is_asked(value))
             json_set(wishes, first, json_incref(value));
         if (prefix[0] == '\0' && json_is_object(value) && length + 1 < (int)sizeof name) {
-            (void)strcat(name, ".");
+            (void)snprintf(name + length, sizeof name - (size_t)length, ".");
             collect(wishes, name, value);
         }
     }
