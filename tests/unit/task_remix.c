@@ -113,11 +113,11 @@ static void any_name_of_a_wish_replaces_it(void **context)
         unified_decoded_fini(&decoded);
     }
     struct unified_decoded decoded =
-        remixed("{'model':'m','prompt':'old','seed':5}",
+        remixed("{'model':'m','prompt':'old','seed':5,'size':'large'}",
                 "{'prompt':'new','model':'n','seed':6,'size':'','aspect_ratio':null}");
     assert_string_equal(decoded.request->model, "n");
     assert_int_equal(decoded.request->seed, 6);
-    assert_string_equal(decoded.request->size, "small");
+    assert_string_equal(decoded.request->size, "large"); /* what is empty is not asked for */
     unified_decoded_fini(&decoded);
 }
 
