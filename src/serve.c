@@ -199,8 +199,7 @@ static int lock_data(struct gateway *gateway)
 static int open_link_keys(struct gateway *gateway, char ret_error[ERROR_SIZE])
 {
     int64_t longest_ms = 0;
-    int fault =
-        engine_longest_valid_for(gateway->store, gateway->settings->links_valid_for, &longest_ms);
+    int fault = engine_longest_valid_for(gateway->store, gateway->settings, &longest_ms);
     if (fault < 0) {
         snprintf(ret_error, ERROR_SIZE, "the database cannot be read: %s", strerror(-fault));
         return fault;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Creating a task, in the dialect of the route: read the body, decode it, store the input images, hand the task to the engine, and answer once it is
+ * A new task, in the dialect of the route: decode what was asked, store the input images, hand the task to the engine, and answer once it is
  * durable. The connection is suspended before the engine is called, for its done() may come at once and from any thread.
  * Whatever ends otherwise than in a new task takes its inputs away again. On HTTP threads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "api/create.h"
 #include "api/handler.h"
 #include "api/input.h"
-#include "api/multipart.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -28,23 +27,6 @@ struct create {
     char *idempotency_key;
     bool has_inputs; /* something was stored under the task's id */
 };
-
-/* What a body became. */
-struct reading {
-    json_t *object;
-    struct multipart *form; /* malloc'ed; NULL for other types than multipart */
-    struct unified_decoded decoded;
-    bool is_decoded;
-};
-
-static void reading_fini(struct reading *reading)
-{
-    if (reading->is_decoded)
-        unified_decoded_fini(&reading->decoded);
-    json_decref(reading->object);
-    free(reading->form);
-    *reading = (struct reading){0};
-}
 
 /* ---- after the engine has spoken ---- */
 
@@ -133,65 +115,6 @@ static enum MHD_Result create_resumed(struct api_request *request)
 
 /* ---- before ---- */
 
-static bool is_media_type(const char *type, const char *wanted)
-{
-    size_t length = strlen(wanted);
-    return strncasecmp(type, wanted, length) == 0 &&
-           (type[length] == '\0' || strchr("; \t", type[length]) != NULL);
-}
-
-static bool is_json_type(const char *type)
-{
-    static const char SUFFIX[] = "+json";
-    if (is_media_type(type, "application/json") || is_media_type(type, "text/plain") ||
-        is_media_type(type, "text/json"))
-        return true;
-    size_t length = strcspn(type, "; \t");
-    size_t suffix = sizeof(SUFFIX) - 1;
-    return length == 0 ||
-           (length > suffix && strncasecmp(type + length - suffix, SUFFIX, suffix) == 0);
-}
-
-/* Turns the body into an object. False, and `ret_error` empty, when its type is not supported. */
-static bool read_body(struct api_request *request, struct reading *reading,
-                      char ret_error[MULTIPART_ERROR_SIZE])
-{
-    const char *type = api_header(request, "Content-Type");
-    char *body = request->body;
-    size_t length = request->body_length;
-    ret_error[0] = '\0';
-    bool is_form = type != NULL && is_media_type(type, "application/x-www-form-urlencoded");
-    /* `curl -d '{…}'` calls JSON a form; no field's name begins with a brace. */
-    bool is_mislabelled = is_form && body != NULL && body[0] == '{';
-    if (type == NULL || is_json_type(type) || is_mislabelled) {
-        _Static_assert((int)JSON_ERROR_SIZE == (int)MULTIPART_ERROR_SIZE, "one buffer for both");
-        reading->object = json_parse(body != NULL ? body : "", length, ret_error);
-        if (reading->object != NULL && !json_is_object(reading->object)) {
-            snprintf(ret_error, MULTIPART_ERROR_SIZE, "it is not a JSON object");
-            return false;
-        }
-    } else if (is_media_type(type, "multipart/form-data")) {
-        reading->form = must_calloc(1, sizeof(*reading->form));
-        if (multipart_read(type, body != NULL ? body : "", length, reading->form, ret_error))
-            reading->object = reading->form->object;
-    } else if (is_form && body != NULL) {
-        reading->object = multipart_read_urlencoded(body, length, ret_error);
-    } else if (is_form) {
-        reading->object = json_object();
-    }
-    return reading->object != NULL;
-}
-
-static enum MHD_Result reply_unreadable(struct api_request *request, const char *error)
-{
-    char message[MULTIPART_ERROR_SIZE + 60];
-    if (error[0] == '\0')
-        return api_reply_error(request, API_ERROR_UNSUPPORTED_TYPE, NULL);
-    snprintf(message, sizeof(message), "The request body cannot be read: %s.", error);
-    return api_reply_error(request, API_ERROR_BAD_BODY,
-                           &(struct api_error_details){.message = message});
-}
-
 /* Names what can be asked for, as far as it fits. */
 static enum MHD_Result reply_unknown_model(struct api_request *request, const char *model)
 {
@@ -232,8 +155,8 @@ static bool is_idempotency_key(const char *key)
     return true;
 }
 
-static bool decode(struct api_request *request, struct reading *reading,
-                   struct unified_fault *ret_fault)
+static bool decode(const struct api_request *request, const struct body *body,
+                   struct unified_decoded *ret_decoded, struct unified_fault *ret_fault)
 {
     const struct settings *settings = request->api->parts.settings;
     struct unified_limits limits = {
@@ -242,10 +165,8 @@ static bool decode(struct api_request *request, struct reading *reading,
         .duration_s = (int)(settings->duration / 1000),
         .defaults = *dialect_defaults(request->route->dialect),
     };
-    size_t n_files = reading->form != NULL ? reading->form->n_files : 0;
-    reading->is_decoded =
-        unified_decode(reading->object, n_files, &limits, &reading->decoded, ret_fault) == 0;
-    return reading->is_decoded;
+    size_t n_files = body->form != NULL ? body->form->n_files : 0;
+    return unified_decode(body->object, n_files, &limits, ret_decoded, ret_fault) == 0;
 }
 
 /* Is its webhook's URL fit to be told? Where it leads is judged when it is dialled. */
@@ -304,12 +225,12 @@ static bool has_stored_inputs(const struct task_request *task)
 }
 
 /* Suspends and hands over. From here on the engine owns the task's request. */
-static enum MHD_Result submit(struct api_request *request, struct reading *reading,
-                              const char *idempotency_key)
+static enum MHD_Result submit(struct api_request *request, struct body *body,
+                              struct unified_decoded *decoded, const char *idempotency_key)
 {
     struct api *api = request->api;
     struct create *create = must_calloc(1, sizeof(*create));
-    struct task_request *task = reading->decoded.request;
+    const struct task_request *task = decoded->request;
     create->wait.free = create_free;
     create->wait.abandoned = create_abandoned;
     create->assets = api->parts.assets;
@@ -328,38 +249,58 @@ static enum MHD_Result submit(struct api_request *request, struct reading *readi
     }
     request->wait = &create->wait;
     request->resumed = create_resumed;
-    create->engine.request = TAKE(reading->decoded.request);
-    reading_fini(reading); /* a wait for the disk should hold no megabytes */
+    create->engine.request = TAKE(decoded->request);
+    unified_decoded_fini(decoded);
+    body_fini(body); /* a wait for the disk should hold no megabytes */
     api_request_drop_body(request);
     engine_create(api->parts.engine, &create->engine);
     return MHD_YES;
 }
 
-enum MHD_Result video_create(struct api_request *request)
+/* What makes it a rendering of its own from an earlier one. */
+static void note_original(struct task_request *task, const struct task_request *original)
 {
-    CLEANUP(reading_fini) struct reading reading = {0};
-    char error[MULTIPART_ERROR_SIZE];
+    char id[TASK_PUBLIC_ID_SIZE];
+    task_public_id(original, id);
+    free(task->operation);
+    task->operation = must_strdup("remix");
+    task->remix_config = json_object();
+    json_set_text(task->remix_config, "source_task_id", id);
+    json_set_text(task->remix_config, "prompt", task->prompt);
+}
+
+static enum input_outcome store_inputs(struct api_request *request, const struct body *body,
+                                       const struct unified_decoded *decoded,
+                                       const struct task_request *original,
+                                       struct unified_fault *ret_fault)
+{
+    if (original != NULL && decoded->n_images == 0)
+        return input_carry(request, original, decoded->request, ret_fault);
+    return input_store(request, decoded, body->form != NULL ? body->form->files : NULL, ret_fault);
+}
+
+enum MHD_Result create_task(struct api_request *request, struct body *body,
+                            const struct task_request *original)
+{
+    CLEANUP(unified_decoded_fini) struct unified_decoded decoded = {0};
     struct unified_fault fault = {0};
     const char *idempotency_key = api_header(request, "Idempotency-Key");
     if (idempotency_key != NULL && !is_idempotency_key(idempotency_key))
         return api_reply_invalid(request, "Idempotency-Key",
                                  "Idempotency-Key must be 1 to 255 printable ASCII characters.");
-    if (!api_request_charge(request, request->body_length)) /* the parsed copy */
-        return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
-    if (!read_body(request, &reading, error))
-        return reply_unreadable(request, error);
-    if (!decode(request, &reading, &fault))
+    if (!decode(request, body, &decoded, &fault))
         return reply_fault(request, &fault);
-    struct task_request *task = reading.decoded.request;
+    struct task_request *task = decoded.request;
     if (!channel_is_served(engine_channel_table(request->api->parts.engine), task->model))
         return reply_unknown_model(request, task->model);
     if (!is_hook_fit(task, &fault) || !is_within_reach(request, task, &fault))
         return reply_fault(request, &fault);
     complete_task(request, task);
-    const struct multipart_file *files = reading.form != NULL ? reading.form->files : NULL;
-    switch (input_store(request, &reading.decoded, files, &fault)) {
+    if (original != NULL)
+        note_original(task, original);
+    switch (store_inputs(request, body, &decoded, original, &fault)) {
     case INPUT_STORED:
-        return submit(request, &reading, idempotency_key);
+        return submit(request, body, &decoded, idempotency_key);
     case INPUT_INVALID:
         return reply_fault(request, &fault);
     case INPUT_NO_MEMORY:
@@ -368,4 +309,11 @@ enum MHD_Result video_create(struct api_request *request)
         break;
     }
     return api_reply_error(request, API_ERROR_STORE_UNAVAILABLE, NULL);
+}
+
+enum MHD_Result video_create(struct api_request *request)
+{
+    CLEANUP(body_fini) struct body body = {0};
+    enum MHD_Result result;
+    return body_take(request, &body, &result) ? create_task(request, &body, NULL) : result;
 }

@@ -57,11 +57,6 @@ enum MHD_Result health_models(struct api_request *request)
     return api_reply_tree(request, MHD_HTTP_OK, list);
 }
 
-enum MHD_Result health_not_yet(struct api_request *request)
-{
-    return api_reply_error(request, API_ERROR_NOT_YET, NULL);
-}
-
 enum MHD_Result health_openapi(struct api_request *request)
 {
     char base[ORIGIN_BASE_SIZE];

@@ -21,6 +21,7 @@ enum {
 
 struct part {
     char name[MULTIPART_NAME_MAX + 1];
+    char filename[1024];
     bool is_file;
     const char *data;
     size_t length;
@@ -94,11 +95,10 @@ static bool take_header(const char *line, size_t length, struct part *part, char
     copy[length] = '\0';
     if (strlen(copy) != length)
         return fail(ret_error, "a part's headers hold a NUL");
-    char filename[1024];
     if (!multipart_parameter(copy, "name", part->name, sizeof(part->name)))
         return fail(ret_error, "a part has no name, or one of more than 128 bytes");
-    part->is_file = multipart_parameter(copy, "filename", filename, sizeof(filename)) ||
-                    multipart_parameter(copy, "filename*", filename, sizeof(filename));
+    part->is_file = multipart_parameter(copy, "filename", part->filename, sizeof(part->filename)) ||
+                    multipart_parameter(copy, "filename*", part->filename, sizeof(part->filename));
     return true;
 }
 
@@ -151,6 +151,18 @@ static void add_value(json_t *object, char *name, json_t *value)
     must(json_array_append_new(old, value) == 0);
 }
 
+/* A name that is too long loses its end, but no half of a character stays. */
+static void copy_filename(const char *name, char ret_name[MULTIPART_FILENAME_SIZE])
+{
+    size_t length = strnlen(name, MULTIPART_FILENAME_SIZE - 1);
+    for (int cut = 0; cut < 3 && length > 0 && !codec_is_utf8(name, length); cut++)
+        length--;
+    if (!codec_is_utf8(name, length))
+        length = 0;
+    memcpy(ret_name, name, length);
+    ret_name[length] = '\0';
+}
+
 static bool take_part(struct multipart *form, struct part *part, char *ret_error)
 {
     if (!codec_is_utf8(part->name, strlen(part->name)))
@@ -158,7 +170,9 @@ static bool take_part(struct multipart *form, struct part *part, char *ret_error
     if (part->is_file) {
         if (part->length == 0)
             return true; /* a browser's file field in which nothing was chosen */
-        form->files[form->n_files] = (struct multipart_file){part->data, part->length};
+        struct multipart_file *file = &form->files[form->n_files];
+        *file = (struct multipart_file){.data = part->data, .length = part->length};
+        copy_filename(part->filename, file->name);
         json_t *reference = json_pack("{s:I}", "$part", (json_int_t)form->n_files);
         must(reference != NULL);
         form->n_files++;

@@ -14,12 +14,14 @@ enum {
     MULTIPART_PARTS_MAX = 128,
     MULTIPART_NAME_MAX = 128, /* bytes of a field's name */
     MULTIPART_ERROR_SIZE = 200,
+    MULTIPART_FILENAME_SIZE = 256, /* with NUL; what is longer loses its end */
 };
 
-/* The bytes of a file part; they borrow from the body. */
+/* A file part. Its bytes borrow from the body. */
 struct multipart_file {
     const char *data;
     size_t length;
+    char name[MULTIPART_FILENAME_SIZE]; /* as sent: UTF-8, or empty */
 };
 
 struct multipart {

@@ -157,20 +157,9 @@ const char *api_request_id(struct api_request *request)
     return request->request_id;
 }
 
-bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE])
+bool api_host_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE])
 {
     const struct api *api = request->api;
-    const char *public_url = api->parts.settings->public_url;
-    size_t length = strlen(public_url);
-    if (length > 0) {
-        while (length > 0 && public_url[length - 1] == '/')
-            length--;
-        if (length >= ORIGIN_BASE_SIZE)
-            return false;
-        memcpy(ret_base, public_url, length);
-        ret_base[length] = '\0';
-        return true;
-    }
     struct origin_facts facts = {.host = api_header(request, "Host")};
     if (facts.host == NULL) { /* HTTP/1.0 */
         memcpy(ret_base, api->url, sizeof(api->url));
@@ -185,6 +174,21 @@ bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]
         facts.forwarded_proto = api_header(request, "X-Forwarded-Proto");
     }
     return origin_base(&facts, ret_base);
+}
+
+bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE])
+{
+    const char *public_url = request->api->parts.settings->public_url;
+    size_t length = strlen(public_url);
+    if (length == 0)
+        return api_host_base(request, ret_base);
+    while (length > 0 && public_url[length - 1] == '/')
+        length--;
+    if (length >= ORIGIN_BASE_SIZE)
+        return false;
+    memcpy(ret_base, public_url, length);
+    ret_base[length] = '\0';
+    return true;
 }
 
 /* ---- answers ---- */

@@ -100,6 +100,8 @@ const char *api_argument(const struct api_request *request,
                          const char *name); /* NULL when absent */
 /* The base of links in this request's answer. False when its Host is not fit. */
 CHECKED bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]);
+/* The name under which the client reached us, whatever `public_url` says. As api_base(). */
+CHECKED bool api_host_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]);
 
 /* ---- answers: each replies once ---- */
 

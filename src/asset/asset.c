@@ -41,10 +41,13 @@ static bool is_file(const char *name)
 
 bool asset_is_key(const char *key)
 {
-    if (key == NULL || strnlen(key, ASSET_KEY_MAX + 1) > ASSET_KEY_MAX || !is_folder(key, "task"))
+    if (key == NULL || strnlen(key, ASSET_KEY_MAX + 1) > ASSET_KEY_MAX)
+        return false;
+    bool is_of_task = is_folder(key, "task");
+    if (!is_of_task && !is_folder(key, "file"))
         return false;
     const char *rest = strchr(key, '/') + 1;
-    if (is_folder(rest, "gen"))
+    if (is_of_task && is_folder(rest, "gen"))
         rest = strchr(rest, '/') + 1;
     return is_file(rest);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where results and inputs live. A port with one implementation a file (asset/directory.c). A
- * key is `task_<26>/name.ext` or `task_<26>/gen_<26>/name.ext`: [a-z0-9_.] only, an extension,
+ * Where results, inputs and uploaded files live. A port with one implementation a file (asset/directory.c). A
+ * key is `task_<26>/name.ext`, `task_<26>/gen_<26>/name.ext` or `file_<26>/name.ext`: [a-z0-9_.] only, an extension,
  * no `..`, not `.meta`; anything else is refused. Written once, whole or not at all. Any thread. */
 #pragma once
 
@@ -41,8 +41,14 @@ CHECKED int asset_put_bytes(struct asset_store *store, const char *key, const ch
  * is stored is damaged: an unreadable sidecar, or one that does not fit the content. */
 CHECKED int asset_get(struct asset_store *store, const char *key, int *ret_fd,
                       struct asset_info *ret_info);
+/* Stores what is under `from` under `to`, too: each lives on when the other is erased. Takes no room of its own where the
+ * file system can give a content two names. As asset_put_fd(), or ASSET_NOT_FOUND. */
+CHECKED int asset_copy(struct asset_store *store, const char *from, const char *to,
+                       struct asset_info *ret_info);
 /* Erases all assets of a task (`task_<26>`), or one key. What does not exist is ASSET_NOT_FOUND. */
 CHECKED int asset_erase_task(struct asset_store *store, const char *task_id);
+/* The same of an uploaded file (`file_<26>`). */
+CHECKED int asset_erase_file(struct asset_store *store, const char *file_id);
 CHECKED int asset_erase(struct asset_store *store, const char *key);
 bool asset_is_key(const char *key);
 

@@ -15,17 +15,12 @@
  *
  * Every step below assets/ is an openat() that follows no symbolic link. Any thread: `writers`
  * serialises what changes folders, `view` keeps a reader from seeing one half of a replacement. */
-#include "asset/asset.h"
+#include "asset/directory_own.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "asset/sidecar.h"
@@ -33,52 +28,25 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/crypt.h"
-#include "base/id.h"
 #include "base/must.h"
 
 enum {
-    NONCE_HEX = 16,
-    TEMPORARY_SIZE = 256, /* NAME_MAX and NUL */
-    FOLDER_PARTS = 3,     /* <xx>, task, gen */
-    PART_SIZE = ID_SHORT_SIZE,
-    LOCK_TRIES = 500, /* with LOCK_PAUSE_MS between: another start clears the spool */
-    LOCK_PAUSE_MS = 10,
     FILE_MODE = 0600,
-    FOLDER_MODE = 0700,
-    DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
     TEMPORARY_FLAGS = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 };
 
-static const char temporary_prefix[] = ".tmp-";
-
-struct asset_store {
-    int assets_fd;
-    int spool_fd;
-    pthread_mutex_t writers; /* taken before `view` */
-    pthread_rwlock_t view;
-};
-
-/* A key taken apart: the folders from assets/ down, and the names within the last. */
-struct place {
-    char folders[FOLDER_PARTS][PART_SIZE];
-    int n_folders;
-    char name[ASSET_KEY_MAX + 1];
-    char sidecar[ASSET_KEY_MAX + 1 + sizeof(".meta")];
-};
-
-static void find_task_folder(const char *task_id, size_t length, struct place *ret_place)
+static void find_owner_folder(const char *owner, size_t length, struct place *ret_place)
 {
     must(length > 2 && length < PART_SIZE);
     *ret_place = (struct place){.n_folders = 2};
-    memcpy(ret_place->folders[0], task_id + length - 2, 2);
-    memcpy(ret_place->folders[1], task_id, length);
+    memcpy(ret_place->folders[0], owner + length - 2, 2);
+    memcpy(ret_place->folders[1], owner, length);
 }
 
-/* Of a good key. */
-static void find_place(const char *key, struct place *ret_place)
+void directory_place(const char *key, struct place *ret_place)
 {
     size_t length = strcspn(key, "/");
-    find_task_folder(key, length, ret_place);
+    find_owner_folder(key, length, ret_place);
     key += length + 1;
     const char *slash = strchr(key, '/');
     if (slash != NULL) {
@@ -90,9 +58,8 @@ static void find_place(const char *key, struct place *ret_place)
     snprintf(ret_place->sidecar, sizeof(ret_place->sidecar), "%s.meta", key);
 }
 
-/* The innermost folder of a place, up to `depth` parts. A descriptor or negative errno. */
-static int open_place(const struct asset_store *store, const struct place *place, int depth,
-                      bool must_make)
+int directory_folder(const struct asset_store *store, const struct place *place, int depth,
+                     bool must_make)
 {
     int fd = tree_open(store->assets_fd, place->folders[0], must_make);
     for (int i = 1; i < depth && fd >= 0; i++) {
@@ -103,19 +70,24 @@ static int open_place(const struct asset_store *store, const struct place *place
     return fd;
 }
 
-/* Makes a file of a fresh name in the spool. Its descriptor or negative errno. */
-static int make_temporary(const struct asset_store *store, const char *key,
-                          char ret_name[TEMPORARY_SIZE])
+static void name_temporary(const char *key, char ret_name[TEMPORARY_SIZE])
 {
     uint8_t nonce[NONCE_HEX / 2];
     char hex[NONCE_HEX + 1];
     crypt_random(nonce, sizeof(nonce));
     codec_hex_encode(nonce, sizeof(nonce), hex);
-    snprintf(ret_name, TEMPORARY_SIZE, "%s%s-%s", temporary_prefix, hex, key);
+    snprintf(ret_name, TEMPORARY_SIZE, "%s%s-%s", TEMPORARY_PREFIX, hex, key);
     for (char *c = ret_name; *c != '\0'; c++) {
         if (*c == '/')
             *c = '-';
     }
+}
+
+/* Makes a file of a fresh name in the spool. Its descriptor or negative errno. */
+static int make_temporary(const struct asset_store *store, const char *key,
+                          char ret_name[TEMPORARY_SIZE])
+{
+    name_temporary(key, ret_name);
     int fd = openat(store->spool_fd, ret_name, TEMPORARY_FLAGS, FILE_MODE);
     return fd < 0 ? -errno : fd;
 }
@@ -150,9 +122,7 @@ static int move_in(struct asset_store *store, const struct place *place, int fol
         if (renameat(store->spool_fd, pending->content, folder, place->name) < 0) {
             error = -errno;
             (void)unlinkat(folder, place->sidecar, 0); /* no asset rather than a wrong one */
-        } else {
-            pending->content[0] = '\0';
-        }
+        } /* else its name in the spool is gone, unless both were names of one content: dropped later */
     }
     pthread_rwlock_unlock(&store->view);
     return error;
@@ -161,7 +131,7 @@ static int move_in(struct asset_store *store, const struct place *place, int fol
 static int commit(struct asset_store *store, const struct place *place, struct pending *pending)
 {
     pthread_mutex_lock(&store->writers);
-    CLEANUP(close_fd) int folder = open_place(store, place, place->n_folders, true);
+    CLEANUP(close_fd) int folder = directory_folder(store, place, place->n_folders, true);
     int error = folder < 0 ? folder : move_in(store, place, folder, pending);
     if (error == 0)
         error = tree_sync(folder);
@@ -209,6 +179,17 @@ static int write_pending(struct asset_store *store, const char *key, const struc
     return error < 0 ? error : make_sidecar(store, info, pending->sidecar);
 }
 
+/* Moves into place what is whole in the spool (`error` 0), and leaves nothing behind. */
+static int finish_put(struct asset_store *store, const struct place *place, struct pending *pending,
+                      int error)
+{
+    if (error == 0)
+        error = commit(store, place, pending);
+    drop_temporary(store, pending->content);
+    drop_temporary(store, pending->sidecar);
+    return error;
+}
+
 static int put(struct asset_store *store, const char *key, const char *type,
                const struct source *source, struct asset_info *ret_info)
 {
@@ -219,14 +200,11 @@ static int put(struct asset_store *store, const char *key, const char *type,
     struct asset_info info = {.stored_ms = clock_wall_ms()};
     snprintf(info.type, sizeof(info.type), "%s", type);
     struct place place;
-    find_place(key, &place);
+    directory_place(key, &place);
 
     struct pending pending = {.content = "", .sidecar = ""};
     int error = write_pending(store, key, source, &info, &pending);
-    if (error == 0)
-        error = commit(store, &place, &pending);
-    drop_temporary(store, pending.content);
-    drop_temporary(store, pending.sidecar);
+    error = finish_put(store, &place, &pending, error);
     if (error < 0)
         return error;
     *ret_info = info;
@@ -269,8 +247,8 @@ int asset_get(struct asset_store *store, const char *key, int *ret_fd, struct as
     if (!asset_is_key(key))
         return ASSET_BAD_KEY;
     struct place place;
-    find_place(key, &place);
-    CLEANUP(close_fd) int folder = open_place(store, &place, place.n_folders, false);
+    directory_place(key, &place);
+    CLEANUP(close_fd) int folder = directory_folder(store, &place, place.n_folders, false);
     if (folder < 0)
         return folder == -ENOENT ? ASSET_NOT_FOUND : folder;
     struct asset_info info;
@@ -288,6 +266,44 @@ int asset_get(struct asset_store *store, const char *key, int *ret_fd, struct as
     return ASSET_OK;
 }
 
+/* A second name, in the spool, for the very content that is open: nobody can put another in its place meanwhile, and a
+ * content never changes. False where there is no such thing. */
+static bool share_content(const struct asset_store *store, int fd, const char *key,
+                          char ret_name[TEMPORARY_SIZE])
+{
+    char path[40];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    name_temporary(key, ret_name);
+    if (linkat(AT_FDCWD, path, store->spool_fd, ret_name, AT_SYMLINK_FOLLOW) == 0)
+        return true;
+    ret_name[0] = '\0';
+    return false;
+}
+
+int asset_copy(struct asset_store *store, const char *from, const char *to,
+               struct asset_info *ret_info)
+{
+    if (!asset_is_key(to))
+        return ASSET_BAD_KEY;
+    CLEANUP(close_fd) int fd = -1;
+    struct asset_info info;
+    int result = asset_get(store, from, &fd, &info);
+    if (result != ASSET_OK)
+        return result;
+    struct pending pending = {.content = "", .sidecar = ""};
+    if (!share_content(store, fd, to, pending.content))
+        return asset_put_fd(store, to, info.type, fd, ret_info);
+    struct place place;
+    directory_place(to, &place);
+    info.stored_ms = clock_wall_ms();
+    int error = make_sidecar(store, &info, pending.sidecar);
+    error = finish_put(store, &place, &pending, error);
+    if (error < 0)
+        return error;
+    *ret_info = info;
+    return ASSET_OK;
+}
+
 /* ASSET_OK, ASSET_NOT_FOUND or negative errno. */
 static int unlink_in(int folder, const char *name)
 {
@@ -298,7 +314,7 @@ static int unlink_in(int folder, const char *name)
 
 static int erase_pair(const struct asset_store *store, const struct place *place)
 {
-    CLEANUP(close_fd) int folder = open_place(store, place, place->n_folders, false);
+    CLEANUP(close_fd) int folder = directory_folder(store, place, place->n_folders, false);
     if (folder < 0)
         return folder == -ENOENT ? ASSET_NOT_FOUND : folder;
     int sidecar = unlink_in(folder, place->sidecar);
@@ -318,7 +334,7 @@ int asset_erase(struct asset_store *store, const char *key)
     if (!asset_is_key(key))
         return ASSET_BAD_KEY;
     struct place place;
-    find_place(key, &place);
+    directory_place(key, &place);
     pthread_mutex_lock(&store->writers);
     int result = erase_pair(store, &place);
     pthread_mutex_unlock(&store->writers);
@@ -327,7 +343,7 @@ int asset_erase(struct asset_store *store, const char *key)
 
 static int erase_folder(const struct asset_store *store, const struct place *place)
 {
-    CLEANUP(close_fd) int outer = open_place(store, place, 1, false);
+    CLEANUP(close_fd) int outer = directory_folder(store, place, 1, false);
     if (outer < 0)
         return outer == -ENOENT ? ASSET_NOT_FOUND : outer;
     int error = tree_remove(outer, place->folders[1], FOLDER_PARTS - 1);
@@ -336,16 +352,26 @@ static int erase_folder(const struct asset_store *store, const struct place *pla
     return tree_sync(outer);
 }
 
-int asset_erase_task(struct asset_store *store, const char *task_id)
+static int erase_all_of(struct asset_store *store, const char *owner, const char *prefix)
 {
-    if (!id_is_typeid(task_id, "task"))
+    if (!id_is_typeid(owner, prefix))
         return ASSET_BAD_KEY;
     struct place place;
-    find_task_folder(task_id, strlen(task_id), &place);
+    find_owner_folder(owner, strlen(owner), &place);
     pthread_mutex_lock(&store->writers);
     int result = erase_folder(store, &place);
     pthread_mutex_unlock(&store->writers);
     return result;
+}
+
+int asset_erase_task(struct asset_store *store, const char *task_id)
+{
+    return erase_all_of(store, task_id, "task");
+}
+
+int asset_erase_file(struct asset_store *store, const char *file_id)
+{
+    return erase_all_of(store, file_id, "file");
 }
 
 int asset_spool_file(struct asset_store *store, int *ret_fd)
@@ -362,161 +388,4 @@ int asset_spool_file(struct asset_store *store, int *ret_fd)
         return -errno;
     *ret_fd = fd;
     return 0;
-}
-
-/* The key in the name of a left-over, or false when it holds none. */
-static bool key_of_temporary(const char *name, char ret_key[TEMPORARY_SIZE])
-{
-    size_t begin = sizeof(temporary_prefix) - 1 + NONCE_HEX + 1;
-    if (strlen(name) <= begin || name[begin - 1] != '-')
-        return false;
-    snprintf(ret_key, TEMPORARY_SIZE, "%s", name + begin);
-    for (char *c = ret_key; *c != '\0'; c++) {
-        if (*c == '-')
-            *c = '/';
-    }
-    return asset_is_key(ret_key);
-}
-
-/* Is this the content that the sidecar in place promises? */
-static bool is_promised(const struct asset_store *store, const char *name, int folder,
-                        const struct place *place)
-{
-    struct asset_info promised;
-    struct asset_info found = {.bytes = 0};
-    struct stat stat;
-    CLEANUP(close_fd) int fd = openat(store->spool_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    return fd >= 0 && sidecar_read(folder, place->sidecar, &promised) == 0 &&
-           fstat(fd, &stat) == 0 && stat.st_size == promised.bytes &&
-           tree_digest(fd, -1, found.sha256, &found.bytes) == 0 && found.bytes == promised.bytes &&
-           strcmp(found.sha256, promised.sha256) == 0;
-}
-
-/* Finishes a write that was cut off between its renames; any other left-over is not touched. */
-static int finish_move(const struct asset_store *store, const char *name)
-{
-    char key[TEMPORARY_SIZE];
-    struct place place;
-    if (!key_of_temporary(name, key))
-        return 0;
-    find_place(key, &place);
-    CLEANUP(close_fd) int folder = open_place(store, &place, place.n_folders, false);
-    if (folder < 0 || !is_promised(store, name, folder, &place))
-        return 0;
-    if (renameat(store->spool_fd, name, folder, place.name) < 0)
-        return -errno;
-    return tree_sync(folder);
-}
-
-static int clear_left_over(void *context, int spool, const char *name)
-{
-    if (strncmp(name, temporary_prefix, sizeof(temporary_prefix) - 1) != 0)
-        return 0; /* not ours */
-    int error = finish_move(context, name);
-    if (error < 0)
-        return error;
-    return unlinkat(spool, name, 0) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-/* Clears the spool when nobody else uses it, and from then on counts as its user. */
-static int enter_spool(struct asset_store *store)
-{
-    if (flock(store->spool_fd, LOCK_EX | LOCK_NB) == 0) {
-        int error = tree_walk(store->spool_fd, ".", clear_left_over, store);
-        if (error < 0)
-            return error;
-    }
-    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (flock(store->spool_fd, LOCK_SH | LOCK_NB) == 0)
-            return 0;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return -errno;
-        nanosleep(&pause, NULL);
-    }
-    return -EBUSY;
-}
-
-/* Makes `directory/name` when it is not there, and opens it. The operator may have put a link
- * here. */
-static int open_top(int directory, const char *name)
-{
-    if (mkdirat(directory, name, FOLDER_MODE) == 0) {
-        int error = tree_sync(directory);
-        if (error < 0)
-            return error;
-    } else if (errno != EEXIST) {
-        return -errno;
-    }
-    int fd = openat(directory, name, DIRECTORY_FLAGS);
-    return fd < 0 ? -errno : fd;
-}
-
-/* Returns `error` with its sentence. */
-static int explain(char ret_error[ASSET_ERROR_SIZE], int error, const char *what,
-                   const char *directory)
-{
-    char reason[64] = "";
-    const char *text = strerror_r(-error, reason, sizeof(reason));
-    snprintf(ret_error, ASSET_ERROR_SIZE, "%s \"%.160s\": %s", what, directory, text);
-    return error;
-}
-
-static int is_same_file_system(const struct asset_store *store)
-{
-    struct stat assets;
-    struct stat spool;
-    if (fstat(store->assets_fd, &assets) < 0 || fstat(store->spool_fd, &spool) < 0)
-        return -errno;
-    return assets.st_dev == spool.st_dev ? 0 : -EXDEV;
-}
-
-static int open_parts(struct asset_store *store, const char *directory, char *ret_error)
-{
-    CLEANUP(close_fd) int top = open(directory, DIRECTORY_FLAGS);
-    if (top < 0)
-        return explain(ret_error, -errno, "cannot open the directory", directory);
-    store->assets_fd = open_top(top, "assets");
-    if (store->assets_fd < 0)
-        return explain(ret_error, store->assets_fd, "cannot open assets/ in", directory);
-    store->spool_fd = open_top(top, "spool");
-    if (store->spool_fd < 0)
-        return explain(ret_error, store->spool_fd, "cannot open spool/ in", directory);
-    int error = is_same_file_system(store);
-    if (error < 0)
-        return explain(ret_error, error, "assets/ and spool/ must share a file system in",
-                       directory);
-    error = enter_spool(store);
-    if (error < 0)
-        return explain(ret_error, error, "cannot clear spool/ in", directory);
-    return 0;
-}
-
-int asset_open_directory(const char *directory, struct asset_store **ret_store,
-                         char ret_error[ASSET_ERROR_SIZE])
-{
-    struct asset_store *store = must_calloc(1, sizeof(*store));
-    store->assets_fd = -1;
-    store->spool_fd = -1;
-    must(pthread_mutex_init(&store->writers, NULL) == 0);
-    must(pthread_rwlock_init(&store->view, NULL) == 0);
-    int error = open_parts(store, directory, ret_error);
-    if (error < 0) {
-        asset_close(store);
-        return error;
-    }
-    *ret_store = store;
-    return 0;
-}
-
-struct asset_store *asset_close(struct asset_store *store)
-{
-    if (store == NULL)
-        return NULL;
-    close_fd(&store->assets_fd);
-    close_fd(&store->spool_fd);
-    must(pthread_mutex_destroy(&store->writers) == 0);
-    must(pthread_rwlock_destroy(&store->view) == 0);
-    free(store);
-    return NULL;
 }

@@ -310,6 +310,11 @@ static bool is_on_unknown(const char *text)
     return strcmp(text, "hold") == 0 || strcmp(text, "resubmit") == 0;
 }
 
+static bool is_remix(const char *text)
+{
+    return strcmp(text, "refuse") == 0 || strcmp(text, "rerender") == 0;
+}
+
 static bool is_fit(const char *text)
 {
     return strcmp(text, "nearest") == 0 || strcmp(text, "strict") == 0;
@@ -364,6 +369,7 @@ static const struct form FORMS[] = {
     {"public_url", is_public_url, "empty or a base URL (like https://video.example.com)"},
     {"log.level", is_level, "debug, info, warn or error"},
     {"log.format", is_format, "text, json or auto"},
+    {"remix", is_remix, "refuse or rerender"},
     {"channels.name", is_channel_name, "1 to 64 of a-z, 0-9 and -"},
     {"channels.adapter", is_filled, "the name of an adapter"},
     {"channels.base_url", is_base_url,

@@ -83,7 +83,7 @@ static int read_longest_life(const struct settings *settings, int64_t *ret_longe
     char error[STORE_ERROR_SIZE] = "";
     if (store_open(data, &store, error) != 0)
         return cli_complain(CLI_LOCAL, "%s", error);
-    int fault = engine_longest_valid_for(store, settings->links_valid_for, ret_longest_ms);
+    int fault = engine_longest_valid_for(store, settings, ret_longest_ms);
     store_close(store);
     if (fault < 0)
         return cli_complain(CLI_LOCAL, "the database cannot be used: %s", strerror(-fault));

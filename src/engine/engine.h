@@ -68,7 +68,7 @@ enum engine_outcome {
     ENGINE_TENANT_FULL = 7,  /* create: too many of the tenant's tasks are unfinished */
     ENGINE_TENANT_DAY = 8,   /* create: the tenant has created as many as one day allows */
     ENGINE_DELETED = 9, /* create: the same request came before; the task that it made was erased */
-    ENGINE_DAMAGED = 10,     /* look: its record cannot be read, and will not be later */
+    ENGINE_DAMAGED = 10, /* look: its record cannot be read, and will not be later */
 };
 
 /* A create under way; embedded by the caller, the engine's until done(). */
@@ -156,8 +156,8 @@ struct engine_counts {
 const struct engine_counts *engine_counts(const struct engine *engine);
 
 /* The longest life that a link to this store's files may have: the longest on record (it is there before the first link
- * of such a life), and at least `configured_ms`, for a record may be younger than the links. 0 or negative errno. */
-CHECKED int engine_longest_valid_for(struct store *store, int64_t configured_ms,
+ * of such a life), and at least what is configured for results and for uploaded files, for a record may be younger than the links. 0 or negative errno. */
+CHECKED int engine_longest_valid_for(struct store *store, const struct settings *settings,
                                      int64_t *ret_longest_ms);
 
 /* Rows of this tenant were put into the store's outbox of webhooks, or taken from it, otherwise than by the end of a

@@ -23,9 +23,11 @@ enum {
     SWEEP_SOON_MS =
         1000, /* after something was erased, and while that is still to be had out of the store's log */
     SWEEP_EVERY_MS = 10 * 60 * 1000,
+    SWEEP_HIDDEN_MS = 60 * 60 * 1000, /* an upload that a crash cut off is left over for so long */
 };
 
 static const char number_valid_for[] = "links.valid_for.longest";
+static const char number_keep[] = "files.keep.longest";
 
 struct sweep {
     struct engine *engine;
@@ -109,26 +111,52 @@ static void on_swept(struct blocking_job *job)
     free(sweep);
 }
 
-int engine_longest_valid_for(struct store *store, int64_t configured_ms, int64_t *ret_longest_ms)
+/* The longest of what was recorded under `name` and of what is configured. */
+static int longest_of(struct store *store, const char *name, int64_t configured_ms,
+                      int64_t *ret_longest_ms)
 {
     int64_t recorded_ms = 0;
-    int fault = store_number(store, number_valid_for, &recorded_ms);
+    int fault = store_number(store, name, &recorded_ms);
     *ret_longest_ms = recorded_ms > configured_ms ? recorded_ms : configured_ms;
     return fault;
 }
 
-/* The longest life of any link that this store ever signed, this configuration's included; on record before the first link is signed. */
-static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
+int engine_longest_valid_for(struct store *store, const struct settings *settings,
+                             int64_t *ret_longest_ms)
 {
-    struct store *store = engine->parts.store;
-    int64_t configured_ms = engine->parts.settings->links_valid_for;
+    int64_t links_ms, files_ms;
+    int fault = longest_of(store, number_valid_for, settings->links_valid_for, &links_ms);
+    fault = fault < 0 ? fault : longest_of(store, number_keep, settings->files_keep, &files_ms);
+    if (fault < 0) {
+        return fault;
+    }
+    *ret_longest_ms = links_ms > files_ms ? links_ms : files_ms;
+    return 0;
+}
+
+static int note_longest(struct store *store, const char *name, int64_t configured_ms,
+                        int64_t *ret_longest_ms)
+{
     int64_t recorded_ms = 0;
-    int fault = store_number(store, number_valid_for, &recorded_ms);
+    int fault = store_number(store, name, &recorded_ms);
     if (fault >= 0 && configured_ms > recorded_ms) {
-        fault = store_set_number(store, number_valid_for, configured_ms);
+        fault = store_set_number(store, name, configured_ms);
     }
     *ret_longest_ms = configured_ms > recorded_ms ? configured_ms : recorded_ms;
     return fault < 0 ? fault : 0;
+}
+
+/* The longest life of any link to a task's files that this store ever signed, this configuration's included; on record before the first
+ * such link is signed. So is that of links to uploaded files, which live as long as their file. */
+static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
+{
+    const struct settings *settings = engine->parts.settings;
+    struct store *store = engine->parts.store;
+    int64_t files_ms;
+    int fault = note_longest(store, number_keep, settings->files_keep, &files_ms);
+    return fault < 0
+               ? fault
+               : note_longest(store, number_valid_for, settings->links_valid_for, ret_longest_ms);
 }
 
 /* Erases the files of `tasks`, and marks them. How many were; what cannot be erased now is left for another sweep. */
@@ -173,6 +201,28 @@ static bool erase_deleted(struct engine *engine)
     return erase_files(engine, tasks, count) == SWEEP_BATCH;
 }
 
+/* Uploaded files whose time is over, and what was left of those that were cut off. True as erase_expired(). */
+static bool erase_uploads(struct engine *engine, int64_t now_ms)
+{
+    char ids[SWEEP_BATCH][ID_SHORT_SIZE];
+    size_t count = 0, n_erased = 0;
+    if (store_file_due(engine->parts.store, now_ms, now_ms - SWEEP_HIDDEN_MS, SWEEP_BATCH, ids,
+                       &count) < 0) {
+        log_warn("cannot look for expired files");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int fault = asset_erase_file(engine->parts.assets, ids[i]);
+        fault = fault < 0 ? fault : store_file_forget(engine->parts.store, ids[i]);
+        if (fault < 0) {
+            log_warn("cannot erase the expired file %s: %s", ids[i], strerror(-fault));
+        } else {
+            n_erased++;
+        }
+    }
+    return n_erased == SWEEP_BATCH;
+}
+
 static void do_sweep(struct blocking_job *job)
 {
     struct sweep *sweep = CONTAINER_OF(job, struct sweep, job);
@@ -192,6 +242,7 @@ static void do_sweep(struct blocking_job *job)
     if (sweep->must_scrub) {
         sweep->must_scrub = store_scrub(engine->parts.store) < 0;
     }
+    sweep->has_more = erase_uploads(engine, now_ms) || sweep->has_more;
     if (store_sweep_idempotency(engine->parts.store, now_ms - settings->idempotency) < 0) {
         log_warn("cannot sweep old idempotency keys");
     }

@@ -44,6 +44,17 @@ struct store_backend {
     int (*change)(void *self, int64_t *ret_change);
     int (*events)(void *self, const struct store_events_query *query,
                   struct store_event *ret_events, size_t *ret_count);
+    int (*file_add)(void *self, const struct store_file *file,
+                    const struct store_file_limits *limits);
+    int (*file_show)(void *self, const char *id);
+    int (*file_hide)(void *self, const char *tenant, const char *id, int64_t now_ms);
+    int (*file_forget)(void *self, const char *id);
+    int (*file)(void *self, const char *tenant, const char *id, int64_t now_ms,
+                struct store_file *ret_file);
+    int (*files)(void *self, const struct store_files_query *query, struct store_file *ret_files,
+                 size_t *ret_count);
+    int (*files_due)(void *self, int64_t now_ms, int64_t hidden_before_ms, size_t limit,
+                     char (*ret_ids)[ID_SHORT_SIZE], size_t *ret_count);
     int (*key_add)(void *self, const struct store_key *key);
     int (*key_revoke)(void *self, const char *name_or_id, int64_t now_ms);
     int (*keys)(void *self, struct store_key **ret_keys, size_t *ret_count);

@@ -115,6 +115,25 @@ static const char *const migrate_steps[] = {
     "CREATE INDEX events_of_task ON events(task_id);"
     "CREATE INDEX events_of_tenant ON events(tenant);",
 
+    /* uploaded files */
+    "CREATE TABLE files("
+    " number INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE,"
+    " tenant TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " purpose TEXT NOT NULL,"
+    " type TEXT NOT NULL,"
+    " sha256 TEXT NOT NULL,"
+    " bytes INTEGER NOT NULL,"
+    " width INTEGER NOT NULL,"
+    " height INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL,"
+    " is_shown INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX files_of_tenant ON files(tenant, id, expires_ms, bytes);"
+    "CREATE INDEX files_by_end ON files(expires_ms);"
+    "CREATE INDEX files_hidden ON files(created_ms) WHERE is_shown = 0;",
+
     /* Lists by state, and tasks whose owner had them deleted. What has ended is written into these indexes once. */
     "ALTER TABLE tasks ADD COLUMN deleted_ms INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX tasks_ended ON tasks(state, created_micros, id)"

@@ -53,6 +53,16 @@ enum sqlite_statement {
     STATEMENT_EVENTS_ALL,
     STATEMENT_EVENTS_OF_TENANT,
     STATEMENT_EVENTS_OF_TASKS,
+    STATEMENT_FILE_ADD,
+    STATEMENT_FILE_SHOW,
+    STATEMENT_FILE_HIDE,
+    STATEMENT_FILE_FORGET,
+    STATEMENT_FILE_READ,
+    STATEMENT_FILES_NEWEST,
+    STATEMENT_FILES_OLDEST,
+    STATEMENT_FILES_NEWEST_OF_TENANT,
+    STATEMENT_FILES_OLDEST_OF_TENANT,
+    STATEMENT_FILES_DUE,
     STATEMENT_META_READ,
     STATEMENT_META_PUT,
     STATEMENT_META_ADD,
@@ -263,6 +273,20 @@ int sqlite_delivery(void *self, const char *tenant, const char *id,
                     struct store_delivery *ret_delivery);
 int sqlite_tries(void *self, const char *delivery_id, struct store_try *ret_tries,
                  size_t *ret_count);
+
+/* ---- sqlite_files.c ---- */
+
+int sqlite_file_add(void *self, const struct store_file *file,
+                    const struct store_file_limits *limits);
+int sqlite_file_show(void *self, const char *id);
+int sqlite_file_hide(void *self, const char *tenant, const char *id, int64_t now_ms);
+int sqlite_file_forget(void *self, const char *id);
+int sqlite_file(void *self, const char *tenant, const char *id, int64_t now_ms,
+                struct store_file *ret_file);
+int sqlite_files(void *self, const struct store_files_query *query, struct store_file *ret_files,
+                 size_t *ret_count);
+int sqlite_files_due(void *self, int64_t now_ms, int64_t hidden_before_ms, size_t limit,
+                     char (*ret_ids)[ID_SHORT_SIZE], size_t *ret_count);
 
 /* ---- sqlite_keys.c ---- */
 

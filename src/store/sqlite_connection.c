@@ -126,6 +126,36 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
                       " AND task_id IN (SELECT value FROM json_each(?5))" EVENTS_ORDER,
 #undef EVENTS_SELECT
 #undef EVENTS_ORDER
+    /* One statement looks and writes: two uploads at once do not share one room. */
+    [STATEMENT_FILE_ADD] =
+        "INSERT INTO files(id, tenant, name, purpose, type, sha256, bytes, width, height,"
+        " created_ms, expires_ms, is_shown)"
+        " SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,0"
+        " WHERE (SELECT count(*) < ?12 AND ifnull(sum(bytes), 0) <= ?13 - ?7"
+        "  FROM files WHERE tenant = ?2 AND expires_ms > ?10)",
+    [STATEMENT_FILE_SHOW] = "UPDATE files SET is_shown = 1 WHERE id = ?1 AND is_shown = 0",
+#define FILES_SEEN " is_shown = 1 AND expires_ms > ?1"
+    [STATEMENT_FILE_HIDE] = "UPDATE files SET is_shown = 0, created_ms = 1"
+                            " WHERE" FILES_SEEN " AND id = ?2 AND (?3 IS NULL OR tenant = ?3)",
+    [STATEMENT_FILE_FORGET] = "DELETE FROM files WHERE id = ?1",
+#define FILES_SELECT                                                                               \
+    "SELECT id, tenant, name, purpose, type, sha256, bytes, width, height, created_ms,"            \
+    " expires_ms FROM files WHERE" FILES_SEEN
+#define FILES_NEWEST " AND id < ?2 AND (?4 IS NULL OR purpose = ?4) ORDER BY id DESC"
+#define FILES_OLDEST " AND id > ?2 AND (?4 IS NULL OR purpose = ?4) ORDER BY id"
+    [STATEMENT_FILE_READ] = FILES_SELECT " AND id = ?2 AND (?3 IS NULL OR tenant = ?3)",
+    [STATEMENT_FILES_NEWEST] = FILES_SELECT FILES_NEWEST,
+    [STATEMENT_FILES_OLDEST] = FILES_SELECT FILES_OLDEST,
+    [STATEMENT_FILES_NEWEST_OF_TENANT] = FILES_SELECT " AND tenant = ?3" FILES_NEWEST,
+    [STATEMENT_FILES_OLDEST_OF_TENANT] = FILES_SELECT " AND tenant = ?3" FILES_OLDEST,
+#undef FILES_SELECT
+#undef FILES_SEEN
+#undef FILES_NEWEST
+#undef FILES_OLDEST
+    /* Two walks along indexes: with OR the planner reads the whole table. */
+    [STATEMENT_FILES_DUE] =
+        "SELECT id FROM files WHERE expires_ms <= ?1"
+        " UNION SELECT id FROM files WHERE is_shown = 0 AND created_ms < ?2 LIMIT ?3",
     [STATEMENT_META_READ] = "SELECT value FROM meta WHERE name = ?1",
     [STATEMENT_META_PUT] = "INSERT INTO meta(name, value) VALUES(?1, ?2)"
                            " ON CONFLICT(name) DO UPDATE SET value = excluded.value",

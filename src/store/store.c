@@ -438,6 +438,52 @@ int store_attempt_resolve(struct store *store, const char *id, const char *job, 
     return store->backend->attempt_resolve(store->self, id, job, now_ms);
 }
 
+/* ---- uploaded files ---- */
+
+int store_file_add(struct store *store, const struct store_file *file,
+                   const struct store_file_limits *limits)
+{
+    must(id_is_typeid(file->id, "file") && store_is_name(file->tenant) && file->bytes > 0);
+    must(file->created_ms > 0 && file->expires_ms > file->created_ms);
+    return store->backend->file_add(store->self, file, limits);
+}
+
+int store_file_show(struct store *store, const char *id)
+{
+    return store->backend->file_show(store->self, id);
+}
+
+int store_file_hide(struct store *store, const char *tenant, const char *id, int64_t now_ms)
+{
+    return store->backend->file_hide(store->self, tenant, id, now_ms);
+}
+
+int store_file_forget(struct store *store, const char *id)
+{
+    return store->backend->file_forget(store->self, id);
+}
+
+int store_file(struct store *store, const char *tenant, const char *id, int64_t now_ms,
+               struct store_file *ret_file)
+{
+    return store->backend->file(store->self, tenant, id, now_ms, ret_file);
+}
+
+int store_file_list(struct store *store, const struct store_files_query *query,
+                    struct store_file *ret_files, size_t *ret_count)
+{
+    must(query->limit >= 1 && query->limit <= STORE_LIST_MAX);
+    return store->backend->files(store->self, query, ret_files, ret_count);
+}
+
+int store_file_due(struct store *store, int64_t now_ms, int64_t hidden_before_ms, size_t limit,
+                   char (*ret_ids)[ID_SHORT_SIZE], size_t *ret_count)
+{
+    must(limit >= 1 && limit <= STORE_LIST_MAX);
+    return store->backend->files_due(store->self, now_ms, hidden_before_ms, limit, ret_ids,
+                                     ret_count);
+}
+
 /* ---- keys ---- */
 
 bool store_is_name(const char *text)

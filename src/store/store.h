@@ -26,6 +26,8 @@ enum {
     STORE_EVENT_KIND_SIZE = 12,      /* with NUL */
     STORE_EVENTS_MAX = 256,          /* in one answer */
     STORE_EVENT_TASKS_MAX = 64,      /* that one question names */
+    STORE_FILE_NAME_SIZE = 256,      /* of an uploaded file's name, with NUL */
+    STORE_FILE_TYPE_SIZE = 40,
 };
 
 struct store;
@@ -40,7 +42,7 @@ enum store_outcome {
      * hash or id */
     STORE_CONFLICT = 3,
     STORE_BUSY = 4,         /* the queue is full or the store is closing: try later */
-    STORE_NOT_ADMITTED = 5, /* create: its admit() said no */
+    STORE_NOT_ADMITTED = 5, /* create: its admit() said no; file: its tenant has no room */
 };
 
 /* ---- opening ---- */
@@ -260,6 +262,57 @@ struct store_events_query {
 /* Oldest first. 0 or negative errno; each is the caller's to store_event_fini(). Fewer than `limit`: there are no more. */
 CHECKED int store_events(struct store *store, const struct store_events_query *query,
                          struct store_event *ret_events, size_t *ret_count);
+
+/* ---- uploaded files ---- */
+
+/* A row of the files table. It and the bytes come and go in an order that leaves neither alone, wherever it is cut off:
+ * store_file_add() puts a hidden row, the bytes are stored, store_file_show() lets it be seen; store_file_hide(), the bytes are
+ * erased, store_file_forget(). What is hidden and old is the sweep's. */
+struct store_file {
+    char id[ID_SHORT_SIZE]; /* file_<26> */
+    char tenant[STORE_NAME_SIZE];
+    char name[STORE_FILE_NAME_SIZE]; /* as its owner calls it: UTF-8 */
+    char purpose[STORE_NAME_SIZE];   /* in its owner's word */
+    char type[STORE_FILE_TYPE_SIZE]; /* content type */
+    char sha256[65];                 /* hex of the content */
+    int64_t bytes, width, height;
+    int64_t created_ms, expires_ms; /* whole seconds both */
+};
+
+/* What a tenant may have, hidden files and those that are not yet expired counted. */
+struct store_file_limits {
+    int64_t count, bytes;
+};
+
+/* A hidden row. STORE_NOT_ADMITTED: the tenant would have more than `limits` at `file->created_ms`. At once, as are all of these. */
+CHECKED int store_file_add(struct store *store, const struct store_file *file,
+                           const struct store_file_limits *limits);
+/* STORE_NOT_FOUND: no such row, or it was shown before. */
+CHECKED int store_file_show(struct store *store, const char *id);
+/* Hides a file that is shown and has not expired at `now_ms`; of `tenant`, or NULL: of any. STORE_NOT_FOUND: there is none. */
+CHECKED int store_file_hide(struct store *store, const char *tenant, const char *id,
+                            int64_t now_ms);
+/* STORE_NOT_FOUND: no such row. */
+CHECKED int store_file_forget(struct store *store, const char *id);
+/* One that is shown and has not expired, as store_file_hide() finds it. */
+CHECKED int store_file(struct store *store, const char *tenant, const char *id, int64_t now_ms,
+                       struct store_file *ret_file);
+
+struct store_files_query {
+    const char *tenant;   /* NULL: of any */
+    const char *purpose;  /* NULL: any */
+    const char *after_id; /* only what comes after it in this order; NULL: from the beginning */
+    bool oldest_first;
+    int64_t now_ms; /* none that has expired by then */
+    size_t limit;   /* 1..100 */
+};
+
+/* Those that are shown. 0 or negative errno; fewer than `limit` means that there are no more. */
+CHECKED int store_file_list(struct store *store, const struct store_files_query *query,
+                            struct store_file *ret_files, size_t *ret_count);
+/* Up to `limit` ids of files to erase: expired at `now_ms`, or hidden and created before `hidden_before_ms`. */
+CHECKED int store_file_due(struct store *store, int64_t now_ms, int64_t hidden_before_ms,
+                           size_t limit, char (*ret_ids)[ID_SHORT_SIZE], size_t *ret_count);
 
 /* ---- keys ---- */
 

@@ -55,6 +55,9 @@ struct unified_decoded {
  * 10.2 has it. 0, or 1 with the fault filled. The caller frees with unified_decoded_fini(). */
 CHECKED int unified_decode(const json_t *body, size_t n_parts, const struct unified_limits *limits,
                            struct unified_decoded *ret_decoded, struct unified_fault *ret_fault);
+/* The first of all names of a field that unified_decode() reads: `duration` for `seconds` or `metadata.seconds`. NULL for one that it does
+ * not know, for `metadata` itself and for images. */
+const char *unified_field(const char *key);
 void unified_decoded_fini(struct unified_decoded *decoded);
 
 /* Writes an absolute signed link for an asset key; `attachment` names the file for a download (else NULL).

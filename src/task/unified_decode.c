@@ -86,6 +86,15 @@ static const char *const synonyms[WISH_COUNT][SYNONYMS_MAX] = {
                           "metadata.callback_url", "metadata.notify_hook"},
 };
 
+const char *unified_field(const char *key)
+{
+    for (size_t i = 0; i < WISH_COUNT; i++)
+        for (size_t j = 0; j < SYNONYMS_MAX && synonyms[i][j] != NULL; j++)
+            if (strcmp(key, synonyms[i][j]) == 0)
+                return synonyms[i][0];
+    return NULL;
+}
+
 bool unified_fail(const struct unified_reader *reader, const char *param, const char *format, ...)
 {
     struct unified_fault *fault = reader->fault;
@@ -503,11 +512,8 @@ static bool read_shape(const struct unified_reader *reader)
 
 static bool is_known(const char *key)
 {
-    for (size_t i = 0; i < WISH_COUNT; i++)
-        for (size_t j = 0; j < SYNONYMS_MAX && synonyms[i][j] != NULL; j++)
-            if (strcmp(key, synonyms[i][j]) == 0)
-                return true;
-    return strcmp(key, "metadata") == 0 || unified_is_image_field(key);
+    return unified_field(key) != NULL || strcmp(key, "metadata") == 0 ||
+           unified_is_image_field(key);
 }
 
 /* Who is told of the end is between the client and us: no upstream hears of it. */

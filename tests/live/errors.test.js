@@ -244,10 +244,6 @@ test('413 before the body comes, for who asks by Expect', async () => {
     assert.match(came, /^HTTP\/1\.1 413 /);
 });
 test('414 uri_too_long', () => refused(414, 'uri_too_long', 'GET', `/v1/video/query?id=${'x'.repeat(9000)}`));
-test('501 not_implemented for what this version does not do', async () => {
-    for (const [method, target] of [['POST', `/v1/videos/${mine.id}/remix`]])
-        await refused(501, 'not_implemented', method, target);
-});
 test('400 model_not_found names what can be asked for', async () => {
     const answer = await refusedCreate(400, 'model_not_found', { model: 'grok-video-3' });
     assert.match(answer.json.message, /sora-2/);

@@ -6,11 +6,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { command, endedWell, start } from './harness.js';
 import { open } from './streams.js';
+import { tiny } from './media.js';
 
 const server = await start({ config: 'render:\n  slots: 1\n', key: { tenant: 'red' } });
 const stranger = await server.addKey('blue', { tenant: 'blue' });
 const { stdout } = await command(['dump', 'routes', '--json']);
 const routes = JSON.parse(stdout).flat().map((row) => ({ ...row, name: `${row.method} ${row.path.replaceAll('`', '')}` }));
+const { json: file } = await server.call('POST', '/v1/files', { headers: { 'Content-Type': 'image/png' }, body: tiny });
 const mine = await server.create({ prompt: 'what only red may see', duration: 60, size: 'large' });
 
 // An endpoint of red's that fails to be reached, and the delivery of a test to it.
@@ -47,6 +49,22 @@ async function createsItsOwn(path) {
     assert.deepEqual([ours.status, theirs.status], [200, 200]);
     assert.notEqual(ours.json.task_id, theirs.json.task_id);
     assert.equal((await server.call('GET', `/v1/video/query?id=${theirs.json.task_id}`)).status, 404);
+}
+
+// The same answer, byte for byte, as for a file that never was.
+async function isNoFile(method, target) {
+    const ask = (id) => asStranger(method, target.replaceAll('ID', id));
+    const [foreign, unknown] = [await ask(file.id), await ask('file_01k6x15vhrff09dkkqjrzwhm60')];
+    assert.deepEqual([foreign.status, foreign.json.code], [404, 'file_not_found']);
+    assert.equal(foreign.text, unknown.text);
+    assert.equal((await server.call('GET', `/v1/files/${file.id}`)).status, 200);
+}
+
+async function uploadsItsOwn(target) {
+    const answer = await asStranger('POST', target, { headers: { 'Content-Type': 'image/png' }, body: tiny });
+    assert.equal(answer.status, 200);
+    assert.notEqual(answer.json.id, file.id);
+    assert.ok(!(await server.call('GET', '/v1/files')).text.includes(answer.json.id));
 }
 
 const cases = {
@@ -133,6 +151,19 @@ const cases = {
     'GET /v1/video/generations/{id}': () => isNoTask('GET', '/v1/video/generations/ID'),
     'POST /v2/videos/generations': () => createsItsOwn('/v2/videos/generations'),
     'GET /v2/videos/generations/{id}': () => isNoTask('GET', '/v2/videos/generations/ID'),
+    'POST /v1/video/remix': () => isNoTask('POST', '/v1/video/remix', { ...json, body: '{"task_id": "ID", "prompt": "b"}' }),
+    'POST /v1/video/extend': () => isNoTask('POST', '/v1/video/extend', { ...json, body: '{"task_id": "ID", "prompt": "b"}' }),
+    'POST /v1/videos/{id}/remix': () => isNoTask('POST', '/v1/videos/ID/remix', { ...json, body: '{"prompt": "b"}' }),
+    'POST /v1/videos/{id}/extend': () => isNoTask('POST', '/v1/videos/ID/extend', { ...json, body: '{"prompt": "b"}' }),
+    'POST /v1/files': () => uploadsItsOwn('/v1/files'),
+    'POST /v1/assets/upload': () => uploadsItsOwn('/v1/assets/upload'),
+    'GET /v1/files': async () => {
+        assert.ok(!(await asStranger('GET', '/v1/files')).text.includes(file.id));
+        assert.ok(!(await asStranger('GET', `/v1/files?after=${file.id}`)).text.includes(file.id));
+    },
+    'GET /v1/files/{file_id}': () => isNoFile('GET', '/v1/files/ID'),
+    'GET /v1/files/{file_id}/content': () => isNoFile('GET', '/v1/files/ID/content'),
+    'DELETE /v1/files/{file_id}': () => isNoFile('DELETE', '/v1/files/ID'),
     'GET /assets/{+rest}': async () => {
         const { status, json: error } = await asStranger('GET', `/assets/${mine.id.split(':')[1]}/src.mp4`);
         assert.equal(status, 403);

@@ -91,6 +91,12 @@ int asset_erase_task(struct asset_store *store, const char *task_id)
     return 0;
 }
 
+int asset_erase_file(struct asset_store *store, const char *file_id)
+{
+    (void)store, (void)file_id;
+    return ASSET_NOT_FOUND;
+}
+
 /* ---- media ---- */
 
 struct media_job {

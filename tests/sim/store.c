@@ -260,6 +260,20 @@ int store_sweep_idempotency(struct store *store, int64_t before_ms)
     return 0;
 }
 
+int store_file_due(struct store *store, int64_t now_ms, int64_t hidden_before_ms, size_t limit,
+                   char (*ret_ids)[ID_SHORT_SIZE], size_t *ret_count)
+{
+    (void)store, (void)now_ms, (void)hidden_before_ms, (void)limit, (void)ret_ids;
+    *ret_count = 0;
+    return 0;
+}
+
+int store_file_forget(struct store *store, const char *id)
+{
+    (void)store, (void)id;
+    return STORE_NOT_FOUND;
+}
+
 int store_count_created(struct store *store, int64_t from_micros, int64_t before_micros,
                         void (*each)(void *context, const char *tenant, int64_t count),
                         void *context)

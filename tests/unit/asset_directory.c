@@ -31,6 +31,8 @@
 #define TASK "task_01h455vb4pex5vsknk084sn02q"
 #define GEN "gen_01h455vb4pex5vsknk084sn02r"
 #define OTHER_TASK "task_01h455vb4pex5vsknk084sn03q"
+#define UPLOAD "file_01h455vb4pex5vsknk084sn02s"
+#define UPLOAD_KEY UPLOAD "/original.png"
 #define KEY TASK "/source.mp4"
 #define GEN_KEY TASK "/" GEN "/preview.gif"
 #define NONCE "0123456789abcdef"
@@ -337,6 +339,10 @@ static void bad_keys_are_refused(void **state)
         TASK "/" GEN "/" GEN "/a.mp4",
         TASK "/" TASK "/a.mp4",
         TASK "/gen_x/a.mp4",
+        UPLOAD "/",
+        UPLOAD "/" GEN "/a.mp4",
+        UPLOAD "/../" KEY,
+        "file_01h455vb4pex5vsknk084sn02/a.png",
         GEN "/a.mp4",
         "task_01h455vb4pex5vsknk084sn02/a.mp4", /* 25 characters */
         "task_01h455vb4pex5vsknk084sn02qq/a.mp4",
@@ -382,13 +388,60 @@ static void good_keys_are_taken(void **state)
     memset(long_name, 'a', sizeof(long_name));
     memcpy(long_name, TASK "/", strlen(TASK "/"));
     memcpy(long_name + ASSET_KEY_MAX - 4, ".mp4", 5);
-    const char *const keys[] = {KEY, GEN_KEY, TASK "/a_1.tar.gz", TASK "/_.x", long_name};
+    const char *const keys[] = {KEY,         GEN_KEY,    TASK "/a_1.tar.gz",
+                                TASK "/_.x", UPLOAD_KEY, long_name};
     for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
         assert_true(asset_is_key(keys[i]));
         put_text(fixture->store, keys[i], keys[i]);
     }
     for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
         expect_text(fixture->store, keys[i], keys[i]);
+}
+
+static void a_copy_outlives_what_it_was_made_from(void **state)
+{
+    struct fixture *fixture = *state;
+    struct asset_info original, copy;
+    struct stat one, other;
+    char path[PATH_SIZE];
+    assert_int_equal(
+        asset_put_bytes(fixture->store, UPLOAD_KEY, "image/png", "bytes", 5, &original), ASSET_OK);
+    assert_int_equal(asset_copy(fixture->store, UPLOAD_KEY, TASK "/in.png", &copy), ASSET_OK);
+    assert_string_equal(copy.type, "image/png");
+    assert_string_equal(copy.sha256, original.sha256);
+    assert_int_equal(copy.bytes, 5);
+    /* one content, two names */
+    assert_int_equal(stat(path_of(fixture, "assets/2s/" UPLOAD_KEY, path), &one), 0);
+    assert_int_equal(stat(path_of(fixture, "assets/2q/" TASK "/in.png", path), &other), 0);
+    assert_int_equal(one.st_ino, other.st_ino);
+    assert_int_equal(count_entries(fixture, "spool"), 0);
+
+    put_text(fixture->store, UPLOAD_KEY, "others");
+    expect_text(fixture->store, TASK "/in.png", "bytes");
+    assert_int_equal(asset_erase_file(fixture->store, UPLOAD), ASSET_OK);
+    assert_int_equal(get(fixture->store, UPLOAD_KEY), ASSET_NOT_FOUND);
+    expect_text(fixture->store, TASK "/in.png", "bytes");
+}
+
+static void copies_are_checked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct asset_info info;
+    put_text(fixture->store, UPLOAD_KEY, "1");
+    put_text(fixture->store, KEY, "2");
+    assert_int_equal(asset_copy(fixture->store, UPLOAD_KEY, "x/y.png", &info), ASSET_BAD_KEY);
+    assert_int_equal(asset_copy(fixture->store, "../" KEY, KEY, &info), ASSET_BAD_KEY);
+    assert_int_equal(asset_copy(fixture->store, UPLOAD "/other.png", KEY, &info), ASSET_NOT_FOUND);
+    expect_text(fixture->store, KEY, "2");
+    assert_int_equal(asset_copy(fixture->store, UPLOAD_KEY, KEY, &info), ASSET_OK);
+    expect_text(fixture->store, KEY, "1");
+    /* again, where both names are the same file already */
+    assert_int_equal(asset_copy(fixture->store, UPLOAD_KEY, KEY, &info), ASSET_OK);
+    expect_text(fixture->store, KEY, "1");
+    assert_int_equal(count_entries(fixture, "spool"), 0);
+    write_text(fixture, "assets/2s/" UPLOAD_KEY, "longer");
+    assert_int_equal(asset_copy(fixture->store, UPLOAD_KEY, TASK "/in.png", &info), -EBADMSG);
+    assert_int_equal(get(fixture->store, TASK "/in.png"), ASSET_NOT_FOUND);
 }
 
 static void types_are_checked(void **state)
@@ -517,6 +570,10 @@ static void erasing_takes_all_and_only_what_was_named(void **state)
         assert_int_equal(asset_erase_task(fixture->store, bad[i]), ASSET_BAD_KEY);
     put_text(fixture->store, KEY, "again");
     expect_text(fixture->store, KEY, "again");
+    put_text(fixture->store, UPLOAD_KEY, "5");
+    assert_int_equal(asset_erase_task(fixture->store, UPLOAD), ASSET_BAD_KEY);
+    assert_int_equal(asset_erase_file(fixture->store, TASK), ASSET_BAD_KEY);
+    expect_text(fixture->store, UPLOAD_KEY, "5");
 }
 
 /* In the child: writing more than `limit` bytes to any file fails. */
@@ -646,6 +703,8 @@ int main(void)
         CASE(stores_open_again),
         CASE(replacement_is_atomic_for_readers),
         CASE(bad_keys_are_refused),
+        CASE(a_copy_outlives_what_it_was_made_from),
+        CASE(copies_are_checked),
         CASE(good_keys_are_taken),
         CASE(types_are_checked),
         CASE(damaged_sidecars_are_seen),

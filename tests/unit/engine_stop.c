@@ -541,6 +541,71 @@ static void results_stay_until_their_age(void **state)
     task_unref(task);
 }
 
+/* An uploaded file with bytes, created and ended so long ago; shown, or left over. */
+static void leave_file(struct stage *stage, int64_t age_ms, int64_t ended_ms, bool is_shown,
+                       char ret_id[ID_SHORT_SIZE])
+{
+    static const struct store_file_limits limits = {10, 1000};
+    int64_t now_ms = clock_wall_ms();
+    struct asset_info info;
+    char key[ASSET_KEY_MAX];
+    struct store_file file = {.tenant = "a", .type = "image/png", .bytes = 1};
+    id_new("file", file.id, sizeof file.id);
+    file.created_ms = now_ms - age_ms;
+    file.expires_ms = now_ms - ended_ms;
+    assert_int_equal(store_file_add(stage->store, &file, &limits), 0);
+    assert_true(!is_shown || store_file_show(stage->store, file.id) == 0);
+    (void)snprintf(key, sizeof key, "%s/original.png", file.id);
+    assert_int_equal(asset_put_bytes(stage->assets, key, "image/png", "v", 1, &info), ASSET_OK);
+    memcpy(ret_id, file.id, sizeof file.id);
+}
+
+static bool has_bytes(struct stage *stage, const char *file_id)
+{
+    struct asset_info info;
+    char key[ASSET_KEY_MAX];
+    int fd = -1;
+    (void)snprintf(key, sizeof key, "%s/original.png", file_id);
+    int outcome = asset_get(stage->assets, key, &fd, &info);
+    close_fd(&fd);
+    return outcome == ASSET_OK;
+}
+
+static void uploaded_files_go_when_their_time_is_over(void **state)
+{
+    struct stage *stage = *state;
+    char kept[ID_SHORT_SIZE], ended[ID_SHORT_SIZE], fresh[ID_SHORT_SIZE], cut_off[ID_SHORT_SIZE];
+    stage->settings->retention = 1000;
+    leave_file(stage, 3 * HOUR_MS, -HOUR_MS, true, kept);
+    leave_file(stage, 3 * HOUR_MS, 1000, true, ended);
+    leave_file(stage, HOUR_MS / 2, -HOUR_MS, false, fresh); /* its upload may go on */
+    leave_file(stage, 2 * HOUR_MS, -HOUR_MS, false, cut_off);
+    sweep_once(stage);
+    assert_true(has_bytes(stage, kept) && has_bytes(stage, fresh));
+    assert_false(has_bytes(stage, ended) || has_bytes(stage, cut_off));
+    assert_int_equal(store_file_forget(stage->store, ended), STORE_NOT_FOUND);
+    assert_int_equal(store_file_forget(stage->store, cut_off), STORE_NOT_FOUND);
+    assert_int_equal(store_file_forget(stage->store, kept), 0);
+}
+
+static void the_longest_life_of_a_link_is_on_record(void **state)
+{
+    struct stage *stage = *state;
+    int64_t longest_ms = 0;
+    stage->settings->links_valid_for = 2 * HOUR_MS;
+    stage->settings->files_keep = 5 * HOUR_MS;
+    assert_int_equal(engine_longest_valid_for(stage->store, stage->settings, &longest_ms), 0);
+    assert_int_equal(longest_ms, 5 * HOUR_MS);
+    stage_start(stage);
+    stage_stop(stage, 0);
+    stage->settings->files_keep = HOUR_MS; /* those that were signed live on */
+    assert_int_equal(engine_longest_valid_for(stage->store, stage->settings, &longest_ms), 0);
+    assert_int_equal(longest_ms, 5 * HOUR_MS);
+    stage->settings->links_valid_for = 9 * HOUR_MS;
+    assert_int_equal(engine_longest_valid_for(stage->store, stage->settings, &longest_ms), 0);
+    assert_int_equal(longest_ms, 9 * HOUR_MS);
+}
+
 /* ---- a storm ---- */
 
 enum { STORM_TENANTS = 5, STORM_TASKS = 40 /* of each */ };
@@ -641,6 +706,8 @@ int main(void)
         STAGE_CASE(an_end_while_storing_leaves_no_files),
         STAGE_CASE(results_expire_and_their_files_outlive_every_link),
         STAGE_CASE(results_stay_until_their_age),
+        STAGE_CASE(uploaded_files_go_when_their_time_is_over),
+        STAGE_CASE(the_longest_life_of_a_link_is_on_record),
         STAGE_CASE(all_end_in_a_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,7 @@ static const char *const schema_undo[] = {
     "ALTER TABLE tasks DROP COLUMN deleted_ms;",
     "DROP TABLE webhook_endpoints; DROP TABLE webhook_secrets; DROP TABLE deliveries;"
     "DROP TABLE delivery_tries;",
+    "DROP TABLE files;",
 };
 
 /* Makes the file of a closed store one of an older `version`. */
