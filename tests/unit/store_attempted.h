@@ -121,11 +121,11 @@ static const char *const schema_undo[] = {
     "DROP TABLE attempts;",
     "DROP TABLE events; ALTER TABLE tasks DROP COLUMN change; DELETE FROM meta WHERE name = "
     "'change';",
+    "DROP TABLE files;",
     "DROP INDEX tasks_ended; DROP INDEX tasks_ended_of_tenant; DROP INDEX tasks_deleted;"
     "ALTER TABLE tasks DROP COLUMN deleted_ms;",
     "DROP TABLE webhook_endpoints; DROP TABLE webhook_secrets; DROP TABLE deliveries;"
     "DROP TABLE delivery_tries;",
-    "DROP TABLE files;",
 };
 
 /* Makes the file of a closed store one of an older `version`. */
