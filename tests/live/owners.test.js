@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { command, endedWell, start } from './harness.js';
+import { open } from './streams.js';
 
 const server = await start({ config: 'render:\n  slots: 1\n', key: { tenant: 'red' } });
 const stranger = await server.addKey('blue', { tenant: 'blue' });
@@ -47,6 +48,22 @@ const cases = {
         await isNoTask('POST', '/v1/video/cancel?id=ID');
         await isNoTask('POST', '/v1/video/cancel', { ...json, body: '{"id": "ID"}' });
         assert.equal((await server.query(mine.id)).status, 'pending');
+    },
+    'GET /v1/video/events': async () => {
+        await isNoTask('GET', '/v1/video/events?id=ID');
+        for (const headers of [{}, { 'Last-Event-ID': '0' }]) {
+            const theirs = await open(server, { key: stranger, headers });
+            const own = await server.create({ prompt: 'a stranger\'s own' }, { key: stranger });
+            await theirs.wait('his own', ({ data }) => data.id === own.id);
+            assert.ok(!theirs.text.includes(mine.id));
+            theirs.close();
+        }
+    },
+    'POST /v1/video/events/ticket': async () => {
+        await isNoTask('POST', '/v1/video/events/ticket', { ...json, body: '{"ids": ["ID"]}' });
+        const { ticket } = (await asStranger('POST', '/v1/video/events/ticket')).json;
+        const { status } = await server.call('GET', `/v1/video/events?ticket=${ticket}&id=${encodeURIComponent(mine.id)}`, { key: null });
+        assert.equal(status, 404);
     },
     'GET /assets/{+rest}': async () => {
         const { status, json: error } = await asStranger('GET', `/assets/${mine.id.split(':')[1]}/src.mp4`);
