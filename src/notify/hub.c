@@ -71,6 +71,22 @@ static void remember(struct hub *hub, struct hub_event *event)
     hub->ring_bytes += bytes;
 }
 
+/* A task that was deleted: whoever comes back is told nothing of it any more. */
+static void forget_task(struct hub *hub, const char *id)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < hub->ring_count; i++) {
+        struct hub_event *event = hub->ring[(hub->ring_first + i) % HUB_RING_MAX];
+        if (strcmp(event->task->request->id, id) == 0) {
+            hub->ring_bytes -= bytes_of(event);
+            hub_event_unref(event);
+        } else {
+            hub->ring[(hub->ring_first + n_kept++) % HUB_RING_MAX] = event;
+        }
+    }
+    hub->ring_count = n_kept;
+}
+
 static void reach_watchers(struct hub *hub, struct hub_event *event)
 {
     const struct hub_task *task = hub_find_task(hub, event->task->request->id);
@@ -93,6 +109,9 @@ static void spread(struct hub *hub, struct hub_event *event)
     bool has_ended = task_state_is_end(event->task->state);
     pthread_mutex_lock(&hub->lock);
     hub->head = event->change;
+    if (event->task->deleted_ms != 0) {
+        forget_task(hub, event->task->request->id);
+    }
     if (!has_ended || event->is_transition) {
         remember(hub, event);
         if (has_ended) {

@@ -349,6 +349,31 @@ static void what_happens_after_an_end_is_not_told(void **state)
     task_unref(task);
 }
 
+/* Whoever comes again is told nothing of it, and of the others all. */
+static void what_is_deleted_is_forgotten(void **state)
+{
+    (void)state;
+    struct hub *hub = NULL;
+    const struct hub_limits limits = {10, 10};
+    assert_int_equal(hub_new(&limits, 0, &hub), 0);
+    struct task *gone = new_task("task_1", "red"), *other = new_task("task_2", "red");
+    say(hub, gone, 1, TASK_QUEUED);
+    say(hub, other, 2, TASK_QUEUED);
+    say(hub, gone, 3, TASK_CANCELLED);
+    say(hub, other, 4, TASK_SUBMITTING);
+    await_change(hub, 4);
+    gone->state = TASK_CANCELLED;
+    gone->deleted_ms = 1;
+    hub_publish(hub, gone, 5, false);
+    await_change(hub, 5);
+    struct hearer *hearer = enter(hub, (struct hub_interest){.tenant = "red", .after = 0});
+    HEAR(hearer, 2, 4);
+    leave(hearer);
+    task_unref(gone);
+    task_unref(other);
+    hub_free(hub);
+}
+
 static void a_stream_begins_with_the_present(void **state)
 {
     (void)state;
@@ -554,6 +579,7 @@ int main(void)
         cmocka_unit_test(newer_progress_supersedes_and_transitions_stay),
         cmocka_unit_test(a_stream_that_falls_behind_misses_no_transition),
         cmocka_unit_test(what_happens_after_an_end_is_not_told),
+        cmocka_unit_test(what_is_deleted_is_forgotten),
         cmocka_unit_test(a_stream_begins_with_the_present),
         cmocka_unit_test(who_comes_again_goes_on_where_he_was),
         cmocka_unit_test(who_comes_too_late_is_sent_to_the_store),
