@@ -9,10 +9,9 @@
 
 #include "base/json.h"
 #include "base/must.h"
+#include "cli/await.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/await.h"
-#include "cli/output.h"
 #include "cli/shown.h"
 
 static const char QUERY_HELP[] =
