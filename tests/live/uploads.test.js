@@ -280,7 +280,10 @@ test('links by public_url are ours too', async () => {
     const file = await upload(warm, { on: named });
     assert.ok(file.url.startsWith('https://video.example.com/base/assets/'));
     const local = file.url.replace('https://video.example.com/base', named.url);
-    for (const image of [file.url, local]) assert.equal((await createWith(image, { on: named })).status, 200, image);
+    for (const image of [file.url, local]) {
+        const { json } = await createWith(image, { on: named });
+        assert.match((await named.query(json.id)).detail.input.images[0], /\/base\/assets\/task_/, image);
+    }
     isMissing(await createWith(file.url.replace(/sig=.{4}/, 'sig=AAAA'), { on: named }));
 });
 test('other links stay links', async () => {
