@@ -132,25 +132,19 @@ static const char *file_of(const struct task *task, const char *variant)
 {
     if (variant == NULL || *variant == '\0' || strcmp(variant, "video") == 0)
         return unified_video_file(task);
-    return strcmp(variant, "thumbnail") == 0 ? UNIFIED_THUMBNAIL : NULL;
-}
-
-static enum MHD_Result reply_no_variant(struct api_request *request, const char *variant)
-{
-    struct api_error_details details = {.param = "variant"};
-    if (strcmp(variant, "spritesheet") == 0)
-        return api_reply_error(request, API_ERROR_VARIANT, &details);
-    return api_reply_invalid(request, "variant", "variant must be video or thumbnail.");
+    if (strcmp(variant, "thumbnail") == 0)
+        return UNIFIED_THUMBNAIL;
+    return strcmp(variant, "spritesheet") == 0 ? UNIFIED_SHEET : NULL;
 }
 
 enum MHD_Result videos_content(struct api_request *request)
 {
     const struct task *task = request->task;
-    const char *variant = api_argument(request, "variant");
-    const char *file = file_of(task, variant);
+    const char *file = file_of(task, api_argument(request, "variant"));
     char key[UNIFIED_ASSET_KEY_SIZE];
     if (file == NULL)
-        return reply_no_variant(request, variant);
+        return api_reply_invalid(request, "variant",
+                                 "variant must be video, thumbnail or spritesheet.");
     if (!task_state_is_end(task->state))
         return api_reply_error(request, API_ERROR_VIDEO_NOT_READY, NULL);
     if (task->state != TASK_COMPLETED || task->expired_ms != 0)

@@ -20,6 +20,7 @@
 enum output {
     OUTPUT_SOURCE,
     OUTPUT_THUMBNAIL,
+    OUTPUT_SHEET,
     OUTPUT_PREVIEW,
     OUTPUT_MEDIUM,
     OUTPUT_MARKED,
@@ -31,6 +32,7 @@ static const struct {
 } output_files[OUTPUT_COUNT] = {
     [OUTPUT_SOURCE] = {UNIFIED_SOURCE, "video/mp4"},
     [OUTPUT_THUMBNAIL] = {UNIFIED_THUMBNAIL, "image/webp"},
+    [OUTPUT_SHEET] = {UNIFIED_SHEET, "image/webp"},
     [OUTPUT_PREVIEW] = {UNIFIED_PREVIEW, "image/gif"},
     [OUTPUT_MEDIUM] = {UNIFIED_MEDIUM, "video/mp4"},
     [OUTPUT_MARKED] = {UNIFIED_MARKED, "video/mp4"},
@@ -275,6 +277,7 @@ static int start_variants(struct result *result)
     const struct media_variants variants = {
         .source = result->files[OUTPUT_SOURCE],
         .thumbnail = result->files[OUTPUT_THUMBNAIL],
+        .sheet = result->files[OUTPUT_SHEET],
         .preview = result->files[OUTPUT_PREVIEW],
         .medium = result->files[OUTPUT_MEDIUM],
         .marked = result->files[OUTPUT_MARKED],

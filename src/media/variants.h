@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The companions of a finished video: thumbnail, preview, smaller copy, marked copy. Runs in the
+ * The companions of a finished video: thumbnail, sprite sheet, preview, smaller copy, marked copy. Runs in the
  * helper. */
 #pragma once
 

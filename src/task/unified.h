@@ -95,3 +95,4 @@ const char *unified_video_file(const struct task *task);
 #define UNIFIED_MEDIUM "md.mp4"
 #define UNIFIED_PREVIEW "preview.gif"
 #define UNIFIED_THUMBNAIL "thumbnail.webp"
+#define UNIFIED_SHEET "sheet.webp"

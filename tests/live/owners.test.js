@@ -65,6 +65,11 @@ const cases = {
         const { json: list } = await asStranger('GET', '/v1/video/tasks?limit=100');
         assert.ok(!JSON.stringify(list).includes('what only red may see'));
     },
+    'DELETE /v1/video/tasks/{id}': async () => {
+        await isNoTask('DELETE', '/v1/video/tasks/ID');
+        assert.equal((await server.query(mine.id)).status, 'pending');
+    },
+    'GET /v1/video/tasks/{id}/timeline': () => isNoTask('GET', '/v1/video/tasks/ID/timeline'),
     'POST /v1/video/cancel': async () => {
         await isNoTask('POST', '/v1/video/cancel?id=ID');
         await isNoTask('POST', '/v1/video/cancel', { ...json, body: '{"id": "ID"}' });

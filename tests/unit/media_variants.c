@@ -34,7 +34,7 @@ enum {
     PATIENCE_MS = 120000,
     SHORT_MS = 300,
     TURN_MS = 5,
-    N_OUTPUTS = 4,
+    N_OUTPUTS = 5,
     GIF_TICK_MS = 10,
 };
 
@@ -268,7 +268,7 @@ struct run {
     enum media_end end;
     struct media_facts facts;
     char note[200];
-    int output[N_OUTPUTS]; /* thumbnail, preview, medium, marked */
+    int output[N_OUTPUTS]; /* thumbnail, preview, medium, marked, sheet */
 };
 
 static void on_progress(void *context, double progress)
@@ -309,6 +309,7 @@ static void run_start(struct run *run, int source, bool is_marked,
     struct media_variants variants = {
         .source = source,
         .thumbnail = run->output[0],
+        .sheet = run->output[4],
         .preview = run->output[1],
         .medium = run->output[2],
         .marked = is_marked ? run->output[3] : -1,
@@ -336,7 +337,7 @@ static void run_fini(struct run *run)
         close_fd(&run->output[i]);
 }
 
-static void check_thumbnail(int fd, int width, int height)
+static void check_picture(int fd, int width, int height)
 {
     size_t size;
     int seen_width = 0, seen_height = 0;
@@ -416,7 +417,8 @@ static void test_all_companions(void **state)
     assert_int_equal(run.facts.duration_ms, 4000);
     assert_true(run.n_progress > 0 && run.is_rising);
     assert_true(run.progress >= 1);
-    check_thumbnail(run.output[0], 352, 640);
+    check_picture(run.output[0], 352, 640);
+    check_picture(run.output[4], 4 * 132, 4 * 240);
     check_preview(run.output[1], 240, 436, 30, 3000);
     struct seen medium = look_at(run.output[2]);
     assert_int_equal(medium.width, 264);
@@ -444,11 +446,12 @@ static void test_sizes(void **state)
         int thumbnail_width, thumbnail_height;
         int preview_width, preview_height, preview_frames, preview_ms;
         int medium_width, medium_height;
+        int sheet_width, sheet_height;
     } CASES[] = {
-        {1920, 1080, 3, 1280, 720, 240, 136, 1, 100, 852, 480},
-        {704, 1280, 7, 704, 1280, 240, 436, 3, 300, 480, 872},
-        {16, 16, 1, 16, 16, 16, 16, 1, 100, 12, 12},
-        {64, 1024, 2, 64, 1024, 40, 640, 1, 100, 48, 768},
+        {1920, 1080, 3, 1280, 720, 240, 136, 1, 100, 852, 480, 960, 135},
+        {704, 1280, 7, 704, 1280, 240, 436, 3, 300, 480, 872, 528, 480},
+        {16, 16, 1, 16, 16, 16, 16, 1, 100, 12, 12, 64, 16},
+        {64, 1024, 2, 64, 1024, 40, 640, 1, 100, 48, 768, 60, 240},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(CASES); i++) {
@@ -458,7 +461,8 @@ static void test_sizes(void **state)
         loop_run(run.loop);
         assert_int_equal(run.end, MEDIA_DONE);
         assert_int_equal(run.facts.n_frames, CASES[i].n_frames);
-        check_thumbnail(run.output[0], CASES[i].thumbnail_width, CASES[i].thumbnail_height);
+        check_picture(run.output[0], CASES[i].thumbnail_width, CASES[i].thumbnail_height);
+        check_picture(run.output[4], CASES[i].sheet_width, CASES[i].sheet_height);
         check_preview(run.output[1], CASES[i].preview_width, CASES[i].preview_height,
                       CASES[i].preview_frames, CASES[i].preview_ms);
         struct seen medium = look_at(run.output[2]);
@@ -587,7 +591,12 @@ static void test_damaged(void **state)
         }
         for (size_t k = 1; k < ARRAY_LENGTH(file); k++)
             file[k] = new_file();
-        struct media_variants variants = {file[0], file[1], file[2], file[3], -1};
+        struct media_variants variants = {.source = file[0],
+                                          .thumbnail = file[1],
+                                          .sheet = file[2],
+                                          .preview = file[3],
+                                          .medium = file[4],
+                                          .marked = -1};
         enum media_end end = variants_make(&variants, NULL, be_silent, &facts, note);
         /* A length that cannot be is, for libav, memory that cannot be had. */
         assert_true(end == MEDIA_DONE || end == MEDIA_BAD_VIDEO || end == MEDIA_NO_MEMORY);
