@@ -4,11 +4,12 @@
 // timelines, which tell operators more than tenants.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { startAll } from '../simulators/run.js';
 import { dataUri, tiny } from './media.js';
-import { command, endedWell, holdStore, sleep, start, tool, until } from './harness.js';
+import { command, endedWell, holdStore, newDirectory, sleep, start, tool, until } from './harness.js';
 import { channelsYaml } from './upstreams.js';
 
 const sims = await startAll({ portBase: 0 });
@@ -18,6 +19,31 @@ const boss = await server.addKey('boss', { operator: true });
 const other = await server.addKey('other', { tenant: 'other' });
 const remote = await start({ config: channelsYaml(sims, ['unified']) });
 const remoteBoss = await remote.addKey('boss', { operator: true });
+
+// An upstream of our own that never is done, and answers a cancel when it is let.
+const ADAPTER = `
+def about: {summary: "Takes its time.", evidence: "wire", auth: {kind: "none"}, cancel: {while: ["pending", "rendering"]}};
+def submit: {method: "POST", path: "/jobs", json: {prompt: .task.prompt}};
+def submitted: {job: .body.id, keep: {token: "kept for the cancel"}};
+def poll: {method: "GET", path: "/jobs/\\(.job)"};
+def polled: {state: "rendering"};
+def cancel: {method: "POST", path: "/jobs/\\(.job)/cancel", json: .keep};
+def cancelled: {state: "cancelled"};
+`;
+const cancels = [];
+const slow = http.createServer(async (request, response) => {
+    const answer = () => response.writeHead(200, { 'content-type': 'application/json' }).end('{"id": "job-1"}');
+    let body = '';
+    for await (const piece of request) body += piece;
+    if (request.url.endsWith('/cancel')) cancels.push({ body, answer });
+    else answer();
+});
+await new Promise((resolve) => slow.listen(0, '127.0.0.1', resolve));
+after(() => { slow.closeAllConnections(); slow.close(); });
+const adapters = newDirectory();
+fs.writeFileSync(path.join(adapters, 'slow.jq'), ADAPTER);
+const slowChannel = { name: 'slow', adapter: 'slow', base_url: `http://127.0.0.1:${slow.address().port}`, models: ['m'], poll_first: '200ms', poll_every: '200ms' };
+const waiting = await start({ config: `adapters: ${adapters}\nchannels: ${JSON.stringify([slowChannel])}\n` });
 
 const target = (id, rest = '') => `/v1/video/tasks/${encodeURIComponent(id)}${rest}`;
 const short = (id) => id.split(':')[1];
@@ -286,15 +312,22 @@ test('of a task at an upstream the account stays, and nothing else', async () =>
     assert.equal(status, 0);
     assert.equal(JSON.parse(stdout)[0].task_id, short(bought.id));
 });
-test('a task that was cancelled at an upstream can go at once', async () => {
-    await fetch(`${sims.unified.url}/_sim/script`, { method: 'POST', body: JSON.stringify({ rules: [], settings: { duration_ms: 60000, queue_ms: 100 } }), headers: { 'content-type': 'application/json' } });
-    const { id } = await remote.create({ model: 'm-unified', prompt: 'far, and gone', size: undefined, duration: undefined });
-    await until('the job', async () => words(await timeline(remote, id)).includes('attempt accepted'));
-    assert.equal((await remote.cancel(id)).status, 200);
-    assert.equal((await remove(remote, id)).status, 200);
-    assert.equal((await remove(remote, id)).status, 404);
-    await until('the attempt\'s end', async () => (await sql(remote, `SELECT is_open FROM attempts WHERE task_id = '${short(id)}'`)) === '0');
-    await until('the database to hold nothing of it', () => !databaseHolds(remote, 'far, and gone'));
+test('a cancelled task goes at once, though its upstream has not answered', async () => {
+    const { id } = await waiting.create({ model: 'm', prompt: 'far, and gone', size: undefined, duration: undefined });
+    await until('the job', async () => words(await timeline(waiting, id)).includes('attempt accepted'));
+    assert.equal((await waiting.cancel(id)).status, 200);
+    await until('the cancel there', () => cancels.length === 1);
+    assert.equal((await remove(waiting, id)).status, 200);
+    assert.equal((await remove(waiting, id)).status, 404);
+    assert.equal((await waiting.call('GET', `/v1/video/query?id=${encodeURIComponent(id)}`)).status, 404);
+    await until('the database to hold nothing of it', () => !databaseHolds(waiting, 'far, and gone'));
+    const look = async () => JSON.parse((await tool('sqlite3', '-json', path.join(waiting.data, 'filmgate.db'), 'SELECT is_open, job, keep FROM attempts')).stdout)[0];
+    assert.deepEqual(await look(), { is_open: 1, job: 'job-1', keep: '{"token":"kept for the cancel"}' });
+    assert.deepEqual(JSON.parse(cancels[0].body), { token: 'kept for the cancel' });
+    cancels[0].answer();
+    await until('the attempt\'s end', async () => (await look()).is_open === 0);
+    assert.deepEqual(await look(), { is_open: 0, job: 'job-1', keep: null });
+    assert.equal((await waiting.call('GET', `/v1/video/query?id=${encodeURIComponent(id)}`)).status, 404);
 });
 test('a store that cannot write deletes nothing, and says so', async () => {
     const { id } = await server.create({ prompt: 'hold on' });
