@@ -263,6 +263,9 @@ test('results and inputs of a task serve as images, its owner\'s only', async ()
     assert.deepEqual(await inputOf(again.json.id), (await server.fetchLink(done.thumbnail_url)).bytes);
     assert.deepEqual(await inputOf((await createWith(done.detail.input.images[0])).json.id), warm);
     isMissing(await createWith(done.thumbnail_url, { key: blue }));
+    const gone = await server.complete({});
+    assert.equal((await server.call('DELETE', `/v1/video/tasks/${gone.id}`)).status, 200);
+    isMissing(await createWith(gone.thumbnail_url));
     const video = await createWith(done.video_url);
     assert.equal(video.status, 400);
     assert.match(video.json.message, /image 1: it (is not a PNG|has \d+ bytes)/);
