@@ -176,6 +176,16 @@ test('an original that is not finished is waited for, one that failed is none', 
     assert.equal(late.status, 400);
     assert.equal(late.json.code, 'original_not_completed');
 });
+test('a deleted original is none, and its remix goes on without it', async () => {
+    const { id } = await server.complete({ images: [cold.toString('base64')] });
+    const made = (await remixOf(id, { prompt: 'kept' })).json;
+    assert.equal((await server.call('DELETE', `/v1/video/tasks/${id}`)).status, 200);
+    assert.equal((await remixOf(id, { prompt: 'b' })).json.code, 'task_not_exist');
+    assert.equal((await remix({ task_id: id, prompt: 'b' })).json.code, 'task_not_exist');
+    await over(made.id);
+    const [link] = (await server.query(made.id)).detail.input.images;
+    assert.deepEqual((await server.fetchLink(link)).bytes, cold);
+});
 test('a form is taken, too', async () => {
     const { status, json } = await server.call('POST', `/v1/videos/${original.id}/remix`, multipart([{ name: 'prompt', value: 'by a form' }]));
     assert.equal(status, 200);

@@ -263,6 +263,9 @@ test('results and inputs of a task serve as images, its owner\'s only', async ()
     assert.deepEqual(await inputOf(again.json.id), (await server.fetchLink(done.thumbnail_url)).bytes);
     assert.deepEqual(await inputOf((await createWith(done.detail.input.images[0])).json.id), warm);
     isMissing(await createWith(done.thumbnail_url, { key: blue }));
+    const gone = await server.complete({});
+    assert.equal((await server.call('DELETE', `/v1/video/tasks/${gone.id}`)).status, 200);
+    isMissing(await createWith(gone.thumbnail_url));
     const video = await createWith(done.video_url);
     assert.equal(video.status, 400);
     assert.match(video.json.message, /image 1: it (is not a PNG|has \d+ bytes)/);
@@ -280,7 +283,10 @@ test('links by public_url are ours too', async () => {
     const file = await upload(warm, { on: named });
     assert.ok(file.url.startsWith('https://video.example.com/base/assets/'));
     const local = file.url.replace('https://video.example.com/base', named.url);
-    for (const image of [file.url, local]) assert.equal((await createWith(image, { on: named })).status, 200, image);
+    for (const image of [file.url, local]) {
+        const { json } = await createWith(image, { on: named });
+        assert.match((await named.query(json.id)).detail.input.images[0], /\/base\/assets\/task_/, image);
+    }
     isMissing(await createWith(file.url.replace(/sig=.{4}/, 'sig=AAAA'), { on: named }));
 });
 test('other links stay links', async () => {
