@@ -90,7 +90,7 @@ static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *w
 
     if (fault == 0)
         fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_INSERT, &statement);
-    if (fault < 0)
+    if (fault != 0)
         return fault;
     sqlite_bind_text(statement, 1, request->id);
     sqlite_bind_text(statement, 2, request->tenant != NULL ? request->tenant : "");
@@ -199,7 +199,7 @@ static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
         fault = sqlite_has_ended(sqlite, task->request->id, &was_told);
     if (fault == 0)
         fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_UPDATE, &statement);
-    if (fault < 0)
+    if (fault != 0)
         return fault;
     sqlite_bind_text(statement, 1, task->request->id);
     sqlite_bind_text(statement, 2, task_state_name(task->state));

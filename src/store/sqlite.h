@@ -98,6 +98,7 @@ enum sqlite_statement {
     STATEMENT_LANE,
     STATEMENT_TRY_INSERT,
     STATEMENT_TRIES,
+    STATEMENT_TRIES_ERASE,
     STATEMENT_TRIES_SWEEP,
     STATEMENT_COUNT
 };
@@ -254,9 +255,10 @@ int sqlite_secret_rotate(void *self, const char *tenant, int64_t now_ms, int64_t
 CHECKED int sqlite_put_deliveries(struct sqlite *sqlite, struct store_write *write);
 /* Has the task ended already, before this transaction's write? 0 or negative errno. */
 CHECKED int sqlite_has_ended(struct sqlite *sqlite, const char *task_id, bool *ret_has_ended);
-/* Within a transaction: puts a row. */
 int sqlite_delivery_add(void *self, const struct store_delivery *delivery);
 int sqlite_delivery_tried(void *self, const struct store_tried *tried, int64_t *ret_next_ms);
+/* Within a transaction: as store_erase_deliveries(). */
+CHECKED int sqlite_drop_deliveries(struct sqlite *sqlite, const char *task_id, int64_t now_ms);
 int sqlite_erase_deliveries(void *self, const char *task_id, int64_t now_ms);
 int sqlite_sweep_deliveries(void *self, int64_t before_ms, int64_t now_ms);
 

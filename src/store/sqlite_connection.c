@@ -223,7 +223,8 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
                           " AND task_id = ?5 ORDER BY id DESC",
 #undef DELIVERIES_SELECT
     [STATEMENT_DELIVERY_TRIED] =
-        "UPDATE deliveries SET tries = max(tries, ?2), body = ifnull(body, ?3),"
+        "UPDATE deliveries SET tries = max(tries, ?2),"
+        " body = CASE WHEN state = 'waiting' THEN ifnull(body, ?3) ELSE body END,"
         " next_ms = CASE WHEN state = 'waiting' THEN ?5 ELSE next_ms END,"
         " ended_ms = CASE WHEN state = 'waiting' THEN ?6 ELSE ended_ms END,"
         " note = CASE WHEN state = 'waiting' THEN ?7 ELSE note END,"
@@ -234,6 +235,8 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_DELIVERIES_DISABLE_ENDPOINT] =
         "UPDATE deliveries SET state = 'disabled', ended_ms = ?3, note = ?4"
         " WHERE state = 'waiting' AND tenant = ?1 AND endpoint = ?2",
+    [STATEMENT_TRIES_ERASE] = "UPDATE delivery_tries SET answer = NULL WHERE delivery IN"
+                              " (SELECT id FROM deliveries WHERE task_id = ?1)",
     [STATEMENT_DELIVERIES_ERASE] =
         "UPDATE deliveries SET body = NULL,"
         " ended_ms = CASE WHEN state = 'waiting' THEN ?2 ELSE ended_ms END,"

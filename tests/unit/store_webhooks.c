@@ -496,9 +496,12 @@ static void an_erased_task_is_told_to_nobody(void **state)
     struct scene *scene = *state;
     struct store_delivery found[PAGE], one;
     char sent[ID_SHORT_SIZE], waiting[ID_SHORT_SIZE];
+    struct store_try tries[STORE_TRIES_MAX];
+    size_t count = 0;
     (void)end_one(scene, "red", URL_A, sent);
     struct store_delivery first = next(scene, URL_A, NOW_MS);
-    (void)tell(scene, &first, 1, STORE_DELIVERY_DELIVERED, false);
+    (void)tell(scene, &first, 1, STORE_DELIVERY_WAITING, false); /* it answers with words */
+    (void)tell(scene, &first, 2, STORE_DELIVERY_DELIVERED, false);
     (void)end_one(scene, "red", URL_A, waiting);
     assert_int_equal(store_erase_deliveries(scene->store, sent, NOW_MS), 0);
     assert_int_equal(store_erase_deliveries(scene->store, waiting, NOW_MS), 0);
@@ -506,11 +509,24 @@ static void an_erased_task_is_told_to_nobody(void **state)
     assert_int_equal(one.state, STORE_DELIVERY_DELIVERED);
     assert_null(one.body);
     store_delivery_fini(&one);
+    assert_int_equal(store_tries(scene->store, first.id, tries, &count), 0);
+    assert_int_equal(count, 2);
+    assert_null(tries[0].answer);
+    assert_string_equal(tries[0].error, "status 500");
+    for (size_t i = 0; i < count; i++)
+        store_try_fini(&tries[i]);
     store_delivery_fini(&first);
     struct store_deliveries_query query = {.tenant = "red", .task_id = waiting, .limit = PAGE};
     assert_int_equal(list(scene, &query, found), 1);
     assert_int_equal(found[0].state, STORE_DELIVERY_GIVEN_UP);
     assert_int_equal(look(scene, "red").count, 0);
+    /* a try that was under way does not bring the body back */
+    (void)tell(scene, &found[0], 1, STORE_DELIVERY_DELIVERED, false);
+    assert_int_equal(store_delivery(scene->store, "red", found[0].id, &one), 0);
+    assert_int_equal(one.state, STORE_DELIVERY_GIVEN_UP);
+    assert_int_equal(one.tries, 1);
+    assert_null(one.body);
+    store_delivery_fini(&one);
     fini_all(found, 1);
 }
 
