@@ -71,6 +71,15 @@ for (const [version, Client, file] of [['6', OpenAI, toFile], ['7', OpenAI7, toF
         await assert.rejects(client.files.delete(made.id), Client.NotFoundError);
         await assert.rejects(client.files.content(made.id), Client.NotFoundError);
     });
+    test(`the OpenAI SDK ${version} makes a video of an uploaded file`, async () => {
+        const client = new Client({ apiKey: server.key, baseURL: `${server.url}/v1`, maxRetries: 0 });
+        const made = await client.files.create({ file: await file(warm, 'a.png', { type: 'image/png' }), purpose: 'vision' });
+        for (const reference of [{ file_id: made.id }, { image_url: made.url }]) {
+            const { id } = await client.videos.create({ model: 'sora-2', prompt: 'b', size: '64x64', seconds: '1', input_reference: reference });
+            assert.deepEqual(await inputOf(id), warm);
+            await server.waitEnd(id);
+        }
+    });
     test(`the OpenAI SDK ${version} is told what is wrong with a file`, async () => {
         const client = new Client({ apiKey: server.key, baseURL: `${server.url}/v1`, maxRetries: 0 });
         const wrong = client.files.create({ file: await file(Buffer.from('no picture'), 'a.png'), purpose: 'vision' });
