@@ -42,7 +42,7 @@ static const char HELP[] =
     "Commands that speak to a running gateway:\n"
     "  create     create a task; with --wait or --output, wait for its video\n"
     "  query      show how a task stands\n"
-    "  watch      wait until a task ends\n"
+    "  watch      wait until tasks end, and show what happens to them\n"
     "  list       list tasks\n"
     "  cancel     cancel a task\n"
     "  rm         delete tasks that have ended, and their files\n"
@@ -106,7 +106,7 @@ static const struct command COMMANDS[] = {
     {"dump", dump},
     {"create", create_main},
     {"query", tasks_query},
-    {"watch", tasks_watch},
+    {"watch", watch_main},
     {"list", tasks_list},
     {"cancel", tasks_cancel},
     {"rm", tasks_remove},

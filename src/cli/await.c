@@ -13,6 +13,9 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 
+/* Places in the queue are no changes, and are looked at so often. */
+#define LONG_POLL "&wait=2"
+
 enum {
     FIRST_PAUSE_MS = 250,
     PAUSE_MS = 1000,
@@ -22,15 +25,22 @@ enum {
     SERVER_ERROR = 500,
 };
 
-enum client_outcome await_query(struct client *client, const char *id,
-                                struct client_answer *ret_answer)
+static enum client_outcome query(struct client *client, const char *id, const char *more,
+                                 struct client_answer *ret_answer)
 {
     CLEANUP(buf_fini) struct buf path;
     buf_init(&path, PATH_BYTES);
     buf_puts(&path, "/v1/video/query?id=");
     buf_percent_encode(&path, id, "");
+    buf_puts(&path, more);
     const struct client_call call = {.path = buf_text(&path)};
     return client_call(client, &call, ret_answer);
+}
+
+enum client_outcome await_query(struct client *client, const char *id,
+                                struct client_answer *ret_answer)
+{
+    return query(client, id, "", ret_answer);
 }
 
 static bool has_ended(const json_t *view)
@@ -57,10 +67,8 @@ static void show(struct progress *progress, const json_t *view)
     progress_show(progress, fraction, word, clock_mono_ms());
 }
 
-/* Is this a failure to wait out? Anything but a plain refusal or a stranger's answer, as long as
- * it is new. */
-static bool can_wait_out(enum client_outcome outcome, const struct client_answer *answer,
-                         int64_t away_ms)
+bool await_can_go_on(enum client_outcome outcome, const struct client_answer *answer,
+                     int64_t away_ms)
 {
     if (outcome == CLIENT_REFUSED)
         return answer->status == TOO_MANY;
@@ -69,8 +77,8 @@ static bool can_wait_out(enum client_outcome outcome, const struct client_answer
     return (outcome == CLIENT_AWAY || outcome == CLIENT_TROUBLE) && away_ms < AWAY_MS;
 }
 
-static int give_up(struct progress *progress, const struct client *client,
-                   enum client_outcome outcome, const struct client_answer *answer, const char *id)
+int await_give_up(struct progress *progress, const struct client *client,
+                  enum client_outcome outcome, const struct client_answer *answer, const char *id)
 {
     progress_clear(progress);
     if (outcome == CLIENT_REFUSED)
@@ -88,8 +96,7 @@ static int give_up(struct progress *progress, const struct client *client,
                               outcome == CLIENT_INTERRUPTED ? "interrupted" : answer->sentence);
 }
 
-/* Somebody may be looking: once, the first time that no answer comes. */
-static void say_away(struct progress *progress, const struct client_answer *answer, bool *has_said)
+void await_say_away(struct progress *progress, const struct client_answer *answer, bool *has_said)
 {
     if (*has_said)
         return;
@@ -107,9 +114,12 @@ int await_end(struct client *client, const char *id, const struct await_watcher 
     progress_init(&progress, stderr, good_ms);
     for (int64_t pause_ms = FIRST_PAUSE_MS;; pause_ms = PAUSE_MS) {
         CLEANUP(client_answer_fini) struct client_answer answer;
-        enum client_outcome outcome = await_query(client, id, &answer);
+        int64_t asked_ms = clock_mono_ms();
+        enum client_outcome outcome = query(client, id, LONG_POLL, &answer);
         if (outcome == CLIENT_OK) {
             good_ms = clock_mono_ms();
+            if (good_ms - asked_ms >= FIRST_PAUSE_MS) /* the gateway waited for us */
+                pause_ms = 0;
             has_said = false;
             if (has_ended(answer.json)) {
                 progress_clear(&progress);
@@ -119,16 +129,16 @@ int await_end(struct client *client, const char *id, const struct await_watcher 
             if (watcher != NULL)
                 watcher->see(watcher->context, answer.json);
             show(&progress, answer.json);
-        } else if (!can_wait_out(outcome, &answer, clock_mono_ms() - good_ms)) {
-            return give_up(&progress, client, outcome, &answer, id);
+        } else if (!await_can_go_on(outcome, &answer, clock_mono_ms() - good_ms)) {
+            return await_give_up(&progress, client, outcome, &answer, id);
         } else {
-            say_away(&progress, &answer, &has_said);
+            await_say_away(&progress, &answer, &has_said);
         }
         if (answer.retry_after_s > 0)
             pause_ms =
                 answer.retry_after_s * 1000 < AWAY_MS ? answer.retry_after_s * 1000 : AWAY_MS;
         if (!client_pause(client, pause_ms))
-            return give_up(&progress, client, CLIENT_INTERRUPTED, &answer, id);
+            return await_give_up(&progress, client, CLIENT_INTERRUPTED, &answer, id);
     }
 }
 

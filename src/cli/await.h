@@ -17,6 +17,15 @@ struct await_watcher {
     void *context;
 };
 
+/* Is this a failure to wait out, after the gateway was away for so long? Anything but a plain refusal or a stranger's answer. */
+bool await_can_go_on(enum client_outcome outcome, const struct client_answer *answer,
+                     int64_t away_ms);
+struct progress;
+/* Complains, and says how to go on with what is waited for (`id`: one or more, with blanks between). An exit status. */
+int await_give_up(struct progress *progress, const struct client *client,
+                  enum client_outcome outcome, const struct client_answer *answer, const char *id);
+/* Somebody may be looking: once, the first time that no answer comes. */
+void await_say_away(struct progress *progress, const struct client_answer *answer, bool *has_said);
 /* Returns CLI_OK once the task has ended, however it did, with its last view (the caller's). Else
  * an exit status, after complaining: refused, interrupted (the task goes on), or the gateway was
  * away for over a minute. `watcher` may be NULL. */

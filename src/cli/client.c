@@ -25,8 +25,9 @@
 enum {
     ANSWER_BYTES = 64 * 1024 * 1024,
     CONNECT_MS = 10000,
-    SILENCE_S = 120,          /* a server that moves nothing for so long is away */
-    CALL_MS = 15 * 60 * 1000, /* a call in all: uploads may be large */
+    STREAM_SILENCE_MS = 60000, /* of a stream, whose heartbeats are more frequent */
+    SILENCE_S = 120,           /* a server that moves nothing for so long is away */
+    CALL_MS = 15 * 60 * 1000,  /* a call in all: uploads may be large */
     DOWNLOAD_MS = 6 * 60 * 60 * 1000,
     REDIRECTS = 3, /* of downloads */
     KEY_BYTES = 1000,
@@ -40,7 +41,8 @@ struct client {
     char *url;           /* without a slash or /v1 at its end */
     char *authorization; /* header line, or NULL */
     int signal_fd;
-    int64_t call_ms; /* the longest call */
+    int64_t call_ms;   /* the longest call */
+    int64_t silent_ms; /* of a stream: when it counts as gone, clock_mono_ms(); 0: no stream */
     char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -170,7 +172,9 @@ static int on_transfer(void *context, curl_off_t down_total, curl_off_t down, cu
     (void)down;
     (void)up_total;
     (void)up;
-    return is_interrupted(context, 0);
+    const struct client *client = context;
+    return is_interrupted(client, 0) ||
+           (client->silent_ms != 0 && clock_mono_ms() >= client->silent_ms);
 }
 
 /* ---- calls ---- */
@@ -216,6 +220,12 @@ static struct curl_slist *make_headers(const struct client *client, const struct
         headers = add_header(headers, client->authorization);
     if (call->json != NULL || call->text != NULL)
         headers = add_header(headers, "Content-Type: application/json");
+    if (call->last_event_id != NULL) {
+        CLEANUP(buf_fini) struct buf line;
+        buf_init(&line, KEY_BYTES);
+        buf_printf(&line, "Last-Event-ID: %s", call->last_event_id);
+        headers = add_header(headers, buf_text(&line));
+    }
     if (call->idempotency_key != NULL) {
         CLEANUP(buf_fini) struct buf line;
         buf_init(&line, KEY_BYTES);
@@ -367,6 +377,67 @@ void client_answer_fini(struct client_answer *answer)
 {
     json_decref(answer->json);
     answer->json = NULL;
+}
+
+/* ---- streams ---- */
+
+struct listener {
+    struct client *client;
+    void (*take)(void *context, const char *data, size_t length);
+    void *context;
+    struct buf other; /* an answer that is no stream */
+};
+
+static bool is_stream(CURL *curl)
+{
+    char *type = NULL;
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    return status == 200 && type != NULL && strncmp(type, "text/event-stream", 17) == 0;
+}
+
+static size_t on_piece(char *data, size_t size, size_t count, void *context)
+{
+    struct listener *listener = context;
+    listener->client->silent_ms = clock_mono_ms() + STREAM_SILENCE_MS;
+    if (!is_stream(listener->client->curl))
+        return on_body(data, size, count, &listener->other);
+    listener->take(listener->context, data, size * count);
+    return size * count;
+}
+
+enum client_outcome client_stream(struct client *client, const struct client_call *call,
+                                  void (*take)(void *context, const char *data, size_t length),
+                                  void *context, struct client_answer *ret_answer)
+{
+    struct listener listener = {client, take, context, {0}};
+    CLEANUP(buf_fini) struct buf url;
+    *ret_answer = (struct client_answer){.retry_after_s = -1};
+    buf_init(&url, KEY_BYTES + 8192);
+    buf_init(&listener.other, ANSWER_BYTES);
+    buf_printf(&url, "%s%s", client->url, call->path);
+    set_common(client, buf_text(&url), 0);
+    struct curl_slist *headers = make_headers(client, call);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 0L); /* a heartbeat is slow */
+    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, on_piece);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &listener);
+    client->silent_ms = clock_mono_ms() + STREAM_SILENCE_MS;
+    CURLcode code = curl_easy_perform(client->curl);
+    client->silent_ms = 0;
+    enum client_outcome outcome = CLIENT_OK;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &ret_answer->status);
+    if (code == CURLE_ABORTED_BY_CALLBACK && !is_interrupted(client, 0))
+        code = CURLE_OPERATION_TIMEDOUT;
+    if (code != CURLE_OK)
+        outcome = verdict_of_silence(code, client->curl_error, client->url, ret_answer);
+    else if (!is_stream(client->curl) && ret_answer->status != 204)
+        outcome = judge(client, &listener.other, ret_answer);
+    buf_fini(&listener.other);
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(headers);
+    return outcome;
 }
 
 /* ---- downloads ---- */

@@ -40,6 +40,7 @@ struct client_call {
     const struct client_part *parts; /* body of a multipart POST, or NULL */
     size_t n_parts;                  /* with none of the three it is a GET */
     const char *idempotency_key;     /* NULL: none */
+    const char *last_event_id;       /* of a stream that goes on; NULL: none */
 };
 
 enum client_outcome {
@@ -64,6 +65,12 @@ struct client_answer {
 /* `ret_answer` is always written. */
 CHECKED enum client_outcome client_call(struct client *client, const struct client_call *call,
                                         struct client_answer *ret_answer);
+/* Reads an event stream; each piece of it goes to `take`. CLIENT_OK when the gateway has ended it (`ret_answer->status` is 200, or
+ * 204: there is nothing more); CLIENT_AWAY also when it was silent for long. As client_call() otherwise. */
+CHECKED enum client_outcome client_stream(struct client *client, const struct client_call *call,
+                                          void (*take)(void *context, const char *data,
+                                                       size_t length),
+                                          void *context, struct client_answer *ret_answer);
 void client_answer_fini(struct client_answer *answer); /* usable with CLEANUP */
 /* Fetches a link, without the key, into `fd`. */
 CHECKED enum client_outcome client_download(struct client *client, const char *link, int fd,

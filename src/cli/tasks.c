@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `filmgate query`, `watch` and `cancel`. One thread. */
+ * `filmgate query` and `cancel`. One thread. */
 #include "cli/tasks.h"
 
 #include <stdio.h>
@@ -11,9 +11,8 @@
 #include "base/must.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/await.h"
-#include "cli/output.h"
 #include "cli/shown.h"
+#include "cli/await.h"
 
 static const char QUERY_HELP[] =
     "Usage: filmgate query [OPTION]... ID\n"
@@ -27,23 +26,6 @@ static const char QUERY_HELP[] =
     "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Example:\n"
     "  filmgate query --json \"$id\" | jq -r .video_url\n"
-    "\n" CLI_EXIT_HELP;
-
-static const char WATCH_HELP[] =
-    "Usage: filmgate watch [OPTION]... ID\n"
-    "\n"
-    "Waits until a task ends, with a progress line on a terminal, and shows how it ended.\n"
-    "Ctrl-C leaves the task running. A gateway that restarts meanwhile is waited for, up to a\n"
-    "minute.\n"
-    "\n"
-    "Options:\n"
-    "  -o, --output DIR         save video.mp4, md.mp4, preview.gif, thumbnail.webp and\n"
-    "                           answer.json in DIR\n"
-    "      --json               one JSON object a line: each answer that is new, the\n"
-    "                           last one whole\n" CLI_SERVER_OPTIONS_HELP
-    "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
-    "Example:\n"
-    "  filmgate watch \"$id\" --output boat\n"
     "\n" CLI_EXIT_HELP;
 
 static const char CANCEL_HELP[] =
@@ -69,20 +51,11 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct option WATCH_OPTIONS[] = {
-    {"output", required_argument, NULL, 'o'},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 /* What one of these commands was told. */
 struct order {
     const struct cli_options *options;
     const char *help;
-    const char *id, *url, *key, *output;
+    const char *id, *url, *key;
     bool json;
 };
 
@@ -101,9 +74,6 @@ static int take_option(struct order *order, int option)
         return CLI_OK;
     case OPTION_KEY:
         order->key = optarg;
-        return CLI_OK;
-    case 'o':
-        order->output = optarg;
         return CLI_OK;
     default:
         return CLI_USAGE;
@@ -151,7 +121,7 @@ static void show_text(const char *label, const json_t *text)
     putchar('\n');
 }
 
-static void show_view(const json_t *view, bool as_json)
+void tasks_show(const json_t *view, bool as_json)
 {
     if (as_json) {
         cli_print_json(view);
@@ -171,7 +141,7 @@ static void show_view(const json_t *view, bool as_json)
     show_text("thumbnail", json_object_get(view, "thumbnail_url"));
 }
 
-/* ---- query, watch, cancel ---- */
+/* ---- query, cancel ---- */
 
 static int query(struct client *client, const struct order *order)
 {
@@ -179,50 +149,8 @@ static int query(struct client *client, const struct order *order)
     enum client_outcome outcome = await_query(client, order->id, &answer);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
-    show_view(answer.json, order->json);
+    tasks_show(answer.json, order->json);
     return CLI_OK;
-}
-
-/* The answers as lines, each that says something new. */
-struct lines {
-    char *last; /* line, NULL before the first */
-};
-
-static void print_line(void *context, const json_t *view)
-{
-    struct lines *lines = context;
-    char *line = json_dumps(view, JSON_WRITE_FLAGS);
-    must(line != NULL);
-    if (lines->last != NULL && strcmp(lines->last, line) == 0) {
-        free(line);
-        return;
-    }
-    puts(line);
-    fflush(stdout);
-    free(lines->last);
-    lines->last = line;
-}
-
-static int watch(struct client *client, const struct order *order)
-{
-    CLEANUP(json_unref_pointer) json_t *view = NULL;
-    struct lines lines = {NULL};
-    const struct await_watcher watcher = {print_line, &lines};
-    int status = order->output != NULL ? output_prepare(order->output) : CLI_OK;
-    if (status == CLI_OK)
-        status = await_end(client, order->id, order->json ? &watcher : NULL, &view);
-    if (status == CLI_OK && order->json) {
-        print_line(&lines, view);
-        await_explain(view);
-    } else if (status == CLI_OK) {
-        show_view(view, false);
-    }
-    free(lines.last);
-    if (view == NULL)
-        return status;
-    status = await_verdict(view);
-    return status == CLI_OK && order->output != NULL ? output_save(client, view, order->output)
-                                                     : status;
 }
 
 static int cancel(struct client *client, const struct order *order)
@@ -234,7 +162,7 @@ static int cancel(struct client *client, const struct order *order)
     enum client_outcome outcome = client_call(client, &call, &answer);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
-    show_view(answer.json, order->json);
+    tasks_show(answer.json, order->json);
     return CLI_OK;
 }
 
@@ -245,13 +173,6 @@ int tasks_query(int argc, char **argv)
     static const struct cli_options options = {"query", ":h", LONG_OPTIONS};
     struct order order = {.options = &options, .help = QUERY_HELP};
     return carry_out(&order, query, argc, argv);
-}
-
-int tasks_watch(int argc, char **argv)
-{
-    static const struct cli_options options = {"watch", ":o:h", WATCH_OPTIONS};
-    struct order order = {.options = &options, .help = WATCH_HELP};
-    return carry_out(&order, watch, argc, argv);
 }
 
 int tasks_cancel(int argc, char **argv)

@@ -4,10 +4,16 @@
  * main() does, and returns an exit status. */
 #pragma once
 
+#include <jansson.h>
+#include <stdbool.h>
+
 int create_main(int argc, char **argv); /* cli/create.c */
 int tasks_query(int argc, char **argv);
-int tasks_watch(int argc, char **argv);
+int watch_main(int argc, char **argv);     /* cli/watch.c */
 int tasks_list(int argc, char **argv);     /* cli/list.c */
 int tasks_remove(int argc, char **argv);   /* cli/remove.c */
 int tasks_timeline(int argc, char **argv); /* cli/timeline.c */
 int tasks_cancel(int argc, char **argv);
+
+/* Shows an answer to a query, for people or whole. */
+void tasks_show(const json_t *view, bool as_json);

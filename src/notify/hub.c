@@ -2,7 +2,7 @@
  *
  * Changes come in on the publisher's thread, into an inbox with a lock of its own, so that the engine never waits for
  * watchers. The hub's thread takes them out and spreads them one by one, each under the lock: into the ring, into the newest events, to
- * those who watch. Waves are HUB_WAVE_MS apart, since waking a suspended connection costs its HTTP thread a walk over all of
+ * those who watch. Waves are some milliseconds apart, since waking a suspended connection costs its HTTP thread a walk over all of
  * them: what comes meanwhile is one waking. The same thread turns the wheel of deadlines. */
 #include <pthread.h>
 #include <stdlib.h>
@@ -166,6 +166,13 @@ static void pause_thread(struct hub *hub, int64_t next_wave_ms)
     }
 }
 
+/* Waking one costs as much as there are asleep beside him, so the more there are, the more are woken together. */
+static int64_t pause_ms(const struct hub *hub)
+{
+    int64_t pause = atomic_load(&hub->n_asleep) / HUB_WAVE_SLEEPERS;
+    return pause > HUB_WAVE_MS ? pause : HUB_WAVE_MS;
+}
+
 static void *hub_main(void *context)
 {
     struct hub *hub = context;
@@ -178,7 +185,7 @@ static void *hub_main(void *context)
         pthread_mutex_unlock(&hub->inbox_lock);
         wave(hub, news);
         int64_t now_ms = clock_mono_ms();
-        next_wave_ms = news ? now_ms + HUB_WAVE_MS : next_wave_ms;
+        next_wave_ms = news ? now_ms + pause_ms(hub) : next_wave_ms;
         pthread_mutex_lock(&hub->lock);
         hub_turn_wheel(hub, now_ms);
         pthread_mutex_unlock(&hub->lock);

@@ -17,7 +17,8 @@
 struct hub;
 
 enum {
-    HUB_WAVE_MS = 5,                   /* between two waves */
+    HUB_WAVE_MS = 5,                   /* between two waves, at least */
+    HUB_WAVE_SLEEPERS = 1000,          /* and a millisecond for each so many who sleep */
     HUB_SLOT_MS = 100,                 /* how exactly deadlines are kept */
     HUB_RING_MAX = 8192,               /* changes remembered */
     HUB_RING_BYTES = 32 * 1024 * 1024, /* and what their tasks take */
