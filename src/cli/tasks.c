@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/shown.h"
+#include "cli/await.h"
 
 static const char QUERY_HELP[] =
     "Usage: filmgate query [OPTION]... ID\n"
