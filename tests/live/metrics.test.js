@@ -12,7 +12,7 @@ const server = await start({ key: { operator: true }, config: 'render:\n  slots:
 const tenant = await server.addKey('tenant');
 const slow = { duration: 8, size: '640x640' };
 
-const LINE = /^([a-z_][a-z0-9_]*)(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})? (\S+)$/;
+const LINE = /^([a-z_][a-z0-9_]*)(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})? (\S+)$/; // a label's value may hold braces
 const LABEL = /^([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)"$/;
 
 // The text as a map from `name{labels}` to a number. Fails where a scraper would.
