@@ -30,6 +30,7 @@
 #include "cli/keys.h"
 #include "engine/engine.h"
 #include "net/guard.h"
+#include "notify/hub.h"
 #include "store/store.h"
 #include "upstream/adapter.h"
 #include "upstream/channel.h"
@@ -104,6 +105,7 @@ struct gateway {
     struct reload *reloads;      /* what was read since the start, the newest first */
     struct adapter_set *adapters;
     struct channel_table *channels;
+    struct hub *hub;
     struct engine *engine;
     struct server *server;
 };
@@ -237,14 +239,33 @@ static int reload(void *context, char ret_error[SERVER_ERROR_SIZE])
     return result;
 }
 
+/* Streams and polls leave a quarter of the connections to others. */
+static int open_hub(struct gateway *gateway)
+{
+    const struct settings *settings = gateway->settings;
+    struct hub_limits limits = {settings->notify_watchers, settings->notify_per_tenant};
+    int64_t change = 0;
+    if (limits.watchers > settings->http_connections * 3 / 4)
+        limits.watchers = settings->http_connections * 3 / 4;
+    int fault = store_change(gateway->store, &change);
+    if (fault == 0)
+        fault = hub_new(&limits, change, &gateway->hub);
+    if (fault != 0)
+        return cli_complain(CLI_LOCAL, "event streams cannot start: %s", strerror(-fault));
+    return CLI_OK;
+}
+
 static int start(struct gateway *gateway)
 {
+    if (open_hub(gateway) != CLI_OK)
+        return CLI_LOCAL;
     const struct engine_parts engine_parts = {
         .settings = gateway->settings,
         .channels = gateway->channels,
         .guard = gateway->guard,
         .store = gateway->store,
         .assets = gateway->assets,
+        .hub = gateway->hub,
     };
     int result = engine_start(&engine_parts, &gateway->engine);
     if (result != 0)
@@ -255,6 +276,7 @@ static int start(struct gateway *gateway)
         .assets = gateway->assets,
         .link_keys = &gateway->link_keys,
         .engine = gateway->engine,
+        .hub = gateway->hub,
         .reload = reload,
         .reload_context = gateway,
     };
@@ -323,6 +345,7 @@ static void close_all(struct gateway *gateway, const sigset_t *signals)
         stop_engine(gateway, signals);
     gateway->server = server_stop(gateway->server);
     gateway->engine = engine_free(gateway->engine);
+    gateway->hub = hub_free(gateway->hub);
     gateway->assets = asset_close(gateway->assets);
     gateway->store = store_close(gateway->store);
     gateway->guard = guard_free(gateway->guard);

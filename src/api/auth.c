@@ -20,7 +20,6 @@
 
 struct key_slot {
     bool is_taken;
-    uint8_t hash[CRYPT_SHA256_SIZE];
     struct auth_identity identity;
 };
 
@@ -63,7 +62,7 @@ static struct key_table *build_table(const struct store_key *keys, size_t count)
             at = (at + 1) & table->mask;
         struct key_slot *slot = &table->slots[at];
         slot->is_taken = true;
-        memcpy(slot->hash, keys[i].hash, sizeof(slot->hash));
+        memcpy(slot->identity.hash, keys[i].hash, sizeof(slot->identity.hash));
         memcpy(slot->identity.name, keys[i].name, sizeof(slot->identity.name));
         memcpy(slot->identity.tenant, keys[i].tenant, sizeof(slot->identity.tenant));
         slot->identity.is_operator = keys[i].is_operator;
@@ -198,7 +197,28 @@ static bool look_up(struct auth *auth, const uint8_t *hash, struct auth_identity
     const struct key_table *table = auth->table;
     size_t at = first_slot(table, hash);
     for (; !is_found && table->slots[at].is_taken; at = (at + 1) & table->mask) {
-        if (memcmp(table->slots[at].hash, hash, CRYPT_SHA256_SIZE) == 0) {
+        if (memcmp(table->slots[at].identity.hash, hash, CRYPT_SHA256_SIZE) == 0) {
+            *ret_identity = table->slots[at].identity;
+            is_found = true;
+        }
+    }
+    pthread_rwlock_unlock(&auth->swap);
+    return is_found;
+}
+
+bool auth_holds(struct auth *auth, const struct auth_identity *identity)
+{
+    struct auth_identity now;
+    return look_up(auth, identity->hash, &now);
+}
+
+bool auth_find(struct auth *auth, const char *name, struct auth_identity *ret_identity)
+{
+    bool is_found = false;
+    pthread_rwlock_rdlock(&auth->swap);
+    const struct key_table *table = auth->table;
+    for (size_t at = 0; !is_found && at <= table->mask; at++) {
+        if (table->slots[at].is_taken && strcmp(table->slots[at].identity.name, name) == 0) {
             *ret_identity = table->slots[at].identity;
             is_found = true;
         }

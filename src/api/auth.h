@@ -19,6 +19,7 @@ struct auth_identity {
     char name[STORE_NAME_SIZE]; /* of the key */
     char tenant[STORE_NAME_SIZE];
     bool is_operator;
+    uint8_t hash[32]; /* of the key */
 };
 
 struct auth;
@@ -30,5 +31,9 @@ struct auth *auth_free(struct auth *auth);
 /* Judges the value of an Authorization header (NULL: none). Any thread; allocates nothing and asks the store only after a miss. */
 CHECKED bool auth_check(struct auth *auth, const char *authorization,
                         struct auth_identity *ret_identity);
+/* Is the key by which this one came in still valid? */
+bool auth_holds(struct auth *auth, const struct auth_identity *identity);
+/* The valid key of that name. Looks at all of them. */
+CHECKED bool auth_find(struct auth *auth, const char *name, struct auth_identity *ret_identity);
 /* The key inside `Bearer KEY`: NULL when it is not of that form. Borrows. Pure. */
 const char *auth_bearer(const char *authorization, size_t *ret_length);

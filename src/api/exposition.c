@@ -120,6 +120,15 @@ static void write_latencies(struct exposition *out)
     }
 }
 
+static void write_watchers(struct exposition *out)
+{
+    const struct hub *hub = out->api->parts.hub;
+    if (hub == NULL)
+        return;
+    number(out, "{kind=\"stream\"}", atomic_load(&hub_counts(hub)->streams));
+    number(out, "{kind=\"poll\"}", atomic_load(&hub_counts(hub)->polls));
+}
+
 static void write_states(struct exposition *out)
 {
     char labels[LABELS_SIZE];

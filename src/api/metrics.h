@@ -20,6 +20,7 @@ struct metrics {
     _Atomic uint64_t answers[METRICS_ROUTES][METRICS_STATUSES];
     struct histogram seconds[METRICS_ROUTES];
     _Atomic uint64_t answer_bytes;
+    _Atomic uint64_t events; /* sent on streams */
     _Atomic int64_t connections;
     int64_t started_ms; /* wall clock */
 };

@@ -51,6 +51,22 @@ static void add_response(json_t *responses, const char *status, const char *name
     json_set(responses, status, response);
 }
 
+/* Beside those that schemas.json names. */
+static void add_parameter(json_t *operation, const char *name)
+{
+    char reference[80];
+    json_t *parameters = json_object_get(operation, "parameters");
+    if (parameters == NULL) {
+        parameters = json_array();
+        must(parameters != NULL);
+        json_set(operation, "parameters", parameters);
+    }
+    snprintf(reference, sizeof(reference), "#/components/parameters/%s", name);
+    json_t *parameter = object_new();
+    json_set_text(parameter, "$ref", reference);
+    must(json_array_append_new(parameters, parameter) == 0);
+}
+
 static json_t *operation(const struct route *route, const json_t *described)
 {
     char id[64];
@@ -72,8 +88,17 @@ static json_t *operation(const struct route *route, const json_t *described)
         must(scheme != NULL && json_array_append_new(security, scheme) == 0);
         add_response(responses, "401", "BadKey");
     }
+    if (route->who == ROUTE_WHO_TICKET) {
+        json_t *scheme = json_pack("{s:[]}", "ticket");
+        must(scheme != NULL && json_array_append_new(security, scheme) == 0);
+    }
     if (route->who == ROUTE_WHO_OPERATOR)
         add_response(responses, "403", "Error");
+    if (route->touches == ROUTE_TOUCHES_TASK && strcmp(route->method, "GET") == 0) {
+        add_parameter(operation, "Wait");
+        add_parameter(operation, "Until");
+        add_response(responses, "429", "TooMany");
+    }
     add_response(responses, "413", "TooLarge");
     add_response(responses, "414", "UriTooLong");
     add_response(responses, "default", "Error");

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/entity.h"
+#include "api/poll.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -49,6 +50,8 @@ void api_request_fini(struct api_request *request)
     if (request->wait != NULL)
         wait_desert(request->wait);
     request->wait = wait_unref(request->wait);
+    request->poll = poll_free(request->poll);
+    free(TAKE(request->ticket));
     request->task = task_unref(request->task);
 }
 

@@ -28,7 +28,10 @@ enum {
 };
 
 struct peer_table;
+struct poll;
 struct reaper;
+struct ticket;
+struct ticket_office;
 
 /* What every handler works with; made by server_start(), immutable afterwards but for the atomics. */
 struct api {
@@ -39,6 +42,7 @@ struct api {
     struct origin_proxies *proxies;
     struct peer_table *peers;
     struct reaper *reaper;
+    struct ticket_office *tickets;
     uint8_t secret[32];         /* the store's */
     char url[ORIGIN_BASE_SIZE]; /* where we listen */
     _Atomic int64_t body_bytes; /* memory of all bodies now; at most settings.body_memory */
@@ -60,6 +64,8 @@ struct api_request {
     const struct task *task;              /* of a route that touches one: our reference */
     struct engine_figures figures;        /* with `task` */
     struct auth_identity who;             /* empty for routes that ask for no key */
+    struct ticket *ticket;                /* by which he came in, in the place of a key; ours */
+    struct poll *poll;                    /* while it waits for its task */
     char request_id[API_REQUEST_ID_SIZE]; /* empty until api_request_id() */
     bool has_client_id;                   /* the client chose it */
     bool must_close;                      /* the answer ends the connection */

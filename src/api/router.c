@@ -25,6 +25,7 @@ static const struct route ROUTES[ROUTE_COUNT] = {
 
 static const char *const WHO_NAMES[] = {
     [ROUTE_WHO_NOBODY] = "anyone",
+    [ROUTE_WHO_TICKET] = "a key or a ticket",
     [ROUTE_WHO_TENANT] = "a key",
     [ROUTE_WHO_OPERATOR] = "an operator's key",
 };

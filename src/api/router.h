@@ -20,7 +20,7 @@ enum route_id {
 };
 
 /* The words are explained on top of api/route.def. */
-enum route_who { ROUTE_WHO_NOBODY, ROUTE_WHO_TENANT, ROUTE_WHO_OPERATOR };
+enum route_who { ROUTE_WHO_NOBODY, ROUTE_WHO_TICKET, ROUTE_WHO_TENANT, ROUTE_WHO_OPERATOR };
 enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_SMALL, ROUTE_BODY_TASK };
 enum route_touches {
     ROUTE_TOUCHES_NOTHING,

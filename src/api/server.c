@@ -24,7 +24,9 @@
 #include "api/connection.h"
 #include "api/exposition.h"
 #include "api/handler.h"
+#include "api/poll.h"
 #include "api/task.h"
+#include "api/ticket.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -70,7 +72,7 @@ static enum MHD_Result reply_preflight(struct api_request *request)
                    MHD_add_response_header(response, "Access-Control-Allow-Headers",
                                            "Authorization, Content-Type, Accept, "
                                            "Idempotency-Key, X-Request-Id, X-Forwarded-Host, "
-                                           "If-None-Match, Range") == MHD_YES &&
+                                           "If-None-Match, Last-Event-ID, Range") == MHD_YES &&
                    MHD_add_response_header(response, "Access-Control-Max-Age", "86400") == MHD_YES;
     must(is_whole);
     return api_reply_response(request, MHD_HTTP_NO_CONTENT, response, 0);
@@ -95,11 +97,26 @@ static void take_part(struct api_request *request)
     request->part = request->part_text;
 }
 
+/* The ticket stands for the key that it was made with, if that still holds. */
+static bool take_ticket(struct api_request *request, const char *text)
+{
+    request->ticket = must_calloc(1, sizeof(*request->ticket));
+    return ticket_use(request->api->tickets, text, clock_wall_ms(), request->ticket) &&
+           auth_find(request->api->auth, request->ticket->key, &request->who);
+}
+
 /* May this caller use the route? */
 static void judge_caller(struct api_request *request)
 {
     if (request->route->who == ROUTE_WHO_NOBODY)
         return;
+    const char *ticket =
+        request->route->who == ROUTE_WHO_TICKET ? api_argument(request, "ticket") : NULL;
+    if (ticket != NULL) {
+        if (!take_ticket(request, ticket))
+            refuse(request, API_ERROR_BAD_TICKET);
+        return;
+    }
     if (!auth_check(request->api->auth, api_header(request, "Authorization"), &request->who))
         refuse(request, API_ERROR_BAD_KEY);
     else if (request->route->who == ROUTE_WHO_OPERATOR && !request->who.is_operator)
@@ -150,6 +167,8 @@ static enum MHD_Result answer(struct api_request *request)
     enum MHD_Result result;
     if (touches_task && !api_take_task(request, &result))
         return result;
+    if (touches_task && poll_takes(request, &result))
+        return result;
     return request->route->handler(request);
 }
 
@@ -196,7 +215,7 @@ static enum MHD_Result first_call(struct connection *own, const char *version)
 static bool needs_breath(struct api_request *request)
 {
     if (request->has_breathed || request->is_refused || request->route == NULL ||
-        request->route->body == ROUTE_BODY_NONE)
+        (request->route->body == ROUTE_BODY_NONE && !poll_may_wait(request)))
         return false;
     request->has_breathed = true;
     return true;
@@ -342,6 +361,7 @@ static int prepare(struct server *server, char ret_error[SERVER_ERROR_SIZE])
     }
     store_secret(api->parts.store, api->secret);
     metrics_init(&api->metrics);
+    api->tickets = ticket_office_new(api->secret);
     api->views = view_cache_new((size_t)settings->view_bytes);
     int r = auth_new(api->parts.store, &api->auth);
     if (r != 0) {
@@ -373,6 +393,7 @@ static void release(struct server *server)
     peer_table_free(api->peers);
     auth_free(api->auth);
     view_cache_free(api->views);
+    ticket_office_free(api->tickets);
     origin_proxies_free(api->proxies);
     free(server);
 }
@@ -421,6 +442,8 @@ static void await_idle(struct server *server, int64_t patience_ms)
 void server_quiesce(struct server *server, int64_t drain_ms)
 {
     atomic_store(&server->api.is_draining, true);
+    if (server->api.parts.hub != NULL)
+        hub_close(server->api.parts.hub); /* who comes again finds the next start */
     if (!server->is_quiet) {
         MHD_socket listener = MHD_quiesce_daemon(server->daemon);
         server->is_quiet = true;

@@ -11,6 +11,7 @@
 #include "base/compiler.h"
 #include "base/settings.h"
 #include "engine/engine.h"
+#include "notify/hub.h"
 #include "store/store.h"
 #include "upstream/channel.h"
 
@@ -25,6 +26,7 @@ struct server_parts {
     struct asset_store *assets;
     const struct link_keys *link_keys;
     struct engine *engine;
+    struct hub *hub; /* NULL: nobody can wait */
     /* Reads the configuration anew; never two at once, on an HTTP thread. 0, or negative errno with a sentence, and the
      * configuration before stays in force. NULL: cannot be done. */
     int (*reload)(void *context, char ret_error[SERVER_ERROR_SIZE]);

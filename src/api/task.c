@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "api/entity.h"
 #include "base/clock.h"
 #include "base/must.h"
 
@@ -93,21 +94,44 @@ bool api_take_task(struct api_request *request, enum MHD_Result *ret_result)
     return true;
 }
 
+/* A ready-made view, or one made now. NULL when memory is out. */
+static struct view *view_of(struct api_request *request, const char *base, const struct task *task,
+                            const struct engine_figures *figures)
+{
+    struct view_source source = api_view_source(request, base);
+    struct view_cache *views = request->api->views;
+    struct view *view = view_cache_find(views, task, &source);
+    if (view == NULL) {
+        view = view_new(&source, task, figures, request->api->parts.settings->cors);
+        if (view != NULL)
+            view_cache_put(views, task, &source, view);
+    }
+    return view;
+}
+
+bool api_has_view(struct api_request *request)
+{
+    char base[ORIGIN_BASE_SIZE];
+    const char *known = api_header(request, "If-None-Match");
+    if (known == NULL || request->route->dialect == DIALECT_NONE)
+        return true;
+    if (!api_base(request, base)) /* the answer says so */
+        return false;
+    struct view *view = view_of(request, base, request->task, &request->figures);
+    bool is_known = view != NULL && entity_list_has_tag(known, view_etag(view), ENTITY_WEAK);
+    view_unref(view);
+    return is_known;
+}
+
 enum MHD_Result api_reply_task(struct api_request *request, const struct task *task,
                                const struct engine_figures *figures)
 {
     char base[ORIGIN_BASE_SIZE];
     if (!api_base(request, base))
         return api_reply_bad_host(request);
-    struct view_source source = api_view_source(request, base);
-    struct view_cache *views = request->api->views;
-    struct view *view = view_cache_find(views, task, &source);
-    if (view == NULL) {
-        view = view_new(&source, task, figures, request->api->parts.settings->cors);
-        if (view == NULL)
-            return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
-        view_cache_put(views, task, &source, view);
-    }
+    struct view *view = view_of(request, base, task, figures);
+    if (view == NULL)
+        return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
     enum MHD_Result result = api_reply_view(request, view);
     view_unref(view);
     return result;

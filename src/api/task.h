@@ -21,5 +21,7 @@ enum MHD_Result api_reply_bad_host(struct api_request *request);
 /* How the task stands, in the route's dialect: a ready-made view where there is one. */
 enum MHD_Result api_reply_task(struct api_request *request, const struct task *task,
                                const struct engine_figures *figures);
+/* Has the client, by what he says in If-None-Match, the answer that he would get now? Without that header: yes. */
+bool api_has_view(struct api_request *request);
 /* What views of answers to this request are made from, now. `base` is borrowed. */
 struct view_source api_view_source(const struct api_request *request, const char *base);

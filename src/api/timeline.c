@@ -225,11 +225,15 @@ static int by_time(const void *a, const void *b)
     return one->order < other->order ? -1 : one->order > other->order;
 }
 
+/* Where entries come from, besides the record: each adds what it knows, 0 or negative errno. */
+static int (*const sources[])(struct timeline *timeline) = {add_events, add_attempts};
+
 static int gather(struct timeline *timeline)
 {
+    int fault = 0;
     add_created(timeline);
-    int fault = add_events(timeline);
-    fault = fault < 0 ? fault : add_attempts(timeline);
+    for (size_t i = 0; fault == 0 && i < ARRAY_LENGTH(sources); i++)
+        fault = sources[i](timeline);
     if (fault == 0)
         add_end(timeline);
     return fault;

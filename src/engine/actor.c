@@ -350,6 +350,7 @@ static void lose(struct actor *actor)
 static void publish_and_act(struct actor *actor, unsigned effects)
 {
     bool is_end = task_state_is_end(actor->task->state) && !actor->has_ended;
+    bool is_transition = actor->task->state != actor->counted;
     count_states(actor);
     if (is_end) {
         actor->has_ended = true;
@@ -357,6 +358,7 @@ static void publish_and_act(struct actor *actor, unsigned effects)
         count_end(actor);
     }
     table_publish(actor->engine->table, actor->task);
+    engine_tell(actor->engine, actor->task, is_transition);
     if (actor->remote) {
         remote_know(actor->remote, actor->task);
     }

@@ -25,9 +25,17 @@ struct admission {
     const struct task *task;
 };
 
+void engine_tell(struct engine *engine, const struct task *task, bool is_transition)
+{
+    if (engine->parts.hub) {
+        hub_publish(engine->parts.hub, task, task->change, is_transition);
+    }
+}
+
 static void on_admission(struct loop_job *job)
 {
     struct admission *admission = CONTAINER_OF(job, struct admission, job);
+    engine_tell(admission->engine, admission->task, true);
     actor_new(admission->engine, admission->task, NULL);
     task_unref(admission->task);
     free(admission);

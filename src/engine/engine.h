@@ -16,6 +16,7 @@
 #include "base/settings.h"
 #include "media/media.h"
 #include "net/guard.h"
+#include "notify/hub.h"
 #include "store/store.h"
 #include "task/task.h"
 #include "upstream/channel.h"
@@ -29,6 +30,7 @@ struct engine_parts {
     const struct guard *guard;
     struct store *store;
     struct asset_store *assets;
+    struct hub *hub; /* hears of every change; NULL: nobody does */
 };
 
 /* Walks the store's unfinished tasks, starts the loop thread. 0 or negative errno. */

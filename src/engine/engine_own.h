@@ -107,6 +107,8 @@ void engine_erase_again(struct engine_erase *erase);
 /* Tells whoever asked. `task` is NULL, or why it cannot be. */
 void engine_answer_erase(struct engine_erase *erase, enum engine_outcome outcome,
                          const struct task *task);
+/* What is committed and published is told to the hub: on the loop, in the order of commits. */
+void engine_tell(struct engine *engine, const struct task *task, bool is_transition);
 
 /* ---- sweep.c ---- */
 

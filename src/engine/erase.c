@@ -105,6 +105,7 @@ static void on_erased(struct loop_job *job)
     if (result == STORE_WRITTEN) {
         erasure->left->change = erasure->write.change;
         table_publish(engine->table, erasure->left);
+        engine_tell(engine, erasure->left, false);
         begin_files(erasure);
         return;
     }

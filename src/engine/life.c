@@ -157,6 +157,9 @@ static void recover(void *context, const struct task *task)
     if (!task_state_is_end(task->state)) { /* else only its upstream is still to be told */
         atomic_fetch_add(&engine->n_unfinished, 1);
         quota_restore(engine->quota, task->request->tenant);
+        if (engine->parts.hub) {
+            hub_know(engine->parts.hub, task);
+        }
     }
     actor_new(engine, task,
               &(struct task_event){

@@ -51,6 +51,7 @@ static void on_expired(struct loop_job *job)
     if (expiry->write.result == STORE_WRITTEN) {
         expiry->task->change = expiry->write.change;
         table_publish(expiry->engine->table, expiry->task);
+        engine_tell(expiry->engine, expiry->task, false);
     } else {
         log_task(LOG_WARN, expiry->task->request->id, "cannot mark the result as expired: %d",
                  expiry->write.result);

@@ -78,6 +78,8 @@ struct unified_view {
 /* The answer to a query in the task's state, every key of the page. A new reference, never NULL.
  * It holds only what a tenant may see. */
 json_t *unified_render(const struct task *task, const struct unified_view *view);
+/* What an event tells: the answer's keys without `detail`, and our word for the state. As unified_render(). */
+json_t *unified_render_event(const struct task *task, const struct unified_view *view);
 /* The answer to a create: made from the request alone, so that it is the same whenever it is asked for. */
 json_t *unified_render_created(const struct task_request *request);
 

@@ -142,6 +142,18 @@ export class Contract {
         return this.document.components.responses[found.$ref.split('/').pop()];
     }
 
+    // Judges what is JSON by the schema of that name.
+    checkSchema(name, body) {
+        this.#judge({ $ref: `#/components/schemas/${name}` }, body, name);
+    }
+
+    #judge(schema, body, what) {
+        const text = JSON.stringify(schema);
+        if (!this.#compiled.has(text)) this.#compiled.set(text, this.#ajv.compile(this.#portable(schema)));
+        const validate = this.#compiled.get(text);
+        assert.ok(validate(body), `${what}: ${this.#ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`);
+    }
+
     // Judges a JSON body; `path` without its query.
     check(method, path, status, body) {
         const operation = this.operation(method, path);
@@ -153,9 +165,6 @@ export class Contract {
         assert.ok(response, `${method} ${path}: status ${status} is not in the document`);
         const schema = response.content?.['application/json']?.schema;
         assert.ok(schema, `${method} ${path}: status ${status} has no JSON schema`);
-        const text = JSON.stringify(schema);
-        if (!this.#compiled.has(text)) this.#compiled.set(text, this.#ajv.compile(this.#portable(schema)));
-        const validate = this.#compiled.get(text);
-        assert.ok(validate(body), `${method} ${path} ${status}: ${this.#ajv.errorsText(validate.errors)}\n${JSON.stringify(body)}`);
+        this.#judge(schema, body, `${method} ${path} ${status}`);
     }
 }

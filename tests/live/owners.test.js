@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { command, endedWell, start } from './harness.js';
 import { tiny } from './media.js';
+import { open } from './streams.js';
 
 const server = await start({ config: 'render:\n  slots: 1\n', key: { tenant: 'red' } });
 const stranger = await server.addKey('blue', { tenant: 'blue' });
@@ -108,6 +109,22 @@ const cases = {
     'GET /v1/files/{file_id}': () => isNoFile('GET', '/v1/files/ID'),
     'GET /v1/files/{file_id}/content': () => isNoFile('GET', '/v1/files/ID/content'),
     'DELETE /v1/files/{file_id}': () => isNoFile('DELETE', '/v1/files/ID'),
+    'GET /v1/video/events': async () => {
+        await isNoTask('GET', '/v1/video/events?id=ID');
+        for (const headers of [{}, { 'Last-Event-ID': '0' }]) {
+            const theirs = await open(server, { key: stranger, headers });
+            const own = await server.create({ prompt: 'a stranger\'s own' }, { key: stranger });
+            await theirs.wait('his own', ({ data }) => data.id === own.id);
+            assert.ok(!theirs.text.includes(mine.id));
+            theirs.close();
+        }
+    },
+    'POST /v1/video/events/ticket': async () => {
+        await isNoTask('POST', '/v1/video/events/ticket', { ...json, body: '{"ids": ["ID"]}' });
+        const { ticket } = (await asStranger('POST', '/v1/video/events/ticket')).json;
+        const { status } = await server.call('GET', `/v1/video/events?ticket=${ticket}&id=${encodeURIComponent(mine.id)}`, { key: null });
+        assert.equal(status, 404);
+    },
     'GET /assets/{+rest}': async () => {
         const { status, json: error } = await asStranger('GET', `/assets/${mine.id.split(':')[1]}/src.mp4`);
         assert.equal(status, 403);

@@ -60,6 +60,7 @@ static void open_server(struct scene *scene, bool can_reload)
         .assets = stage->assets,
         .link_keys = &scene->link_keys,
         .engine = stage->engine,
+        .hub = stage->hub,
         .reload = can_reload ? reload : NULL,
         .reload_context = &scene->reloads,
     };

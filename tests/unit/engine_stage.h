@@ -333,6 +333,7 @@ struct stage {
     struct store_backend backend;
     struct store *store;
     struct asset_store *assets;
+    struct hub *hub;
     struct engine *engine;
 };
 
@@ -372,8 +373,17 @@ static inline void stage_open_store(struct stage *stage)
 
 static inline void stage_start(struct stage *stage)
 {
-    const struct engine_parts parts = {stage->settings, stage->channels, stage->guard, stage->store,
-                                       stage->assets};
+    int64_t change = 0;
+    assert_int_equal(store_change(stage->store, &change), 0);
+    assert_int_equal(hub_new(&(struct hub_limits){100, 100}, change, &stage->hub), 0);
+    const struct engine_parts parts = {
+        .settings = stage->settings,
+        .channels = stage->channels,
+        .guard = stage->guard,
+        .store = stage->store,
+        .assets = stage->assets,
+        .hub = stage->hub,
+    };
     assert_int_equal(engine_start(&parts, &stage->engine), 0);
 }
 
@@ -381,6 +391,7 @@ static inline void stage_stop(struct stage *stage, int64_t drain_ms)
 {
     engine_stop(stage->engine, drain_ms);
     stage->engine = engine_free(stage->engine);
+    stage->hub = hub_free(stage->hub);
     assert_int_equal(atomic_load(&fake.n_live), 0);
 }
 

@@ -62,6 +62,7 @@ static void stopping_end(struct stopping *stopping, struct stage *stage)
     AWAIT(atomic_load(&stopping->is_over));
     must(pthread_join(stopping->thread, NULL) == 0);
     stage->engine = engine_free(stage->engine);
+    stage->hub = hub_free(stage->hub);
 }
 
 static bool is_closing(struct stage *stage)
@@ -215,6 +216,7 @@ static void stop_among_creates(struct stage *stage, int n_before)
         check_creator(&creators[i]);
     }
     stage->engine = engine_free(stage->engine);
+    stage->hub = hub_free(stage->hub);
     free(creators);
 }
 

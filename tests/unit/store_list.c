@@ -253,6 +253,32 @@ static void the_end_is_known_at_a_full_page(void **state)
         task_unref(found[i]);
 }
 
+/* A cursor of another list lies where it likes; a bound holds all the same. */
+static void a_bound_holds_whatever_the_cursor(void **state)
+{
+    struct scene *scene = *state;
+    static const struct store_list_query queries[] = {
+        {.before_micros = FIXTURE_MICROS + 8, .until_micros = FIXTURE_MICROS + 5},
+        {.before_micros = FIXTURE_MICROS + 3, .until_micros = FIXTURE_MICROS + 5},
+        {.before_micros = FIXTURE_MICROS + 1, .from_micros = FIXTURE_MICROS + 5, .ascending = true},
+        {.before_micros = FIXTURE_MICROS + 7, .from_micros = FIXTURE_MICROS + 5, .ascending = true},
+    };
+    static const size_t counts[] = {5, 3, 5, 3};
+    for (int i = 0; i < 10; i++)
+        scene_create(scene, "tenant-1", FIXTURE_MICROS + i);
+    for (size_t i = 0; i < ARRAY_LENGTH(queries); i++) {
+        struct store_list_query query = queries[i];
+        const struct task *found[ALL];
+        size_t count = 0;
+        query.limit = ALL;
+        query.before_id = "";
+        assert_int_equal(store_list(scene->store, &query, found, &count), 0);
+        assert_int_equal(count, counts[i]);
+        for (size_t j = 0; j < count; j++)
+            task_unref(found[j]);
+    }
+}
+
 /* ---- pages while tasks come in and change ---- */
 
 /* Walks through `query` page by page; before each page tasks are made at both ends, and one of `tasks` that has not been
@@ -375,6 +401,7 @@ int main(void)
         SCENE_CASE(a_text_that_is_none_is_an_error),
         SCENE_CASE(a_look_ends_where_it_may_and_goes_on_there),
         SCENE_CASE(the_end_is_known_at_a_full_page),
+        SCENE_CASE(a_bound_holds_whatever_the_cursor),
         SCENE_CASE(a_walk_meets_each_task_once),
         SCENE_CASE(every_list_walks_along_an_index),
     };
