@@ -373,17 +373,12 @@ json_t *unified_render_event(const struct task *task, const struct unified_view 
     json_t *answer = new_answer(task);
     json_set_text(answer, "state", task_state_name(task->state));
     if (task->state == TASK_COMPLETED) {
-        set_int(answer, "width", task->result.width);
-        set_int(answer, "height", task->result.height);
-        set_file(answer, "video_url", task, view, video_file(task));
+        answer_set_int(answer, "width", task->result.width);
+        answer_set_int(answer, "height", task->result.height);
+        set_file(answer, "video_url", task, view, unified_video_file(task));
         set_file(answer, "thumbnail_url", task, view, UNIFIED_THUMBNAIL);
     } else if (task_state_is_end(task->state)) {
-        char text[TASK_SENTENCE_SIZE];
-        json_t *error = json_object();
-        task_failure_sentence(task, text);
-        json_set_text(error, "code", task_failure_code(task->failure));
-        json_set_text(error, "message", text);
-        json_set(answer, "error", error);
+        json_set(answer, "error", answer_failure(task));
     }
     return answer;
 }
