@@ -22,7 +22,7 @@ enum {
     FILM_SIDE = 64,
     FILM_FRAMES = 6,
     NOTE_SIZE = 200,
-    COMPANIONS = 3,
+    COMPANIONS = 4,
     STATUS_SIZE = 64,
 };
 
@@ -207,7 +207,8 @@ static void decode_film(struct doctor *doctor, struct loop *loop, int film,
     struct wait wait = {.loop = loop};
     const struct media_limits limits = limits_of(doctor);
     const struct media_handler handler = {NULL, on_film_ended, &wait};
-    const struct media_variants variants = {film, companions[0], companions[1], companions[2], -1};
+    const struct media_variants variants = {film,          companions[0], companions[1],
+                                            companions[2], companions[3], -1};
     struct media_job *job = NULL;
     if (!wait_for(&wait, media_variants_start(loop, &variants, &limits, &handler, &job)))
         doctor_say(doctor, DOCTOR_PROBLEM, "helper", advice_for(&wait),

@@ -21,6 +21,7 @@ enum output {
     OUTPUT_SOURCE,
     OUTPUT_THUMBNAIL,
     OUTPUT_PREVIEW,
+    OUTPUT_SPRITESHEET,
     OUTPUT_MEDIUM,
     OUTPUT_MARKED,
     OUTPUT_COUNT
@@ -32,6 +33,7 @@ static const struct {
     [OUTPUT_SOURCE] = {UNIFIED_SOURCE, "video/mp4"},
     [OUTPUT_THUMBNAIL] = {UNIFIED_THUMBNAIL, "image/webp"},
     [OUTPUT_PREVIEW] = {UNIFIED_PREVIEW, "image/gif"},
+    [OUTPUT_SPRITESHEET] = {UNIFIED_SPRITESHEET, "image/jpeg"},
     [OUTPUT_MEDIUM] = {UNIFIED_MEDIUM, "video/mp4"},
     [OUTPUT_MARKED] = {UNIFIED_MARKED, "video/mp4"},
 };
@@ -276,6 +278,7 @@ static int start_variants(struct result *result)
         .source = result->files[OUTPUT_SOURCE],
         .thumbnail = result->files[OUTPUT_THUMBNAIL],
         .preview = result->files[OUTPUT_PREVIEW],
+        .spritesheet = result->files[OUTPUT_SPRITESHEET],
         .medium = result->files[OUTPUT_MEDIUM],
         .marked = result->files[OUTPUT_MARKED],
     };

@@ -30,11 +30,11 @@
 #define JOB_PROMPT "prompt"
 #define JOB_SEED "seed"
 
-/* Variants: the descriptors are source, thumbnail, preview, medium and perhaps marked. */
+/* Variants: the descriptors are source, thumbnail, preview, spritesheet, medium and perhaps marked. */
 
 enum {
     JOB_NOTE_SIZE = 200,
-    JOB_VARIANTS_FDS = 4, /* without the marked copy */
+    JOB_VARIANTS_FDS = 5, /* without the marked copy */
 };
 
 /* A probe's report. */

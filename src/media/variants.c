@@ -14,6 +14,7 @@
 #include "media/port.h"
 #include "media/preview.h"
 #include "media/scale.h"
+#include "media/spritesheet.h"
 #include "media/thumbnail.h"
 
 enum {
@@ -46,6 +47,7 @@ struct variants {
     int width, height;
     AVFrame *still; /* the thumbnail's */
     struct preview *preview;
+    struct spritesheet *sheet;
     struct copy medium, marked;
     int source_error, output_error; /* AVERROR */
     const char *output;             /* which of our files failed */
@@ -188,6 +190,9 @@ static int open_outputs(struct variants *variants)
     if (note_output(variants, "medium copy", error) < 0)
         return error;
     variants->preview = preview_new(variants->width, variants->height, variants->frame_rate);
+    /* What a rate and a duration come to is too rough a guess. */
+    int64_t n_told = codec_reader_video(variants->reader)->nb_frames;
+    variants->sheet = spritesheet_new(variants->width, variants->height, n_told);
     if (variants->files->marked < 0)
         return 0;
     width = even(variants->width);
@@ -240,6 +245,8 @@ static bool spread_frame(struct variants *variants, const AVFrame *frame)
     int source = keep_still(variants, frame);
     if (source >= 0)
         source = preview_offer(variants->preview, frame);
+    if (source >= 0)
+        source = spritesheet_offer(variants->sheet, frame);
     int output = 0;
     if (source >= 0)
         output = copy_frame(&variants->medium, frame, variants->n_frames, &source);
@@ -292,6 +299,9 @@ static void finish_outputs(struct variants *variants)
         return;
     error = preview_write(variants->preview, variants->files->preview);
     if (note_output(variants, "preview", error) < 0)
+        return;
+    error = spritesheet_write(variants->sheet, variants->files->spritesheet);
+    if (note_output(variants, "sprite sheet", error) < 0)
         return;
     error = thumbnail_write(variants->still, variants->files->thumbnail);
     (void)note_output(variants, "thumbnail", error);
@@ -349,6 +359,7 @@ enum media_end variants_make(const struct media_variants *files, const struct ca
     copy_fini(&variants.medium);
     copy_fini(&variants.marked);
     preview_free(variants.preview);
+    spritesheet_free(variants.sheet);
     av_frame_free(&variants.still);
     codec_reader_free(variants.reader);
     return end;

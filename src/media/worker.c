@@ -108,7 +108,8 @@ static _Noreturn void run_variants(const struct proc_job *job)
         .source = job->fds[0],
         .thumbnail = job->fds[1],
         .preview = job->fds[2],
-        .medium = job->fds[3],
+        .spritesheet = job->fds[3],
+        .medium = job->fds[4],
         .marked = job->n_fds > JOB_VARIANTS_FDS ? job->fds[JOB_VARIANTS_FDS] : -1,
     };
     struct caption_mark *mark = variants.marked < 0 ? NULL : variants_mark();

@@ -180,13 +180,14 @@ static void test_broken_images(void **state)
 
 static void test_companions(void **state)
 {
-    int files[5];
+    int files[6];
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
         files[i] = sample_memory("", 0);
     struct run run = film("a quiet harbour", NULL, 0, files[0]);
     assert_done(&run, "the source");
-    const struct media_variants variants = {files[0], files[1], files[2], files[3], files[4]};
+    const struct media_variants variants = {files[0], files[1], files[2],
+                                            files[3], files[4], files[5]};
     run = companions(&variants);
     assert_done(&run, "the companions");
     for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
