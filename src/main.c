@@ -45,6 +45,8 @@ static const char HELP[] =
     "  watch      wait until a task ends\n"
     "  list       list tasks\n"
     "  cancel     cancel a task\n"
+    "  rm         delete tasks that have ended, and their files\n"
+    "  timeline   show what happened to a task\n"
     "  channels   show the channels and how they fare; pause, resume and drain them\n"
     "  reload     have the gateway read its configuration anew\n"
     "\n"
@@ -107,6 +109,8 @@ static const struct command COMMANDS[] = {
     {"watch", tasks_watch},
     {"list", tasks_list},
     {"cancel", tasks_cancel},
+    {"rm", tasks_remove},
+    {"timeline", tasks_timeline},
     {"channels", channels_main},
     {"reload", reload_main},
     {"version", version},

@@ -33,10 +33,17 @@ enum client_outcome await_query(struct client *client, const char *id,
     return client_call(client, &call, ret_answer);
 }
 
+/* `success` is what a gateway says instead to clients of some models. */
+static bool has_completed(const json_t *view)
+{
+    const char *status = json_text(view, "status");
+    return status != NULL && (strcmp(status, "completed") == 0 || strcmp(status, "success") == 0);
+}
+
 static bool has_ended(const json_t *view)
 {
     const char *status = json_text(view, "status");
-    return status != NULL && (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0);
+    return has_completed(view) || (status != NULL && strcmp(status, "failed") == 0);
 }
 
 static void show(struct progress *progress, const json_t *view)
@@ -134,8 +141,7 @@ int await_end(struct client *client, const char *id, const struct await_watcher 
 
 int await_verdict(const json_t *view)
 {
-    const char *status = json_text(view, "status");
-    return status != NULL && strcmp(status, "completed") == 0 ? CLI_OK : CLI_TASK_FAILED;
+    return has_completed(view) ? CLI_OK : CLI_TASK_FAILED;
 }
 
 void await_explain(const json_t *view)

@@ -345,7 +345,11 @@ enum client_outcome client_call(struct client *client, const struct client_call 
     set_common(client, buf_text(&url), client->call_ms);
     struct curl_slist *headers = make_headers(client, call);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    if (call->method != NULL)
+        curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, call->method);
     enum client_outcome outcome;
+    if (call->method != NULL) /* it changes something, too */
+        set_post(client);
     if (call->n_parts > 0)
         outcome = perform_parts(client, call, ret_answer);
     else if (call->json != NULL)

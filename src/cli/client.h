@@ -34,6 +34,7 @@ struct client_part {
 
 struct client_call {
     const char *path;                /* with its query */
+    const char *method;              /* NULL: GET, or POST with a body */
     const json_t *json;              /* body of a POST, or NULL */
     const struct buf *text;          /* the same as it stands, or NULL */
     const struct client_part *parts; /* body of a multipart POST, or NULL */

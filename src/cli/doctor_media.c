@@ -207,8 +207,14 @@ static void decode_film(struct doctor *doctor, struct loop *loop, int film,
     struct wait wait = {.loop = loop};
     const struct media_limits limits = limits_of(doctor);
     const struct media_handler handler = {NULL, on_film_ended, &wait};
-    const struct media_variants variants = {film,          companions[0], companions[1],
-                                            companions[2], companions[3], -1};
+    const struct media_variants variants = {
+        .source = film,
+        .thumbnail = companions[0],
+        .preview = companions[1],
+        .spritesheet = companions[2],
+        .medium = companions[3],
+        .marked = -1,
+    };
     struct media_job *job = NULL;
     if (!wait_for(&wait, media_variants_start(loop, &variants, &limits, &handler, &job)))
         doctor_say(doctor, DOCTOR_PROBLEM, "helper", advice_for(&wait),

@@ -12,6 +12,7 @@
 #include "base/settings.h"
 #include "cli/cli.h"
 #include "task/attempt.h"
+#include "task/dialect.h"
 #include "task/state.h"
 
 static const char HELP[] =
@@ -89,14 +90,17 @@ static void dump_attempts(FILE *out)
 
 static void dump_states(FILE *out)
 {
-    fputs("| state | unified word | OpenAI word | end | meaning |\n"
-          "| --- | --- | --- | --- | --- |\n",
+    fputs("| state | unified | `/v1/videos` | `/v1/video/generations` | `/v2/videos/generations` | "
+          "end | meaning |\n"
+          "| --- | --- | --- | --- | --- | --- | --- |\n",
           out);
     for (int i = 0; i < TASK_STATE_COUNT; i++) {
         enum task_state state = (enum task_state)i;
-        fprintf(out, "| `%s` | `%s` | `%s` | %s | %s |\n", task_state_name(state),
-                task_state_unified(state), task_state_openai(state),
-                task_state_is_end(state) ? "yes" : "no", task_state_meaning(state));
+        fprintf(out, "| `%s` |", task_state_name(state));
+        for (int j = DIALECT_UNIFIED; j < DIALECT_COUNT; j++)
+            fprintf(out, " `%s` |", dialect_word((enum dialect)j, state));
+        fprintf(out, " %s | %s |\n", task_state_is_end(state) ? "yes" : "no",
+                task_state_meaning(state));
     }
     dump_moves(out);
     dump_failures(out);

@@ -268,15 +268,15 @@ static void on_written(struct store_write *write)
 
 static void on_committed(struct loop_job *job);
 
-static void commit(struct actor *actor, struct task *version, enum store_write_kind kind,
-                   unsigned effects)
+static void commit(struct actor *actor, struct task *version, unsigned effects)
 {
     struct actor_commit *fresh = must_calloc(1, sizeof *fresh);
     fresh->actor = actor;
     fresh->effects = effects & ~(unsigned)TASK_EFFECT_PERSIST;
     fresh->version = version;
     fresh->write = (struct store_write){
-        .kind = kind,
+        /* who wants it erased waits for just this version */
+        .kind = version->deleted_ms != 0 && actor->erases ? STORE_ERASE : STORE_UPDATE,
         .task = version,
         .is_transition = version->state != actor->counted,
         .done = on_written,
@@ -415,8 +415,7 @@ static void apply(struct actor *actor, const struct task_event *event)
     if (step.task->state != TASK_QUEUED) {
         actor_leave_queue(actor);
     }
-    commit(actor, step.task, event->kind == TASK_EVENT_ERASED ? STORE_ERASE : STORE_UPDATE,
-           step.effects); /* what a crash could take back is not shown */
+    commit(actor, step.task, step.effects); /* what a crash could take back is not shown */
 }
 
 /* The note of a failure lives in its sender, which may be gone when the event's turn comes; an

@@ -4,8 +4,15 @@
  * ended; and what attempts tell of it. On the loop's thread. */
 #include "engine/actor_own.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/must.h"
+#include "engine/dialogue.h"
 
 /* How much of the learned duration stays when another one is known. */
 static const double RENDER_MEAN_DECAY = 0.8;
@@ -109,10 +116,38 @@ static void on_queue_position(void *context, int64_t position)
                       &(struct engine_figures){.queue_position = position, .wait_s = -1.0});
 }
 
+/* A text that may have been cut anywhere, or null. */
+static json_t *short_text(const char *text)
+{
+    char cut[DIALOGUE_NOTE_SIZE] = "";
+    snprintf(cut, sizeof cut, "%s", text ? text : "");
+    size_t length = strlen(cut);
+    json_t *string = NULL;
+    while (length > 0 && !(string = json_stringn(cut, length))) {
+        length--;
+    }
+    return string ? string : json_null();
+}
+
+/* What is noted here may be lost; nothing goes by it. */
+static void on_verdict(void *context, enum remote_verdict verdict, const char *message)
+{
+    const struct actor *actor = context;
+    CLEANUP(json_unref_pointer) json_t *body = json_object();
+    json_set(body, "attempt", json_integer(actor->task->attempt.number));
+    json_set_text(body, "verdict", remote_verdict_word(verdict));
+    json_set(body, "message", short_text(message));
+    char *text = json_dumps(body, JSON_WRITE_FLAGS);
+    must(text != NULL);
+    store_note(actor->engine->parts.store, actor->task, STORE_EVENT_POLL, text, clock_wall_ms());
+    free(text);
+}
+
 static void new_remote(struct actor *actor, const struct route *route)
 {
     struct engine *engine = actor->engine;
-    const struct remote_handler handler = {on_ready, on_attempt_event, on_queue_position, actor};
+    const struct remote_handler handler = {on_ready, on_attempt_event, on_queue_position,
+                                           on_verdict, actor};
     actor->remote =
         remote_new(&engine->room, engine->credentials, engine->channels, route, &handler);
 }

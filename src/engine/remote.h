@@ -23,6 +23,16 @@ enum {
     REMOTE_RETRY_MOST_MS = 60 * 1000, /* … up to this */
 };
 
+enum { REMOTE_VERDICTS_MAX = 64 }; /* told on of one attempt */
+
+enum remote_verdict {
+    REMOTE_VERDICT_NONE,
+#define VERDICT(name, word, meaning) REMOTE_VERDICT_##name,
+#include "engine/verdict.def"
+    REMOTE_VERDICT_COUNT
+};
+const char *remote_verdict_word(enum remote_verdict verdict);
+
 struct remote;
 
 struct remote_handler {
@@ -32,6 +42,8 @@ struct remote_handler {
     void (*event)(void *context, const struct task_event *event);
     /* What the upstream says of its own queue: 0: nothing. */
     void (*queue_position)(void *context, int64_t position);
+    /* A poll told something else than the one before; `message` (NULL: none) in the upstream's words. For the timeline. */
+    void (*verdict)(void *context, enum remote_verdict verdict, const char *message);
     void *context;
 };
 

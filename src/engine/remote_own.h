@@ -53,6 +53,8 @@ struct remote {
     int64_t n_beside;               /* jobs in flight with that credential when it was sent */
     bool is_resumed;
     bool is_pending; /* waits at the upstream, as far as we know */
+    uint8_t verdict; /* of the last poll: enum remote_verdict */
+    uint8_t n_verdicts;
     struct policy_watch watch;
     /* What the program asked for at the poll before, and of which job: good as long as the job and what is kept of it are
      * the same. NULL: nothing yet. */
@@ -108,6 +110,14 @@ void remote_leave_submits(struct remote *remote);
 void remote_leave_polls(struct remote *remote);
 /* At once, and after a pause from the second time on. */
 void remote_poll_soon(struct remote *remote, int n);
+
+/* ---- remote_verdict.c ---- */
+
+/* A poll told this; before anything else is told. */
+void remote_judge(struct remote *remote, enum remote_verdict verdict, const char *message);
+/* A poll told nothing. */
+void remote_judge_trouble(struct remote *remote, const char *note,
+                          const struct dialogue_outcome *outcome);
 
 /* ---- remote_result.c ---- */
 

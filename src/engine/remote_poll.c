@@ -34,6 +34,7 @@ static void on_trouble(struct remote *remote, const char *note,
     remote->credential->n_troubles++;
     policy_note_trouble(&remote->watch, now_ms);
     remote_note(remote, LOG_WARN, "a poll told nothing", note);
+    remote_judge_trouble(remote, note, outcome);
     if (outcome->end == DIALOGUE_TROUBLE && outcome->status != 429) {
         policy_breaker_fail(&remote->credential->breaker, now_ms);
     }
@@ -44,6 +45,7 @@ static void on_done(struct remote *remote, const json_t *said,
                     const struct dialogue_outcome *outcome)
 {
     const json_t *outputs = json_object_get(said, "outputs");
+    remote_judge(remote, REMOTE_VERDICT_DONE, NULL);
     if (json_array_size(outputs) == 0) {
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
                                                  .failure = TASK_FAILURE_NO_VIDEO});
@@ -81,6 +83,7 @@ static void on_upstream_failed(struct remote *remote, const json_t *said)
     bool is_refused = kind && strcmp(kind, "refused") == 0;
     remote_note(remote, LOG_WARN, "the job failed there",
                 message ? message : "no reason was given");
+    remote_judge(remote, REMOTE_VERDICT_FAILED, message);
     remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
                                              .failure = is_moderated ? TASK_FAILURE_MODERATED
                                                                      : TASK_FAILURE_UPSTREAM_FAILED,
@@ -89,6 +92,7 @@ static void on_upstream_failed(struct remote *remote, const json_t *said)
 
 static void on_gone(struct remote *remote)
 {
+    remote_judge(remote, REMOTE_VERDICT_GONE, NULL);
     if (policy_note_gone(&remote->watch, clock_mono_ms())) {
         remote_note(remote, LOG_ERROR, "the job is gone", "the upstream does not know it");
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_GONE});
@@ -104,6 +108,11 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
     remote->is_pending = is_pending;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
     plan_poll(remote, 0);
+    remote_judge(remote,
+                 progress > 0 ? REMOTE_VERDICT_PROGRESS
+                 : is_pending ? REMOTE_VERDICT_PENDING
+                              : REMOTE_VERDICT_RENDERING,
+                 NULL);
     remote->handler.queue_position(remote->handler.context, json_int(said, "queue_position", 0));
     if (remote->task->attempt.state == ATTEMPT_CONFIRMING) {
         log_task(LOG_INFO, remote->task->request->id,
@@ -138,6 +147,7 @@ static void heed(struct remote *remote, const json_t *said, const struct dialogu
         on_upstream_failed(remote, said);
     } else if (strcmp(state, "cancelled") == 0) {
         remote_note(remote, LOG_WARN, "the job was cancelled there", "not by us");
+        remote_judge(remote, REMOTE_VERDICT_CANCELLED, NULL);
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
                                                  .failure = TASK_FAILURE_UPSTREAM_FAILED});
     } else if (strcmp(state, "gone") == 0) {

@@ -236,7 +236,7 @@ void store_event_fini(struct store_event *event);
 /* The kind of a transition; its body: state, progress, attempt, channel, failure, note. */
 #define STORE_EVENT_STATE "state"
 
-/* The kind of a note on an upstream's poll; its body: attempt, verdict, message, progress. */
+/* The kind of a note on an upstream's poll; its body: attempt, verdict, message. */
 #define STORE_EVENT_POLL "poll"
 
 /* Writes an event of another kind than STORE_EVENT_STATE down, some time soon. Nobody waits for it, and it may be lost: when

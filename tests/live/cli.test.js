@@ -122,6 +122,13 @@ test('create --wait --output writes all files, whole', async () => {
     assert.equal((await probe(path.join(out, 'video.mp4'))).frames, 60);
     assert.doesNotMatch(result.stderr, /\r|\x1b/, 'no progress line in a pipe');
 });
+test('a model whose tasks end in success has ended, too', async () => {
+    const { status, stdout } = await cli('create', 'make animate', '--model', 'viduq2', '--wait', '--json', ...cheap);
+    assert.equal(status, 0);
+    const task = JSON.parse(stdout.trim().split('\n').at(-1));
+    assert.deepEqual([task.status, task.detail.status], ['success', 'completed']);
+    assert.equal((await cli('watch', task.id)).status, 0);
+});
 test('create --wait of a task that fails ends with 1 and says why', async () => {
     const result = await ends(1, 'create', 'x', '--image', 'http://127.0.0.1:9/x.png', '--wait', ...cheap);
     assert.match(result.stderr, /image_forbidden/);

@@ -47,6 +47,11 @@ const cases = {
         const { json: list } = await asStranger('GET', '/v1/video/tasks?limit=100');
         assert.ok(!JSON.stringify(list).includes('what only red may see'));
     },
+    'DELETE /v1/video/tasks/{id}': async () => {
+        await isNoTask('DELETE', '/v1/video/tasks/ID');
+        assert.equal((await server.query(mine.id)).status, 'pending');
+    },
+    'GET /v1/video/tasks/{id}/timeline': () => isNoTask('GET', '/v1/video/tasks/ID/timeline'),
     'POST /v1/video/cancel': async () => {
         await isNoTask('POST', '/v1/video/cancel?id=ID');
         await isNoTask('POST', '/v1/video/cancel', { ...json, body: '{"id": "ID"}' });
@@ -65,7 +70,7 @@ const cases = {
     'GET /v1/videos/{id}': () => isNoTask('GET', '/v1/videos/ID'),
     'GET /v1/videos/{id}/content': async () => {
         await isNoTask('GET', '/v1/videos/ID/content');
-        await isNoTask('GET', '/v1/videos/ID/content?variant=thumbnail');
+        for (const variant of ['thumbnail', 'spritesheet']) await isNoTask('GET', `/v1/videos/ID/content?variant=${variant}`);
     },
     'DELETE /v1/videos/{id}': () => isNoTask('DELETE', '/v1/videos/ID'),
     'POST /v1/video/generations': () => createsItsOwn('/v1/video/generations'),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One attempt at an upstream: what polls tell, when the program is asked for one, and what is kept of the answers. */
+#include "engine/remote_own.h"
 #include "engine_remote_stage.h"
 
 struct poll {
@@ -113,6 +114,61 @@ static void a_job_is_gone_after_a_minute_of_it(void **state)
     assert_true(stage.now_ms - START_MS >= POLICY_GONE_MS);
     assert_int_equal(stage.n_timers, 0);
     stage.at = stage.n_turns;
+    end(&place);
+}
+
+/* ---- for the timeline ---- */
+
+static void a_verdict_is_told_when_it_differs(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {
+        ASKED,
+        STATE("pending"),
+        AGAIN,
+        STATE("pending"),
+        ANSWERS(429),
+        ANSWERS(429),
+        ANSWERS(503),
+        BREAKS(UNREACHABLE),
+        BREAKS(UNREACHABLE),
+        AGAIN,
+        STATE("rendering"),
+        AGAIN,
+        SAYS("{\"state\":\"rendering\",\"progress\":0.25}"),
+        AGAIN,
+        STATE("rendering"), /* nothing new: it tells how far it is only now and then */
+        AGAIN,
+        STATE("nonsense"),
+        GONE_AGAIN,
+        AGAIN,
+        FAILED("refused"),
+        {0},
+    };
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    while (go_on()) {
+    }
+    assert_string_equal(place.verdicts, "pending busy trouble unreachable rendering progress "
+                                        "unclear gone failed ");
+    end(&place);
+}
+
+static void verdicts_are_not_told_without_end(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {{0}};
+    struct place place;
+    size_t n = 0;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    for (int i = 0; i < 3 * REMOTE_VERDICTS_MAX; i++) {
+        remote_judge(place.remote, i % 2 != 0 ? REMOTE_VERDICT_BUSY : REMOTE_VERDICT_GONE, NULL);
+    }
+    for (const char *at = place.verdicts; *at != '\0'; at++) {
+        n += *at == ' ';
+    }
+    assert_int_equal(n, REMOTE_VERDICTS_MAX);
     end(&place);
 }
 
@@ -317,7 +373,8 @@ static struct remote *neighbour(struct place *place)
     const struct channel *main = channel_at(place->table, 0);
     const struct route route = {ROUTE_FOUND,       main, &main->credentials[0],
                                 place->credential, -1,   false};
-    const struct remote_handler handler = {on_ready, on_event, on_queue_position, place};
+    const struct remote_handler handler = {on_ready, on_event, on_queue_position, on_verdict,
+                                           place};
     return remote_new(&ROOM, place->credentials, place->table, &route, &handler);
 }
 
@@ -395,6 +452,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(polls_tell_how_the_job_stands),
         cmocka_unit_test(a_job_is_gone_after_a_minute_of_it),
+        cmocka_unit_test(a_verdict_is_told_when_it_differs),
+        cmocka_unit_test(verdicts_are_not_told_without_end),
         cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),
         cmocka_unit_test(what_an_upstream_says_of_its_queue_is_told),
         cmocka_unit_test(the_program_sees_the_job_and_what_it_kept),

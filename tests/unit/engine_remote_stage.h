@@ -80,6 +80,7 @@ struct place {
     bool is_renewed;
     int64_t queue_position;
     char told[ASKED_MAX];
+    char verdicts[ASKED_MAX];
 };
 
 static inline void on_ready(void *context, const struct task_event *granted)
@@ -165,6 +166,13 @@ static inline void on_queue_position(void *context, int64_t position)
     place->queue_position = position;
 }
 
+static inline void on_verdict(void *context, enum remote_verdict verdict, const char *message)
+{
+    struct place *place = context;
+    (void)message;
+    note(place->verdicts, "%s ", remote_verdict_word(verdict));
+}
+
 static inline void begin(struct place *place, const char *adapter, struct task *task,
                          const struct turn *turns)
 {
@@ -199,7 +207,8 @@ static inline void begin(struct place *place, const char *adapter, struct task *
     const struct channel *main = channel_at(place->table, 0);
     const struct route route = {ROUTE_FOUND,       main, &main->credentials[0],
                                 place->credential, -1,   false};
-    const struct remote_handler handler = {on_ready, on_event, on_queue_position, place};
+    const struct remote_handler handler = {on_ready, on_event, on_queue_position, on_verdict,
+                                           place};
     place->remote = remote_new(&ROOM, place->credentials, place->table, &route, &handler);
 }
 

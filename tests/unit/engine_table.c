@@ -62,6 +62,28 @@ static void newest_version_wins(void **state)
     table_free(table);
 }
 
+static void publish_deleted(struct table *table, int number, int64_t revision)
+{
+    struct task *task = make_task(number, TASK_COMPLETED, revision);
+    task->deleted_ms = 1;
+    table_publish(table, task);
+    task_unref(task);
+}
+
+/* Whoever read an older version from the store may come late with it. */
+static void what_is_deleted_stays_so(void **state)
+{
+    (void)state;
+    struct table *table = table_new(100, 1 << 20);
+    publish(table, 1, TASK_COMPLETED, 4);
+    publish_deleted(table, 1, 4);
+    publish(table, 1, TASK_COMPLETED, 5);
+    assert_int_equal(look(table, 1), 4);
+    publish_deleted(table, 1, 6);
+    assert_int_equal(look(table, 1), 6);
+    table_free(table);
+}
+
 static void figures_are_shown(void **state)
 {
     (void)state;
@@ -167,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newest_version_wins),
+        cmocka_unit_test(what_is_deleted_stays_so),
         cmocka_unit_test(figures_are_shown),
         cmocka_unit_test(ended_ones_are_bounded_unfinished_ones_stay),
         cmocka_unit_test(ended_ones_are_bounded_in_bytes),

@@ -645,7 +645,12 @@ static void test_damaged(void **state)
         }
         for (size_t k = 1; k < ARRAY_LENGTH(file); k++)
             file[k] = new_file();
-        struct media_variants variants = {file[0], file[1], file[2], file[3], file[4], -1};
+        struct media_variants variants = {.source = file[0],
+                                          .thumbnail = file[1],
+                                          .preview = file[2],
+                                          .spritesheet = file[3],
+                                          .medium = file[4],
+                                          .marked = -1};
         enum media_end end = variants_make(&variants, NULL, be_silent, &facts, note);
         /* A length that cannot be is, for libav, memory that cannot be had. */
         assert_true(end == MEDIA_DONE || end == MEDIA_BAD_VIDEO || end == MEDIA_NO_MEMORY);

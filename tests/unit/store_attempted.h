@@ -121,6 +121,8 @@ static const char *const schema_undo[] = {
     "DROP TABLE attempts;",
     "DROP TABLE events; ALTER TABLE tasks DROP COLUMN change; DELETE FROM meta WHERE name = "
     "'change';",
+    "DROP INDEX tasks_ended; DROP INDEX tasks_ended_of_tenant; DROP INDEX tasks_deleted;"
+    "ALTER TABLE tasks DROP COLUMN deleted_ms;",
 };
 
 /* Makes the file of a closed store one of an older `version`. */

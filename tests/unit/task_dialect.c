@@ -149,8 +149,10 @@ static void openai_s_result_is_the_file_s(void **context)
     expect(answer, "url", "\"" RESULT "wm.mp4\"");
     expect(answer, "video_url", "\"" RESULT "wm.mp4\"");
     json_decref(answer);
+    task->result.duration_ms = 499; /* too short to say: what was asked for stands */
     task->expired_ms = 1759999999999;
     answer = dialect_render(DIALECT_OPENAI, task, &view);
+    expect(answer, "seconds", "\"15\"");
     expect(answer, "status", "\"completed\"");
     expect(answer, "expires_at", "1759999999");
     expect(answer, "url", "(absent)");

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What happened to a task, in the order of time: gathered from its record, the events that its changes left, and its attempts
+ * at upstreams. Which upstream it was, and in what words it spoke, only operators are told. On HTTP threads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handler.h"
+#include "api/task.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/must.h"
+
+enum {
+    PAGES_MAX = 8, /* of events; there are seldom more than one */
+    ATTEMPTS_MAX = STORE_LIST_MAX,
+    ENTRIES_MAX = PAGES_MAX * STORE_EVENTS_MAX * 2 + ATTEMPTS_MAX * 3 + 2,
+};
+
+struct entry {
+    int64_t at_ms;
+    size_t order; /* of what happened in one millisecond */
+    json_t *json;
+};
+
+struct timeline {
+    struct api_request *request;
+    const struct task *task;
+    bool for_operator;
+    bool has_states;   /* events told of some */
+    int64_t n_builtin; /* the attempt of the built-in engine that is open; 0: none */
+    struct entry *entries;
+    size_t n_entries;
+};
+
+/* A new entry, for its maker to add to. */
+static json_t *add_entry(struct timeline *timeline, int64_t at_ms, const char *kind)
+{
+    char at[CLOCK_ISO_MICROS_SIZE];
+    json_t *json = json_object();
+    must(json != NULL && timeline->n_entries < ENTRIES_MAX);
+    clock_iso_micros(at_ms * 1000, at);
+    json_set_text(json, "at", at);
+    json_set(json, "at_ms", json_integer(at_ms));
+    json_set_text(json, "kind", kind);
+    timeline->entries[timeline->n_entries] = (struct entry){at_ms, timeline->n_entries, json};
+    timeline->n_entries++;
+    return json;
+}
+
+static json_t *add_attempt(struct timeline *timeline, int64_t at_ms, const char *what,
+                           int64_t number, bool is_builtin)
+{
+    json_t *json = add_entry(timeline, at_ms, "attempt");
+    json_set_text(json, "what", what);
+    json_set(json, "attempt", json_integer(number));
+    json_set_text(json, "engine", is_builtin ? "animatic" : "upstream");
+    return json;
+}
+
+static void copy_text(json_t *to, const json_t *from, const char *key)
+{
+    const char *text = json_text(from, key);
+    if (text != NULL && *text != '\0')
+        json_set_text(to, key, text);
+}
+
+/* ---- the record ---- */
+
+static void add_created(struct timeline *timeline)
+{
+    json_t *json = add_entry(timeline, timeline->task->request->created_micros / 1000, "created");
+    json_set_text(json, "state", task_state_name(TASK_QUEUED));
+}
+
+/* A task from before there were events, or whose events went with its files. */
+static void add_end(struct timeline *timeline)
+{
+    const struct task *task = timeline->task;
+    if (timeline->has_states || !task_state_is_end(task->state))
+        return;
+    json_t *json = add_entry(timeline, task->ended_ms, "state");
+    json_set_text(json, "state", task_state_name(task->state));
+    if (task->failure != TASK_FAILURE_NONE)
+        json_set_text(json, "failure", task_failure_code(task->failure));
+}
+
+/* ---- events ---- */
+
+static bool is_builtin(const struct timeline *timeline, const char *name)
+{
+    const struct channel_table *table = engine_channel_table(timeline->request->api->parts.engine);
+    const struct channel *channel = channel_named(table, name);
+    if (channel != NULL)
+        return channel->is_builtin;
+    return timeline->task->is_builtin && strcmp(shared_text_of(timeline->task->channel), name) == 0;
+}
+
+/* The built-in engine keeps no record of its attempts: they begin and end with states. */
+static void add_builtin(struct timeline *timeline, const struct store_event *event,
+                        enum task_state state, const json_t *body)
+{
+    const char *channel = json_text(body, "channel");
+    bool is_over = state == TASK_QUEUED || task_state_is_end(state);
+    if (state == TASK_SUBMITTING && channel != NULL && is_builtin(timeline, channel)) {
+        timeline->n_builtin = json_int(body, "attempt", 0);
+        json_t *json = add_attempt(timeline, event->at_ms, "begun", timeline->n_builtin, true);
+        if (timeline->for_operator)
+            json_set_text(json, "channel", channel);
+    } else if (is_over && timeline->n_builtin > 0) {
+        json_t *json = add_attempt(timeline, event->at_ms, "closed", timeline->n_builtin, true);
+        json_set_text(json, "state",
+                      state == TASK_COMPLETED ? "finished"
+                      : state == TASK_QUEUED  ? "stopped"
+                                              : task_state_name(state));
+        timeline->n_builtin = 0;
+    }
+}
+
+static void add_state(struct timeline *timeline, const struct store_event *event,
+                      const json_t *body)
+{
+    enum task_state state;
+    const char *name = json_text(body, "state");
+    if (name == NULL || !task_state_parse(name, &state))
+        return;
+    timeline->has_states = true;
+    if (event->revision > 1 || state != TASK_QUEUED) { /* else it is how it was created */
+        json_t *json = add_entry(timeline, event->at_ms, "state");
+        json_set_text(json, "state", name);
+        json_set(json, "progress", json_real(json_number(body, "progress", 0)));
+        copy_text(json, body, "failure");
+        copy_text(json, body, "note"); /* a query shows it, too */
+    }
+    add_builtin(timeline, event, state, body);
+}
+
+static void add_poll(struct timeline *timeline, const struct store_event *event, const json_t *body)
+{
+    json_t *json = add_entry(timeline, event->at_ms, "poll");
+    json_set(json, "attempt", json_integer(json_int(body, "attempt", 0)));
+    copy_text(json, body, "verdict");
+    if (timeline->for_operator)
+        copy_text(json, body, "message");
+}
+
+static void add_event(struct timeline *timeline, const struct store_event *event)
+{
+    CLEANUP(json_unref_pointer) json_t *body = json_loads(event->body, 0, NULL);
+    if (strcmp(event->kind, STORE_EVENT_STATE) == 0)
+        add_state(timeline, event, body);
+    else if (strcmp(event->kind, STORE_EVENT_POLL) == 0)
+        add_poll(timeline, event, body);
+}
+
+static int add_events(struct timeline *timeline)
+{
+    struct store_event events[STORE_EVENTS_MAX];
+    struct store_events_query query = {.task_id = timeline->task->request->id,
+                                       .limit = STORE_EVENTS_MAX};
+    size_t count = STORE_EVENTS_MAX;
+    for (int page = 0; page < PAGES_MAX && count == STORE_EVENTS_MAX; page++) {
+        int fault = store_events(timeline->request->api->parts.store, &query, events, &count);
+        if (fault < 0)
+            return fault;
+        for (size_t i = 0; i < count; i++) {
+            query.after = events[i].number;
+            add_event(timeline, &events[i]);
+            store_event_fini(&events[i]);
+        }
+    }
+    return 0;
+}
+
+/* ---- attempts at upstreams ---- */
+
+static void add_names(const struct timeline *timeline, const struct store_attempt *attempt,
+                      json_t *json)
+{
+    const struct attempt_record *record = &attempt->record;
+    if (!timeline->for_operator)
+        return;
+    json_set_text(json, "id", attempt->id);
+    json_set_text(json, "channel", shared_text_of(record->channel));
+    json_set_text(json, "credential", shared_text_of(record->credential));
+    if (attempt_has_job_id(record))
+        json_set_text(json, "job", record->job->id);
+}
+
+static void add_moment(struct timeline *timeline, const struct store_attempt *attempt,
+                       const char *what, int64_t at_ms)
+{
+    if (at_ms <= 0)
+        return;
+    json_t *json = add_attempt(timeline, at_ms, what, attempt->record.number, false);
+    if (at_ms == attempt->record.closed_ms && strcmp(what, "closed") == 0)
+        json_set_text(json, "state", attempt_state_name(attempt->record.state));
+    add_names(timeline, attempt, json);
+}
+
+static int add_attempts(struct timeline *timeline)
+{
+    struct store_attempt attempts[ATTEMPTS_MAX];
+    const struct store_attempts_query query = {.task_id = timeline->task->request->id,
+                                               .limit = ATTEMPTS_MAX};
+    size_t count = 0;
+    int fault = store_attempts(timeline->request->api->parts.store, &query, attempts, &count);
+    for (size_t i = count; fault == 0 && i-- > 0;) { /* oldest first */
+        add_moment(timeline, &attempts[i], "begun", attempts[i].record.begun_ms);
+        add_moment(timeline, &attempts[i], "accepted", attempts[i].record.accepted_ms);
+        add_moment(timeline, &attempts[i], "closed", attempts[i].record.closed_ms);
+        store_attempt_fini(&attempts[i]);
+    }
+    return fault;
+}
+
+/* ---- the whole ---- */
+
+static int by_time(const void *a, const void *b)
+{
+    const struct entry *one = a, *other = b;
+    if (one->at_ms != other->at_ms)
+        return one->at_ms < other->at_ms ? -1 : 1;
+    return one->order < other->order ? -1 : one->order > other->order;
+}
+
+static int gather(struct timeline *timeline)
+{
+    add_created(timeline);
+    int fault = add_events(timeline);
+    fault = fault < 0 ? fault : add_attempts(timeline);
+    if (fault == 0)
+        add_end(timeline);
+    return fault;
+}
+
+enum MHD_Result video_timeline(struct api_request *request)
+{
+    struct timeline timeline = {
+        .request = request,
+        .task = request->task,
+        .for_operator = request->who.is_operator,
+        .entries = must_calloc(ENTRIES_MAX, sizeof(struct entry)),
+    };
+    int fault = gather(&timeline);
+    qsort(timeline.entries, timeline.n_entries, sizeof(struct entry), by_time);
+    json_t *data = json_array();
+    must(data != NULL);
+    for (size_t i = 0; i < timeline.n_entries; i++)
+        must(json_array_append_new(data, timeline.entries[i].json) == 0);
+    free(timeline.entries);
+    json_t *list = json_object();
+    must(list != NULL);
+    json_set_text(list, "object", "list");
+    json_set(list, "data", data);
+    if (fault == 0)
+        return api_reply_tree(request, MHD_HTTP_OK, list);
+    json_decref(list);
+    log_write(LOG_ERROR, &(struct log_about){.request_id = api_request_id(request)},
+              "reading a timeline failed: %s", strerror(-fault));
+    return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `filmgate timeline`. One thread. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/tasks.h"
+
+static const char HELP[] =
+    "Usage: filmgate timeline [OPTION]... ID\n"
+    "\n"
+    "Shows what happened to a task, in order: its states, its attempts, and what upstreams told\n"
+    "of it when they were asked. The first line says when it was created, the others how long\n"
+    "after that. An operator's key is told which channel it was, and its words.\n"
+    "\n"
+    "Options:\n"
+    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
+    "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
+    "Example:\n"
+    "  filmgate timeline \"$id\"\n"
+    "\n" CLI_EXIT_HELP;
+
+enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY };
+
+static const struct option OPTIONS[] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"url", required_argument, NULL, OPTION_URL},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+enum { PATH_BYTES = 4096, TIME_COLUMNS = 20 };
+
+struct order {
+    const char *url, *key;
+    bool json;
+};
+
+/* `+0.250s`, `+2m03s`, `+1h02m03s` */
+static void write_after(long long ms, char *ret_text, size_t size)
+{
+    long long seconds = ms / 1000;
+    if (ms < 0)
+        snprintf(ret_text, size, "-");
+    else if (seconds < 60)
+        snprintf(ret_text, size, "+%lld.%03llds", seconds, ms % 1000);
+    else if (seconds < 3600)
+        snprintf(ret_text, size, "+%lldm%02llds", seconds / 60, seconds % 60);
+    else
+        snprintf(ret_text, size, "+%lldh%02lldm%02llds", seconds / 3600, seconds / 60 % 60,
+                 seconds % 60);
+}
+
+static void print_more(const json_t *entry, const char *key, const char *before)
+{
+    const char *text = json_text(entry, key);
+    if (text == NULL)
+        return;
+    fputs(before, stdout);
+    cli_print_text(stdout, text, 0);
+}
+
+static void print_attempt(const json_t *entry)
+{
+    printf("attempt %lld ", json_int(entry, "attempt", 0));
+    print_more(entry, "what", "");
+    print_more(entry, "state", ": ");
+    print_more(entry, "channel", ", channel ");
+    print_more(entry, "credential", "/");
+    print_more(entry, "job", ", job ");
+    if (json_object_get(entry, "channel") == NULL)
+        print_more(entry, "engine", ", ");
+}
+
+static void print_entry(const json_t *entry)
+{
+    const char *kind = json_text(entry, "kind");
+    if (kind != NULL && strcmp(kind, "attempt") == 0) {
+        print_attempt(entry);
+    } else if (kind != NULL && strcmp(kind, "poll") == 0) {
+        printf("poll of attempt %lld", json_int(entry, "attempt", 0));
+        print_more(entry, "verdict", ": ");
+        print_more(entry, "message", ", ");
+    } else if (kind != NULL && strcmp(kind, "state") == 0) {
+        print_more(entry, "state", "");
+        print_more(entry, "failure", ": ");
+        print_more(entry, "note", ", ");
+    } else {
+        cli_print_text(stdout, kind != NULL ? kind : "?", 0);
+        print_more(entry, "state", ", ");
+    }
+    putchar('\n');
+}
+
+static void print_timeline(const json_t *data)
+{
+    char at[CLOCK_ISO_SECONDS_SIZE], after[40];
+    long long began_ms = 0;
+    size_t index;
+    const json_t *entry;
+    json_array_foreach(data, index, entry)
+    {
+        long long at_ms = json_int(entry, "at_ms", 0);
+        began_ms = index == 0 ? at_ms : began_ms;
+        clock_iso_seconds(at_ms / 1000, at);
+        write_after(at_ms - began_ms, after, sizeof(after));
+        printf("%*s  ", TIME_COLUMNS, index == 0 ? at : after);
+        print_entry(entry);
+    }
+}
+
+static int show(struct client *client, const struct order *order, const char *id)
+{
+    CLEANUP(buf_fini) struct buf path;
+    buf_init(&path, PATH_BYTES);
+    buf_puts(&path, "/v1/video/tasks/");
+    buf_percent_encode(&path, id, "");
+    buf_puts(&path, "/timeline");
+    CLEANUP(client_answer_fini) struct client_answer answer;
+    enum client_outcome outcome =
+        client_call(client, &(struct client_call){.path = buf_text(&path)}, &answer);
+    if (outcome != CLIENT_OK)
+        return client_complain(outcome, &answer);
+    if (order->json)
+        cli_print_json(answer.json);
+    else
+        print_timeline(json_object_get(answer.json, "data"));
+    return CLI_OK;
+}
+
+int tasks_timeline(int argc, char **argv)
+{
+    static const struct cli_options options = {"timeline", ":h", OPTIONS};
+    struct order order = {0};
+    char error[CLIENT_SENTENCE_SIZE];
+    for (int option; (option = cli_next_option(&options, argc, argv)) != -1;) {
+        if (option == 'h')
+            return cli_show(HELP);
+        if (option == OPTION_JSON)
+            order.json = true;
+        else if (option == OPTION_URL)
+            order.url = optarg;
+        else if (option == OPTION_KEY)
+            order.key = optarg;
+        else
+            return CLI_USAGE;
+    }
+    if (optind == argc)
+        return cli_complain_usage("timeline", "the task's id is missing");
+    if (argc - optind > 1)
+        return cli_complain_usage("timeline", "what is \"%s\" for?", argv[optind + 1]);
+    struct client *client = client_new(order.url, order.key, error);
+    if (client == NULL)
+        return cli_complain_usage("timeline", "%s", error);
+    int status = show(client, &order, argv[optind]);
+    client_free(client);
+    return status;
+}
