@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libavutil/channel_layout.h>
 #include <signal.h>
 #include <stdio.h>
@@ -660,6 +661,34 @@ static void test_damaged(void **state)
     close_fd(&whole);
 }
 
+static void test_a_companion_that_cannot_be_written(void **state)
+{
+    static const char *const NOTES[] = {
+        "thumbnail: ", "preview: ", "sprite sheet: ", "medium copy: "};
+    (void)state;
+    int source = write_source(64, 48, 12);
+    for (size_t i = 0; i < ARRAY_LENGTH(NOTES); i++) {
+        int file[ARRAY_LENGTH(NOTES)];
+        struct media_facts facts;
+        char note[200];
+        for (size_t k = 0; k < ARRAY_LENGTH(file); k++) {
+            file[k] = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+            assert_int_equal(fcntl(file[k], F_ADD_SEALS, k == i ? F_SEAL_GROW : 0), 0);
+        }
+        struct media_variants variants = {.source = source,
+                                          .thumbnail = file[0],
+                                          .preview = file[1],
+                                          .spritesheet = file[2],
+                                          .medium = file[3],
+                                          .marked = -1};
+        assert_int_equal(variants_make(&variants, NULL, be_silent, &facts, note), MEDIA_FAILED);
+        assert_memory_equal(note, NOTES[i], strlen(NOTES[i]));
+        for (size_t k = 0; k < ARRAY_LENGTH(file); k++)
+            close_fd(&file[k]);
+    }
+    close_fd(&source);
+}
+
 /* A slower video than the preview's own beat keeps its frames, and the preview its length. */
 static void test_preview_of_a_slow_video(void **state)
 {
@@ -729,6 +758,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_file_limit),
         cmocka_unit_test(test_crash_stall_and_stop),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_a_companion_that_cannot_be_written),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("media_variants", tests, NULL, NULL);
