@@ -62,7 +62,7 @@ enum engine_outcome {
     ENGINE_TENANT_FULL = 7,  /* create: too many of the tenant's tasks are unfinished */
     ENGINE_TENANT_DAY = 8,   /* create: the tenant has created as many as one day allows */
     ENGINE_DELETED = 9, /* create: the same request came before; the task that it made was erased */
-    ENGINE_DAMAGED = 10,     /* look: its record cannot be read, and will not be later */
+    ENGINE_DAMAGED = 10, /* look: its record cannot be read, and will not be later */
 };
 
 /* A create under way; embedded by the caller, the engine's until done(). */

@@ -713,20 +713,13 @@ static void clients_look_again_at_half_of_what_is_left(void **context)
         int64_t ms;
     } rows[] = {
         {-1, -1, -1, 0, 1000}, /* nothing is known */
-        {-1, -1, 30, 0, 1000},
-        {20, -1, -1, 0, 10000},
-        {-1, 40, -1, 0, 20000},
-        {20, 40, -1, 0, 30000},
-        {600, 40, -1, 0, 60000}, /* at most a minute */
-        {INFINITY, 40, -1, 0, 60000},
-        {0, 0.1, -1, 0, 500},  /* not twice as often as any need */
+        {-1, -1, 30, 0, 1000},        {20, -1, -1, 0, 10000},   {-1, 40, -1, 0, 20000},
+        {20, 40, -1, 0, 30000},       {600, 40, -1, 0, 60000}, /* at most a minute */
+        {INFINITY, 40, -1, 0, 60000}, {0, 0.1, -1, 0, 500},    /* not twice as often as any need */
         {20, 40, 0, 0, 20000}, /* once an engine has it, the queue is over */
-        {-1, 40, 30, 0, 5000},
-        {-1, 40, 39.9, 0, 2493}, /* what is late may take a while longer */
-        {-1, 40, 160, 0, 10000},
-        {-1, 40, 30, 0.5, 15000}, /* a told progress says more than what others took */
-        {-1, -1, 30, 0.75, 5000},
-        {-1, 40, 30, 0.01, 5000}, /* so small a one says nothing */
+        {-1, 40, 30, 0, 5000},        {-1, 40, 39.9, 0, 2493}, /* what is late may take a while longer */
+        {-1, 40, 160, 0, 10000},      {-1, 40, 30, 0.5, 15000}, /* a told progress says more than what others took */
+        {-1, -1, 30, 0.75, 5000},     {-1, 40, 30, 0.01, 5000}, /* so small a one says nothing */
         {-1, 40, 39, 0.999, 500},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
