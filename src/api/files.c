@@ -153,7 +153,8 @@ static enum MHD_Result reply_file(struct api_request *request, struct file *file
     return api_reply_response(request, status, response, length);
 }
 
-enum MHD_Result files_reply(struct api_request *request, const char *key, const char *disposition)
+enum MHD_Result files_reply(struct api_request *request, const char *key, const char *disposition,
+                            enum api_error absent)
 {
     struct file file = {.fd = -1};
     int r = asset_get(request->api->parts.assets, key, &file.fd, &file.info);
@@ -163,7 +164,7 @@ enum MHD_Result files_reply(struct api_request *request, const char *key, const 
         return api_reply_error(request, API_ERROR_UNAVAILABLE, NULL);
     }
     if (r != ASSET_OK)
-        return api_reply_error(request, API_ERROR_NOT_FOUND, NULL);
+        return api_reply_error(request, absent, NULL);
     snprintf(file.etag, sizeof(file.etag), "\"%s\"", file.info.sha256);
     file.modified_s = file.info.stored_ms / 1000;
     entity_date(file.modified_s, file.modified);
@@ -188,5 +189,5 @@ enum MHD_Result files_asset(struct api_request *request)
     enum link_verdict verdict = link_check(parts->link_keys, key, &parameters, clock_wall_ms());
     if (verdict != LINK_OK)
         return reply_verdict(request, verdict);
-    return files_reply(request, key, parameters.rscd);
+    return files_reply(request, key, parameters.rscd, API_ERROR_NOT_FOUND);
 }

@@ -6,5 +6,7 @@
 #include "api/request.h"
 
 /* The asset with its type, tag and time, as far as the request's conditions and its Range want it. `disposition` becomes
- * Content-Disposition (NULL or empty: none). Whoever calls has seen to it that the caller may have it. */
-enum MHD_Result files_reply(struct api_request *request, const char *key, const char *disposition);
+ * Content-Disposition (NULL or empty: none); `absent` is the answer when there is no such file. Whoever calls has seen to it
+ * that the caller may have it. */
+enum MHD_Result files_reply(struct api_request *request, const char *key, const char *disposition,
+                            enum api_error absent);

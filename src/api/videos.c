@@ -134,7 +134,7 @@ static const char *file_of(const struct task *task, const char *variant)
         return unified_video_file(task);
     if (strcmp(variant, "thumbnail") == 0)
         return UNIFIED_THUMBNAIL;
-    return strcmp(variant, "spritesheet") == 0 ? UNIFIED_SHEET : NULL;
+    return strcmp(variant, "spritesheet") == 0 ? UNIFIED_SPRITESHEET : NULL;
 }
 
 enum MHD_Result videos_content(struct api_request *request)
@@ -150,5 +150,7 @@ enum MHD_Result videos_content(struct api_request *request)
     if (task->state != TASK_COMPLETED || task->expired_ms != 0)
         return api_reply_error(request, API_ERROR_NO_VIDEO, NULL);
     unified_asset_key(task, file, key);
-    return files_reply(request, key, NULL);
+    /* Results of versions that made no sprite sheets have none. */
+    bool is_sheet = strcmp(file, UNIFIED_SPRITESHEET) == 0;
+    return files_reply(request, key, NULL, is_sheet ? API_ERROR_VARIANT : API_ERROR_NOT_FOUND);
 }

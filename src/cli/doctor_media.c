@@ -210,8 +210,8 @@ static void decode_film(struct doctor *doctor, struct loop *loop, int film,
     const struct media_variants variants = {
         .source = film,
         .thumbnail = companions[0],
-        .sheet = companions[1],
-        .preview = companions[2],
+        .preview = companions[1],
+        .spritesheet = companions[2],
         .medium = companions[3],
         .marked = -1,
     };

@@ -20,8 +20,8 @@
 enum output {
     OUTPUT_SOURCE,
     OUTPUT_THUMBNAIL,
-    OUTPUT_SHEET,
     OUTPUT_PREVIEW,
+    OUTPUT_SPRITESHEET,
     OUTPUT_MEDIUM,
     OUTPUT_MARKED,
     OUTPUT_COUNT
@@ -32,8 +32,8 @@ static const struct {
 } output_files[OUTPUT_COUNT] = {
     [OUTPUT_SOURCE] = {UNIFIED_SOURCE, "video/mp4"},
     [OUTPUT_THUMBNAIL] = {UNIFIED_THUMBNAIL, "image/webp"},
-    [OUTPUT_SHEET] = {UNIFIED_SHEET, "image/webp"},
     [OUTPUT_PREVIEW] = {UNIFIED_PREVIEW, "image/gif"},
+    [OUTPUT_SPRITESHEET] = {UNIFIED_SPRITESHEET, "image/jpeg"},
     [OUTPUT_MEDIUM] = {UNIFIED_MEDIUM, "video/mp4"},
     [OUTPUT_MARKED] = {UNIFIED_MARKED, "video/mp4"},
 };
@@ -277,8 +277,8 @@ static int start_variants(struct result *result)
     const struct media_variants variants = {
         .source = result->files[OUTPUT_SOURCE],
         .thumbnail = result->files[OUTPUT_THUMBNAIL],
-        .sheet = result->files[OUTPUT_SHEET],
         .preview = result->files[OUTPUT_PREVIEW],
+        .spritesheet = result->files[OUTPUT_SPRITESHEET],
         .medium = result->files[OUTPUT_MEDIUM],
         .marked = result->files[OUTPUT_MARKED],
     };

@@ -30,7 +30,7 @@
 #define JOB_PROMPT "prompt"
 #define JOB_SEED "seed"
 
-/* Variants: the descriptors are source, thumbnail, sheet, preview, medium and perhaps marked. */
+/* Variants: the descriptors are source, thumbnail, preview, spritesheet, medium and perhaps marked. */
 
 enum {
     JOB_NOTE_SIZE = 200,

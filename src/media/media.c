@@ -136,8 +136,8 @@ int media_variants_start(struct loop *loop, const struct media_variants *variant
                          const struct media_limits *limits, const struct media_handler *handler,
                          struct media_job **ret_job)
 {
-    const int fds[] = {variants->source,  variants->thumbnail, variants->sheet,
-                       variants->preview, variants->medium,    variants->marked};
+    const int fds[] = {variants->source,      variants->thumbnail, variants->preview,
+                       variants->spritesheet, variants->medium,    variants->marked};
     size_t n_fds = variants->marked < 0 ? JOB_VARIANTS_FDS : JOB_VARIANTS_FDS + 1;
     CLEANUP(json_unref_pointer) json_t *job = json_object();
     must(job);

@@ -71,8 +71,8 @@ CHECKED int media_animatic_start(struct loop *loop, const struct media_animatic 
 struct media_variants {
     int source; /* readable descriptor */
     int thumbnail; /* read-write descriptors of empty files: WebP still at the video's size (long side <= 1280) */
-    int sheet; /* WebP: at most 16 frames from all over it, 4 in a row, each at most 240 pixels at its long side */
     int preview; /* GIF, at most 3 s, 240 px wide (even height), a palette of its own, looping */
+    int spritesheet; /* JPEG: at most 25 evenly spaced frames of the whole film, 5 a row, each at most 160 px on its long side */
     int medium; /* mp4 H.264 yuv420p faststart, at most 480 px on the short side, smaller than the source, AAC kept as a copy where possible */
     int marked; /* mp4 with a visible mark; -1: none wanted */
 };

@@ -17,19 +17,31 @@
 enum { SCALE_HD_HEIGHT = 720 };
 
 struct scaler {
+    int method; /* one of libswscale's */
     struct SwsContext *sws;
     AVFrame *out;
 };
 
-struct scaler *scaler_new(int width, int height, enum AVPixelFormat format)
+static struct scaler *new_scaler(int width, int height, enum AVPixelFormat format, int method)
 {
     struct scaler *scaler = must_calloc(1, sizeof *scaler);
+    scaler->method = method;
     scaler->out = av_frame_alloc();
     must(scaler->out);
     scaler->out->width = width;
     scaler->out->height = height;
     scaler->out->format = format;
     return scaler;
+}
+
+struct scaler *scaler_new(int width, int height, enum AVPixelFormat format)
+{
+    return new_scaler(width, height, format, SWS_BICUBIC);
+}
+
+struct scaler *scaler_new_shrinking(int width, int height, enum AVPixelFormat format)
+{
+    return new_scaler(width, height, format, SWS_AREA);
 }
 
 bool scaler_is_rgb(int format)
@@ -60,12 +72,14 @@ static bool is_full_range(const AVFrame *frame)
     return is_named_so || frame->color_range == AVCOL_RANGE_JPEG || scaler_is_rgb(frame->format);
 }
 
-static int set_colours(struct SwsContext *sws, const AVFrame *frame)
+static int set_colours(struct SwsContext *sws, const AVFrame *frame, const AVFrame *out)
 {
-    const int *coefficients = sws_getCoefficients(matrix(frame));
+    bool is_jpeg = out->format == AV_PIX_FMT_YUVJ420P;
+    const int *from = sws_getCoefficients(matrix(frame));
+    const int *to = is_jpeg ? sws_getCoefficients(SWS_CS_ITU601) : from;
     /* Neutral brightness, contrast and saturation, in 16.16 fixed point. */
-    return sws_setColorspaceDetails(sws, coefficients, is_full_range(frame), coefficients, 0, 0,
-                                    1 << 16, 1 << 16);
+    return sws_setColorspaceDetails(sws, from, is_full_range(frame), to, is_jpeg, 0, 1 << 16,
+                                    1 << 16);
 }
 
 int scaler_run(struct scaler *scaler, const AVFrame *frame, AVFrame **ret_frame)
@@ -75,11 +89,11 @@ int scaler_run(struct scaler *scaler, const AVFrame *frame, AVFrame **ret_frame)
         return AVERROR(EINVAL);
     scaler->sws = sws_getCachedContext(
         scaler->sws, frame->width, frame->height, frame->format, out->width, out->height,
-        out->format, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
+        out->format, scaler->method | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
     if (!scaler->sws)
         return AVERROR(EINVAL);
     /* Refused where neither side is YUV: then there is no matrix to choose. */
-    (void)set_colours(scaler->sws, frame);
+    (void)set_colours(scaler->sws, frame, out);
     int error = out->buf[0] ? av_frame_make_writable(out) : av_frame_get_buffer(out, 0);
     if (error < 0)
         return error;

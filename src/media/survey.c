@@ -122,6 +122,8 @@ json_t *survey_codecs(void)
     add_codec(codecs, "libx264 encoder",
               opens(avcodec_find_encoder_by_name("libx264"), AV_PIX_FMT_YUV420P));
     add_codec(codecs, "GIF encoder", opens(avcodec_find_encoder(AV_CODEC_ID_GIF), AV_PIX_FMT_PAL8));
+    add_codec(codecs, "JPEG encoder",
+              opens(avcodec_find_encoder(AV_CODEC_ID_MJPEG), AV_PIX_FMT_YUVJ420P));
     for (size_t i = 0; i < ARRAY_LENGTH(decoders); i++)
         add_codec(codecs, decoders[i].name,
                   opens(avcodec_find_decoder(decoders[i].id), AV_PIX_FMT_NONE));

@@ -40,26 +40,20 @@ static int fit(int side, int long_side)
     return fitted < 1 ? 1 : fitted;
 }
 
-int thumbnail_pack(const AVFrame *rgb, int fd)
-{
-    WebPMemoryWriter writer;
-    WebPMemoryWriterInit(&writer);
-    int error = encode(rgb, &writer);
-    if (error >= 0)
-        error = port_write_all(fd, writer.mem, writer.size);
-    WebPMemoryWriterClear(&writer);
-    return error;
-}
-
 int thumbnail_write(const AVFrame *frame, int fd)
 {
     int long_side = frame->width > frame->height ? frame->width : frame->height;
     struct scaler *scaler =
         scaler_new(fit(frame->width, long_side), fit(frame->height, long_side), AV_PIX_FMT_RGB24);
+    WebPMemoryWriter writer;
+    WebPMemoryWriterInit(&writer);
     AVFrame *rgb;
     int error = scaler_run(scaler, frame, &rgb);
     if (error >= 0)
-        error = thumbnail_pack(rgb, fd);
+        error = encode(rgb, &writer);
+    if (error >= 0)
+        error = port_write_all(fd, writer.mem, writer.size);
+    WebPMemoryWriterClear(&writer);
     scaler_free(scaler);
     return error;
 }

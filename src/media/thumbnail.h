@@ -12,5 +12,3 @@ enum { THUMBNAIL_SIDE_MAX = 1280 };
 /* Writes `frame` (any pixel format), scaled down where its long side passes THUMBNAIL_SIDE_MAX, to
  * an empty file. 0 or negative AVERROR. */
 CHECKED int thumbnail_write(const AVFrame *frame, int fd);
-/* The same of a frame that is RGB24 and of the right size already. */
-CHECKED int thumbnail_pack(const AVFrame *rgb, int fd);

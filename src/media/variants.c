@@ -14,7 +14,7 @@
 #include "media/port.h"
 #include "media/preview.h"
 #include "media/scale.h"
-#include "media/sheet.h"
+#include "media/spritesheet.h"
 #include "media/thumbnail.h"
 
 enum {
@@ -47,7 +47,7 @@ struct variants {
     int width, height;
     AVFrame *still; /* the thumbnail's */
     struct preview *preview;
-    struct sheet *sheet;
+    struct spritesheet *sheet;
     struct copy medium, marked;
     int source_error, output_error; /* AVERROR */
     const char *output;             /* which of our files failed */
@@ -190,7 +190,9 @@ static int open_outputs(struct variants *variants)
     if (note_output(variants, "medium copy", error) < 0)
         return error;
     variants->preview = preview_new(variants->width, variants->height, variants->frame_rate);
-    variants->sheet = sheet_new(variants->width, variants->height);
+    /* What a rate and a duration come to is too rough a guess. */
+    int64_t n_told = codec_reader_video(variants->reader)->nb_frames;
+    variants->sheet = spritesheet_new(variants->width, variants->height, n_told);
     if (variants->files->marked < 0)
         return 0;
     width = even(variants->width);
@@ -244,7 +246,7 @@ static bool spread_frame(struct variants *variants, const AVFrame *frame)
     if (source >= 0)
         source = preview_offer(variants->preview, frame);
     if (source >= 0)
-        source = sheet_offer(variants->sheet, frame);
+        source = spritesheet_offer(variants->sheet, frame);
     int output = 0;
     if (source >= 0)
         output = copy_frame(&variants->medium, frame, variants->n_frames, &source);
@@ -298,7 +300,7 @@ static void finish_outputs(struct variants *variants)
     error = preview_write(variants->preview, variants->files->preview);
     if (note_output(variants, "preview", error) < 0)
         return;
-    error = sheet_write(variants->sheet, variants->files->sheet);
+    error = spritesheet_write(variants->sheet, variants->files->spritesheet);
     if (note_output(variants, "sprite sheet", error) < 0)
         return;
     error = thumbnail_write(variants->still, variants->files->thumbnail);
@@ -357,7 +359,7 @@ enum media_end variants_make(const struct media_variants *files, const struct ca
     copy_fini(&variants.medium);
     copy_fini(&variants.marked);
     preview_free(variants.preview);
-    sheet_free(variants.sheet);
+    spritesheet_free(variants.sheet);
     av_frame_free(&variants.still);
     codec_reader_free(variants.reader);
     return end;

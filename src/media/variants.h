@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The companions of a finished video: thumbnail, sprite sheet, preview, smaller copy, marked copy. Runs in the
- * helper. */
+ * The companions of a finished video: thumbnail, preview, sprite sheet, smaller copy, marked copy.
+ * Runs in the helper. */
 #pragma once
 
 #include "base/compiler.h"

@@ -107,8 +107,8 @@ static _Noreturn void run_variants(const struct proc_job *job)
     struct media_variants variants = {
         .source = job->fds[0],
         .thumbnail = job->fds[1],
-        .sheet = job->fds[2],
-        .preview = job->fds[3],
+        .preview = job->fds[2],
+        .spritesheet = job->fds[3],
         .medium = job->fds[4],
         .marked = job->n_fds > JOB_VARIANTS_FDS ? job->fds[JOB_VARIANTS_FDS] : -1,
     };

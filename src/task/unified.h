@@ -96,5 +96,5 @@ const char *unified_video_file(const struct task *task);
 #define UNIFIED_MARKED "wm.mp4"
 #define UNIFIED_MEDIUM "md.mp4"
 #define UNIFIED_PREVIEW "preview.gif"
+#define UNIFIED_SPRITESHEET "spritesheet.jpg"
 #define UNIFIED_THUMBNAIL "thumbnail.webp"
-#define UNIFIED_SHEET "sheet.webp"

@@ -3,6 +3,8 @@
 // Requests as clients of this family's relays write them, a row each: what is sent, and what must stand in the answer to the
 // create and in the task. Then tasks in each state, asked for in every way there is.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { endedWell, multipart, start, until } from './harness.js';
 import { dataUri, tiny } from './media.js';
@@ -223,6 +225,18 @@ test('the content of a video: conditions, ranges, no redirect', async () => {
     assert.equal((await server.call('GET', target, { key: null })).status, 401);
     for (const id of [made['sora-2'].failed, nobodys]) assert.equal((await server.call('GET', `/v1/videos/${id}/content`)).status, 404);
 });
+test('a video of a version that made no sprite sheets', async () => {
+    const id = made['sora-2'].completed;
+    const target = `/v1/videos/${id}/content`;
+    assert.equal((await server.call('GET', `${target}?variant=spritesheet`)).status, 200);
+    const assets = path.join(server.data, 'assets');
+    const sheets = fs.readdirSync(assets, { recursive: true }).filter((name) => name.includes(id.split(':')[1]) && name.includes('spritesheet'));
+    assert.equal(sheets.length, 2, 'the file and its description');
+    for (const name of sheets) fs.rmSync(path.join(assets, name));
+    const { status, json: error } = await server.call('GET', `${target}?variant=spritesheet`);
+    assert.deepEqual([status, error.code], [404, 'variant_not_available']);
+    for (const variant of ['video', 'thumbnail']) assert.equal((await server.call('GET', `${target}?variant=${variant}`)).status, 200);
+});
 test('what retention took has no content and no link', async () => {
     await server.restart({ config: 'render:\n  slots: 1\ntasks:\n  retention: 100ms\n' });
     const id = made['sora-2'].completed;
@@ -230,8 +244,10 @@ test('what retention took has no content and no link', async () => {
     holds((await server.call('GET', `/v1/videos/${id}`)).json, { status: 'completed', url: absent, video_url: absent, expires_at: Number.isInteger });
     holds((await server.call('GET', `/v1/video/generations/${id}`)).json, { status: 'succeeded', url: absent, data: { data: absent, result_url: absent } });
     holds((await server.call('GET', `/v2/videos/generations/${id}`)).json, { status: 'SUCCESS', data: absent });
-    const { status, json: error } = await server.call('GET', `/v1/videos/${id}/content`);
-    assert.deepEqual([status, error.code], [404, 'video_not_available']);
+    for (const variant of ['video', 'thumbnail', 'spritesheet']) {
+        const { status, json: error } = await server.call('GET', `/v1/videos/${id}/content?variant=${variant}`);
+        assert.deepEqual([status, error.code], [404, 'video_not_available'], variant);
+    }
 });
 
 test('the servers ended well', endedWell);

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import OpenAI, { toFile } from 'openai';
 import OpenAI7, { toFile as toFile7 } from 'openai7';
 import { endedWell, newDirectory, sleep, start, tool, until } from './harness.js';
-import { dataUri, probe, warm } from './media.js';
+import { dataUri, decodesCleanly, probe, saved, warm } from './media.js';
 
 const WORDS = ['queued', 'in_progress', 'completed', 'failed'];
 const KEYS = ['id', 'completed_at', 'created_at', 'error', 'expires_at', 'model', 'object', 'progress', 'prompt', 'remixed_from_video_id', 'seconds', 'size', 'status'];
@@ -92,11 +92,15 @@ for (const [version, SDK, file] of [['6', OpenAI, toFile], ['7', OpenAI7, toFile
         assert.equal(still.headers.get('content-type'), 'image/webp');
         assert.equal(Buffer.from(await still.arrayBuffer()).toString('latin1', 8, 12), 'WEBP');
         const sheet = await client.videos.downloadContent(video.id, { variant: 'spritesheet' });
-        assert.equal(sheet.headers.get('content-type'), 'image/webp');
-        const pixels = path.join(newDirectory(), 'sheet.webp');
-        fs.writeFileSync(pixels, Buffer.from(await sheet.arrayBuffer()));
-        const picture = await probe(pixels);
-        assert.deepEqual([picture.width, picture.height], [256, 256], 'sixteen frames of 64x64, four in a row');
+        assert.equal(sheet.headers.get('content-type'), 'image/jpeg');
+        const jpeg = Buffer.from(await sheet.arrayBuffer());
+        const picture = saved(jpeg, 'sheet.jpg');
+        await decodesCleanly(picture);
+        const { codec_name: codec, width, height } = await probe(picture);
+        assert.deepEqual([codec, width, height], ['mjpeg', 5 * 64, 5 * 64], 'five rows of five frames of 64x64');
+        const rest = await client.videos.downloadContent(video.id, { variant: 'spritesheet' }, { headers: { Range: 'bytes=100-' } });
+        assert.deepEqual([rest.status, rest.headers.get('content-range')], [206, `bytes 100-${jpeg.length - 1}/${jpeg.length}`]);
+        assert.ok(Buffer.from(await rest.arrayBuffer()).equals(jpeg.subarray(100)));
         await throws('BadRequestError', 400, 'invalid_request', () => client.videos.downloadContent(video.id, { variant: 'audio' }));
     });
     named('the same task in the unified dialect', async () => {

@@ -144,7 +144,7 @@ const cases = {
     'GET /v1/videos/{id}': () => isNoTask('GET', '/v1/videos/ID'),
     'GET /v1/videos/{id}/content': async () => {
         await isNoTask('GET', '/v1/videos/ID/content');
-        await isNoTask('GET', '/v1/videos/ID/content?variant=thumbnail');
+        for (const variant of ['thumbnail', 'spritesheet']) await isNoTask('GET', `/v1/videos/ID/content?variant=${variant}`);
     },
     'DELETE /v1/videos/{id}': () => isNoTask('DELETE', '/v1/videos/ID'),
     'POST /v1/video/generations': () => createsItsOwn('/v1/video/generations'),

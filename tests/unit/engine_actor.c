@@ -160,6 +160,7 @@ static void a_result_is_stored_with_its_variants(void **state)
         assert_true(stage_has_file(stage, task, UNIFIED_SOURCE));
         assert_true(stage_has_file(stage, task, UNIFIED_THUMBNAIL));
         assert_true(stage_has_file(stage, task, UNIFIED_PREVIEW));
+        assert_true(stage_has_file(stage, task, UNIFIED_SPRITESHEET));
         assert_true(stage_has_file(stage, task, UNIFIED_MEDIUM));
         assert_int_equal(stage_has_file(stage, task, UNIFIED_MARKED), i == 1);
         task_unref(task);

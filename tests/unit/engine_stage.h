@@ -245,7 +245,7 @@ int media_variants_start(struct loop *loop, const struct media_variants *variant
                          const struct media_limits *limits, const struct media_handler *handler,
                          struct media_job **ret_job)
 {
-    const int outputs[] = {variants->thumbnail, variants->sheet, variants->preview,
+    const int outputs[] = {variants->thumbnail, variants->preview, variants->spritesheet,
                            variants->medium, variants->marked};
     char letter = 0;
     must(limits->total_ms > 0 && pread(variants->source, &letter, 1, 0) == 1);

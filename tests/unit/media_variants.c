@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libavutil/channel_layout.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +27,9 @@
 #include "media/codec.h"
 #include "media/media.h"
 #include "media/palette.h"
+#include "media/picture.h"
 #include "media/preview.h"
+#include "media/spritesheet.h"
 #include "media/variants.h"
 
 enum {
@@ -36,6 +39,7 @@ enum {
     TURN_MS = 5,
     N_OUTPUTS = 5,
     GIF_TICK_MS = 10,
+    SHEET_SIDE_MAX = SPRITESHEET_COLUMNS * SPRITESHEET_SIDE_MAX,
 };
 
 /* ---- files ---- */
@@ -97,7 +101,7 @@ static AVFrame *new_frame(int width, int height)
     return frame;
 }
 
-static int write_source(int width, int height, int n_frames)
+static int write_film(int width, int height, int n_frames, void (*paint)(AVFrame *frame, int index))
 {
     int fd = new_file();
     struct codec_writer *writer = NULL;
@@ -107,7 +111,7 @@ static int write_source(int width, int height, int n_frames)
     AVFrame *frame = new_frame(width, height);
     for (int i = 0; i < n_frames; i++) {
         assert_true(av_frame_make_writable(frame) >= 0);
-        draw(frame, i);
+        paint(frame, i);
         frame->pts = i;
         assert_int_equal(codec_writer_frame(writer, frame), 0);
     }
@@ -115,6 +119,11 @@ static int write_source(int width, int height, int n_frames)
     av_frame_free(&frame);
     assert_null(codec_writer_free(writer));
     return fd;
+}
+
+static int write_source(int width, int height, int n_frames)
+{
+    return write_film(width, height, n_frames, draw);
 }
 
 /* Silence as AAC, for the sound of a source. */
@@ -268,7 +277,7 @@ struct run {
     enum media_end end;
     struct media_facts facts;
     char note[200];
-    int output[N_OUTPUTS]; /* thumbnail, preview, medium, marked, sheet */
+    int output[N_OUTPUTS]; /* thumbnail, preview, medium, marked, sprite sheet */
 };
 
 static void on_progress(void *context, double progress)
@@ -309,8 +318,8 @@ static void run_start(struct run *run, int source, bool is_marked,
     struct media_variants variants = {
         .source = source,
         .thumbnail = run->output[0],
-        .sheet = run->output[4],
         .preview = run->output[1],
+        .spritesheet = run->output[4],
         .medium = run->output[2],
         .marked = is_marked ? run->output[3] : -1,
     };
@@ -337,7 +346,7 @@ static void run_fini(struct run *run)
         close_fd(&run->output[i]);
 }
 
-static void check_picture(int fd, int width, int height)
+static void check_thumbnail(int fd, int width, int height)
 {
     size_t size;
     int seen_width = 0, seen_height = 0;
@@ -376,6 +385,15 @@ static void check_preview(int fd, int width, int height, int n_frames, int durat
     /* A loop count of 0: the last byte and the array's own NUL. */
     if (n_frames > 1)
         assert_non_null(memmem(data, size, for_ever, sizeof for_ever));
+}
+
+static struct picture check_spritesheet(int fd, int width, int height)
+{
+    struct picture sheet;
+    assert_int_equal(picture_load(fd, SHEET_SIDE_MAX, &sheet), 0);
+    assert_int_equal(sheet.width, width);
+    assert_int_equal(sheet.height, height);
+    return sheet;
 }
 
 /* ---- cases ---- */
@@ -417,9 +435,10 @@ static void test_all_companions(void **state)
     assert_int_equal(run.facts.duration_ms, 4000);
     assert_true(run.n_progress > 0 && run.is_rising);
     assert_true(run.progress >= 1);
-    check_picture(run.output[0], 352, 640);
-    check_picture(run.output[4], 4 * 132, 4 * 240);
+    check_thumbnail(run.output[0], 352, 640);
     check_preview(run.output[1], 240, 436, 30, 3000);
+    struct picture sheet = check_spritesheet(run.output[4], 440, 800);
+    picture_fini(&sheet);
     struct seen medium = look_at(run.output[2]);
     assert_int_equal(medium.width, 264);
     assert_int_equal(medium.height, 480);
@@ -448,10 +467,10 @@ static void test_sizes(void **state)
         int medium_width, medium_height;
         int sheet_width, sheet_height;
     } CASES[] = {
-        {1920, 1080, 3, 1280, 720, 240, 136, 1, 100, 852, 480, 960, 135},
-        {704, 1280, 7, 704, 1280, 240, 436, 3, 300, 480, 872, 528, 480},
-        {16, 16, 1, 16, 16, 16, 16, 1, 100, 12, 12, 64, 16},
-        {64, 1024, 2, 64, 1024, 40, 640, 1, 100, 48, 768, 60, 240},
+        {1920, 1080, 3, 1280, 720, 240, 136, 1, 100, 852, 480, 480, 90},
+        {704, 1280, 7, 704, 1280, 240, 436, 3, 300, 480, 872, 440, 320},
+        {16, 16, 1, 16, 16, 16, 16, 1, 100, 12, 12, 16, 16},
+        {64, 1024, 2, 64, 1024, 40, 640, 1, 100, 48, 768, 20, 160},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(CASES); i++) {
@@ -461,10 +480,12 @@ static void test_sizes(void **state)
         loop_run(run.loop);
         assert_int_equal(run.end, MEDIA_DONE);
         assert_int_equal(run.facts.n_frames, CASES[i].n_frames);
-        check_picture(run.output[0], CASES[i].thumbnail_width, CASES[i].thumbnail_height);
-        check_picture(run.output[4], CASES[i].sheet_width, CASES[i].sheet_height);
+        check_thumbnail(run.output[0], CASES[i].thumbnail_width, CASES[i].thumbnail_height);
         check_preview(run.output[1], CASES[i].preview_width, CASES[i].preview_height,
                       CASES[i].preview_frames, CASES[i].preview_ms);
+        struct picture sheet =
+            check_spritesheet(run.output[4], CASES[i].sheet_width, CASES[i].sheet_height);
+        picture_fini(&sheet);
         struct seen medium = look_at(run.output[2]);
         assert_int_equal(medium.width, CASES[i].medium_width);
         assert_int_equal(medium.height, CASES[i].medium_height);
@@ -474,6 +495,40 @@ static void test_sizes(void **state)
         close_fd(&source);
         run_fini(&run);
     }
+}
+
+static int grey_of_second(int second)
+{
+    return 30 + 8 * (second * 7 % SPRITESHEET_CELLS_MAX);
+}
+
+static void paint_second(AVFrame *frame, int index)
+{
+    for (int plane = 0; plane < 3; plane++)
+        memset(frame->data[plane], plane == 0 ? grey_of_second(index / FPS) : 128,
+               (size_t)frame->linesize[plane] * (size_t)(frame->height >> (plane > 0)));
+}
+
+/* A cell for each second, in reading order. */
+static void test_spritesheet_of_a_film(void **state)
+{
+    struct run run = {0};
+    (void)state;
+    int source = write_film(64, 48, SPRITESHEET_CELLS_MAX * FPS, paint_second);
+    run_start(&run, source, false, &PATIENT);
+    loop_run(run.loop);
+    assert_int_equal(run.end, MEDIA_DONE);
+    struct picture sheet =
+        check_spritesheet(run.output[4], SPRITESHEET_COLUMNS * 64, SPRITESHEET_COLUMNS * 48);
+    for (int i = 0; i < SPRITESHEET_CELLS_MAX; i++) {
+        int x = i % SPRITESHEET_COLUMNS * 64 + 32;
+        int y = i / SPRITESHEET_COLUMNS * 48 + 24;
+        int grey = sheet.plane[0][y * sheet.width + x];
+        assert_in_range(grey, grey_of_second(i) - 3, grey_of_second(i) + 3);
+    }
+    picture_fini(&sheet);
+    close_fd(&source);
+    run_fini(&run);
 }
 
 static void expect_bad_video(int source)
@@ -593,8 +648,8 @@ static void test_damaged(void **state)
             file[k] = new_file();
         struct media_variants variants = {.source = file[0],
                                           .thumbnail = file[1],
-                                          .sheet = file[2],
-                                          .preview = file[3],
+                                          .preview = file[2],
+                                          .spritesheet = file[3],
                                           .medium = file[4],
                                           .marked = -1};
         enum media_end end = variants_make(&variants, NULL, be_silent, &facts, note);
@@ -604,6 +659,34 @@ static void test_damaged(void **state)
             close_fd(&file[k]);
     }
     close_fd(&whole);
+}
+
+static void test_a_companion_that_cannot_be_written(void **state)
+{
+    static const char *const NOTES[] = {
+        "thumbnail: ", "preview: ", "sprite sheet: ", "medium copy: "};
+    (void)state;
+    int source = write_source(64, 48, 12);
+    for (size_t i = 0; i < ARRAY_LENGTH(NOTES); i++) {
+        int file[ARRAY_LENGTH(NOTES)];
+        struct media_facts facts;
+        char note[200];
+        for (size_t k = 0; k < ARRAY_LENGTH(file); k++) {
+            file[k] = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+            assert_int_equal(fcntl(file[k], F_ADD_SEALS, k == i ? F_SEAL_GROW : 0), 0);
+        }
+        struct media_variants variants = {.source = source,
+                                          .thumbnail = file[0],
+                                          .preview = file[1],
+                                          .spritesheet = file[2],
+                                          .medium = file[3],
+                                          .marked = -1};
+        assert_int_equal(variants_make(&variants, NULL, be_silent, &facts, note), MEDIA_FAILED);
+        assert_memory_equal(note, NOTES[i], strlen(NOTES[i]));
+        for (size_t k = 0; k < ARRAY_LENGTH(file); k++)
+            close_fd(&file[k]);
+    }
+    close_fd(&source);
 }
 
 /* A slower video than the preview's own beat keeps its frames, and the preview its length. */
@@ -669,11 +752,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_writer_and_reader),
         cmocka_unit_test(test_all_companions),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_spritesheet_of_a_film),
         cmocka_unit_test(test_no_videos),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_file_limit),
         cmocka_unit_test(test_crash_stall_and_stop),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_a_companion_that_cannot_be_written),
     };
     av_log_set_level(AV_LOG_QUIET);
     return cmocka_run_group_tests_name("media_variants", tests, NULL, NULL);
