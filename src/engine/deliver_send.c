@@ -263,6 +263,12 @@ static char *explain(const struct exchange_answer *answer)
     return must_strdup(text);
 }
 
+/* For the log; NULL: a test. */
+static const char *task_of(const struct sending *sending)
+{
+    return sending->delivery.task_id[0] != '\0' ? sending->delivery.task_id : NULL;
+}
+
 static void settle_failure(struct sending *sending, const struct exchange_answer *answer,
                            int64_t retry_after_ms)
 {
@@ -279,7 +285,7 @@ static void settle_failure(struct sending *sending, const struct exchange_answer
     tried->state = STORE_DELIVERY_GIVEN_UP;
     snprintf(sending->note, sizeof sending->note, "%d tries failed", n_tries);
     atomic_fetch_add(&deliver->parts.counts->webhooks_given_up, 1);
-    log_task(LOG_WARN, sending->delivery.task_id, "webhook %s for tenant \"%s\" is given up: %s",
+    log_task(LOG_WARN, task_of(sending), "webhook %s for tenant \"%s\" is given up: %s",
              sending->delivery.id, sending->lane->tenant, tried->try.error);
 }
 
@@ -290,7 +296,7 @@ static void settle_gone(struct sending *sending, const struct exchange_answer *a
     tried->is_gone = true;
     tried->try.error = explain(answer);
     snprintf(sending->note, sizeof sending->note, "the receiver answered 410: it wants no more");
-    log_task(LOG_WARN, sending->delivery.task_id,
+    log_task(LOG_WARN, task_of(sending),
              "webhook %s for tenant \"%s\": %s; its receiver is told nothing more",
              sending->delivery.id, sending->lane->tenant, answer->note);
 }
