@@ -82,7 +82,7 @@ enum MHD_Result uploaded_content(struct api_request *request)
         return result;
     owned_key(&file, key);
     CLEANUP(free_pointer) char *disposition = disposition_attachment(file.name);
-    return files_reply(request, key, disposition);
+    return files_reply(request, key, disposition, API_ERROR_FILE_NOT_FOUND);
 }
 
 enum MHD_Result uploaded_delete(struct api_request *request)
