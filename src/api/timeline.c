@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What happened to a task, in the order of time: gathered from its record, the events that its changes left, and its attempts
- * at upstreams. Which upstream it was, and in what words it spoke, only operators are told. On HTTP threads. */
+ * What happened to a task, in the order of time: gathered from its record, the events that its changes left, its attempts at
+ * upstreams, and the webhooks that told of its end. Which upstream it was, and in what words it spoke, only operators are told. On HTTP threads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +11,14 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "store/webhooks.h"
 
 enum {
     PAGES_MAX = 8, /* of events; there are seldom more than one */
     ATTEMPTS_MAX = STORE_LIST_MAX,
-    ENTRIES_MAX = PAGES_MAX * STORE_EVENTS_MAX * 2 + ATTEMPTS_MAX * 3 + 2,
+    DELIVERIES_MAX = 32, /* of webhooks, the newest */
+    ENTRIES_MAX = PAGES_MAX * STORE_EVENTS_MAX * 2 + ATTEMPTS_MAX * 3 +
+                  DELIVERIES_MAX * (STORE_TRIES_MAX + 1) + 2,
 };
 
 struct entry {
@@ -215,6 +218,71 @@ static int add_attempts(struct timeline *timeline)
     return fault;
 }
 
+/* ---- webhooks ---- */
+
+static json_t *add_webhook(struct timeline *timeline, const struct store_delivery *delivery,
+                           int64_t at_ms, const char *what)
+{
+    json_t *json = add_entry(timeline, at_ms, "webhook");
+    json_set_text(json, "what", what);
+    json_set_text(json, "delivery", delivery->id);
+    json_set_text(json, "url", delivery->url);
+    return json;
+}
+
+static void add_try(struct timeline *timeline, const struct store_delivery *delivery,
+                    const struct store_try *try)
+{
+    json_t *json = add_webhook(timeline, delivery, try->at_ms, "tried");
+    json_set(json, "attempt", json_integer(try->number));
+    if (try->status != 0)
+        json_set(json, "status", json_integer(try->status));
+    if (try->error != NULL)
+        json_set_text(json, "note", try->error);
+}
+
+static void add_delivery_end(struct timeline *timeline, const struct store_delivery *delivery)
+{
+    if (delivery->ended_ms == 0)
+        return;
+    json_t *json = add_webhook(timeline, delivery, delivery->ended_ms, "closed");
+    json_set_text(json, "state", store_delivery_state_name(delivery->state));
+    if (delivery->note != NULL)
+        json_set_text(json, "note", delivery->note);
+}
+
+static int add_delivery(struct timeline *timeline, const struct store_delivery *delivery)
+{
+    struct store_try tries[STORE_TRIES_MAX];
+    size_t count = 0;
+    int fault = store_tries(timeline->request->api->parts.store, delivery->id, tries, &count);
+    for (size_t i = 0; fault == 0 && i < count; i++) {
+        add_try(timeline, delivery, &tries[i]);
+        store_try_fini(&tries[i]);
+    }
+    if (fault == 0)
+        add_delivery_end(timeline, delivery);
+    return fault;
+}
+
+static int add_webhooks(struct timeline *timeline)
+{
+    struct store_delivery deliveries[DELIVERIES_MAX];
+    const struct store_deliveries_query query = {
+        .tenant = timeline->task->request->tenant,
+        .task_id = timeline->task->request->id,
+        .limit = DELIVERIES_MAX,
+    };
+    size_t count = 0;
+    int fault = store_deliveries(timeline->request->api->parts.store, &query, deliveries, &count);
+    for (size_t i = fault == 0 ? count : 0; i-- > 0;) { /* oldest first */
+        if (fault == 0)
+            fault = add_delivery(timeline, &deliveries[i]);
+        store_delivery_fini(&deliveries[i]);
+    }
+    return fault;
+}
+
 /* ---- the whole ---- */
 
 static int by_time(const void *a, const void *b)
@@ -226,7 +294,7 @@ static int by_time(const void *a, const void *b)
 }
 
 /* Where entries come from, besides the record: each adds what it knows, 0 or negative errno. */
-static int (*const sources[])(struct timeline *timeline) = {add_events, add_attempts};
+static int (*const sources[])(struct timeline *timeline) = {add_events, add_attempts, add_webhooks};
 
 static int gather(struct timeline *timeline)
 {

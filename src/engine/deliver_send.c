@@ -136,7 +136,7 @@ static char *render(const struct deliver_parts *parts, const struct store_delive
     return webhook_task_body(delivery->event_id, delivery->type, task->ended_ms, task, &view);
 }
 
-/* The body, if it was not sent before. Stays NULL when there is no such task any more. */
+/* The body, if it was not sent before. Stays NULL when there is no such task any more, or its owner deleted it. */
 static int find_body(const struct deliver_parts *parts, struct store_delivery *delivery)
 {
     const struct task *task = NULL;
@@ -149,10 +149,10 @@ static int find_body(const struct deliver_parts *parts, struct store_delivery *d
         return 0;
     }
     int result = store_task(parts->store, delivery->task_id, &task);
-    if (result == 0) {
+    if (result == 0 && task->deleted_ms == 0) {
         delivery->body = render(parts, delivery, task);
-        task_unref(task);
     }
+    task_unref(task);
     return result == STORE_NOT_FOUND ? 0 : result;
 }
 

@@ -149,8 +149,7 @@ static char *write_body(const char *event_id, const char *type, int64_t created_
 char *webhook_task_body(const char *event_id, const char *type, int64_t created_ms,
                         const struct task *task, const struct unified_view *view)
 {
-    json_t *data = unified_render(task, view);
-    (void)json_object_del(data, "detail");
+    json_t *data = unified_render_event(task, view);
     json_set_text(data, "object", "video");
     return write_body(event_id, type, created_ms, data);
 }

@@ -92,8 +92,8 @@ void webhook_breaker_note(struct webhook_breaker *breaker, bool is_good, int64_t
 
 /* ---- what an event says ---- */
 
-/* The body for the end of a task: {id, object, created_at, type, data}, where `data` is the unified
- * answer without `detail`. malloc'ed. */
+/* The body for the end of a task: {id, object, created_at, type, data}, where `data` is what
+ * unified_render_event() says, and `object`. malloc'ed. */
 char *webhook_task_body(const char *event_id, const char *type, int64_t created_ms,
                         const struct task *task, const struct unified_view *view);
 /* The body of a test: `data` names the tenant's endpoint. malloc'ed. */

@@ -49,6 +49,8 @@ int sqlite_erase(struct sqlite *sqlite, struct store_write *write)
         fault = sqlite_run_for(sqlite, STATEMENT_ATTEMPTS_ERASE, id);
     if (fault == 0)
         fault = sqlite_run_for(sqlite, STATEMENT_EVENTS_ERASE, id);
+    if (fault == 0)
+        fault = sqlite_drop_deliveries(sqlite, id, write->task->deleted_ms);
     return fault < 0 ? fault : sqlite_put_change(sqlite, write);
 }
 
