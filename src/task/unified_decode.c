@@ -4,8 +4,6 @@
  * wish is a row of synonyms, each kind of value (text, whole number, flag, image) one reader.
  * Invariants: nothing is trusted, every size is bounded, and a fault's text is ours alone: it
  * never repeats what the client wrote. Readers return false once the fault is filled. Pure. */
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -59,7 +59,7 @@ test('a film is told of: signed, as the query shows it, with links that work', a
     assert.equal(hit.event.type, 'video.completed');
     assert.ok(Math.abs(hit.event.created_at - Date.now() / 1000) < 600);
     const { detail: _, ...shown } = answer;
-    assert.deepEqual(hit.event.data, { ...shown, object: 'video' });
+    assert.deepEqual(hit.event.data, { ...shown, object: 'video', state: 'completed' });
     assert.equal((await server.fetchLink(hit.event.data.video_url)).status, 200);
     verify(hit, await secretOf());
     assert.equal((await only(id)).status, (await settled((await only(id)).id, 'delivered')).status);
@@ -187,6 +187,27 @@ test('it is given up in the end, and a replay delivers the same event', async ()
     assert.equal(last.headers['webhook-id'], first.event_id);
     assert.equal(last.event.data.id, task);
     await settled(again.id, 'delivered');
+});
+test('the timeline of a task tells of its webhooks; what was said goes when the task is deleted', async () => {
+    receiver.manners['/once'] = (_, response, hit) => {
+        response.statusCode = hit.number === 1 ? 500 : 200;
+        response.end('what the receiver said');
+    };
+    const id = await end({ webhook_url: receiver.url('/once'), prompt: 'what only the receiver was told' });
+    const found = await settled((await only(id)).id, 'delivered');
+    const { json: timeline } = await server.call('GET', `/v1/video/tasks/${id}/timeline`);
+    const told = timeline.data.filter(({ kind }) => kind === 'webhook');
+    assert.deepEqual(told.map(({ what, attempt, status, state }) => [what, attempt, status, state]), [['tried', 1, 500, undefined], ['tried', 2, 200, undefined], ['closed', undefined, undefined, 'delivered']]);
+    for (const entry of told) assert.deepEqual([entry.delivery, entry.url], [found.id, receiver.url('/once')]);
+    assert.ok(found.body.includes(id));
+    assert.deepEqual(found.attempts.map(({ answer }) => answer), ['what the receiver said', 'what the receiver said']);
+    assert.equal((await server.call('DELETE', `/v1/video/tasks/${id}`)).status, 200);
+    const left = await detail(found.id);
+    assert.deepEqual([left.body, left.attempts.map(({ answer }) => answer)], [null, [null, null]]);
+    const before = receiver.at('/once').length;
+    const again = await server.call('POST', `/v1/webhooks/deliveries/${found.id}/replay`);
+    if (again.status === 200) await settled(again.json.id, 'given_up');
+    assert.equal(receiver.at('/once').length, before);
 });
 test('a receiver that hangs is left after a while, and told again', async () => {
     receiver.manners['/hangs'] = (_, response, hit) => hit.number > 1 && response.end();
