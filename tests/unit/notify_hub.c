@@ -464,6 +464,37 @@ static void who_comes_too_late_is_sent_to_the_store(void **state)
     task_unref(task);
 }
 
+/* What the store or a query told before the hub heard of it is not told again. */
+static void what_is_known_already_is_not_told(void **state)
+{
+    (void)state;
+    struct hub *hub = open_hub(100);
+    struct hub_event *events[MOST];
+    struct task *task = new_task("task_1", "red");
+    size_t count = 0;
+    int64_t floor = 0;
+    struct hearer *stream = enter(hub, (struct hub_interest){.tenant = "red", .after = 50});
+    struct hearer *poll = poll_for(hub, "task_1", 103, HUB_WISH_CHANGE);
+    assert_int_equal(hub_take(&stream->watcher, events, MOST, &count, &floor), HUB_BEHIND);
+    hub_move(&stream->watcher, 103);
+    assert_int_equal(hub_take(&stream->watcher, events, MOST, &count, &floor), HUB_NOTHING);
+    assert_true(hub_wait(&stream->watcher, HUB_WAIT_MAX_MS));
+    assert_true(hub_wait(&poll->watcher, HUB_WAIT_MAX_MS));
+    for (int64_t change = 101; change <= 103; change++)
+        say(hub, task, change, TASK_RENDERING);
+    await_change(hub, 103);
+    assert_int_not_equal(sem_trywait(&stream->woken), 0);
+    assert_int_not_equal(sem_trywait(&poll->woken), 0);
+    say(hub, task, 104, TASK_FETCHING);
+    await(stream);
+    await(poll);
+    HEAR(stream, 104);
+    leave(poll);
+    leave(stream);
+    hub_free(hub);
+    task_unref(task);
+}
+
 /* ---- bounds and the end ---- */
 
 static void there_is_room_for_so_many(void **state)
@@ -583,6 +614,7 @@ int main(void)
         cmocka_unit_test(a_stream_begins_with_the_present),
         cmocka_unit_test(who_comes_again_goes_on_where_he_was),
         cmocka_unit_test(who_comes_too_late_is_sent_to_the_store),
+        cmocka_unit_test(what_is_known_already_is_not_told),
         cmocka_unit_test(there_is_room_for_so_many),
         cmocka_unit_test(a_close_wakes_all_and_lets_nobody_in),
         cmocka_unit_test(many_listen_while_one_speaks),
