@@ -171,12 +171,18 @@ test('a start, polite or not, leaves no gap and repeats nothing', async () => {
     await until('all of it', () => heard.length >= all.length);
     assert.deepEqual(heard, all);
     source.close();
+    const other = await host.addKey('blue', { tenant: 'blue' });
+    await host.waitEnd((await host.create({ model: 'm', prompt: 'over stop 0' }, { key: other })).id, { key: other });
     // The same in one go, by more than one page from the store.
     await host.restart();
+    const theirs = await open(host, { key: other, headers: { 'Last-Event-ID': '0' } });
+    await until('all of theirs', () => theirs.states().length >= tableOf(`tenant = 'blue'`, host).length);
+    assert.deepEqual(told(theirs), tableOf(`tenant = 'blue'`, host));
+    theirs.close();
     const stream = await open(host, { headers: { 'Last-Event-ID': '0' } });
     await until('all of it', () => stream.states().length >= all.length);
     assert.deepEqual(told(stream), all);
-    assert.deepEqual(stream.states().map(({ data: { state } }) => state), eventsOf(host).map(({ state }) => state));
+    assert.deepEqual(stream.states().map(({ data: { state } }) => state), eventsOf(host, `tenant = 'red'`).map(({ state }) => state));
     const named = await open(host, { headers: { 'Last-Event-ID': String(all[5]) }, query: query(data[0].id, data[50].id) });
     await named.over();
     assert.deepEqual(told(named), tableOf(`task_id IN ('${short(data[0].id)}', '${short(data[50].id)}') AND number > ${all[5]}`, host));
