@@ -20,12 +20,12 @@ enum {
     TEXT_MAX = 256, /* bytes of a text that is looked for */
 };
 
-#define STATE(name, stored, unified, openai, is_end, meaning) | (is_end ? 0 : 1u << TASK_##name)
+#define STATE(name, stored, unified, openai, is_end, meaning) | ((is_end) ? 0 : 1u << TASK_##name)
 static const unsigned unfinished = 0
 #include "task/state.def"
     ;
 
-#define STATE(name, stored, unified, openai, is_end, meaning) | (is_end ? 1u << TASK_##name : 0)
+#define STATE(name, stored, unified, openai, is_end, meaning) | ((is_end) ? 1u << TASK_##name : 0)
 static const unsigned ended = 0
 #include "task/state.def"
     ;
