@@ -69,7 +69,7 @@ static bool parse_zone(const char *at, int64_t *ret_micros)
     at += *at == ':';
     if (*at != '\0' && !take_two(&at, 59, &minutes))
         return false;
-    *ret_micros = (sign == '-' ? -1 : 1) * (hours * INT64_C(3600) + minutes * 60) * MICROS;
+    *ret_micros = (sign == '-' ? -1 : 1) * (hours * INT64_C(3600) + minutes * INT64_C(60)) * MICROS;
     return *at == '\0';
 }
 

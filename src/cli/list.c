@@ -251,7 +251,7 @@ static int list(struct client *client, struct order *order)
 {
     CLEANUP(buf_fini) struct buf path;
     CLEANUP(buf_fini) struct buf next;
-    buf_init(&path, 2 * PATH_BYTES);
+    buf_init(&path, (size_t)2 * PATH_BYTES);
     buf_init(&next, PATH_BYTES);
     do {
         long long left = (order->all ? LIST_MOST : order->limit) - order->shown;

@@ -76,7 +76,7 @@ static int64_t next_due(const struct spritesheet *sheet)
 
 static void thin(struct spritesheet *sheet)
 {
-    for (int i = 0; i < KEPT_MAX / 2; i++) {
+    for (size_t i = 0; i < KEPT_MAX / 2; i++) {
         free(sheet->rgb[2 * i + 1]);
         sheet->rgb[i] = sheet->rgb[2 * i];
     }

@@ -380,9 +380,9 @@ static size_t take_from_queue(struct hub_watcher *watcher, struct hub_event **re
     if (count == 0) {
         return 0;
     }
-    memcpy(ret_events, watcher->queue, count * sizeof *ret_events);
+    memcpy(ret_events, watcher->queue, count * sizeof(struct hub_event *));
     watcher->n_queued -= count;
-    memmove(watcher->queue, watcher->queue + count, watcher->n_queued * sizeof *ret_events);
+    memmove(watcher->queue, watcher->queue + count, watcher->n_queued * sizeof(struct hub_event *));
     watcher->position = ret_events[count - 1]->change;
     return count;
 }
