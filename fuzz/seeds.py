@@ -260,6 +260,19 @@ def ids():
         write("query_id", "utf8-" + name, data)
 
 
+def arguments():
+    moments = ["0", "1759763631", "1759763631.875", "1759763631875", "99999999999", "100000000000", "2025-10-06", "2025-10-06T15:10", "2025-10-06T15:10:26.875Z",
+               "2025-10-06T17:10:26+02:00", "2025-10-06 17:10:26 02:00", "1970-01-01T00:00:00+2359", "9999-12-31T23:59:59.999999-2359", "2024-02-29",
+               "2025-02-29", "2025-13-01", "2025-10-06T24:00", "1969-12-31", "-1", "1e9", ".5", "1759763631.", "2025-10-06T15:10:26.1234567Z", "9" * 30]
+    states = ["pending", "completed,failed", "unfinished,ended", "queued,,", "", ",", "Completed", "cancelled,rendering,fetching,submitting,queued", "x" * 300]
+    for i, text in enumerate(moments):
+        write("arguments", f"moment-{i:02}", "m" + text)
+    for i, text in enumerate(states):
+        write("arguments", f"states-{i:02}", "s" + text)
+    for i, (place, change) in enumerate([(0, 1), (1, 0), (2, 32), (40, 1), (90, 7), (91, 255)]):
+        write("arguments", f"ticket-{i:02}", bytes([ord("t"), place, change]) + b"AZmXl9_-" * (12 * i))
+
+
 def links():
     key = f"{TASK}/{GENERATION}/src.mp4"
     good = [key, "2025-10-06T14:10:26Z", "2025-10-13T15:10:26Z", "b", "r"]
@@ -493,8 +506,7 @@ def requests():
 
 def main():
     shutil.rmtree(os.path.join(HERE, "corpus"), ignore_errors=True)
-    for maker in (pictures, videos, create, forms, ids, links, configurations, records, urls, heads, answers):
-    for maker in (pictures, videos, create, forms, ids, links, configurations, records, urls, heads, requests):
+    for maker in (pictures, videos, create, forms, ids, arguments, links, configurations, records, urls, heads, answers, requests):
         maker()
     sys.stdout.write("".join(f"{name}: {len(os.listdir(os.path.join(HERE, 'corpus', name)))} files\n"
                              for name in sorted(os.listdir(os.path.join(HERE, "corpus")))))
