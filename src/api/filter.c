@@ -65,22 +65,6 @@ bool filter_parse_states(const char *words, unsigned *ret_states)
     return true;
 }
 
-static bool read_limit(const char *text, size_t *ret_limit)
-{
-    size_t length = text != NULL ? strlen(text) : 0;
-    if (text == NULL) {
-        *ret_limit = LIMIT_DEFAULT;
-        return true;
-    }
-    if (length < 1 || length > 3 || strspn(text, "0123456789") != length)
-        return false;
-    size_t limit = (size_t)strtoul(text, NULL, 10);
-    if (limit < 1 || limit > STORE_LIST_MAX)
-        return false;
-    *ret_limit = limit;
-    return true;
-}
-
 /* ---- the cursor ---- */
 
 /* `<created micros>:<id>` of the last task that was looked at, in base64, so that nobody takes it for something to compute
@@ -173,10 +157,8 @@ bool filter_read(struct api_request *request, struct filter *filter, enum MHD_Re
     };
     *filter =
         (struct filter){.query.tenant = request->who.is_operator ? NULL : request->who.tenant};
-    if (!read_limit(api_argument(request, "limit"), &filter->query.limit)) {
-        *ret_result = api_reply_invalid(request, "limit", "limit must be a number from 1 to 100.");
+    if (!api_read_limit(request, LIMIT_DEFAULT, STORE_LIST_MAX, &filter->query.limit, ret_result))
         return false;
-    }
     for (size_t i = 0; i < ARRAY_LENGTH(arguments); i++) {
         const char *text = api_argument(request, arguments[i].name);
         if (text == NULL || arguments[i].read(text, filter))

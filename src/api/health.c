@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/handler.h"
+#include "api/task.h"
 #include "base/json.h"
 #include "base/must.h"
 
@@ -61,7 +62,7 @@ enum MHD_Result health_openapi(struct api_request *request)
 {
     char base[ORIGIN_BASE_SIZE];
     if (!api_base(request, base))
-        return api_reply_invalid(request, "Host", "The Host header is not a plain host[:port].");
+        return api_reply_bad_host(request);
     char *text = server_openapi(base);
     return api_reply_json(request, MHD_HTTP_OK, text, strlen(text));
 }

@@ -6,6 +6,7 @@
  * after it. On HTTP threads; a request belongs to one of them at a time. */
 #include "api/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,12 +183,9 @@ bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]
     size_t length = strlen(public_url);
     if (length == 0)
         return api_host_base(request, ret_base);
-    while (length > 0 && public_url[length - 1] == '/')
-        length--;
     if (length >= ORIGIN_BASE_SIZE)
         return false;
-    memcpy(ret_base, public_url, length);
-    ret_base[length] = '\0';
+    memcpy(ret_base, public_url, length + 1);
     return true;
 }
 
@@ -325,4 +323,38 @@ enum MHD_Result api_reply_view(struct api_request *request, struct view *view)
         return api_reply_response(request, status, view_own_response(view, is_known), bytes);
     note_answer(request, LOG_DEBUG, status, bytes);
     return MHD_queue_response(request->connection, status, view_response(view, is_known));
+}
+
+/* ---- arguments that many take ---- */
+
+bool api_read_limit(struct api_request *request, size_t fallback, size_t most, size_t *ret_limit,
+                    enum MHD_Result *ret_result)
+{
+    enum { DIGITS_MAX = 9 };
+    char message[80];
+    const char *text = api_argument(request, "limit");
+    *ret_limit = fallback;
+    if (text == NULL)
+        return true;
+    size_t length = strlen(text);
+    bool is_number = length >= 1 && length <= DIGITS_MAX && strspn(text, "0123456789") == length;
+    size_t limit = is_number ? (size_t)strtoul(text, NULL, 10) : 0;
+    if (limit >= 1 && limit <= most) {
+        *ret_limit = limit;
+        return true;
+    }
+    snprintf(message, sizeof(message), "limit must be a whole number from 1 to %zu.", most);
+    *ret_result = api_reply_invalid(request, "limit", message);
+    return false;
+}
+
+bool api_read_order(struct api_request *request, bool *ret_is_ascending,
+                    enum MHD_Result *ret_result)
+{
+    const char *text = api_argument(request, "order");
+    *ret_is_ascending = text != NULL && strcmp(text, "asc") == 0;
+    if (text == NULL || *ret_is_ascending || strcmp(text, "desc") == 0)
+        return true;
+    *ret_result = api_reply_invalid(request, "order", "order must be asc or desc.");
+    return false;
 }

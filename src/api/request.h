@@ -98,6 +98,12 @@ const char *api_request_id(struct api_request *request);
 const char *api_header(const struct api_request *request, const char *name); /* NULL when absent */
 const char *api_argument(const struct api_request *request,
                          const char *name); /* NULL when absent */
+/* ?limit=: 1 to `most`, `fallback` when absent. False: `ret_result` is what the reply of an error returned. */
+CHECKED bool api_read_limit(struct api_request *request, size_t fallback, size_t most,
+                            size_t *ret_limit, enum MHD_Result *ret_result);
+/* ?order=: asc, or desc, which is also what is absent. As api_read_limit(). */
+CHECKED bool api_read_order(struct api_request *request, bool *ret_is_ascending,
+                            enum MHD_Result *ret_result);
 /* The base of links in this request's answer. False when its Host is not fit. */
 CHECKED bool api_base(const struct api_request *request, char ret_base[ORIGIN_BASE_SIZE]);
 /* The name under which the client reached us, whatever `public_url` says. As api_base(). */

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "api/show.h"
+#include "api/task.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -399,7 +400,7 @@ enum MHD_Result stream_open(struct api_request *request, const struct stream_wis
 {
     char base[ORIGIN_BASE_SIZE];
     if (!api_base(request, base))
-        return api_reply_invalid(request, "Host", "The Host header is not a plain host[:port].");
+        return api_reply_bad_host(request);
     if (strcmp(request->method, "HEAD") == 0)
         return reply_stream(request,
                             MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));

@@ -234,7 +234,7 @@ static void add_try(struct timeline *timeline, const struct store_delivery *deli
                     const struct store_try *try)
 {
     json_t *json = add_webhook(timeline, delivery, try->at_ms, "tried");
-    json_set(json, "attempt", json_integer(try->number));
+    json_set(json, "try", json_integer(try->number));
     if (try->status != 0)
         json_set(json, "status", json_integer(try->status));
     if (try->error != NULL)

@@ -109,48 +109,28 @@ enum MHD_Result uploaded_delete(struct api_request *request)
 
 /* ---- the list ---- */
 
-/* False: it is no number from 1 to LIST_ASKED_MAX. */
-static bool read_limit(const char *text, size_t *ret_limit)
-{
-    char *end = NULL;
-    if (text == NULL || *text == '\0') {
-        *ret_limit = LIST_MAX;
-        return true;
-    }
-    size_t digits = strspn(text, "0123456789");
-    long limit = digits <= 5 ? strtol(text, &end, 10) : 0;
-    if (text[digits] != '\0' || limit < 1 || limit > LIST_ASKED_MAX)
-        return false;
-    *ret_limit = limit < LIST_MAX ? (size_t)limit : (size_t)LIST_MAX;
-    return true;
-}
-
 /* False: `ret_result` is what the reply of an error returned. */
 static bool read_query(struct api_request *request, struct store_files_query *ret_query,
                        enum MHD_Result *ret_result)
 {
-    const char *order = api_argument(request, "order");
     const char *after = api_argument(request, "after");
     const char *purpose = api_argument(request, "purpose");
     struct store_files_query query = {
         .tenant = owned_tenant(request),
         .purpose = purpose != NULL && *purpose != '\0' ? purpose : NULL,
         .after_id = after != NULL && *after != '\0' ? after : NULL,
-        .oldest_first = order != NULL && strcmp(order, "asc") == 0,
         .now_ms = clock_wall_ms(),
     };
-    if (!read_limit(api_argument(request, "limit"), &query.limit))
-        *ret_result =
-            api_reply_invalid(request, "limit", "limit must be a number from 1 to 10000.");
-    else if (order != NULL && !query.oldest_first && strcmp(order, "desc") != 0)
-        *ret_result = api_reply_invalid(request, "order", "order must be asc or desc.");
-    else if (query.after_id != NULL && !id_is_typeid(query.after_id, "file"))
+    if (!api_read_limit(request, LIST_MAX, LIST_ASKED_MAX, &query.limit, ret_result) ||
+        !api_read_order(request, &query.oldest_first, ret_result))
+        return false;
+    if (query.after_id != NULL && !id_is_typeid(query.after_id, "file")) {
         *ret_result = api_reply_invalid(request, "after", "after must be the id of a file.");
-    else {
-        *ret_query = query;
-        return true;
+        return false;
     }
-    return false;
+    query.limit = query.limit < LIST_MAX ? query.limit : LIST_MAX; /* as many as one page has */
+    *ret_query = query;
+    return true;
 }
 
 /* Is there another one behind the last one shown? */

@@ -16,22 +16,6 @@ enum { LIST_DEFAULT = 20 };
 
 /* ---- the list ---- */
 
-/* 1 to STORE_LIST_MAX; 0: it is not. */
-static size_t read_limit(const char *text)
-{
-    size_t limit = 0;
-    if (text == NULL)
-        return LIST_DEFAULT;
-    if (strlen(text) > 3)
-        return 0;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
-            return 0;
-        limit = limit * 10 + (size_t)(*text - '0');
-    }
-    return limit <= STORE_LIST_MAX ? limit : 0;
-}
-
 /* `after` is the id of the last video that the client has: where it stands is where the list goes on. False: there is none, and
  * `ret_result` is what the reply returned. */
 static bool read_after(struct api_request *request, struct store_list_query *query,
@@ -109,20 +93,13 @@ static enum MHD_Result reply_list(struct api_request *request, const struct stor
 enum MHD_Result videos_list(struct api_request *request)
 {
     char after_id[ID_SHORT_SIZE];
-    const char *order = api_argument(request, "order");
-    struct store_list_query query = {
-        .tenant = request->who.is_operator ? NULL : request->who.tenant,
-        .limit = read_limit(api_argument(request, "limit")),
-        .ascending = order != NULL && strcmp(order, "asc") == 0,
-    };
+    struct store_list_query query = {.tenant =
+                                         request->who.is_operator ? NULL : request->who.tenant};
     enum MHD_Result result;
-    if (query.limit == 0)
-        return api_reply_invalid(request, "limit", "limit must be a number from 1 to 100.");
-    if (order != NULL && !query.ascending && strcmp(order, "desc") != 0)
-        return api_reply_invalid(request, "order", "order must be asc or desc.");
-    if (!read_after(request, &query, after_id, &result))
-        return result;
-    return reply_list(request, &query);
+    bool is_sound = api_read_limit(request, LIST_DEFAULT, STORE_LIST_MAX, &query.limit, &result) &&
+                    api_read_order(request, &query.ascending, &result) &&
+                    read_after(request, &query, after_id, &result);
+    return is_sound ? reply_list(request, &query) : result;
 }
 
 /* ---- the file ---- */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/handler.h"
+#include "api/task.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -117,7 +118,7 @@ static enum MHD_Result add_endpoint(struct api_request *request, const char *url
 {
     char base[ORIGIN_BASE_SIZE];
     if (!api_base(request, base))
-        return api_reply_invalid(request, "Host", "The Host header is not a plain host[:port].");
+        return api_reply_bad_host(request);
     CLEANUP(store_endpoint_fini)
     struct store_endpoint endpoint = {
         .url = must_strdup(url), .base = must_strdup(base), .created_ms = clock_wall_ms()};
@@ -260,24 +261,6 @@ static json_t *describe_try(const struct store_try *try)
     return row;
 }
 
-/* False after the reply of an error. */
-static bool read_limit(struct api_request *request, size_t *ret_limit, enum MHD_Result *ret_result)
-{
-    const char *text = api_argument(request, "limit");
-    char *end = NULL;
-    *ret_limit = LIST_DEFAULT;
-    if (text == NULL)
-        return true;
-    long limit = strtol(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || limit < 1 || limit > LIST_MAX) {
-        *ret_result =
-            api_reply_invalid(request, "limit", "limit must be a whole number from 1 to 100.");
-        return false;
-    }
-    *ret_limit = (size_t)limit;
-    return true;
-}
-
 static enum MHD_Result reply_deliveries(struct api_request *request,
                                         struct store_deliveries_query *query)
 {
@@ -301,24 +284,24 @@ enum MHD_Result webhooks_deliveries(struct api_request *request)
 {
     struct store_deliveries_query query = {
         .tenant = request->who.tenant,
-        .endpoint = api_argument(request, "endpoint"),
-        .state = api_argument(request, "state"),
+        .endpoint = api_argument(request, "webhook_id"),
+        .state = api_argument(request, "status"),
         .before_id = api_argument(request, "before"),
     };
-    const char *task = api_argument(request, "task");
+    const char *task = api_argument(request, "task_id");
     char model[TASK_MODEL_SIZE], task_id[ID_SHORT_SIZE];
     enum store_delivery_state state;
     enum MHD_Result result;
-    if (!read_limit(request, &query.limit, &result))
+    if (!api_read_limit(request, LIST_DEFAULT, LIST_MAX, &query.limit, &result))
         return result;
     if (query.state != NULL && !store_delivery_state_parse(query.state, &state))
-        return api_reply_invalid(request, "state",
-                                 "state must be waiting, delivered, given_up or disabled.");
+        return api_reply_invalid(request, "status",
+                                 "status must be waiting, delivered, given_up or disabled.");
     if (query.before_id != NULL && !id_is_typeid(query.before_id, "dlv"))
         return api_reply_invalid(request, "before",
                                  "before must be the `next` of an earlier answer.");
     if (task != NULL && !task_parse_id(task, model, task_id))
-        return api_reply_invalid(request, "task", "task must be the id of a task.");
+        return api_reply_invalid(request, "task_id", "task_id must be the id of a task.");
     query.task_id = task != NULL ? task_id : NULL;
     return reply_deliveries(request, &query);
 }
@@ -348,13 +331,13 @@ enum MHD_Result webhooks_delivery(struct api_request *request)
     if (fault != 0)
         return reply_fault(request, fault);
     json_t *answer = describe_delivery(&delivery);
-    json_t *attempts = array_new();
+    json_t *log = array_new();
     for (size_t i = 0; i < count; i++) {
-        must(json_array_append_new(attempts, describe_try(&tries[i])) == 0);
+        must(json_array_append_new(log, describe_try(&tries[i])) == 0);
         store_try_fini(&tries[i]);
     }
     set_text(answer, "body", delivery.body);
-    json_set(answer, "attempts", attempts);
+    json_set(answer, "log", log);
     return api_reply_tree(request, MHD_HTTP_OK, answer);
 }
 
@@ -403,6 +386,10 @@ enum MHD_Result webhooks_replay(struct api_request *request)
     enum MHD_Result result;
     if (!find_delivery(request, &old, &result))
         return result;
+    if (old.url[0] == '\0')
+        return api_reply_error(request, API_ERROR_WEBHOOK_DISABLED,
+                               &(struct api_error_details){
+                                   .message = "The task was deleted, and with it who was told."});
     if (old.endpoint[0] != '\0') {
         int found = find_endpoint(request, old.endpoint, &endpoint);
         if (found < 0)

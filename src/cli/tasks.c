@@ -9,7 +9,6 @@
 
 #include "base/json.h"
 #include "base/must.h"
-#include "cli/await.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/shown.h"

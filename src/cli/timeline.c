@@ -14,8 +14,9 @@
 static const char HELP[] =
     "Usage: filmgate timeline [OPTION]... ID\n"
     "\n"
-    "Shows what happened to a task, in order: its states, its attempts, and what upstreams told\n"
-    "of it when they were asked. The first line says when it was created, the others how long\n"
+    "Shows what happened to a task, in order: its states, its attempts, what upstreams told of it\n"
+    "when they were asked, and the webhooks that told of its end. The first line says when it was "
+    "created, the others how long\n"
     "after that. An operator's key is told which channel it was, and its words.\n"
     "\n"
     "Options:\n"
@@ -78,6 +79,19 @@ static void print_attempt(const json_t *entry)
         print_more(entry, "engine", ", ");
 }
 
+static void print_webhook(const json_t *entry)
+{
+    long long number = json_int(entry, "try", 0), status = json_int(entry, "status", 0);
+    printf("webhook ");
+    if (number > 0)
+        printf("try %lld, ", number);
+    if (status > 0)
+        printf("%lld ", status);
+    print_more(entry, "state", "");
+    print_more(entry, "note", ": ");
+    print_more(entry, "url", ", ");
+}
+
 static void print_entry(const json_t *entry)
 {
     const char *kind = json_text(entry, "kind");
@@ -91,6 +105,8 @@ static void print_entry(const json_t *entry)
         print_more(entry, "state", "");
         print_more(entry, "failure", ": ");
         print_more(entry, "note", ", ");
+    } else if (kind != NULL && strcmp(kind, "webhook") == 0) {
+        print_webhook(entry);
     } else {
         cli_print_text(stdout, kind != NULL ? kind : "?", 0);
         print_more(entry, "state", ", ");

@@ -37,7 +37,7 @@ static const char HELP[] =
     "Options of `deliveries`:\n"
     "      --endpoint ID        only to this endpoint\n"
     "      --task ID            only of this task\n"
-    "      --state STATE        only those: waiting, delivered, given_up, disabled\n"
+    "      --status STATUS      only those: waiting, delivered, given_up, disabled\n"
     "  -n, --limit NUMBER       at most so many, up to 100 (default: 20)\n"
     "\n"
     "Options of all:\n"
@@ -45,7 +45,7 @@ static const char HELP[] =
     "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Examples:\n"
     "  filmgate webhooks add https://example.com/hooks/video\n"
-    "  filmgate webhooks deliveries --state given_up\n"
+    "  filmgate webhooks deliveries --status given_up\n"
     "\n" CLI_EXIT_HELP;
 
 enum { PATH_BYTES = 4096, ID_COLUMNS = 30, STATE_COLUMNS = 9, TYPE_COLUMNS = 15, LIMIT_MOST = 100 };
@@ -56,13 +56,13 @@ enum option_letter {
     OPTION_KEY,
     OPTION_ENDPOINT,
     OPTION_TASK,
-    OPTION_STATE,
+    OPTION_STATUS,
 };
 
 static const struct option LONG_OPTIONS[] = {
     {"endpoint", required_argument, NULL, OPTION_ENDPOINT},
     {"task", required_argument, NULL, OPTION_TASK},
-    {"state", required_argument, NULL, OPTION_STATE},
+    {"status", required_argument, NULL, OPTION_STATUS},
     {"limit", required_argument, NULL, 'n'},
     {"json", no_argument, NULL, OPTION_JSON},
     {"url", required_argument, NULL, OPTION_URL},
@@ -72,7 +72,7 @@ static const struct option LONG_OPTIONS[] = {
 };
 
 struct order {
-    const char *url, *key, *endpoint, *task, *state;
+    const char *url, *key, *endpoint, *task, *status;
     long long limit; /* 0: not said */
     bool json;
 };
@@ -121,8 +121,8 @@ static int take_option(void *context, int option)
     case OPTION_TASK:
         order->task = optarg;
         return CLI_OK;
-    case OPTION_STATE:
-        order->state = optarg;
+    case OPTION_STATUS:
+        order->status = optarg;
         return CLI_OK;
     case 'n':
         if (cli_parse_number(optarg, 1, LIMIT_MOST, &order->limit))
@@ -136,7 +136,7 @@ static int take_option(void *context, int option)
 
 static bool is_filtered(const struct order *order)
 {
-    return order->endpoint != NULL || order->task != NULL || order->state != NULL ||
+    return order->endpoint != NULL || order->task != NULL || order->status != NULL ||
            order->limit != 0;
 }
 
@@ -224,7 +224,7 @@ static void show_whole(const json_t *answer)
     show_delivery(answer);
     if (json_text(answer, "note") != NULL)
         print_last(text_of(answer, "note"));
-    json_array_foreach(json_object_get(answer, "attempts"), index, row)
+    json_array_foreach(json_object_get(answer, "log"), index, row)
     {
         char at[CLOCK_ISO_MICROS_SIZE];
         clock_iso_micros(json_int(row, "at_ms", 0) * 1000, at);
@@ -259,9 +259,9 @@ static void write_path(const struct verb *verb, const struct order *order, const
     if (verb->before[strlen(verb->before) - 1] == '/')
         buf_percent_encode(path, argument, "");
     buf_puts(path, verb->after);
-    add_argument(path, "endpoint", order->endpoint);
-    add_argument(path, "task", order->task);
-    add_argument(path, "state", order->state);
+    add_argument(path, "webhook_id", order->endpoint);
+    add_argument(path, "task_id", order->task);
+    add_argument(path, "status", order->status);
     add_argument(path, "limit", order->limit != 0 ? limit : NULL);
 }
 

@@ -114,21 +114,12 @@ static char *sign_link(void *context, const char *key, const char *attachment)
     return link_sign(links->key, links->base, key, links->st_s, links->se_s, attachment);
 }
 
-/* `public_url`, else where the create or the endpoint came by. */
-static char *make_base(const struct settings *settings, const struct store_delivery *delivery)
-{
-    const char *base = settings->public_url[0] != '\0' ? settings->public_url : delivery->base;
-    size_t length = strlen(base);
-    while (length > 0 && base[length - 1] == '/') {
-        length--;
-    }
-    return must_strndup(base, length);
-}
-
 static char *render(const struct deliver_parts *parts, const struct store_delivery *delivery,
                     const struct task *task)
 {
-    CLEANUP(free_pointer) char *base = make_base(parts->settings, delivery);
+    const char *public_url = parts->settings->public_url;
+    /* Else where the create, or the endpoint, came by. */
+    const char *base = public_url[0] != '\0' ? public_url : delivery->base;
     struct links links = {.key = &parts->link_keys->current, .base = base};
     link_window(clock_wall_ms(), parts->settings->links_valid_for, &links.st_s, &links.se_s);
     const struct unified_view view = {

@@ -80,7 +80,6 @@ struct store_backend {
                     struct store_delivery *ret_delivery);
     int (*tries)(void *self, const char *delivery_id, struct store_try *ret_tries,
                  size_t *ret_count);
-    int (*erase_deliveries)(void *self, const char *task_id, int64_t now_ms);
     int (*sweep_deliveries)(void *self, int64_t before_ms, int64_t now_ms);
 };
 

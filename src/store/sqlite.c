@@ -385,6 +385,5 @@ const struct store_backend store_sqlite = {
     .deliveries = sqlite_deliveries,
     .delivery = sqlite_delivery,
     .tries = sqlite_tries,
-    .erase_deliveries = sqlite_erase_deliveries,
     .sweep_deliveries = sqlite_sweep_deliveries,
 };

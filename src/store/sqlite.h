@@ -257,9 +257,9 @@ CHECKED int sqlite_put_deliveries(struct sqlite *sqlite, struct store_write *wri
 CHECKED int sqlite_has_ended(struct sqlite *sqlite, const char *task_id, bool *ret_has_ended);
 int sqlite_delivery_add(void *self, const struct store_delivery *delivery);
 int sqlite_delivery_tried(void *self, const struct store_tried *tried, int64_t *ret_next_ms);
-/* Within a transaction: as store_erase_deliveries(). */
+/* Within a transaction: a task's bodies go, what receivers answered to them, and whom the task alone named; what still waits
+ * of it is not sent. */
 CHECKED int sqlite_drop_deliveries(struct sqlite *sqlite, const char *task_id, int64_t now_ms);
-int sqlite_erase_deliveries(void *self, const char *task_id, int64_t now_ms);
 int sqlite_sweep_deliveries(void *self, int64_t before_ms, int64_t now_ms);
 
 /* ---- sqlite_deliveries.c ---- */

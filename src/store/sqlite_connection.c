@@ -235,10 +235,13 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_DELIVERIES_DISABLE_ENDPOINT] =
         "UPDATE deliveries SET state = 'disabled', ended_ms = ?3, note = ?4"
         " WHERE state = 'waiting' AND tenant = ?1 AND endpoint = ?2",
-    [STATEMENT_TRIES_ERASE] = "UPDATE delivery_tries SET answer = NULL WHERE delivery IN"
-                              " (SELECT id FROM deliveries WHERE task_id = ?1)",
+    [STATEMENT_TRIES_ERASE] =
+        "UPDATE delivery_tries SET answer = NULL, error = NULL WHERE delivery IN"
+        " (SELECT id FROM deliveries WHERE task_id = ?1)",
     [STATEMENT_DELIVERIES_ERASE] =
         "UPDATE deliveries SET body = NULL,"
+        " url = CASE WHEN endpoint = '' THEN '' ELSE url END,"
+        " base = CASE WHEN endpoint = '' THEN '' ELSE base END,"
         " ended_ms = CASE WHEN state = 'waiting' THEN ?2 ELSE ended_ms END,"
         " note = CASE WHEN state = 'waiting' THEN ?3 ELSE note END,"
         " state = CASE WHEN state = 'waiting' THEN 'given_up' ELSE state END WHERE task_id = ?1",

@@ -309,12 +309,8 @@ int sqlite_delivery_tried(void *self, const struct store_tried *tried, int64_t *
 int sqlite_drop_deliveries(struct sqlite *sqlite, const char *task_id, int64_t now_ms)
 {
     sqlite3_stmt *statement;
-    int fault = sqlite_use(&sqlite->writer, STATEMENT_TRIES_ERASE, &statement);
+    int fault = sqlite_run_for(sqlite, STATEMENT_TRIES_ERASE, task_id);
 
-    if (fault < 0)
-        return fault;
-    sqlite_bind_text(statement, 1, task_id);
-    fault = sqlite_run(&sqlite->writer, statement);
     if (fault == 0)
         fault = sqlite_use(&sqlite->writer, STATEMENT_DELIVERIES_ERASE, &statement);
     if (fault < 0)
@@ -323,14 +319,6 @@ int sqlite_drop_deliveries(struct sqlite *sqlite, const char *task_id, int64_t n
     sqlite_bind_int(statement, 2, now_ms);
     sqlite_bind_text(statement, 3, "the task was erased");
     return sqlite_run(&sqlite->writer, statement);
-}
-
-int sqlite_erase_deliveries(void *self, const char *task_id, int64_t now_ms)
-{
-    struct sqlite *sqlite = self;
-    int fault = sqlite_begin(sqlite);
-
-    return fault < 0 ? fault : sqlite_end(sqlite, sqlite_drop_deliveries(sqlite, task_id, now_ms));
 }
 
 static int sqlite_run_sweep(struct sqlite *sqlite, enum sqlite_statement which, int64_t before_ms)

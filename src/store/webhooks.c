@@ -183,15 +183,6 @@ int store_tries(struct store *store, const char *delivery_id, struct store_try *
     return backend->tries(self, delivery_id, ret_tries, ret_count);
 }
 
-int store_erase_deliveries(struct store *store, const char *task_id, int64_t now_ms)
-{
-    void *self;
-    const struct store_backend *backend = store_inside(store, &self);
-
-    must(task_id[0] != '\0' && now_ms > 0);
-    return backend->erase_deliveries(self, task_id, now_ms);
-}
-
 int store_sweep_deliveries(struct store *store, int64_t before_ms, int64_t now_ms)
 {
     void *self;

@@ -152,7 +152,5 @@ CHECKED int store_delivery(struct store *store, const char *tenant, const char *
                            struct store_delivery *ret_delivery);
 CHECKED int store_tries(struct store *store, const char *delivery_id, struct store_try *ret_tries,
                         size_t *ret_count);
-/* A task's bodies go, and what receivers answered to them; what still waits of it is not sent. */
-CHECKED int store_erase_deliveries(struct store *store, const char *task_id, int64_t now_ms);
 /* Deliveries that ended before `before_ms`, and secrets that expired by `now_ms`, go. For the engine's sweep. */
 CHECKED int store_sweep_deliveries(struct store *store, int64_t before_ms, int64_t now_ms);

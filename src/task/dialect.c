@@ -7,22 +7,19 @@
 #include "task/answer.h"
 
 static const struct row {
-    const char *name;
     json_t *(*render)(const struct task *task, const struct unified_view *view);
     json_t *(*render_created)(const struct task_request *request);
     struct unified_defaults defaults;
     const char *words[TASK_STATE_COUNT];
 } rows[DIALECT_COUNT] = {
     /* Words of these two are task/state.def's. */
-    [DIALECT_UNIFIED] = {"unified", unified_render, unified_render_created, {0}, {0}},
+    [DIALECT_UNIFIED] = {unified_render, unified_render_created, {0}, {0}},
     /* What a client of the official SDK leaves out is what its documentation says it gets. */
-    [DIALECT_OPENAI] = {"openai",
-                        openai_render,
+    [DIALECT_OPENAI] = {openai_render,
                         openai_render_created,
                         {.model = "sora-2", .duration_s = 4, .size = "720x1280"},
                         {0}},
-    [DIALECT_GENERATIONS] = {"generations",
-                             generations_render,
+    [DIALECT_GENERATIONS] = {generations_render,
                              generations_render_created,
                              {0},
                              {
@@ -34,8 +31,7 @@ static const struct row {
                                  [TASK_FAILED] = "failed",
                                  [TASK_CANCELLED] = "failed",
                              }},
-    [DIALECT_UPPER] = {"upper",
-                       upper_render,
+    [DIALECT_UPPER] = {upper_render,
                        upper_render_created,
                        {0},
                        {
@@ -53,11 +49,6 @@ static const struct row *row_of(enum dialect dialect)
 {
     must(dialect > DIALECT_NONE && dialect < DIALECT_COUNT);
     return &rows[dialect];
-}
-
-const char *dialect_name(enum dialect dialect)
-{
-    return row_of(dialect)->name;
 }
 
 const char *dialect_word(enum dialect dialect, enum task_state state)

@@ -18,8 +18,6 @@ enum dialect {
     DIALECT_COUNT
 };
 
-/* As in the manual and the log. */
-const char *dialect_name(enum dialect dialect);
 /* What stands in `status` of a task in that state. */
 const char *dialect_word(enum dialect dialect, enum task_state state);
 /* What a create that does not say gets. */

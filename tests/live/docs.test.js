@@ -63,6 +63,13 @@ test('the OpenAPI document is one, by the judgement of a public validator', asyn
         }
     assert.equal(new Set(names).size, names.length);
 });
+test('every constant that OPERATIONS names is in the code', () => {
+    const operations = fs.readFileSync(path.join(ROOT, 'docs/OPERATIONS.md'), 'utf8');
+    const code = fs.readdirSync(path.join(ROOT, 'src'), { recursive: true }).filter((name) => /\.[ch]$/.test(name)).map((name) => fs.readFileSync(path.join(ROOT, 'src', name), 'utf8')).join('\n');
+    const names = new Set([...operations.matchAll(/`([A-Z]+_[A-Z_]+)`/g)].map(([, name]) => name).filter((name) => !name.startsWith('FILMGATE_')));
+    assert.ok(names.size > 10);
+    assert.deepEqual([...names].filter((name) => !new RegExp(`\\b${name}\\b`).test(code)), []);
+});
 for (const example of ['filmgate.yaml', 'three-vendors.yaml'])
     test(`the example configuration ${example} is good`, async () => {
         const result = await command(['dump', 'config', '--config', path.join(ROOT, 'examples', example)]);

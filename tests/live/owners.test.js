@@ -104,7 +104,7 @@ const cases = {
         assert.deepEqual((await server.call('GET', '/v1/webhooks/secret')).json, before);
     },
     'GET /v1/webhooks/deliveries': async () => {
-        for (const query of ['', `?endpoint=${hook.id}`, '?state=waiting&limit=100'])
+        for (const query of ['', `?webhook_id=${hook.id}`, '?status=waiting&limit=100'])
             assert.deepEqual((await asStranger('GET', `/v1/webhooks/deliveries${query}`)).json.data, []);
     },
     'GET /v1/webhooks/deliveries/{delivery}': () => isNoWebhook('GET', `/v1/webhooks/deliveries/${delivery.id}`),

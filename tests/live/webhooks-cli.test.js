@@ -44,7 +44,7 @@ test('the log is shown, and replayed from', async () => {
     const { id } = await server.create({ duration: 60, size: 'large', webhook_url: receiver.url('/log') });
     await server.cancel(id);
     const [row] = await until('it to be given up', async () => {
-        const { data } = await json(['deliveries', '--state', 'given_up', '--task', id, '--limit', '5']);
+        const { data } = await json(['deliveries', '--status', 'given_up', '--task', id, '--limit', '5']);
         return data.length === 1 && data;
     });
     assert.equal(row.tries, 2);

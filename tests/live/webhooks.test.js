@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import OpenAI from 'openai';
 import OpenAI7 from 'openai7';
 import { Webhook } from 'standardwebhooks';
-import { endedWell, holdStore, ROOT, sleep, start, until } from './harness.js';
+import { command, endedWell, holdStore, ROOT, sleep, start, until } from './harness.js';
 import { openLiar, Receiver } from './receiver.js';
 
 const receiver = await Receiver.open();
@@ -41,7 +41,7 @@ async function end(fields, options) {
 }
 // The one delivery of a task.
 const only = async (task) => {
-    const found = await deliveries(`task=${encodeURIComponent(task)}`);
+    const found = await deliveries(`task_id=${encodeURIComponent(task)}`);
     assert.equal(found.length, 1);
     return found[0];
 };
@@ -165,10 +165,10 @@ test('a receiver that fails is told again, under the same id and with the same b
     assert.equal(found.tries, 3);
     assert.equal(found.body, hits[0].body);
     assert.equal(found.event_id, hits[0].event.id);
-    assert.deepEqual(found.attempts.map((each) => [each.number, each.status]), [[1, 500], [2, 500], [3, 204]]);
-    assert.equal(found.attempts[0].answer, 'no t  [2Jnow');
-    assert.match(found.attempts[0].error, /status 500/);
-    assert.equal(found.attempts[2].error, null);
+    assert.deepEqual(found.log.map((each) => [each.number, each.status]), [[1, 500], [2, 500], [3, 204]]);
+    assert.equal(found.log[0].answer, 'no t  [2Jnow');
+    assert.match(found.log[0].error, /status 500/);
+    assert.equal(found.log[2].error, null);
 });
 test('it is given up in the end, and a replay delivers the same event', async () => {
     receiver.manners['/never'] = (_, response, hit) => {
@@ -197,16 +197,18 @@ test('the timeline of a task tells of its webhooks; what was said goes when the 
     const found = await settled((await only(id)).id, 'delivered');
     const { json: timeline } = await server.call('GET', `/v1/video/tasks/${id}/timeline`);
     const told = timeline.data.filter(({ kind }) => kind === 'webhook');
-    assert.deepEqual(told.map(({ what, attempt, status, state }) => [what, attempt, status, state]), [['tried', 1, 500, undefined], ['tried', 2, 200, undefined], ['closed', undefined, undefined, 'delivered']]);
+    assert.deepEqual(told.map((entry) => [entry.what, entry.try, entry.status, entry.state]), [['tried', 1, 500, undefined], ['tried', 2, 200, undefined], ['closed', undefined, undefined, 'delivered']]);
+    const { stdout } = await command(['timeline', id], { env: { FILMGATE_URL: server.url, FILMGATE_KEY: server.key } });
+    assert.match(stdout, /webhook try 1, 500 .*\n.*webhook try 2, 200 .*\n.*webhook delivered/);
     for (const entry of told) assert.deepEqual([entry.delivery, entry.url], [found.id, receiver.url('/once')]);
     assert.ok(found.body.includes(id));
-    assert.deepEqual(found.attempts.map(({ answer }) => answer), ['what the receiver said', 'what the receiver said']);
+    assert.deepEqual(found.log.map(({ answer }) => answer), ['what the receiver said', 'what the receiver said']);
     assert.equal((await server.call('DELETE', `/v1/video/tasks/${id}`)).status, 200);
     const left = await detail(found.id);
-    assert.deepEqual([left.body, left.attempts.map(({ answer }) => answer)], [null, [null, null]]);
+    assert.deepEqual([left.body, left.log.map(({ answer }) => answer)], [null, [null, null]]);
     const before = receiver.at('/once').length;
-    const again = await server.call('POST', `/v1/webhooks/deliveries/${found.id}/replay`);
-    if (again.status === 200) await settled(again.json.id, 'given_up');
+    assert.equal(left.url, '');
+    assert.equal((await server.call('POST', `/v1/webhooks/deliveries/${found.id}/replay`)).status, 409);
     assert.equal(receiver.at('/once').length, before);
 });
 test('a receiver that hangs is left after a while, and told again', async () => {
@@ -214,8 +216,8 @@ test('a receiver that hangs is left after a while, and told again', async () => 
     const task = await end({ webhook_url: receiver.url('/hangs') });
     await receiver.wait('/hangs', 2);
     const found = await settled((await only(task)).id, 'delivered');
-    assert.equal(found.attempts[0].status, null);
-    assert.match(found.attempts[0].error, /in time/);
+    assert.equal(found.log[0].status, null);
+    assert.match(found.log[0].error, /in time/);
 });
 test('whoever has said 200 has it, whatever his body does', async () => {
     receiver.manners['/huge'] = (_, response) => {
@@ -233,7 +235,7 @@ test('whoever has said 200 has it, whatever his body does', async () => {
         await receiver.wait(path);
         const found = await settled((await only(task)).id, 'delivered');
         assert.equal(found.tries, 1);
-        assert.ok((found.attempts[0].answer ?? '').length <= 4096);
+        assert.ok((found.log[0].answer ?? '').length <= 4096);
     }
 });
 test('what is no answer is none', async () => {
@@ -241,23 +243,23 @@ test('what is no answer is none', async () => {
         const task = await end({ webhook_url: liar.url });
         const found = await settled((await only(task)).id, 'given_up');
         assert.equal(found.tries, 4, name);
-        assert.ok(found.attempts.every((each) => each.status === null && each.error), name);
+        assert.ok(found.log.every((each) => each.status === null && each.error), name);
     }
 });
 test('a redirect is followed by nobody', async () => {
     receiver.manners['/away'] = (_, response) => response.writeHead(307, { Location: forbidden.url('/secret') }).end();
     const task = await end({ webhook_url: receiver.url('/away') });
     const found = await settled((await only(task)).id, 'given_up');
-    assert.ok(found.attempts.every((each) => each.status === 307));
-    assert.match(found.attempts[0].error, /redirects are not followed/);
+    assert.ok(found.log.every((each) => each.status === 307));
+    assert.match(found.log[0].error, /redirects are not followed/);
     assert.equal(forbidden.hits.length, 0);
 });
 test('an address that is not allowed is not dialled, by whatever name', async () => {
     for (const host of ['127.0.0.1', 'localhost', '0x7f000001', '[::ffff:127.0.0.1]', '2130706433']) {
         const task = await end({ webhook_url: `http://${host}:${forbidden.port}/secret` });
         const found = await settled((await only(task)).id, 'given_up');
-        assert.ok(found.attempts.every((each) => each.status === null), host);
-        assert.match(found.attempts[0].error, /may not be reached|not allowed|not fit/, host);
+        assert.ok(found.log.every((each) => each.status === null), host);
+        assert.match(found.log[0].error, /may not be reached|not allowed|not fit/, host);
     }
     assert.equal(forbidden.hits.length, 0);
 });
@@ -276,7 +278,7 @@ test('410 disables an endpoint and what waits for it, until it is enabled', asyn
     assert.equal(endpoint.status, 'disabled');
     assert.match(endpoint.disabled_reason, /410/);
     const task = await end({});
-    assert.deepEqual(await deliveries(`task=${encodeURIComponent(task)}`), []);
+    assert.deepEqual(await deliveries(`task_id=${encodeURIComponent(task)}`), []);
     for (const target of [`/v1/webhooks/${id}/test`, `/v1/webhooks/deliveries/${found.id}/replay`])
         assert.equal((await server.call('POST', target)).json.code, 'webhook_disabled');
     assert.equal((await api('POST', `/${id}/enable`)).status, 'enabled');
@@ -341,10 +343,10 @@ test('the log is paged and filtered', async () => {
     assert.ok(seen.length > 20);
     assert.deepEqual(seen, [...new Set(seen)].sort().reverse());
     for (const state of ['delivered', 'given_up', 'disabled']) {
-        const found = await deliveries(`state=${state}&limit=100`);
+        const found = await deliveries(`status=${state}&limit=100`);
         assert.ok(found.length > 0 && found.every((each) => each.status === state));
     }
-    for (const bad of ['state=lost', 'limit=0', 'limit=101', 'limit=x', 'before=x', 'task=x'])
+    for (const bad of ['status=lost', 'limit=0', 'limit=101', 'limit=x', 'before=x', 'task_id=x'])
         assert.equal((await server.call('GET', `/v1/webhooks/deliveries?${bad}`)).status, 400, bad);
     assert.equal((await server.call('GET', '/v1/webhooks/deliveries/dlv_x')).json.code, 'webhook_not_found');
 });
@@ -359,7 +361,7 @@ test('what cannot be noted for a while is not sent again', async () => {
     await until('the note to fail', () => /cannot note what became of webhook dlv_/.test(server.log));
     held.close();
     const { data } = await until('it to be noted', async () => {
-        const { json } = await server.call('GET', `/v1/webhooks/deliveries?state=delivered&task=${encodeURIComponent(task)}`);
+        const { json } = await server.call('GET', `/v1/webhooks/deliveries?status=delivered&task_id=${encodeURIComponent(task)}`);
         return json.data.length === 1 && json;
     });
     assert.equal(data[0].tries, 1);
@@ -381,7 +383,7 @@ test('a receiver that keeps failing rests, and others do not', async () => {
     await receiver.wait('/well');
     await sleep(500);
     assert.equal(receiver.at('/sick').length, 5);
-    const { json } = await patient.call('GET', '/v1/webhooks/deliveries?state=waiting');
+    const { json } = await patient.call('GET', '/v1/webhooks/deliveries?status=waiting');
     assert.deepEqual(json.data.map((each) => each.tries).sort(), [0, 0, 0, 1, 1, 1, 1, 1]);
     /* without overlap the old secret is worth nothing at once */
     const { json: old } = await patient.call('GET', '/v1/webhooks/secret');
@@ -451,7 +453,7 @@ test(`killed ${ROUNDS} times: every event comes at least once, under one id`, as
     assert.ok(tasks.length > 0);
     await until('every event', () => tasks.every((id) => told.has(id)));
     for (const [id, ids] of told) assert.equal(new Set(ids).size, 1, `${id}: ${ids}`);
-    await until('the outbox to be empty', async () => (await fragile.call('GET', '/v1/webhooks/deliveries?state=waiting')).json.data.length === 0);
+    await until('the outbox to be empty', async () => (await fragile.call('GET', '/v1/webhooks/deliveries?status=waiting')).json.data.length === 0);
     const bodies = new Map();
     for (const hit of receiver.at('/killed')) assert.equal(bodies.get(hit.event.id) ?? hit.body, bodies.set(hit.event.id, hit.body).get(hit.event.id));
     assert.equal(await fragile.stop(), 0);
