@@ -35,6 +35,16 @@ static void refuse_many(struct named_tasks *named)
     named->result = api_reply_invalid(named->request, "id", message);
 }
 
+/* An empty name is a slip: it does not mean all tasks. */
+static void refuse_none(struct named_tasks *named)
+{
+    named->is_refused = true;
+    named->result =
+        api_reply_invalid(named->request, "id",
+                          "An id is empty. Say which tasks (?id=A&id=B), or leave id out "
+                          "for all of yours.");
+}
+
 static bool is_named(const struct named_tasks *named, const char *id)
 {
     for (size_t i = 0; i < named->count; i++) {
@@ -72,8 +82,12 @@ static enum MHD_Result on_argument(void *context, enum MHD_ValueKind kind UNUSED
                                    const char *value)
 {
     struct named_tasks *named = context;
-    if (value != NULL && *value != '\0' && (strcmp(key, "id") == 0 || strcmp(key, "task_id") == 0))
-        add_name(named, value);
+    if (strcmp(key, "id") == 0 || strcmp(key, "task_id") == 0) {
+        if (value != NULL && *value != '\0')
+            add_name(named, value);
+        else
+            refuse_none(named);
+    }
     return named->is_refused ? MHD_NO : MHD_YES;
 }
 
@@ -155,9 +169,10 @@ static bool read_ids(struct named_tasks *named, enum MHD_Result *ret_result)
     json_t *body = json_parse(request->body, request->body_length, error);
     const json_t *ids = json_object_get(body, "ids");
     const json_t *id = json_object_get(body, "id");
+    /* What is not understood might have been meant to say which tasks: then the ticket would be for more than was wished. */
     bool is_sound = json_is_object(body) &&
-                    (ids == NULL || json_is_array(ids) || json_is_null(ids)) &&
-                    (id == NULL || json_is_string(id));
+                    json_object_size(body) == (size_t)(ids != NULL) + (size_t)(id != NULL) &&
+                    (ids == NULL || json_array_size(ids) > 0) && (id == NULL || json_is_string(id));
     for (size_t i = 0; is_sound && i < json_array_size(ids); i++) {
         const char *given = json_string_value(json_array_get(ids, i));
         is_sound = given != NULL;
@@ -167,7 +182,8 @@ static bool read_ids(struct named_tasks *named, enum MHD_Result *ret_result)
     if (is_sound && id != NULL)
         add_name(named, json_string_value(id));
     if (!is_sound && !named->is_refused) {
-        *ret_result = api_reply_invalid(request, "ids", "Send nothing, or {\"ids\": [\"…\"]}.");
+        *ret_result = api_reply_invalid(
+            request, "ids", "Send nothing for all of your tasks, or {\"ids\": [\"…\"]} for some.");
         return false;
     }
     *ret_result = named->result;

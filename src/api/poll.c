@@ -110,6 +110,8 @@ static enum MHD_Result poll_resumed(struct api_request *request)
     enum MHD_Result result;
     memcpy(id, request->poll->id, sizeof(id));
     request->poll = poll_free(request->poll);
+    if (!auth_holds(request->api->auth, &request->who))
+        return api_reply_error(request, API_ERROR_BAD_KEY, NULL);
     if (!look_again(request, id, &result))
         return result;
     return request->route->handler(request);

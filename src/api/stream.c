@@ -234,11 +234,9 @@ static bool is_client_there(const struct stream *stream)
     return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
 }
 
-/* Keys are looked at anew: who lost his key loses his streams. */
 static bool may_go_on(const struct stream *stream)
 {
-    return !hub_is_closed(stream->api->parts.hub) && is_client_there(stream) &&
-           auth_holds(stream->api->auth, &stream->who);
+    return !hub_is_closed(stream->api->parts.hub) && is_client_there(stream);
 }
 
 static void plan_beat(struct stream *stream)
@@ -274,6 +272,10 @@ static bool refill(struct stream *stream)
     int64_t floor = 0;
     buf_clear(&stream->text);
     stream->n_sent = 0;
+    if (!auth_holds(stream->api->auth, &stream->who)) { /* who lost his key is told nothing more */
+        stream->is_over = true;
+        return true;
+    }
     while (stream->next_item < stream->n_items && stream->text.length < BLOCK_BYTES) {
         struct hub_event *event = stream->items[stream->next_item++];
         put_item(stream, event);

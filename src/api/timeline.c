@@ -132,7 +132,8 @@ static void add_state(struct timeline *timeline, const struct store_event *event
     if (event->revision > 1 || state != TASK_QUEUED) { /* else it is how it was created */
         json_t *json = add_entry(timeline, event->at_ms, "state");
         json_set_text(json, "state", name);
-        json_set(json, "progress", json_real(json_number(body, "progress", 0)));
+        json_set(json, "progress",
+                 json_integer((json_int_t)(json_number(body, "progress", 0) * 100 + 1e-9)));
         copy_text(json, body, "failure");
         copy_text(json, body, "note"); /* a query shows it, too */
     }

@@ -121,6 +121,15 @@ int cli_complain_usage(const char *command, const char *format, ...)
     return CLI_USAGE;
 }
 
+int cli_check_ids(const char *command, char *const *ids)
+{
+    for (; *ids != NULL; ids++) {
+        if (**ids == '\0')
+            return cli_complain_usage(command, "a task's id is empty");
+    }
+    return CLI_OK;
+}
+
 void cli_note(const char *format, ...)
 {
     char sentence[SENTENCE_BYTES];

@@ -65,6 +65,8 @@ int cli_complain_error(const struct cli_error *error, const char *format, ...) P
 int cli_complain(int exit_status, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The same for wrong usage, with a pointer to the command's help. Returns CLI_USAGE. */
 int cli_complain_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Are these, up to a NULL, ids at all? An empty one is a slip of a script, not a wish. CLI_OK, or the complaint's CLI_USAGE. */
+CHECKED int cli_check_ids(const char *command, char *const *ids);
 /* Says on stderr what is no error: «filmgate: sentence». */
 void cli_note(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Prints a help text on stdout; returns CLI_OK. */

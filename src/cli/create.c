@@ -32,7 +32,8 @@ static const char HELP[] =
     "\n"
     "Options:\n"
     "  -m, --model MODEL        the model (default: sora-2)\n"
-    "  -i, --image FILE|URL     an input image; may be given several times\n"
+    "  -i, --image FILE|URL|ID  an input image, ID: of one that was uploaded (file_…); may be\n"
+    "                           given several times\n"
     "      --orientation WORD   portrait, landscape or square (server's default: portrait)\n"
     "      --size SIZE          small, large, 720P, 1080P or WIDTHxHEIGHT (default: small)\n"
     "      --duration SECONDS   length of the video (server's default)\n"
@@ -145,10 +146,11 @@ struct wish {
 
 /* ---- options ---- */
 
+/* A link, or the id of an image that was uploaded: it goes as it is. */
 static bool is_link(const char *image)
 {
-    return strncasecmp(image, "http://", 7) == 0 || strncasecmp(image, "https://", 8) == 0 ||
-           strncasecmp(image, "data:", 5) == 0;
+    return id_is_typeid(image, "file") || strncasecmp(image, "http://", 7) == 0 ||
+           strncasecmp(image, "https://", 8) == 0 || strncasecmp(image, "data:", 5) == 0;
 }
 
 static int add_image(struct wish *wish, const char *image)

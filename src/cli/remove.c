@@ -22,7 +22,7 @@ static const char HELP[] =
     "      --json               one JSON object a line, for each task that was "
     "deleted\n" CLI_SERVER_OPTIONS_HELP "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Example:\n"
-    "  filmgate list --status failed --all --json | jq -r '.[].id' | xargs filmgate rm\n"
+    "  filmgate list --status failed --all --json | jq -r '.[].id' | xargs -r filmgate rm\n"
     "\n" CLI_EXIT_HELP;
 
 enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY, OPTION_CANCEL };
@@ -128,6 +128,8 @@ int tasks_remove(int argc, char **argv)
     }
     if (optind == argc)
         return cli_complain_usage("rm", "say which tasks: their ids are missing");
+    if (cli_check_ids("rm", argv + optind) != CLI_OK)
+        return CLI_USAGE;
     struct client *client = client_new(order.url, order.key, error);
     if (client == NULL)
         return cli_complain_usage("rm", "%s", error);

@@ -95,6 +95,8 @@ static int carry_out(struct order *order, run_fn *run, int argc, char **argv)
         return cli_complain_usage(command, "the task's id is missing");
     if (argc - optind > 1)
         return cli_complain_usage(command, "what is \"%s\" for?", argv[optind + 1]);
+    if (cli_check_ids(command, argv + optind) != CLI_OK)
+        return CLI_USAGE;
     order->id = argv[optind];
     char error[CLIENT_SENTENCE_SIZE];
     struct client *client = client_new(order->url, order->key, error);

@@ -171,6 +171,8 @@ int tasks_timeline(int argc, char **argv)
         return cli_complain_usage("timeline", "the task's id is missing");
     if (argc - optind > 1)
         return cli_complain_usage("timeline", "what is \"%s\" for?", argv[optind + 1]);
+    if (cli_check_ids("timeline", argv + optind) != CLI_OK)
+        return CLI_USAGE;
     struct client *client = client_new(order.url, order.key, error);
     if (client == NULL)
         return cli_complain_usage("timeline", "%s", error);

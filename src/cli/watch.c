@@ -41,6 +41,7 @@ enum {
     PATH_BYTES = 32768,
     LINE_BYTES = 256 * 1024,
     NUMBER_SIZE = 24,
+    LINE_SIZE = 400, /* of one that is printed */
     FIRST_PAUSE_MS = 250,
     PAUSE_MAX_MS = 2000,
 };
@@ -72,6 +73,7 @@ struct watching {
     struct buf line, data; /* of the stream: the line that comes, the data of its event */
     char name[NUMBER_SIZE], number[NUMBER_SIZE];
     char last[NUMBER_SIZE]; /* number of the last event; empty: none */
+    char shown[LINE_SIZE];  /* the last line printed */
     int64_t good_ms;        /* clock_mono_ms(): when something came */
     bool has_ended;         /* all that are watched */
     bool has_failed;        /* one of them */
@@ -84,17 +86,21 @@ static bool is_sole(const struct watching *watching)
     return watching->order->n_ids == 1;
 }
 
-static void show_line(const json_t *data)
+/* A line that reads as the one before tells nothing. */
+static void show_line(struct watching *watching, const json_t *data)
 {
     const char *error = json_text(json_object_get(data, "error"), "code");
-    cli_print_column(json_text(data, "id") != NULL ? json_text(data, "id") : "", 0);
-    printf("%s, %lld %%", json_text(data, "state") != NULL ? json_text(data, "state") : "unknown",
-           json_int(data, "progress", 0));
-    if (error != NULL) {
-        fputs(": ", stdout);
-        cli_print_text(stdout, error, 0);
-    }
+    const char *id = json_text(data, "id"), *state = json_text(data, "state");
+    const char *was = error != NULL && state != NULL && strcmp(error, state) == 0 ? NULL : error;
+    char line[LINE_SIZE];
+    snprintf(line, sizeof(line), "%.255s  %.20s, %lld %%%s%.60s", id != NULL ? id : "",
+             state != NULL ? state : "unknown", json_int(data, "progress", 0),
+             was != NULL ? ": " : "", was != NULL ? was : "");
+    if (strcmp(line, watching->shown) == 0)
+        return;
+    cli_print_text(stdout, line, 0);
     putchar('\n');
+    memcpy(watching->shown, line, sizeof(line));
 }
 
 static void tell(struct watching *watching, const char *text, const json_t *data)
@@ -112,7 +118,7 @@ static void tell(struct watching *watching, const char *text, const json_t *data
                       state != NULL ? state : "waiting", clock_mono_ms());
         return;
     } else {
-        show_line(data);
+        show_line(watching, data);
     }
     fflush(stdout);
 }
@@ -315,6 +321,8 @@ int watch_main(int argc, char **argv)
     order.n_ids = (size_t)(argc - optind);
     if (order.n_ids > IDS_MAX)
         return cli_complain_usage("watch", "at most %d tasks can be named", IDS_MAX);
+    if (cli_check_ids("watch", argv + optind) != CLI_OK)
+        return CLI_USAGE;
     if (order.output != NULL && order.n_ids != 1)
         return cli_complain_usage("watch", "--output is for one task");
     char error[CLIENT_SENTENCE_SIZE];

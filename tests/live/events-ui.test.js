@@ -3,10 +3,12 @@
 // A page in Chromium that watches a task: its own EventSource, a ticket in the place of the key, another origin. The gateway ends
 // in the middle of it, and the page misses nothing.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import http from 'node:http';
+import path from 'node:path';
 import { after, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { endedWell, PATIENCE, start, until } from './harness.js';
+import { endedWell, PATIENCE, ROOT, sleep, start, until } from './harness.js';
 import { eventsOf, Stage } from './streams.js';
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -15,30 +17,22 @@ after(() => browser.close());
 const stage = await new Stage().open();
 const server = await start({ config: stage.config('notify: {heartbeat: 1s}\n') });
 
-// What docs/API.md tells people to write.
+// What docs/API.md tells people to write, word for word; the page counts streams and keeps what they carry beside it.
+const manual = fs.readFileSync(path.join(ROOT, 'docs/API.md'), 'utf8');
+const [, code] = /```js\n(async function watch\(.*?)```/s.exec(manual);
 const PAGE = `<!doctype html><title>watch</title><script>
-async function watch(api, key, heard, last) {
-    let ticket;
-    try {
-        const answer = await fetch(api + '/v1/video/events/ticket', { method: 'POST', headers: { Authorization: 'Bearer ' + key } });
-        ({ ticket } = await answer.json());
-    } catch {
-        setTimeout(watch, 200, api, key, heard, last);
-        return;
+const Native = window.EventSource;
+window.opened = 0;
+window.seen = [];
+window.EventSource = class extends Native {
+    constructor(url) {
+        super(url);
+        this.addEventListener('open', () => window.opened++);
+        for (const kind of ['state', 'progress'])
+            this.addEventListener(kind, (event) => window.seen.push({ kind, number: Number(event.lastEventId), ...JSON.parse(event.data) }));
     }
-    const query = new URLSearchParams({ ticket, ...(last ? { last_event_id: last } : {}) });
-    const source = new EventSource(api + '/v1/video/events?' + query);
-    for (const kind of ['state', 'progress'])
-        source.addEventListener(kind, (event) => {
-            last = event.lastEventId;
-            heard.push({ kind, number: Number(last), ...JSON.parse(event.data) });
-        });
-    source.onopen = () => window.opened = (window.opened ?? 0) + 1;
-    source.onerror = () => {
-        source.close();
-        setTimeout(watch, 200, api, key, heard, last);
-    };
-}
+};
+${code}
 </script>`;
 const site = http.createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE));
 await new Promise((resolve) => site.listen(0, '127.0.0.1', resolve));
@@ -55,7 +49,7 @@ test('a page of another origin watches, over two starts of the gateway', async (
     await page.goto(`http://127.0.0.1:${site.address().port}/`);
     await page.evaluate(([api, key]) => {
         window.heard = [];
-        void window.watch(api, key, window.heard);
+        void window.watch(api, key, (task) => window.heard.push(task), (message) => { window.refusal = message; });
     }, [server.url, server.key]);
     const opened = (count) => page.waitForFunction((wanted) => window.opened >= wanted, count);
     await opened(1);
@@ -66,16 +60,27 @@ test('a page of another origin watches, over two starts of the gateway', async (
         }
         if (end === 'stop') assert.equal(await server.stop(), 0);
         if (end === 'kill') await server.kill();
-        if (end !== undefined) await server.restart();
+        if (end === undefined) continue;
+        await sleep(3000); // longer than the page's own pause, so that it finds nobody there
+        await server.restart();
     }
     const { data } = (await server.call('GET', '/v1/video/tasks?limit=100')).json;
     for (const { id } of data) await server.waitEnd(id);
     const all = eventsOf(server);
-    const states = async () => (await page.evaluate(() => window.heard)).filter(({ kind }) => kind === 'state');
+    const states = async () => (await page.evaluate(() => window.seen)).filter(({ kind }) => kind === 'state');
     await until('all of it', async () => (await states()).length >= all.length);
     assert.deepEqual((await states()).map(({ number, state }) => [number, state]), all.map(({ number, state }) => [number, state]));
+    assert.equal(await page.evaluate(() => window.heard.length), await page.evaluate(() => window.seen.length));
     assert.ok(urls.some((url) => url.includes('/v1/video/events?ticket=')));
     for (const url of urls) assert.ok(!url.includes(server.key), 'the key is in no URL');
+    await page.close();
+});
+test('a key that is refused is said, and not asked with again', async () => {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE);
+    await page.goto(`http://127.0.0.1:${site.address().port}/`);
+    await page.evaluate((api) => window.watch(api, 'fg_nobodys', () => {}, (message) => { window.refusal = message; }), server.url);
+    assert.match(await page.evaluate(() => window.refusal), /No valid API key/);
     await page.close();
 });
 test('a page sees progress as it comes, and the browser itself stops when all has ended', async () => {
