@@ -212,19 +212,9 @@ bool auth_holds(struct auth *auth, const struct auth_identity *identity)
     return look_up(auth, identity->hash, &now);
 }
 
-bool auth_find(struct auth *auth, const char *name, struct auth_identity *ret_identity)
+bool auth_find(struct auth *auth, const uint8_t hash[32], struct auth_identity *ret_identity)
 {
-    bool is_found = false;
-    pthread_rwlock_rdlock(&auth->swap);
-    const struct key_table *table = auth->table;
-    for (size_t at = 0; !is_found && at <= table->mask; at++) {
-        if (table->slots[at].is_taken && strcmp(table->slots[at].identity.name, name) == 0) {
-            *ret_identity = table->slots[at].identity;
-            is_found = true;
-        }
-    }
-    pthread_rwlock_unlock(&auth->swap);
-    return is_found;
+    return look_up(auth, hash, ret_identity);
 }
 
 bool auth_check(struct auth *auth, const char *authorization, struct auth_identity *ret_identity)

@@ -33,7 +33,8 @@ CHECKED bool auth_check(struct auth *auth, const char *authorization,
                         struct auth_identity *ret_identity);
 /* Is the key by which this one came in still valid? */
 bool auth_holds(struct auth *auth, const struct auth_identity *identity);
-/* The valid key of that name. Looks at all of them. */
-CHECKED bool auth_find(struct auth *auth, const char *name, struct auth_identity *ret_identity);
+/* The valid key of that hash. */
+CHECKED bool auth_find(struct auth *auth, const uint8_t hash[32],
+                       struct auth_identity *ret_identity);
 /* The key inside `Bearer KEY`: NULL when it is not of that form. Borrows. Pure. */
 const char *auth_bearer(const char *authorization, size_t *ret_length);

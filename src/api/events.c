@@ -198,7 +198,7 @@ enum MHD_Result video_events_ticket(struct api_request *request)
     enum MHD_Result result;
     if (!read_ids(&named, &result))
         return result;
-    snprintf(ticket.key, sizeof(ticket.key), "%s", request->who.name);
+    memcpy(ticket.key, request->who.hash, sizeof(ticket.key));
     ticket.n_ids = named.count;
     memcpy(ticket.ids, named.ids, sizeof(ticket.ids));
     ticket_write(request->api->tickets, &ticket, text);

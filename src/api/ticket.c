@@ -2,7 +2,7 @@
  *
  * A ticket's text is base64url of
  *
- *     version | until_ms | number (16 random bytes) | length, key's name | n | n ids of 16 bytes | HMAC-SHA-256 of all before
+ *     version | until_ms | number (16 random bytes) | hash of the key | n | n ids of 16 bytes | HMAC-SHA-256 of all before
  *
  * Used numbers stand in a table of fixed size, each until its ticket expires; a look goes over a few neighbouring places. When
  * all of those are taken, a ticket is refused rather than one forgotten. */
@@ -20,12 +20,13 @@ enum {
     VERSION = 1,
     NUMBER_BYTES = 16,
     HEAD_BYTES = 1 + 8 + NUMBER_BYTES,
-    PLAIN_MAX = HEAD_BYTES + 1 + STORE_NAME_SIZE + 1 + 16 * TICKET_IDS_MAX + CRYPT_SHA256_SIZE,
+    PLAIN_MAX = HEAD_BYTES + TICKET_KEY_BYTES + 1 + 16 * TICKET_IDS_MAX + CRYPT_SHA256_SIZE,
     NEIGHBOURS = 64,
 };
 
 struct used {
     int64_t until_ms; /* past: free */
+    uint64_t owner;   /* the beginning of the key's hash */
     uint8_t number[NUMBER_BYTES];
 };
 
@@ -76,16 +77,15 @@ void ticket_write(const struct ticket_office *office, const struct ticket *ticke
                   char ret_text[TICKET_TEXT_SIZE])
 {
     uint8_t plain[PLAIN_MAX];
-    size_t length = 0, name = strlen(ticket->key);
-    must(ticket->n_ids <= TICKET_IDS_MAX && name < STORE_NAME_SIZE);
+    size_t length = 0;
+    must(ticket->n_ids <= TICKET_IDS_MAX);
     plain[length++] = VERSION;
     memcpy(plain + length, &ticket->until_ms, 8);
     length += 8;
     crypt_random(plain + length, NUMBER_BYTES);
     length += NUMBER_BYTES;
-    plain[length++] = (uint8_t)name;
-    memcpy(plain + length, ticket->key, name);
-    length += name;
+    memcpy(plain + length, ticket->key, TICKET_KEY_BYTES);
+    length += TICKET_KEY_BYTES;
     length += put_ids(ticket, plain + length);
     crypt_hmac_sha256(office->key, sizeof(office->key), plain, length, plain + length);
     length += CRYPT_SHA256_SIZE;
@@ -96,12 +96,9 @@ void ticket_write(const struct ticket_office *office, const struct ticket *ticke
 /* What is behind the head; `length` does not count the signature. */
 static bool read_rest(const uint8_t *plain, size_t length, struct ticket *ret_ticket)
 {
-    size_t at = HEAD_BYTES, name = plain[at++];
-    if (name >= STORE_NAME_SIZE || at + name + 1 > length)
-        return false;
-    memcpy(ret_ticket->key, plain + at, name);
-    ret_ticket->key[name] = '\0';
-    at += name;
+    size_t at = HEAD_BYTES;
+    memcpy(ret_ticket->key, plain + at, TICKET_KEY_BYTES);
+    at += TICKET_KEY_BYTES;
     size_t n_ids = plain[at++];
     if (n_ids > TICKET_IDS_MAX || at + 16 * n_ids != length)
         return false;
@@ -122,7 +119,7 @@ static bool read_plain(const struct ticket_office *office, const char *text,
     size_t length = strnlen(text, TICKET_TEXT_SIZE);
     if (length == TICKET_TEXT_SIZE || length / 4 * 3 > PLAIN_MAX ||
         !codec_base64_decode(text, length, plain, &length) ||
-        length < HEAD_BYTES + 2 + CRYPT_SHA256_SIZE)
+        length < HEAD_BYTES + TICKET_KEY_BYTES + 1 + CRYPT_SHA256_SIZE)
         return false;
     length -= CRYPT_SHA256_SIZE;
     crypt_hmac_sha256(office->key, sizeof(office->key), plain, length, mac);
@@ -133,25 +130,32 @@ static bool read_plain(const struct ticket_office *office, const char *text,
 /* ---- once only ---- */
 
 /* With the lock held. */
-static bool mark_used(struct ticket_office *office, const uint8_t *number, int64_t until_ms,
-                      int64_t now_ms)
+static size_t count_of(const struct ticket_office *office, uint64_t owner, int64_t now_ms)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < TICKET_USED_MAX; i++)
+        count += office->used[i].owner == owner && office->used[i].until_ms > now_ms;
+    return count;
+}
+
+/* With the lock held. */
+static bool mark_used(struct ticket_office *office, const struct used *fresh, int64_t now_ms)
 {
     struct used *place = NULL;
     uint32_t start;
-    memcpy(&start, number, sizeof(start));
+    memcpy(&start, fresh->number, sizeof(start));
     for (uint32_t i = 0; i < NEIGHBOURS; i++) {
         struct used *used = &office->used[(start + i) % TICKET_USED_MAX];
         if (used->until_ms <= now_ms) {
             if (place == NULL)
                 place = used;
-        } else if (memcmp(used->number, number, NUMBER_BYTES) == 0) {
+        } else if (memcmp(used->number, fresh->number, NUMBER_BYTES) == 0) {
             return false;
         }
     }
-    if (place == NULL)
+    if (place == NULL || count_of(office, fresh->owner, now_ms) >= TICKET_USED_OF_KEY)
         return false;
-    place->until_ms = until_ms;
-    memcpy(place->number, number, NUMBER_BYTES);
+    *place = *fresh;
     return true;
 }
 
@@ -165,8 +169,11 @@ bool ticket_use(struct ticket_office *office, const char *text, int64_t now_ms,
     memcpy(&ret_ticket->until_ms, plain + 1, 8);
     if (ret_ticket->until_ms <= now_ms || !read_rest(plain, length, ret_ticket))
         return false;
+    struct used fresh = {.until_ms = ret_ticket->until_ms};
+    memcpy(&fresh.owner, ret_ticket->key, sizeof(fresh.owner));
+    memcpy(fresh.number, plain + 1 + 8, NUMBER_BYTES);
     pthread_mutex_lock(&office->lock);
-    bool is_first = mark_used(office, plain + 1 + 8, ret_ticket->until_ms, now_ms);
+    bool is_first = mark_used(office, &fresh, now_ms);
     pthread_mutex_unlock(&office->lock);
     return is_first;
 }

@@ -11,22 +11,23 @@
 
 #include "base/compiler.h"
 #include "base/id.h"
-#include "store/store.h"
 
 enum {
     TICKET_VALID_MS = 60 * 1000,
     TICKET_IDS_MAX = 64,
     TICKET_TEXT_SIZE = 2048, /* of the longest, with NUL */
-    TICKET_USED_MAX = 16384, /* remembered as used, for as long as they are valid */
+    TICKET_KEY_BYTES = 32,
+    TICKET_USED_MAX = 16384,  /* remembered as used, for as long as they are valid */
+    TICKET_USED_OF_KEY = 512, /* of them by one key: nobody uses up the room of others */
 };
 
 struct ticket_office;
 
 /* What a ticket says. */
 struct ticket {
-    char key[STORE_NAME_SIZE]; /* the name of the key that asked for it */
-    int64_t until_ms;          /* wall clock */
-    size_t n_ids;              /* 0: all tasks that the key may see */
+    uint8_t key[TICKET_KEY_BYTES]; /* the hash of the key that asked for it */
+    int64_t until_ms;              /* wall clock */
+    size_t n_ids;                  /* 0: all tasks that the key may see */
     char ids[TICKET_IDS_MAX][ID_SHORT_SIZE];
 };
 
@@ -36,6 +37,6 @@ struct ticket_office *ticket_office_free(struct ticket_office *office); /* takes
 /* Any thread. */
 void ticket_write(const struct ticket_office *office, const struct ticket *ticket,
                   char ret_text[TICKET_TEXT_SIZE]);
-/* Uses a ticket up. False: it is none of ours, expired, used, or too many are remembered. Any thread. */
+/* Uses a ticket up. False: it is none of ours, expired, used, or too many are remembered, in all or of its key. Any thread. */
 CHECKED bool ticket_use(struct ticket_office *office, const char *text, int64_t now_ms,
                         struct ticket *ret_ticket);

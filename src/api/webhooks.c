@@ -352,7 +352,8 @@ static enum MHD_Result put(struct api_request *request, struct store_delivery *d
     int result = store_delivery_add(store_of(request), delivery);
     if (result == STORE_NOT_ADMITTED) {
         static const struct api_error_details full = {
-            .message = "Too many of your webhooks wait already: try again later."};
+            .message =
+                "Too many of your webhooks wait, or are on record, already: try again later."};
         return api_reply_error(request, API_ERROR_UNAVAILABLE, &full);
     }
     if (result != 0)

@@ -112,10 +112,15 @@ static const struct task_event erasure = {.kind = TASK_EVENT_ERASED};
 
 void actor_erase(struct actor *actor, struct engine_erase *erase)
 {
-    must(actor->has_ended && actor->task->deleted_ms == 0);
-    erase->next = actor->erases;
-    actor->erases = erase;
-    if (!actor->commit) {
+    struct engine_erase **last = &actor->erases;
+    must(actor->has_ended);
+    while (*last) {
+        last = &(*last)->next;
+    }
+    erase->next = NULL;
+    *last = erase;
+    if (!actor
+             ->commit) { /* else what is being committed may be this very erasure: then it comes late */
         apply(actor, &erasure);
     }
 }

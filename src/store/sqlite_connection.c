@@ -202,6 +202,8 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
         "INSERT INTO deliveries(id, event, tenant, endpoint, task_id, type, url, base, state,"
         " next_ms, created_ms, ended_ms, note) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
     /* Counts no further than the bound. */
+    [STATEMENT_DELIVERIES_COUNT] =
+        "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE tenant = ?1 LIMIT ?2)",
     [STATEMENT_DELIVERIES_WAITING] =
         "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'waiting' AND tenant = ?1"
         " LIMIT ?2)",
@@ -259,8 +261,10 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_LANE] = "SELECT min(next_ms) FROM deliveries"
                        " WHERE state = 'waiting' AND tenant = ?1 AND url = ?2",
     [STATEMENT_TRY_INSERT] =
-        "INSERT INTO delivery_tries(delivery, try, at_ms, took_ms, status, error, answer)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7)",
+        /* Of a task that was erased meanwhile nothing that was said is kept. */
+    "INSERT INTO delivery_tries(delivery, try, at_ms, took_ms, status, error, answer)"
+    " SELECT ?1, ?2, ?3, ?4, ?5, iif(waits, ?6, NULL), iif(waits, ?7, NULL)"
+    " FROM (SELECT exists(SELECT 1 FROM deliveries WHERE id = ?1 AND state = 'waiting') AS waits)",
     [STATEMENT_TRIES] = "SELECT try, at_ms, took_ms, status, error, answer FROM ("
                         "SELECT * FROM delivery_tries WHERE delivery = ?1 ORDER BY try DESC"
                         " LIMIT ?2) ORDER BY try",

@@ -54,22 +54,29 @@ static int sqlite_insert_delivery(struct sqlite *sqlite, const struct store_deli
     return sqlite_run(&sqlite->writer, statement);
 }
 
-/* How many of the tenant's wait, at most STORE_DELIVERIES_WAITING_MAX. */
-static int sqlite_count_waiting(struct sqlite *sqlite, const char *tenant, int64_t *ret_count)
+/* How many of the tenant's there are, or wait; counts to `most`. */
+static int sqlite_count(struct sqlite *sqlite, enum sqlite_statement which, const char *tenant,
+                        int64_t most, int64_t *ret_count)
 {
     sqlite3_stmt *statement;
-    int result = sqlite_use(&sqlite->writer, STATEMENT_DELIVERIES_WAITING, &statement);
+    int result = sqlite_use(&sqlite->writer, which, &statement);
 
     if (result < 0)
         return result;
     sqlite_bind_text(statement, 1, tenant);
-    sqlite_bind_int(statement, 2, STORE_DELIVERIES_WAITING_MAX);
+    sqlite_bind_int(statement, 2, most);
     result = sqlite_step(&sqlite->writer, statement);
     if (result <= 0)
         return result;
     *ret_count = sqlite3_column_int64(statement, 0);
     sqlite_rest(statement);
     return 0;
+}
+
+static int sqlite_count_waiting(struct sqlite *sqlite, const char *tenant, int64_t *ret_count)
+{
+    return sqlite_count(sqlite, STATEMENT_DELIVERIES_WAITING, tenant, STORE_DELIVERIES_WAITING_MAX,
+                        ret_count);
 }
 
 /* The news of one end, on its way into the outbox. */
@@ -185,12 +192,15 @@ int sqlite_put_deliveries(struct sqlite *sqlite, struct store_write *write)
 /* Within a transaction. */
 static int sqlite_add_delivery(struct sqlite *sqlite, const struct store_delivery *delivery)
 {
-    int64_t n_waiting = 0;
+    int64_t n_waiting = 0, n_all = 0;
     int fault = sqlite_count_waiting(sqlite, delivery->tenant, &n_waiting);
 
+    if (fault == 0)
+        fault = sqlite_count(sqlite, STATEMENT_DELIVERIES_COUNT, delivery->tenant,
+                             STORE_DELIVERIES_ASKED_MAX, &n_all);
     if (fault < 0)
         return fault;
-    if (n_waiting >= STORE_DELIVERIES_WAITING_MAX)
+    if (n_waiting >= STORE_DELIVERIES_WAITING_MAX || n_all >= STORE_DELIVERIES_ASKED_MAX)
         return STORE_NOT_ADMITTED;
     return sqlite_insert_delivery(sqlite, delivery);
 }

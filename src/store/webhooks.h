@@ -19,6 +19,8 @@ enum {
     STORE_SECRET_BYTES = 32,
     /* Of one tenant. What comes beyond is on record as given up, and can be asked for again. */
     STORE_DELIVERIES_WAITING_MAX = 10000,
+    /* Of one tenant on record, beyond which no test and no replay adds another. */
+    STORE_DELIVERIES_ASKED_MAX = 100000,
     STORE_EVENT_TYPE_SIZE = 24,
     STORE_TRIES_MAX = 32, /* of one delivery that are listed */
 };
@@ -97,7 +99,7 @@ struct store_delivery {
 void store_delivery_fini(struct store_delivery *delivery);
 
 /* One more delivery, beside those that ends of tasks make: a test, or a replay. It waits. STORE_NOT_ADMITTED:
- * STORE_DELIVERIES_WAITING_MAX wait. */
+ * STORE_DELIVERIES_WAITING_MAX wait, or STORE_DELIVERIES_ASKED_MAX are on record. */
 CHECKED int store_delivery_add(struct store *store, const struct store_delivery *delivery);
 
 /* The lanes: receivers that deliveries wait for, with the time of the first that is due; of one tenant, or

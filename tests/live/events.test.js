@@ -231,6 +231,7 @@ test('a ticket opens one stream, of what it was made for', async () => {
 });
 test('who loses his key loses his streams and tickets', async () => {
     const key = await server.addKey('brief', { tenant: 'brief' });
+    await until('the key to work', async () => (await server.call('GET', '/v1/models', { key })).status === 200);
     const { json } = await server.call('POST', '/v1/video/events/ticket', { key });
     const stream = await open(server, { key });
     assert.equal((await command(['keys', 'revoke', '--data', server.data, 'brief'])).status, 0);

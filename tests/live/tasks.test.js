@@ -329,6 +329,21 @@ test('a cancelled task goes at once, though its upstream has not answered', asyn
     assert.deepEqual(await look(), { is_open: 0, job: 'job-1', keep: null });
     assert.equal((await waiting.call('GET', `/v1/video/query?id=${encodeURIComponent(id)}`)).status, 404);
 });
+test('deleted twice at once while its upstream still has to answer: one is told so, the gateway lives', async () => {
+    const known = cancels.length;
+    const { id } = await waiting.create({ model: 'm', prompt: 'twice', size: undefined, duration: undefined });
+    await until('the job', async () => words(await timeline(waiting, id)).includes('attempt accepted'));
+    assert.equal((await waiting.cancel(id)).status, 200);
+    await until('the cancel there', () => cancels.length > known);
+    const lock = await holdStore(waiting); // the first is being committed when the others come
+    const answers = [remove(waiting, id), remove(waiting, id), remove(waiting, id)];
+    await sleep(500);
+    lock.close();
+    assert.deepEqual((await Promise.all(answers)).map(({ status }) => status).sort(), [200, 404, 404]);
+    assert.equal((await waiting.call('GET', '/healthz', { key: null })).status, 200);
+    cancels[known].answer();
+    await until('the attempt\'s end', async () => (await sql(waiting, 'SELECT count(*) FROM attempts WHERE is_open = 1')) === '0');
+});
 test('a store that cannot write deletes nothing, and says so', async () => {
     const { id } = await server.create({ prompt: 'hold on' });
     await server.cancel(id);

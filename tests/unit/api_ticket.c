@@ -22,7 +22,7 @@ static const uint8_t secret[32] = {1, 2, 3};
 static struct ticket a_ticket(size_t n_ids)
 {
     struct ticket ticket = {.until_ms = NOW_MS + TICKET_VALID_MS, .n_ids = n_ids};
-    (void)snprintf(ticket.key, sizeof ticket.key, "a name of 31 letters and a point.");
+    memset(ticket.key, 0x5a, sizeof ticket.key);
     for (size_t i = 0; i < n_ids; i++)
         id_new("task", ticket.ids[i], sizeof ticket.ids[i]);
     return ticket;
@@ -38,7 +38,7 @@ static void what_it_says_comes_back(void **state)
         char text[TICKET_TEXT_SIZE];
         ticket_write(office, &ticket, text);
         assert_true(ticket_use(office, text, NOW_MS, &read));
-        assert_string_equal(read.key, ticket.key);
+        assert_memory_equal(read.key, ticket.key, sizeof read.key);
         assert_int_equal(read.until_ms, ticket.until_ms);
         assert_int_equal(read.n_ids, ticket.n_ids);
         for (size_t j = 0; j < read.n_ids; j++)
@@ -113,6 +113,7 @@ static void a_full_office_refuses(void **state)
     ticket_write(office, &ticket, first);
     assert_true(ticket_use(office, first, NOW_MS, &read));
     for (size_t i = 0; i < 2 * TICKET_USED_MAX; i++) {
+        memcpy(ticket.key, &i, sizeof i); /* each by another key */
         ticket_write(office, &ticket, text);
         n_taken += ticket_use(office, text, NOW_MS, &read);
     }
@@ -124,12 +125,33 @@ static void a_full_office_refuses(void **state)
     ticket_office_free(office);
 }
 
+static void one_key_leaves_room_for_others(void **state)
+{
+    (void)state;
+    struct ticket_office *office = ticket_office_new(secret);
+    struct ticket ticket = a_ticket(0), read;
+    char text[TICKET_TEXT_SIZE];
+    size_t n_taken = 0;
+    for (size_t i = 0; i < 2 * TICKET_USED_OF_KEY; i++) {
+        ticket_write(office, &ticket, text);
+        n_taken += ticket_use(office, text, NOW_MS, &read);
+    }
+    assert_int_equal(n_taken, TICKET_USED_OF_KEY);
+    ticket.key[0]++;
+    ticket_write(office, &ticket, text);
+    assert_true(ticket_use(office, text, NOW_MS, &read));
+    ticket_office_free(office);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(what_it_says_comes_back),    cmocka_unit_test(it_is_used_once_and_in_time),
-        cmocka_unit_test(another_start_knows_it_not), cmocka_unit_test(a_changed_letter_is_noticed),
+        cmocka_unit_test(what_it_says_comes_back),
+        cmocka_unit_test(it_is_used_once_and_in_time),
+        cmocka_unit_test(another_start_knows_it_not),
+        cmocka_unit_test(a_changed_letter_is_noticed),
         cmocka_unit_test(a_full_office_refuses),
+        cmocka_unit_test(one_key_leaves_room_for_others),
     };
     return cmocka_run_group_tests_name("api_ticket", cases, NULL, NULL);
 }

@@ -536,12 +536,17 @@ static void an_erased_task_is_told_to_nobody(void **state)
     assert_int_equal(found[0].state, STORE_DELIVERY_GIVEN_UP);
     assert_int_equal(look(scene, "red").count, 0);
     /* a try that was under way does not bring the body back */
-    (void)tell(scene, &found[0], 1, STORE_DELIVERY_DELIVERED, false);
+    (void)tell(scene, &found[0], 1, STORE_DELIVERY_WAITING, false);
     assert_int_equal(store_delivery(scene->store, "red", found[0].id, &one), 0);
     assert_int_equal(one.state, STORE_DELIVERY_GIVEN_UP);
     assert_int_equal(one.tries, 1);
     assert_null(one.body);
     store_delivery_fini(&one);
+    assert_int_equal(store_tries(scene->store, found[0].id, tries, &count), 0);
+    assert_int_equal(count, 1);
+    assert_null(tries[0].answer); /* nor what was said to it */
+    assert_null(tries[0].error);
+    store_try_fini(&tries[0]);
     fini_all(found, 1);
 }
 
