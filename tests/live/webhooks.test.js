@@ -90,6 +90,7 @@ test('so does the Python of the manual', async () => {
     assert.equal(ask(hit.body, hit.headers), 'True');
     assert.equal(ask(`${hit.body} `, hit.headers), 'False');
     assert.equal(ask(hit.body, { ...hit.headers, 'webhook-timestamp': '1759763631' }), 'False');
+    for (const forged of [{}, { ...hit.headers, 'webhook-timestamp': 'now' }, { ...hit.headers, 'webhook-signature': 'v1,ä' }]) assert.equal(ask(hit.body, forged), 'False');
 });
 for (const [name, fields] of Object.entries({
     callback_url: (url) => ({ callback_url: url }),
