@@ -321,8 +321,9 @@ int sqlite_drop_deliveries(struct sqlite *sqlite, const char *task_id, int64_t n
     sqlite3_stmt *statement;
     int fault = sqlite_run_for(sqlite, STATEMENT_TRIES_ERASE, task_id);
 
-    if (fault == 0)
-        fault = sqlite_use(&sqlite->writer, STATEMENT_DELIVERIES_ERASE, &statement);
+    if (fault != 0)
+        return fault;
+    fault = sqlite_use(&sqlite->writer, STATEMENT_DELIVERIES_ERASE, &statement);
     if (fault < 0)
         return fault;
     sqlite_bind_text(statement, 1, task_id);
