@@ -203,13 +203,15 @@ static int write_frames(struct gif *gif, struct preview *preview, int n_colours)
     for (int i = 0; i < preview->n_frames && error >= 0; i++) {
         error = draw(gif, preview, i);
         if (error < 0)
-            return error;
+            break;
         set_colours(gif->frame, preview->palette, n_colours);
         error = pack(gif, gif->frame);
     }
     if (error >= 0)
         error = pack(gif, NULL);
-    return error < 0 ? error : av_write_trailer(gif->format);
+    /* Also where all is lost: the muxer lets go of the last picture nowhere else. */
+    int last = av_write_trailer(gif->format);
+    return error < 0 ? error : last;
 }
 
 int preview_write(struct preview *preview, int fd)
