@@ -58,6 +58,7 @@ test('a page of another origin watches, over two starts of the gateway', async (
             stage.fail(`page ${end} ${i}`);
             await server.create({ model: 'm', prompt: `page ${end} ${i}` });
         }
+        await page.waitForFunction(() => window.seen.length > 0); // it has a number to go on from
         if (end === 'stop') assert.equal(await server.stop(), 0);
         if (end === 'kill') await server.kill();
         if (end === undefined) continue;
