@@ -108,12 +108,6 @@ static bool is_among(struct hub_event *const *items, size_t count, const char *i
     return false;
 }
 
-static int compare(const void *left, const void *right)
-{
-    const struct hub_event *const *one = left, *const *other = right;
-    return ((*one)->change > (*other)->change) - ((*one)->change < (*other)->change);
-}
-
 /* Named tasks that have ended are not the hub's to know. What ended after the hub's last word comes as news. */
 static size_t add_ended(struct stream *stream, struct hub_event **items, size_t count)
 {
@@ -141,7 +135,7 @@ static void begin(struct stream *stream)
     if (stream->n_named > 0) {
         items = must_realloc(items, (count + stream->n_named) * sizeof(struct hub_event *));
         count = add_ended(stream, items, count);
-        qsort(items, count, sizeof(struct hub_event *), compare);
+        qsort(items, count, sizeof(struct hub_event *), hub_event_compare);
     }
     take_items(stream, items, count);
     stream->has_begun = true;
@@ -184,7 +178,7 @@ static bool read_page(struct stream *stream, int64_t floor)
             items[count++] = event;
         store_event_fini(&rows[i]);
     }
-    qsort(items, count, sizeof(struct hub_event *), compare);
+    qsort(items, count, sizeof(struct hub_event *), hub_event_compare);
     take_items(stream, items, count);
     hub_move(&stream->watcher, until);
     return true;

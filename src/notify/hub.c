@@ -42,6 +42,12 @@ struct hub_event *hub_event_unref(struct hub_event *event)
     return NULL;
 }
 
+int hub_event_compare(const void *left, const void *right)
+{
+    const struct hub_event *const *one = left, *const *other = right;
+    return ((*one)->change > (*other)->change) - ((*one)->change < (*other)->change);
+}
+
 /* ---- spreading ---- */
 
 static size_t bytes_of(const struct hub_event *event)

@@ -43,6 +43,8 @@ struct hub_event {
 struct hub_event *hub_event_new(const struct task *task, int64_t change, bool is_transition);
 struct hub_event *hub_event_ref(struct hub_event *event);
 struct hub_event *hub_event_unref(struct hub_event *event); /* takes and returns NULL */
+/* For qsort() over pointers to events: by their numbers. */
+int hub_event_compare(const void *left, const void *right);
 
 /* ---- the hub ---- */
 

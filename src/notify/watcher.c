@@ -442,12 +442,6 @@ static void gather(struct hub_heap *heap, const struct hub_task *task, int64_t a
     heap->events[heap->count++] = hub_event_ref(event);
 }
 
-static int compare(const void *left, const void *right)
-{
-    const struct hub_event *const *one = left, *const *other = right;
-    return ((*one)->change > (*other)->change) - ((*one)->change < (*other)->change);
-}
-
 /* With the lock held: of all tasks that the watcher wants. */
 static size_t gather_latest(const struct hub_watcher *watcher, int64_t after, int64_t until,
                             bool is_of_transitions, struct hub_event ***ret_events)
@@ -468,7 +462,7 @@ static size_t gather_latest(const struct hub_watcher *watcher, int64_t after, in
         }
     }
     if (heap.count > 0) {
-        qsort(heap.events, heap.count, sizeof(struct hub_event *), compare);
+        qsort(heap.events, heap.count, sizeof(struct hub_event *), hub_event_compare);
     }
     *ret_events = heap.events;
     return heap.count;

@@ -24,12 +24,6 @@ static bool is_handle(const char *key)
     return false;
 }
 
-static bool is_asked(const json_t *value)
-{
-    return value != NULL && !json_is_null(value) &&
-           (!json_is_string(value) || json_string_length(value) > 0);
-}
-
 /* ---- then ---- */
 
 static void set_text(json_t *fields, const char *key, const char *text)
@@ -111,7 +105,7 @@ static void collect(json_t *wishes, const char *prefix, const json_t *asked)
         char name[NAME_SIZE];
         int length = snprintf(name, sizeof name, "%s%s", prefix, key);
         const char *first = length < (int)sizeof name ? unified_field(name) : NULL;
-        if (first != NULL && is_asked(value))
+        if (first != NULL && unified_is_asked(value))
             json_set(wishes, first, json_incref(value));
         if (prefix[0] == '\0' && json_is_object(value) && length + 1 < (int)sizeof name) {
             (void)snprintf(name + length, sizeof name - (size_t)length, ".");
@@ -151,7 +145,7 @@ json_t *remix_fields(const struct task_request *original, const json_t *asked)
     json_object_foreach(wishes, key, value)(void) json_object_del(fields, key);
     json_object_foreach((json_t *)(uintptr_t)asked, key, value)
     {
-        if (!is_handle(key) && is_asked(value))
+        if (!is_handle(key) && unified_is_asked(value))
             json_set(fields, key, json_incref(value));
     }
     return fields;

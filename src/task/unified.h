@@ -60,6 +60,9 @@ CHECKED int unified_decode(const json_t *body, size_t n_parts, const struct unif
 const char *unified_field(const char *key);
 void unified_decoded_fini(struct unified_decoded *decoded);
 
+/* Was a field given a value? Neither absent, null nor the empty string is one. */
+bool unified_is_asked(const json_t *value);
+
 /* Writes an absolute signed link for an asset key; `attachment` names the file for a download (else NULL).
  * malloc'ed, never NULL. */
 typedef char *unified_link_fn(void *context, const char *key, const char *attachment);

@@ -49,8 +49,6 @@ struct unified_reader {
 /* Fills the fault; returns false, so that a reader can end with it. */
 bool unified_fail(const struct unified_reader *reader, const char *param, const char *format, ...)
     PRINTF_LIKE(3, 4);
-/* Neither absent, null nor the empty string. */
-bool unified_is_asked(const json_t *value);
 bool unified_is_http(const char *text); /* begins with http:// or https:// */
 /* Holds control characters, white space or invisible marks? `text` is good UTF-8. */
 bool unified_has_blank(const char *text);
