@@ -14,13 +14,7 @@ import OpenAI, { toFile } from 'openai';
 import { Dice } from '../simulators/jobs.js';
 import { startAll } from '../simulators/run.js';
 import { endedWell, newDirectory, until } from './harness.js';
-
-const KEY = 'sim-key';
-const LIMIT = { limit: 20_000, every: 20 };
-const SHORT = { queue_ms: 80, duration_ms: 120 };
-const STEADY = { queue_ms: 600, duration_ms: 600 }; // where a test looks at what lies between
-const LONG = { queue_ms: 0, duration_ms: 60_000 };
-const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
 
 const folder = newDirectory();
 const simulators = await startAll({ portBase: 0, ledger: folder, settings: SHORT });
@@ -29,27 +23,6 @@ const openaiVideos = simulators['openai-videos'];
 const gemini = simulators['gemini-omni'];
 const kling = simulators['kling-legacy'];
 const { comfyui } = simulators;
-
-// Of a test: the simulator as new, then with this program.
-function prepare(simulator, program = {}) {
-    simulator.ledger.reset();
-    simulator.script.reset();
-    Object.assign(simulator.settings, simulator.firstSettings);
-    assert.equal(simulator.program(program), null);
-}
-
-async function talk(simulator, method, target, { body, key = KEY, headers = {}, ...options } = {}) {
-    const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
-    const url = target.startsWith('http') ? target : `${simulator.url}${target}`;
-    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-    const answer = await fetch(url, { method, body: text, headers: { ...authorization, ...headers }, ...options });
-    const bytes = Buffer.from(await answer.arrayBuffer());
-    const isJson = answer.headers.get('content-type')?.startsWith('application/json');
-    return { status: answer.status, headers: answer.headers, bytes, json: isJson ? JSON.parse(bytes) : undefined };
-}
-
-const isVideo = (bytes) => assert.equal(bytes.subarray(4, 8).toString(), 'ftyp');
-const submits = (simulator) => simulator.told('submit').entries;
 
 // ---- OpenAI
 

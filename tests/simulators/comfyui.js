@@ -235,6 +235,8 @@ const stats = { system: { os: 'posix', comfyui_version: '0.3.0', python_version:
 
 export const comfyui = {
     name: 'comfyui',
+    place: 5,
+    keys: 'no key',
     renews: false, // files stay until they are deleted
     problem,
     settings: {

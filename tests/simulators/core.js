@@ -2,8 +2,8 @@
 //
 // The part that all simulated vendors share: an HTTP server that routes to a vendor, a second one on
 // another port as the vendor's storage (another origin, where no credential belongs), the script of
-// what goes wrong, and the ledger. A vendor is a group: {name, port, renews, settings, problem(),
-// authorise(), routes()}; its handlers get a Call and return an answer {status, headers, json | text |
+// what goes wrong, and the ledger. A vendor is a group: {name, place (among the ports), keys, renews, settings,
+// problem(), authorise(), routes()}; its handlers get a Call and return an answer {status, headers, json | text |
 // bytes, type} or throw a Refusal. Results are padded real videos, served with ranges.
 import http from 'node:http';
 import { Ledger, fingerprint } from './ledger.js';

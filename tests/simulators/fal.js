@@ -134,6 +134,7 @@ function upload(sim, call) {
 
 export const fal = {
     name: 'fal',
+    place: 2,
     renews: false, // the link in the output stays as it is
     problem,
     settings: {

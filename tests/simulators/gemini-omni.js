@@ -169,6 +169,7 @@ function file(sim, call) {
 
 export const geminiOmni = {
     name: 'gemini-omni',
+    place: 3,
     renews: false, // a file lives 48 h, and cannot be renewed
     problem,
     authorise,

@@ -152,6 +152,8 @@ function list(sim, call, kind) {
 
 export const klingLegacy = {
     name: 'kling-legacy',
+    place: 4,
+    keys: 'access key sim-access with secret sim-secret, or the plain key sim-key',
     renews: false, // results stay 30 days: documented
     problem,
     authorise,

@@ -2,7 +2,7 @@
 //
 // Starts the simulated vendors, for people and for tests:
 //     node run.js [--port-base 9201] [--ledger FOLDER] [--fsync]
-// Six ports from the base on, in the order below; a base of 0 takes whichever are free.
+// Each vendor has its place among the ports from the base on; a base of 0 takes whichever are free.
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { comfyui } from './comfyui.js';
@@ -13,7 +13,14 @@ import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
 
-export const VENDORS = [unified, openaiVideos, fal, geminiOmni, klingLegacy, comfyui];
+export const VENDORS = [
+    comfyui,
+    fal,
+    geminiOmni,
+    klingLegacy,
+    openaiVideos,
+    unified,
+];
 const FIRST_PORT = 9201;
 
 // Simulators by vendor's name, each with its `url`; `close()` of the whole ends them all.
@@ -21,8 +28,7 @@ export async function startAll({ portBase = FIRST_PORT, ...options } = {}) {
     const started = {};
     const close = () => Promise.all(Object.values(started).map((simulator) => simulator.close()));
     try {
-        for (const [index, vendor] of VENDORS.entries())
-            started[vendor.name] = await start(vendor, { ...options, port: portBase === 0 ? 0 : portBase + index });
+        for (const vendor of VENDORS) started[vendor.name] = await start(vendor, { ...options, port: portBase === 0 ? 0 : portBase + vendor.place });
     } catch (error) {
         await close();
         throw error;
@@ -30,13 +36,8 @@ export async function startAll({ portBase = FIRST_PORT, ...options } = {}) {
     return { ...started, close };
 }
 
-const KEYS = {
-    'kling-legacy': 'access key sim-access with secret sim-secret, or the plain key sim-key',
-    comfyui: 'no key',
-};
-
 function explain(simulators, folder) {
-    for (const { name } of VENDORS) console.log(`${name.padEnd(14)} ${simulators[name].url}   ${KEYS[name] ?? 'key sim-key'}`);
+    for (const { name, keys = 'key sim-key' } of [...VENDORS].sort((a, b) => a.place - b.place)) console.log(`${name.padEnd(14)} ${simulators[name].url}   ${keys}`);
     const where = folder === null ? ' (--ledger FOLDER writes it to files)' : `, in ${folder}`;
     console.log(`
 Nothing here is real, and nothing costs. Each keeps a ledger of what it accepted${where}:
@@ -50,8 +51,9 @@ function optionsOf(args) {
     const known = { 'port-base': { type: 'string' }, ledger: { type: 'string' }, fsync: { type: 'boolean', default: false } };
     const { values } = parseArgs({ args, options: known });
     const portBase = Number(values['port-base'] ?? FIRST_PORT);
-    if (!Number.isInteger(portBase) || portBase < 0 || portBase > 65535 - VENDORS.length)
-        throw new Error('--port-base must be 0, or a port with five more above it');
+    const lastPlace = Math.max(...VENDORS.map(({ place }) => place));
+    if (!Number.isInteger(portBase) || portBase < 0 || portBase > 65535 - lastPlace)
+        throw new Error(`--port-base must be 0, or a port with ${lastPlace} more above it`);
     return { portBase, ledger: values.ledger ?? null, isSynced: values.fsync };
 }
 

@@ -186,6 +186,7 @@ const DIALECTS = { sora, veo, grok };
 
 export const unified = {
     name: 'unified',
+    place: 0,
     renews: true, // relays sign links anew, or do not say (ours)
     problem,
     settings: {
