@@ -79,11 +79,8 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"serve", ":l:d:c:h", LONG_OPTIONS};
-
 struct order {
     const char *listen, *data, *config, *first_key;
-    bool help;
 };
 
 /* A configuration read while we ran: jobs under way may use it as long as we run. */
@@ -531,8 +528,9 @@ static int serve(const struct order *order)
     return status;
 }
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case 'l':
         order->listen = optarg;
@@ -542,9 +540,6 @@ static int take_option(struct order *order, int option)
         return CLI_OK;
     case 'c':
         order->config = optarg;
-        return CLI_OK;
-    case 'h':
-        order->help = true;
         return CLI_OK;
     case OPTION_FIRST_KEY:
         order->first_key = optarg;
@@ -556,12 +551,12 @@ static int take_option(struct order *order, int option)
 
 int serve_main(int argc, char **argv)
 {
+    static const struct cli_options options = {"serve", ":l:d:c:h", LONG_OPTIONS, HELP,
+                                               take_option};
     struct order order = {0};
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        int status = take_option(&order, option);
-        if (status != CLI_OK || order.help)
-            return order.help ? cli_show(HELP) : status;
-    }
+    int status;
+    if (!cli_read_options(&options, argc, argv, &order, &status))
+        return status;
     if (optind < argc)
         return cli_complain_usage("serve", "what is \"%s\" for?", argv[optind]);
     if (order.first_key != NULL && !store_is_name(order.first_key))

@@ -173,6 +173,11 @@ struct auth *auth_free(struct auth *auth)
     return NULL;
 }
 
+const char *auth_scope(const struct auth_identity *identity)
+{
+    return identity->is_operator ? NULL : identity->tenant;
+}
+
 const char *auth_bearer(const char *authorization, size_t *ret_length)
 {
     static const char SCHEME[] = "Bearer";

@@ -31,6 +31,8 @@ struct auth *auth_free(struct auth *auth);
 /* Judges the value of an Authorization header (NULL: none). Any thread; allocates nothing and asks the store only after a miss. */
 CHECKED bool auth_check(struct auth *auth, const char *authorization,
                         struct auth_identity *ret_identity);
+/* Whose things this one sees: a tenant's, or NULL, everybody's. Borrows. Pure. */
+const char *auth_scope(const struct auth_identity *identity);
 /* Is the key by which this one came in still valid? */
 bool auth_holds(struct auth *auth, const struct auth_identity *identity);
 /* The valid key of that hash. */

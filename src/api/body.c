@@ -64,12 +64,8 @@ static bool read_fields(struct api_request *request, struct body *ret_body,
 
 static enum MHD_Result reply_unreadable(struct api_request *request, const char *error)
 {
-    char message[MULTIPART_ERROR_SIZE + 60];
-    if (error[0] == '\0')
-        return api_reply_error(request, API_ERROR_UNSUPPORTED_TYPE, NULL);
-    snprintf(message, sizeof(message), "The request body cannot be read: %s.", error);
-    return api_reply_error(request, API_ERROR_BAD_BODY,
-                           &(struct api_error_details){.message = message});
+    return error[0] != '\0' ? api_reply_unreadable(request, error)
+                            : api_reply_error(request, API_ERROR_UNSUPPORTED_TYPE, NULL);
 }
 
 bool body_take(struct api_request *request, struct body *ret_body, enum MHD_Result *ret_result)

@@ -14,13 +14,6 @@
 
 enum { VIEWS_MAX = 4096 }; /* credentials of all channels that are shown */
 
-static json_t *object_new(void)
-{
-    json_t *object = json_object();
-    must(object != NULL);
-    return object;
-}
-
 /* ---- showing ---- */
 
 static void set_count(json_t *object, const char *key, uint64_t count)
@@ -40,7 +33,7 @@ static void set_error(json_t *row, const struct engine_channel_view *view)
 
 static json_t *describe(const struct engine_channel_view *view)
 {
-    json_t *row = object_new();
+    json_t *row = json_object();
     json_set_text(row, "object", "channel");
     json_set_text(row, "name", view->channel);
     json_set_text(row, "credential", view->credential[0] != '\0' ? view->credential : NULL);
@@ -70,12 +63,9 @@ static enum MHD_Result reply_channels(struct api_request *request, const char *n
     must(data != NULL);
     for (size_t i = 0; i < count && i < VIEWS_MAX; i++) {
         if (name == NULL || strcmp(views[i].channel, name) == 0)
-            must(json_array_append_new(data, describe(&views[i])) == 0);
+            json_add(data, describe(&views[i]));
     }
-    json_t *list = object_new();
-    json_set_text(list, "object", "list");
-    json_set(list, "data", data);
-    return api_reply_tree(request, MHD_HTTP_OK, list);
+    return api_reply_tree(request, MHD_HTTP_OK, api_list(data));
 }
 
 enum MHD_Result channels_list(struct api_request *request)
@@ -145,7 +135,7 @@ enum MHD_Result channels_reload(struct api_request *request)
                                &(struct api_error_details){.message = error});
     }
     log_info("the configuration was read anew, by key \"%s\"", request->who.name);
-    json_t *answer = object_new();
+    json_t *answer = json_object();
     json_set_text(answer, "status", "ok");
     return api_reply_tree(request, MHD_HTTP_OK, answer);
 }

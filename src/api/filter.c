@@ -155,8 +155,7 @@ bool filter_read(struct api_request *request, struct filter *filter, enum MHD_Re
          "created_before must be a time: seconds or milliseconds since 1970, or ISO 8601."},
         {"q", read_text, "q must be a text of 1 to 256 bytes of UTF-8."},
     };
-    *filter =
-        (struct filter){.query.tenant = request->who.is_operator ? NULL : request->who.tenant};
+    *filter = (struct filter){.query.tenant = auth_scope(&request->who)};
     if (!api_read_limit(request, LIMIT_DEFAULT, STORE_LIST_MAX, &filter->query.limit, ret_result))
         return false;
     for (size_t i = 0; i < ARRAY_LENGTH(arguments); i++) {

@@ -9,17 +9,10 @@
 #include "base/json.h"
 #include "base/must.h"
 
-static json_t *object_new(void)
-{
-    json_t *object = json_object();
-    must(object != NULL);
-    return object;
-}
-
 /* That we answer is the answer. */
 enum MHD_Result health_alive(struct api_request *request)
 {
-    json_t *answer = object_new();
+    json_t *answer = json_object();
     json_set_text(answer, "status", "ok");
     return api_reply_tree(request, MHD_HTTP_OK, answer);
 }
@@ -32,7 +25,7 @@ enum MHD_Result health_ready(struct api_request *request)
         return api_reply_error(request, API_ERROR_CLOSING, NULL);
     if (stats.store_is_ailing || store_is_ailing(request->api->parts.store))
         return api_reply_error(request, API_ERROR_STORE_UNAVAILABLE, NULL);
-    json_t *answer = object_new();
+    json_t *answer = json_object();
     json_set_text(answer, "status", "ready");
     return api_reply_tree(request, MHD_HTTP_OK, answer);
 }
@@ -45,17 +38,14 @@ enum MHD_Result health_models(struct api_request *request)
     json_t *data = json_array();
     must(data != NULL);
     for (size_t i = 0; i < count; i++) {
-        json_t *model = object_new();
+        json_t *model = json_object();
         json_set_text(model, "id", names[i]);
         json_set_text(model, "object", "model");
         json_set(model, "created", json_integer(0));
         json_set_text(model, "owned_by", "filmgate");
-        must(json_array_append_new(data, model) == 0);
+        json_add(data, model);
     }
-    json_t *list = object_new();
-    json_set_text(list, "object", "list");
-    json_set(list, "data", data);
-    return api_reply_tree(request, MHD_HTTP_OK, list);
+    return api_reply_tree(request, MHD_HTTP_OK, api_list(data));
 }
 
 enum MHD_Result health_openapi(struct api_request *request)

@@ -148,7 +148,7 @@ static void add_value(json_t *object, char *name, json_t *value)
         json_set(object, name, list);
         old = list;
     }
-    must(json_array_append_new(old, value) == 0);
+    json_add(old, value);
 }
 
 /* A name that is too long loses its end, but no half of a character stays. */

@@ -12,13 +12,6 @@
 
 #include "api/schemas.inc.h"
 
-static json_t *object_new(void)
-{
-    json_t *object = json_object();
-    must(object != NULL);
-    return object;
-}
-
 /* `/assets/{+rest}` is written `/assets/{rest}`: the document has no other way to say it. */
 static void write_path(const struct route *route, char *ret_path, size_t size)
 {
@@ -46,7 +39,7 @@ static void add_response(json_t *responses, const char *status, const char *name
         return;
     char reference[80];
     snprintf(reference, sizeof(reference), "#/components/responses/%s", name);
-    json_t *response = object_new();
+    json_t *response = json_object();
     json_set_text(response, "$ref", reference);
     json_set(responses, status, response);
 }
@@ -62,15 +55,15 @@ static void add_parameter(json_t *operation, const char *name)
         json_set(operation, "parameters", parameters);
     }
     snprintf(reference, sizeof(reference), "#/components/parameters/%s", name);
-    json_t *parameter = object_new();
+    json_t *parameter = json_object();
     json_set_text(parameter, "$ref", reference);
-    must(json_array_append_new(parameters, parameter) == 0);
+    json_add(parameters, parameter);
 }
 
 static json_t *operation(const struct route *route, const json_t *described)
 {
     char id[64];
-    json_t *operation = object_new();
+    json_t *operation = json_object();
     write_lower(route->name, id, sizeof(id));
     json_set_text(operation, "operationId", id);
     json_set_text(operation, "summary", route->summary);
@@ -108,7 +101,7 @@ static json_t *operation(const struct route *route, const json_t *described)
 
 static json_t *paths(const json_t *described)
 {
-    json_t *paths = object_new();
+    json_t *paths = json_object();
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const struct route *route = route_at((enum route_id)i);
         if (route->touches == ROUTE_TOUCHES_TASK_ASKED)
@@ -119,7 +112,7 @@ static json_t *paths(const json_t *described)
         write_lower(route->method, method, sizeof(method));
         json_t *item = json_object_get(paths, path);
         if (item == NULL) {
-            item = object_new();
+            item = json_object();
             json_set(paths, path, item);
         }
         json_set(item, method, operation(route, json_object_get(described, route->name)));
@@ -132,7 +125,7 @@ char *server_openapi(const char *base_url)
     json_error_t error;
     json_t *schemas = json_loads(api_schemas_json, 0, &error);
     must(schemas != NULL);
-    json_t *document = object_new();
+    json_t *document = json_object();
     json_set_text(document, "openapi", "3.1.0");
     json_set(document, "info",
              json_pack("{s:s, s:s, s:s, s:{s:s, s:s}}", "title", "filmgate", "version",

@@ -17,11 +17,6 @@
 #include "base/must.h"
 #include "task/image.h"
 
-const char *owned_tenant(const struct api_request *request)
-{
-    return request->who.is_operator ? NULL : request->who.tenant;
-}
-
 void owned_key(const struct store_file *file, char ret_key[ASSET_KEY_MAX + 1])
 {
     static const enum image_type types[] = {IMAGE_PNG, IMAGE_JPEG, IMAGE_WEBP, IMAGE_GIF};
@@ -37,8 +32,8 @@ int owned_file(const struct api_request *request, const char *id, struct store_f
 {
     if (!id_is_typeid(id, "file"))
         return STORE_NOT_FOUND;
-    int result =
-        store_file(request->api->parts.store, owned_tenant(request), id, clock_wall_ms(), ret_file);
+    int result = store_file(request->api->parts.store, auth_scope(&request->who), id,
+                            clock_wall_ms(), ret_file);
     if (result < 0)
         log_error("cannot read the file %s: %s", id, strerror(-result));
     return result;

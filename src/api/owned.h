@@ -20,7 +20,5 @@ CHECKED enum owned owned_find(const struct api_request *request, const char *tex
 /* The uploaded file of that id, if the caller may see it: STORE_NOT_FOUND, or as store_file(). Logs a fault. */
 CHECKED int owned_file(const struct api_request *request, const char *id,
                        struct store_file *ret_file);
-/* Whose files the caller sees: NULL for an operator's key. */
-const char *owned_tenant(const struct api_request *request);
 /* Where its bytes are. */
 void owned_key(const struct store_file *file, char ret_key[ASSET_KEY_MAX + 1]);

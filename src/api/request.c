@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "base/must.h"
 
+enum { UNREADABLE_SIZE = 300 }; /* of the sentence on a body that cannot be read */
+
 static const char JSON_TYPE[] = "application/json; charset=utf-8";
 
 /* ---- what was sent ---- */
@@ -309,6 +311,22 @@ enum MHD_Result api_reply_invalid(struct api_request *request, const char *param
 {
     struct api_error_details details = {.param = param, .message = message};
     return api_reply_error(request, API_ERROR_INVALID_REQUEST, &details);
+}
+
+enum MHD_Result api_reply_unreadable(struct api_request *request, const char *error)
+{
+    char message[UNREADABLE_SIZE];
+    snprintf(message, sizeof(message), "The request body cannot be read: %s.", error);
+    return api_reply_error(request, API_ERROR_BAD_BODY,
+                           &(struct api_error_details){.message = message});
+}
+
+json_t *api_list(json_t *data)
+{
+    json_t *list = json_object();
+    json_set_text(list, "object", "list");
+    json_set(list, "data", data);
+    return list;
 }
 
 /* A view's response holds no header that is per request, so that all can share it. Who names a

@@ -116,6 +116,10 @@ enum MHD_Result api_reply_json(struct api_request *request, unsigned status, cha
                                size_t length);
 /* The same from a tree; takes over the reference. */
 enum MHD_Result api_reply_tree(struct api_request *request, unsigned status, json_t *tree);
+/* A list as all of ours are: `{"object": "list", "data": data}`. Takes over `data`. */
+json_t *api_list(json_t *data);
+/* The body is not what it says it is, as `error` tells. */
+enum MHD_Result api_reply_unreadable(struct api_request *request, const char *error);
 enum MHD_Result api_reply_error(struct api_request *request, enum api_error error,
                                 const struct api_error_details *details);
 /* The response for an error before it is sent, to add a header to; NULL when memory is out. */

@@ -154,7 +154,7 @@ static bool read_page(struct stream *stream, int64_t floor)
     for (size_t i = 0; i < stream->n_named; i++)
         ids[i] = stream->named[i].id;
     struct store_events_query query = {
-        .tenant = stream->who.is_operator ? NULL : stream->who.tenant,
+        .tenant = auth_scope(&stream->who),
         .task_ids = stream->n_named > 0 ? ids : NULL,
         .n_task_ids = stream->n_named,
         .after = after,

@@ -321,12 +321,9 @@ enum MHD_Result video_timeline(struct api_request *request)
     json_t *data = json_array();
     must(data != NULL);
     for (size_t i = 0; i < timeline.n_entries; i++)
-        must(json_array_append_new(data, timeline.entries[i].json) == 0);
+        json_add(data, timeline.entries[i].json);
     free(timeline.entries);
-    json_t *list = json_object();
-    must(list != NULL);
-    json_set_text(list, "object", "list");
-    json_set(list, "data", data);
+    json_t *list = api_list(data);
     if (fault == 0)
         return api_reply_tree(request, MHD_HTTP_OK, list);
     json_decref(list);

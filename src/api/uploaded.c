@@ -92,7 +92,7 @@ enum MHD_Result uploaded_delete(struct api_request *request)
     enum MHD_Result reply;
     if (!take_file(request, &file, &reply))
         return reply;
-    int result = store_file_hide(parts->store, owned_tenant(request), file.id, clock_wall_ms());
+    int result = store_file_hide(parts->store, auth_scope(&request->who), file.id, clock_wall_ms());
     if (result != 0)
         return api_reply_error(request,
                                result < 0 ? API_ERROR_UNAVAILABLE : API_ERROR_FILE_NOT_FOUND, NULL);
@@ -116,7 +116,7 @@ static bool read_query(struct api_request *request, struct store_files_query *re
     const char *after = api_argument(request, "after");
     const char *purpose = api_argument(request, "purpose");
     struct store_files_query query = {
-        .tenant = owned_tenant(request),
+        .tenant = auth_scope(&request->who),
         .purpose = purpose != NULL && *purpose != '\0' ? purpose : NULL,
         .after_id = after != NULL && *after != '\0' ? after : NULL,
         .now_ms = clock_wall_ms(),
@@ -153,10 +153,8 @@ static enum MHD_Result reply_list(struct api_request *request,
         return api_reply_bad_host(request);
     json_t *data = json_array();
     for (size_t i = 0; i < count; i++)
-        must(json_array_append_new(data, uploaded_render(request, &files[i], base)) == 0);
-    json_t *list = json_object();
-    json_set_text(list, "object", "list");
-    json_set(list, "data", data);
+        json_add(data, uploaded_render(request, &files[i], base));
+    json_t *list = api_list(data);
     json_set_text(list, "first_id", count > 0 ? files[0].id : NULL);
     json_set_text(list, "last_id", count > 0 ? files[count - 1].id : NULL);
     json_set(list, "has_more",

@@ -131,12 +131,8 @@ enum MHD_Result video_cancel(struct api_request *request)
     CLEANUP(json_unref_pointer) json_t *body = NULL;
     char error[JSON_ERROR_SIZE];
     const char *given = NULL;
-    if (!read_cancel_id(request, &body, &given, error)) {
-        char message[JSON_ERROR_SIZE + 60];
-        snprintf(message, sizeof(message), "The request body cannot be read: %s.", error);
-        return api_reply_error(request, API_ERROR_BAD_BODY,
-                               &(struct api_error_details){.message = message});
-    }
+    if (!read_cancel_id(request, &body, &given, error))
+        return api_reply_unreadable(request, error);
     if (given == NULL || *given == '\0')
         return api_reply_invalid(request, "id", "Say which task: {\"id\": …} or ?id=…");
     const struct task *task = NULL;

@@ -34,7 +34,6 @@ static enum MHD_Result reply_fault(struct api_request *request, int fault)
 static json_t *object_new(const char *kind)
 {
     json_t *object = json_object();
-    must(object != NULL);
     json_set_text(object, "object", kind);
     return object;
 }
@@ -47,21 +46,6 @@ static void set_time(json_t *object, const char *key, int64_t at_ms)
 static void set_text(json_t *object, const char *key, const char *text)
 {
     json_set_text(object, key, text != NULL && *text != '\0' ? text : NULL);
-}
-
-/* Takes over `data`. */
-static json_t *list_of(json_t *data)
-{
-    json_t *list = object_new("list");
-    json_set(list, "data", data);
-    return list;
-}
-
-static json_t *array_new(void)
-{
-    json_t *array = json_array();
-    must(array != NULL);
-    return array;
 }
 
 /* ---- endpoints ---- */
@@ -106,12 +90,12 @@ enum MHD_Result webhooks_list(struct api_request *request)
     int fault = store_endpoints(store_of(request), request->who.tenant, endpoints, &count);
     if (fault != 0)
         return reply_fault(request, fault);
-    json_t *data = array_new();
+    json_t *data = json_array();
     for (size_t i = 0; i < count; i++) {
-        must(json_array_append_new(data, describe_endpoint(&endpoints[i])) == 0);
+        json_add(data, describe_endpoint(&endpoints[i]));
         store_endpoint_fini(&endpoints[i]);
     }
-    return api_reply_tree(request, MHD_HTTP_OK, list_of(data));
+    return api_reply_tree(request, MHD_HTTP_OK, api_list(data));
 }
 
 static enum MHD_Result add_endpoint(struct api_request *request, const char *url)
@@ -141,11 +125,8 @@ enum MHD_Result webhooks_add(struct api_request *request)
     CLEANUP(json_unref_pointer)
     json_t *body =
         json_parse(request->body != NULL ? request->body : "", request->body_length, error);
-    if (body == NULL) {
-        snprintf(message, sizeof(message), "The request body cannot be read: %s.", error);
-        return api_reply_error(request, API_ERROR_BAD_BODY,
-                               &(struct api_error_details){.message = message});
-    }
+    if (body == NULL)
+        return api_reply_unreadable(request, error);
     const char *url = json_text(body, "url");
     if (url == NULL)
         return api_reply_invalid(request, "url", "\"url\" is required: whom to tell.");
@@ -196,7 +177,7 @@ static enum MHD_Result reply_secret(struct api_request *request)
     if (fault != 0)
         return reply_fault(request, fault);
     json_t *answer = object_new("webhook.secret");
-    json_t *previous = array_new();
+    json_t *previous = json_array();
     webhook_secret_text(secrets[0].bytes, text);
     json_set_text(answer, "secret", text);
     set_time(answer, "created_at", secrets[0].created_ms);
@@ -269,10 +250,10 @@ static enum MHD_Result reply_deliveries(struct api_request *request,
     int fault = store_deliveries(store_of(request), query, found, &count);
     if (fault != 0)
         return reply_fault(request, fault);
-    json_t *data = array_new();
+    json_t *data = json_array();
     for (size_t i = 0; i < count && i < most; i++)
-        must(json_array_append_new(data, describe_delivery(&found[i])) == 0);
-    json_t *list = list_of(data);
+        json_add(data, describe_delivery(&found[i]));
+    json_t *list = api_list(data);
     json_set(list, "has_more", json_boolean(count > most));
     json_set_text(list, "next", count > most ? found[most - 1].id : NULL);
     for (size_t i = 0; i < count; i++)
@@ -331,9 +312,9 @@ enum MHD_Result webhooks_delivery(struct api_request *request)
     if (fault != 0)
         return reply_fault(request, fault);
     json_t *answer = describe_delivery(&delivery);
-    json_t *log = array_new();
+    json_t *log = json_array();
     for (size_t i = 0; i < count; i++) {
-        must(json_array_append_new(log, describe_try(&tries[i])) == 0);
+        json_add(log, describe_try(&tries[i]));
         store_try_fini(&tries[i]);
     }
     set_text(answer, "body", delivery.body);

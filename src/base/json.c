@@ -173,6 +173,12 @@ void json_set(json_t *object, const char *key, json_t *value)
     must(json_object_set_new(object, key, value) == 0);
 }
 
+void json_add(json_t *array, json_t *value)
+{
+    must(value != NULL);
+    must(json_array_append_new(array, value) == 0);
+}
+
 char *json_canonical(const json_t *json)
 {
     char *text = json_dumps(json, JSON_WRITE_FLAGS | JSON_SORT_KEYS | JSON_ENCODE_ANY);

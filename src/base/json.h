@@ -36,5 +36,7 @@ bool json_flag(const json_t *object, const char *key, bool fallback);
 void json_set_text(json_t *object, const char *key, const char *text);
 /* Sets any value; steals `value`, which must not be NULL. */
 void json_set(json_t *object, const char *key, json_t *value);
+/* Adds any value to an array; steals it, as above. */
+void json_add(json_t *array, json_t *value);
 /* Compact text with sorted keys: equal documents give equal bytes. malloc'ed. */
 char *json_canonical(const json_t *json);

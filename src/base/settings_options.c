@@ -94,7 +94,7 @@ static json_t *convert_list(struct options *options, struct fy_node *node,
             json_decref(array);
             return NULL;
         }
-        must(json_array_append_new(array, value) == 0);
+        json_add(array, value);
     }
     return array;
 }

@@ -445,9 +445,7 @@ static int (*const RUNS[])(const struct order *) = {list_adapters, show_adapter,
                                                     test_adapter};
 
 static const struct cli_verbs VERBS = {
-    .options = {"adapters", ":a:g:h", LONG_OPTIONS},
-    .take_option = take_option,
-    .help = HELP,
+    .options = {"adapters", ":a:g:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .n_arguments = 1,
 };

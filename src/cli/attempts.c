@@ -415,9 +415,7 @@ static const char *const NAMES[] = {"list", "resolve", NULL};
 static int (*const RUNS[])(const struct order *) = {list_attempts, resolve_attempt};
 
 static const struct cli_verbs VERBS = {
-    .options = {"attempts", ":n:d:c:h", LONG_OPTIONS},
-    .take_option = take_option,
-    .help = HELP,
+    .options = {"attempts", ":n:d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .n_arguments = 1,
 };

@@ -10,7 +10,6 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/verbs.h"
 #include "engine/channels.h"
 
 static const char CHANNELS_HELP[] =
@@ -96,10 +95,9 @@ static int take_option(void *context, int option)
 static int ask(const struct order *order, const char *command, const char *path, const json_t *body,
                struct client_answer *ret_answer)
 {
-    char error[CLIENT_SENTENCE_SIZE];
-    struct client *client = client_new(order->url, order->key, error);
+    struct client *client = client_open(command, order->url, order->key);
     if (client == NULL)
-        return cli_complain_usage(command, "%s", error);
+        return CLI_USAGE;
     const struct client_call call = {.path = path, .json = body};
     enum client_outcome outcome = client_call(client, &call, ret_answer);
     client_free(client);
@@ -178,12 +176,11 @@ static int list_channels(const struct order *order)
 
 int channels_main(int argc, char **argv)
 {
-    static const struct cli_verbs verbs = {.options = {"channels", ":h", LONG_OPTIONS},
-                                           .take_option = take_option,
-                                           .help = CHANNELS_HELP};
+    static const struct cli_options options = {"channels", ":h", LONG_OPTIONS, CHANNELS_HELP,
+                                               take_option};
     struct order order = {0};
     int status;
-    if (!cli_read_options(&verbs, argc, argv, &order, &status))
+    if (!cli_read_options(&options, argc, argv, &order, &status))
         return status;
     order.verb = optind < argc ? argv[optind] : "list";
     order.name = optind + 1 < argc ? argv[optind + 1] : NULL;
@@ -206,11 +203,11 @@ int channels_main(int argc, char **argv)
 
 int reload_main(int argc, char **argv)
 {
-    static const struct cli_verbs verbs = {
-        .options = {"reload", ":h", LONG_OPTIONS}, .take_option = take_option, .help = RELOAD_HELP};
+    static const struct cli_options options = {"reload", ":h", LONG_OPTIONS, RELOAD_HELP,
+                                               take_option};
     struct order order = {0};
     int status;
-    if (!cli_read_options(&verbs, argc, argv, &order, &status))
+    if (!cli_read_options(&options, argc, argv, &order, &status))
         return status;
     if (optind < argc)
         return cli_complain_usage("reload", "what is \"%s\" for?", argv[optind]);

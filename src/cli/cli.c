@@ -148,7 +148,8 @@ int cli_show(const char *help)
     return CLI_OK;
 }
 
-int cli_next_option(const struct cli_options *options, int argc, char **argv)
+/* getopt_long() whose complaints are ours: '?' after one. */
+static int next_option(const struct cli_options *options, int argc, char **argv)
 {
     opterr = 0;
     int option = getopt_long(argc, argv, options->short_options, options->long_options, NULL);
@@ -164,7 +165,23 @@ int cli_next_option(const struct cli_options *options, int argc, char **argv)
     else
         cli_complain_usage(options->command, "there is no option %s, or it is not clear which one",
                            given);
-    return CLI_BAD_OPTION;
+    return '?';
+}
+
+bool cli_read_options(const struct cli_options *options, int argc, char **argv, void *order,
+                      int *ret_status)
+{
+    for (int option; (option = next_option(options, argc, argv)) != -1;) {
+        if (option == 'h')
+            *ret_status = cli_show(options->help);
+        else if (option == '?')
+            *ret_status = CLI_USAGE;
+        else
+            *ret_status = options->take_option(order, option);
+        if (option == 'h' || *ret_status != CLI_OK)
+            return false;
+    }
+    return true;
 }
 
 bool cli_parse_number(const char *text, long long least, long long most, long long *ret_number)

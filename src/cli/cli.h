@@ -72,16 +72,19 @@ void cli_note(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Prints a help text on stdout; returns CLI_OK. */
 int cli_show(const char *help);
 
-enum { CLI_BAD_OPTION = '?' };
-
-/* getopt_long() whose complaints are ours. `options->short_options` begins with ':'. Returns what
- * getopt_long() does; after CLI_BAD_OPTION the caller returns CLI_USAGE. */
+/* What a command may be told. */
 struct cli_options {
-    const char *command; /* as complaints name it: "keys create" */
-    const char *short_options;
+    const char *command;       /* as complaints name it */
+    const char *short_options; /* as getopt_long() has them, behind a ':'; `h` among them */
     const struct option *long_options;
+    const char *help;
+    /* One option but `-h`, its value in optarg. CLI_OK, or an exit status after complaining. */
+    int (*take_option)(void *order, int option);
 };
-int cli_next_option(const struct cli_options *options, int argc, char **argv);
+/* Reads the options into `order`; what is no option stands from argv[optind] on. False: the command ends here, with
+ * `*ret_status`. */
+CHECKED bool cli_read_options(const struct cli_options *options, int argc, char **argv, void *order,
+                              int *ret_status);
 
 /* Reads a whole number between two bounds. */
 CHECKED bool cli_parse_number(const char *text, long long least, long long most,

@@ -123,6 +123,15 @@ struct client *client_new(const char *url, const char *key, char ret_error[CLIEN
     return client;
 }
 
+struct client *client_open(const char *command, const char *url, const char *key)
+{
+    char error[CLIENT_SENTENCE_SIZE];
+    struct client *client = client_new(url, key, error);
+    if (client == NULL)
+        cli_complain_usage(command, "%s", error);
+    return client;
+}
+
 struct client *client_free(struct client *client)
 {
     if (client == NULL)

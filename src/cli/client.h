@@ -20,6 +20,8 @@ struct client;
  * SIGTERM, which from now on interrupt calls and pauses instead of ending the process. NULL with a
  * sentence when one of them cannot be used. */
 struct client *client_new(const char *url, const char *key, char ret_error[CLIENT_SENTENCE_SIZE]);
+/* The same for `command`; NULL after complaining: its exit status is CLI_USAGE. */
+struct client *client_open(const char *command, const char *url, const char *key);
 struct client *client_free(struct client *client);
 /* From now on no call takes longer than that. */
 void client_hurry(struct client *client, int64_t most_ms);

@@ -107,8 +107,6 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {COMMAND, ":m:i:wo:h", LONG_OPTIONS};
-
 enum { FIELDS = 7 };
 
 static const long long NUMBER_MOST = (1LL << 53) - 1; /* whole in every JSON reader */
@@ -191,12 +189,10 @@ static int set_field(struct wish *wish, int option, const char *value)
     return CLI_USAGE;
 }
 
-static int take_option(struct wish *wish, int option)
+static int take_option(void *context, int option)
 {
+    struct wish *wish = context;
     switch (option) {
-    case 'h':
-        wish->help = true;
-        return CLI_OK;
     case 'm':
         wish->model = optarg;
         return CLI_OK;
@@ -225,7 +221,7 @@ static int take_option(struct wish *wish, int option)
         wish->key = optarg;
         return CLI_OK;
     default:
-        return option == CLI_BAD_OPTION ? CLI_USAGE : set_field(wish, option, optarg);
+        return set_field(wish, option, optarg);
     }
 }
 
@@ -243,13 +239,8 @@ static int check_body(const struct wish *wish, int n_arguments)
     return CLI_OK;
 }
 
-static int read_options(struct wish *wish, int argc, char **argv)
+static int check_wish(struct wish *wish, int argc, char **argv)
 {
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        int status = take_option(wish, option);
-        if (status != CLI_OK || wish->help)
-            return status;
-    }
     if (wish->body_file != NULL)
         return check_body(wish, argc - optind);
     if (optind == argc)
@@ -447,10 +438,15 @@ static int run(struct client *client, const struct wish *wish)
 
 int create_main(int argc, char **argv)
 {
+    static const struct cli_options options = {COMMAND, ":m:i:wo:h", LONG_OPTIONS, HELP,
+                                               take_option};
     struct wish wish = {0};
-    int status = read_options(&wish, argc, argv);
-    if (status != CLI_OK || wish.help)
-        return wish.help ? cli_show(HELP) : status;
+    int status;
+    if (!cli_read_options(&options, argc, argv, &wish, &status))
+        return status;
+    status = check_wish(&wish, argc, argv);
+    if (status != CLI_OK)
+        return status;
     CLEANUP(buf_fini) struct buf text;
     status = read_input(&wish, &text);
     if (status == CLI_OK && wish.output != NULL)
@@ -463,10 +459,9 @@ int create_main(int argc, char **argv)
         wish.idempotency_key = fresh;
     if (!is_idempotency_key(wish.idempotency_key))
         return cli_complain_usage(COMMAND, "an idempotency key is 1 to 255 printable characters");
-    char error[CLIENT_SENTENCE_SIZE];
-    struct client *client = client_new(wish.url, wish.key, error);
+    struct client *client = client_open(COMMAND, wish.url, wish.key);
     if (client == NULL)
-        return cli_complain_usage(COMMAND, "%s", error);
+        return CLI_USAGE;
     status = run(client, &wish);
     client_free(client);
     return status;

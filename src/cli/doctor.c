@@ -51,8 +51,6 @@ static const struct option LONG_OPTIONS[] = {
     {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"doctor", ":l:d:c:h", LONG_OPTIONS};
-
 struct order {
     const char *listen, *data, *config;
     bool json;
@@ -104,7 +102,7 @@ void doctor_say(struct doctor *doctor, enum doctor_verdict verdict, const char *
     json_set_text(row, "verdict", VERDICTS[verdict].word);
     json_set(row, "message", text != NULL ? text : json_string("(not a text in UTF-8)"));
     json_set_text(row, "advice", advice != NULL && *advice != '\0' ? advice : NULL);
-    must(json_array_append_new(doctor->checks, row) == 0);
+    json_add(doctor->checks, row);
 }
 
 static void sum_up(struct doctor *doctor)
@@ -215,23 +213,35 @@ static int examine(const struct order *order)
     return doctor.counts[DOCTOR_PROBLEM] > 0 ? CLI_PROBLEM_FOUND : CLI_OK;
 }
 
+static int take_option(void *context, int option)
+{
+    struct order *order = context;
+    switch (option) {
+    case 'l':
+        order->listen = optarg;
+        return CLI_OK;
+    case 'd':
+        order->data = optarg;
+        return CLI_OK;
+    case 'c':
+        order->config = optarg;
+        return CLI_OK;
+    case OPTION_JSON:
+        order->json = true;
+        return CLI_OK;
+    default:
+        return CLI_USAGE;
+    }
+}
+
 int doctor_main(int argc, char **argv)
 {
+    static const struct cli_options options = {"doctor", ":l:d:c:h", LONG_OPTIONS, HELP,
+                                               take_option};
     struct order order = {0};
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(HELP);
-        else if (option == 'l')
-            order.listen = optarg;
-        else if (option == 'd')
-            order.data = optarg;
-        else if (option == 'c')
-            order.config = optarg;
-        else if (option == OPTION_JSON)
-            order.json = true;
-        else
-            return CLI_USAGE;
-    }
+    int status;
+    if (!cli_read_options(&options, argc, argv, &order, &status))
+        return status;
     if (optind < argc)
         return cli_complain_usage("doctor", "what is \"%s\" for?", argv[optind]);
     return examine(&order);

@@ -47,8 +47,6 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"dump", ":c:h", LONG_OPTIONS};
-
 static void dump_moves(FILE *out)
 {
     fputs("\n| from | to | when |\n| --- | --- | --- |\n", out);
@@ -142,7 +140,7 @@ static json_t *read_row(char *line)
     must(row != NULL);
     line++; /* the first bar */
     for (char *cell = next_cell(&line); cell != NULL; cell = next_cell(&line))
-        must(json_array_append_new(row, json_string(cell)) == 0);
+        json_add(row, json_string(cell));
     return row;
 }
 
@@ -174,7 +172,7 @@ static json_t *read_tables(char *text)
             must(table != NULL && json_array_append_new(tables, table) == 0);
         } else if (strncmp(line, "| ---", 5) != 0) {
             CLEANUP(json_unref_pointer) json_t *row = read_row(line);
-            must(json_array_append_new(table, name_cells(head, row)) == 0);
+            json_add(table, name_cells(head, row));
         }
     }
     return tables;
@@ -222,24 +220,34 @@ static int write_json(const char *name, const char *config, const struct dump_ta
     return status;
 }
 
+struct order {
+    const char *config;
+    bool json;
+};
+
+static int take_option(void *context, int option)
+{
+    struct order *order = context;
+    if (option == 'c')
+        order->config = optarg;
+    else if (option == OPTION_JSON)
+        order->json = true;
+    else
+        return CLI_USAGE;
+    return CLI_OK;
+}
+
 int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_tables)
 {
-    const char *config = NULL;
-    bool as_json = false;
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(HELP);
-        if (option == 'c')
-            config = optarg;
-        else if (option == OPTION_JSON)
-            as_json = true;
-        else
-            return CLI_USAGE;
-    }
+    static const struct cli_options options = {"dump", ":c:h", LONG_OPTIONS, HELP, take_option};
+    struct order order = {0};
+    int status;
+    if (!cli_read_options(&options, argc, argv, &order, &status))
+        return status;
     if (argc - optind != 1)
         return cli_complain_usage(
             "dump", "say which table: states, routes, config, channels, errors or metrics");
     const char *name = argv[optind];
-    return as_json ? write_json(name, config, tables, n_tables)
-                   : write_table(name, config, tables, n_tables, stdout);
+    return order.json ? write_json(name, order.config, tables, n_tables)
+                      : write_table(name, order.config, tables, n_tables, stdout);
 }

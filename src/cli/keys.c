@@ -290,9 +290,7 @@ static const char *const NAMES[] = {"create", "list", "revoke", NULL};
 static int (*const RUNS[])(const struct order *) = {create_key, list_keys, revoke_key};
 
 static const struct cli_verbs VERBS = {
-    .options = {"keys", ":n:t:d:c:h", LONG_OPTIONS},
-    .take_option = take_option,
-    .help = HELP,
+    .options = {"keys", ":n:t:d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .n_arguments = 1,
 };

@@ -154,9 +154,7 @@ static int take_option(void *context, int option)
 static const char *const NAMES[] = {"rotate", NULL};
 
 static const struct cli_verbs VERBS = {
-    .options = {"links", ":d:c:h", LONG_OPTIONS},
-    .take_option = take_option,
-    .help = HELP,
+    .options = {"links", ":d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .n_arguments = 0,
 };

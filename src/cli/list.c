@@ -92,37 +92,12 @@ static void add_argument(struct order *order, const char *name, const char *valu
     buf_percent_encode(&order->filter, value, "");
 }
 
-/* `2h` and the like; false for anything else. */
-static bool parse_ago(const char *text, int64_t *ret_ms)
-{
-    static const struct {
-        char letter;
-        int64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-    char digits[16];
-    size_t length = strlen(text);
-    long long count;
-    if (length < 2 || length > sizeof(digits))
-        return false;
-    snprintf(digits, sizeof(digits), "%.*s", (int)(length - 1), text);
-    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
-        if (units[i].letter == text[length - 1]) {
-            *ret_ms = 0;
-            if (!cli_parse_number(digits, 0, 1000000, &count))
-                return false;
-            *ret_ms = count * units[i].ms;
-            return true;
-        }
-    }
-    return false;
-}
-
 static int take_time(struct order *order, const char *option, const char *name)
 {
     char text[24];
     int64_t ago_ms = 0, micros = 0;
-    if (parse_ago(optarg, &ago_ms))
-        micros = (clock_wall_ms() - ago_ms) * 1000;
+    if (settings_parse_span(optarg, &ago_ms))
+        micros = ago_ms < clock_wall_ms() ? (clock_wall_ms() - ago_ms) * 1000 : 0;
     else if (!moment_parse(optarg, &micros))
         return cli_complain_usage("list",
                                   "%s must be a time like 2025-10-06T15:10:26Z, or how long ago "
@@ -133,8 +108,9 @@ static int take_time(struct order *order, const char *option, const char *name)
     return CLI_OK;
 }
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case OPTION_JSON:
         order->json = true;
@@ -278,28 +254,23 @@ static int list(struct client *client, struct order *order)
 
 static int read_and_list(struct order *order, int argc, char **argv)
 {
-    static const struct cli_options options = {"list", ":n:h", OPTIONS};
-    for (int option; (option = cli_next_option(&options, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(HELP);
-        int status = take_option(order, option);
-        if (status != CLI_OK)
-            return status;
-    }
+    static const struct cli_options options = {"list", ":n:h", OPTIONS, HELP, take_option};
+    int status;
+    if (!cli_read_options(&options, argc, argv, order, &status))
+        return status;
     if (optind < argc)
         return cli_complain_usage("list", "what is \"%s\" for?", argv[optind]);
     if (order->filter.overflowed)
         return cli_complain_usage("list", "that is too much to ask for at once");
-    char error[CLIENT_SENTENCE_SIZE];
-    struct client *client = client_new(order->url, order->key, error);
+    struct client *client = client_open("list", order->url, order->key);
     if (client == NULL)
-        return cli_complain_usage("list", "%s", error);
-    int status = list(client, order);
+        return CLI_USAGE;
+    status = list(client, order);
     client_free(client);
     return status;
 }
 
-int tasks_list(int argc, char **argv)
+int list_main(int argc, char **argv)
 {
     struct order order = {.limit = LIST_DEFAULT};
     buf_init(&order.filter, PATH_BYTES);

@@ -107,33 +107,42 @@ static int remove_all(struct client *client, const struct order *order, char *co
     return status;
 }
 
-int tasks_remove(int argc, char **argv)
+static int take_option(void *context, int option)
 {
-    static const struct cli_options options = {"rm", ":h", OPTIONS};
-    struct order order = {0};
-    char error[CLIENT_SENTENCE_SIZE];
-    for (int option; (option = cli_next_option(&options, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(HELP);
-        if (option == OPTION_JSON)
-            order.json = true;
-        else if (option == OPTION_CANCEL)
-            order.cancels = true;
-        else if (option == OPTION_URL)
-            order.url = optarg;
-        else if (option == OPTION_KEY)
-            order.key = optarg;
-        else
-            return CLI_USAGE;
+    struct order *order = context;
+    switch (option) {
+    case OPTION_JSON:
+        order->json = true;
+        return CLI_OK;
+    case OPTION_CANCEL:
+        order->cancels = true;
+        return CLI_OK;
+    case OPTION_URL:
+        order->url = optarg;
+        return CLI_OK;
+    case OPTION_KEY:
+        order->key = optarg;
+        return CLI_OK;
+    default:
+        return CLI_USAGE;
     }
+}
+
+int remove_main(int argc, char **argv)
+{
+    static const struct cli_options options = {"rm", ":h", OPTIONS, HELP, take_option};
+    struct order order = {0};
+    int status;
+    if (!cli_read_options(&options, argc, argv, &order, &status))
+        return status;
     if (optind == argc)
         return cli_complain_usage("rm", "say which tasks: their ids are missing");
     if (cli_check_ids("rm", argv + optind) != CLI_OK)
         return CLI_USAGE;
-    struct client *client = client_new(order.url, order.key, error);
+    struct client *client = client_open("rm", order.url, order.key);
     if (client == NULL)
-        return cli_complain_usage("rm", "%s", error);
-    int status = remove_all(client, &order, argv + optind);
+        return CLI_USAGE;
+    status = remove_all(client, &order, argv + optind);
     client_free(client);
     return status;
 }

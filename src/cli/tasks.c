@@ -51,20 +51,11 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* What one of these commands was told. */
-struct order {
-    const struct cli_options *options;
-    const char *help;
-    const char *id, *url, *key;
-    bool json;
-};
-
-typedef int run_fn(struct client *client, const struct order *order);
-
 /* ---- options ---- */
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct tasks_order *order = context;
     switch (option) {
     case OPTION_JSON:
         order->json = true;
@@ -80,29 +71,25 @@ static int take_option(struct order *order, int option)
     }
 }
 
-/* Reads the options, then runs the command with a client. */
-static int carry_out(struct order *order, run_fn *run, int argc, char **argv)
+int tasks_run_on_one(const char *command, const char *help, tasks_run_fn *run, int argc,
+                     char **argv)
 {
-    const char *command = order->options->command;
-    for (int option; (option = cli_next_option(order->options, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(order->help);
-        int status = take_option(order, option);
-        if (status != CLI_OK)
-            return status;
-    }
+    const struct cli_options options = {command, ":h", LONG_OPTIONS, help, take_option};
+    struct tasks_order order = {0};
+    int status;
+    if (!cli_read_options(&options, argc, argv, &order, &status))
+        return status;
     if (optind == argc)
         return cli_complain_usage(command, "the task's id is missing");
     if (argc - optind > 1)
         return cli_complain_usage(command, "what is \"%s\" for?", argv[optind + 1]);
     if (cli_check_ids(command, argv + optind) != CLI_OK)
         return CLI_USAGE;
-    order->id = argv[optind];
-    char error[CLIENT_SENTENCE_SIZE];
-    struct client *client = client_new(order->url, order->key, error);
+    order.id = argv[optind];
+    struct client *client = client_open(command, order.url, order.key);
     if (client == NULL)
-        return cli_complain_usage(command, "%s", error);
-    int status = run(client, order);
+        return CLI_USAGE;
+    status = run(client, &order);
     client_free(client);
     return status;
 }
@@ -145,7 +132,7 @@ void tasks_show(const json_t *view, bool as_json)
 
 /* ---- query, cancel ---- */
 
-static int query(struct client *client, const struct order *order)
+static int query(struct client *client, const struct tasks_order *order)
 {
     CLEANUP(client_answer_fini) struct client_answer answer;
     enum client_outcome outcome = await_query(client, order->id, &answer);
@@ -155,7 +142,7 @@ static int query(struct client *client, const struct order *order)
     return CLI_OK;
 }
 
-static int cancel(struct client *client, const struct order *order)
+static int cancel(struct client *client, const struct tasks_order *order)
 {
     CLEANUP(json_unref_pointer) json_t *body = json_object();
     json_set_text(body, "id", order->id);
@@ -170,16 +157,12 @@ static int cancel(struct client *client, const struct order *order)
 
 /* ---- commands ---- */
 
-int tasks_query(int argc, char **argv)
+int query_main(int argc, char **argv)
 {
-    static const struct cli_options options = {"query", ":h", LONG_OPTIONS};
-    struct order order = {.options = &options, .help = QUERY_HELP};
-    return carry_out(&order, query, argc, argv);
+    return tasks_run_on_one("query", QUERY_HELP, query, argc, argv);
 }
 
-int tasks_cancel(int argc, char **argv)
+int cancel_main(int argc, char **argv)
 {
-    static const struct cli_options options = {"cancel", ":h", LONG_OPTIONS};
-    struct order order = {.options = &options, .help = CANCEL_HELP};
-    return carry_out(&order, cancel, argc, argv);
+    return tasks_run_on_one("cancel", CANCEL_HELP, cancel, argc, argv);
 }

@@ -7,13 +7,24 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-int create_main(int argc, char **argv); /* cli/create.c */
-int tasks_query(int argc, char **argv);
-int watch_main(int argc, char **argv);     /* cli/watch.c */
-int tasks_list(int argc, char **argv);     /* cli/list.c */
-int tasks_remove(int argc, char **argv);   /* cli/remove.c */
-int tasks_timeline(int argc, char **argv); /* cli/timeline.c */
-int tasks_cancel(int argc, char **argv);
+#include "cli/client.h"
 
+int create_main(int argc, char **argv); /* cli/create.c */
+int query_main(int argc, char **argv);
+int watch_main(int argc, char **argv);    /* cli/watch.c */
+int list_main(int argc, char **argv);     /* cli/list.c */
+int remove_main(int argc, char **argv);   /* cli/remove.c */
+int timeline_main(int argc, char **argv); /* cli/timeline.c */
+int cancel_main(int argc, char **argv);
+
+/* What a command about one task was told. */
+struct tasks_order {
+    const char *id, *url, *key;
+    bool json;
+};
+typedef int tasks_run_fn(struct client *client, const struct tasks_order *order);
+/* Such a command: reads its options and the id, then runs it with a client. Returns its exit status. */
+int tasks_run_on_one(const char *command, const char *help, tasks_run_fn *run, int argc,
+                     char **argv);
 /* Shows an answer to a query, for people or whole. */
 void tasks_show(const json_t *view, bool as_json);

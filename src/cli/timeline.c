@@ -26,22 +26,7 @@ static const char HELP[] =
     "  filmgate timeline \"$id\"\n"
     "\n" CLI_EXIT_HELP;
 
-enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY };
-
-static const struct option OPTIONS[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 enum { PATH_BYTES = 4096, TIME_COLUMNS = 20 };
-
-struct order {
-    const char *url, *key;
-    bool json;
-};
 
 /* `+0.250s`, `+2m03s`, `+1h02m03s` */
 static void write_after(long long ms, char *ret_text, size_t size)
@@ -131,12 +116,12 @@ static void print_timeline(const json_t *data)
     }
 }
 
-static int show(struct client *client, const struct order *order, const char *id)
+static int show(struct client *client, const struct tasks_order *order)
 {
     CLEANUP(buf_fini) struct buf path;
     buf_init(&path, PATH_BYTES);
     buf_puts(&path, "/v1/video/tasks/");
-    buf_percent_encode(&path, id, "");
+    buf_percent_encode(&path, order->id, "");
     buf_puts(&path, "/timeline");
     CLEANUP(client_answer_fini) struct client_answer answer;
     enum client_outcome outcome =
@@ -150,33 +135,7 @@ static int show(struct client *client, const struct order *order, const char *id
     return CLI_OK;
 }
 
-int tasks_timeline(int argc, char **argv)
+int timeline_main(int argc, char **argv)
 {
-    static const struct cli_options options = {"timeline", ":h", OPTIONS};
-    struct order order = {0};
-    char error[CLIENT_SENTENCE_SIZE];
-    for (int option; (option = cli_next_option(&options, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(HELP);
-        if (option == OPTION_JSON)
-            order.json = true;
-        else if (option == OPTION_URL)
-            order.url = optarg;
-        else if (option == OPTION_KEY)
-            order.key = optarg;
-        else
-            return CLI_USAGE;
-    }
-    if (optind == argc)
-        return cli_complain_usage("timeline", "the task's id is missing");
-    if (argc - optind > 1)
-        return cli_complain_usage("timeline", "what is \"%s\" for?", argv[optind + 1]);
-    if (cli_check_ids("timeline", argv + optind) != CLI_OK)
-        return CLI_USAGE;
-    struct client *client = client_new(order.url, order.key, error);
-    if (client == NULL)
-        return cli_complain_usage("timeline", "%s", error);
-    int status = show(client, &order, argv[optind]);
-    client_free(client);
-    return status;
+    return tasks_run_on_one("timeline", HELP, show, argc, argv);
 }

@@ -9,20 +9,6 @@
 
 enum { NAMES_BYTES = 200 };
 
-bool cli_read_options(const struct cli_verbs *verbs, int argc, char **argv, void *order,
-                      int *ret_status)
-{
-    for (int option; (option = cli_next_option(&verbs->options, argc, argv)) != -1;) {
-        if (option == 'h')
-            *ret_status = cli_show(verbs->help);
-        else
-            *ret_status = verbs->take_option(order, option);
-        if (option == 'h' || *ret_status != CLI_OK)
-            return false;
-    }
-    return true;
-}
-
 /* `create, list or revoke` */
 static void list_names(const struct cli_verbs *verbs, struct buf *names)
 {
@@ -40,7 +26,7 @@ bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *o
     CLEANUP(buf_fini) struct buf names;
     buf_init(&names, NAMES_BYTES);
     list_names(verbs, &names);
-    if (!cli_read_options(verbs, argc, argv, order, ret_status))
+    if (!cli_read_options(&verbs->options, argc, argv, order, ret_status))
         return false;
     if (optind == argc) {
         *ret_status = cli_complain_usage(command, "say what to do: %s", buf_text(&names));

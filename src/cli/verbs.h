@@ -9,17 +9,11 @@
 #include "cli/cli.h"
 
 struct cli_verbs {
-    struct cli_options options; /* `-h` among them */
-    /* One option but `-h`, its value in optarg. CLI_OK, or an exit status after complaining. */
-    int (*take_option)(void *order, int option);
-    const char *help;
+    struct cli_options options;
     const char *const *names; /* of the verbs, NULL-terminated */
     int n_arguments;          /* behind the verb, at most: 0 or 1 */
 };
 
-/* Reads the options into `order`. False: the command ends here, with `*ret_status`. */
-CHECKED bool cli_read_options(const struct cli_verbs *verbs, int argc, char **argv, void *order,
-                              int *ret_status);
-/* The same, then the verb, by its place among the names, and what stands behind it (NULL: nothing). */
+/* cli_read_options(), then the verb, by its place among the names, and what stands behind it (NULL: nothing). */
 CHECKED bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *order,
                            size_t *ret_verb, const char **ret_argument, int *ret_status);

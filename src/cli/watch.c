@@ -57,8 +57,6 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const struct cli_options OPTIONS = {"watch", ":o:h", LONG_OPTIONS};
-
 struct order {
     const char *url, *key, *output;
     char *const *ids;
@@ -287,8 +285,9 @@ static int watch(struct client *client, const struct order *order)
 
 /* ---- the command ---- */
 
-static int take_option(struct order *order, int option)
+static int take_option(void *context, int option)
 {
+    struct order *order = context;
     switch (option) {
     case OPTION_JSON:
         order->json = true;
@@ -309,14 +308,11 @@ static int take_option(struct order *order, int option)
 
 int watch_main(int argc, char **argv)
 {
+    static const struct cli_options options = {"watch", ":o:h", LONG_OPTIONS, HELP, take_option};
     struct order order = {0};
-    for (int option; (option = cli_next_option(&OPTIONS, argc, argv)) != -1;) {
-        if (option == 'h')
-            return cli_show(HELP);
-        int status = take_option(&order, option);
-        if (status != CLI_OK)
-            return status;
-    }
+    int status;
+    if (!cli_read_options(&options, argc, argv, &order, &status))
+        return status;
     order.ids = argv + optind;
     order.n_ids = (size_t)(argc - optind);
     if (order.n_ids > IDS_MAX)
@@ -325,11 +321,10 @@ int watch_main(int argc, char **argv)
         return CLI_USAGE;
     if (order.output != NULL && order.n_ids != 1)
         return cli_complain_usage("watch", "--output is for one task");
-    char error[CLIENT_SENTENCE_SIZE];
-    struct client *client = client_new(order.url, order.key, error);
+    struct client *client = client_open("watch", order.url, order.key);
     if (client == NULL)
-        return cli_complain_usage("watch", "%s", error);
-    int status = watch(client, &order);
+        return CLI_USAGE;
+    status = watch(client, &order);
     client_free(client);
     return status;
 }

@@ -270,16 +270,15 @@ static int call(const struct verb *verb, const struct order *order, const char *
     CLEANUP(buf_fini) struct buf path;
     CLEANUP(client_answer_fini) struct client_answer answer = {0};
     CLEANUP(json_unref_pointer) json_t *body = json_object();
-    char error[CLIENT_SENTENCE_SIZE];
     buf_init(&path, PATH_BYTES);
     write_path(verb, order, argument, &path);
     if (path.overflowed)
         return cli_complain_usage("webhooks", "that is too long");
     if (strcmp(verb->name, "add") == 0)
         json_set_text(body, "url", argument);
-    struct client *client = client_new(order->url, order->key, error);
+    struct client *client = client_open("webhooks", order->url, order->key);
     if (client == NULL)
-        return cli_complain_usage("webhooks", "%s", error);
+        return CLI_USAGE;
     const struct client_call call = {
         .path = buf_text(&path),
         .method = strcmp(verb->method, "DELETE") == 0 ? verb->method : NULL,
@@ -302,9 +301,7 @@ int webhooks_main(int argc, char **argv)
                                         "enable", "secret", "rotate", "deliveries",
                                         "show",   "replay", NULL};
     static const struct cli_verbs verbs = {
-        .options = {"webhooks", ":n:h", LONG_OPTIONS},
-        .take_option = take_option,
-        .help = HELP,
+        .options = {"webhooks", ":n:h", LONG_OPTIONS, HELP, take_option},
         .names = names,
         .n_arguments = 1,
     };

@@ -73,7 +73,7 @@ json_t *survey_fonts(void)
         must(row);
         json_set_text(row, "script", SCRIPTS[i].script);
         json_set_text(row, "family", family);
-        must(json_array_append_new(fonts, row) == 0);
+        json_add(fonts, row);
         g_free(family);
     }
     return fonts;
@@ -103,7 +103,7 @@ static void add_codec(json_t *codecs, const char *name, bool is_there)
     must(row);
     json_set_text(row, "name", name);
     json_set(row, "is_there", json_boolean(is_there));
-    must(json_array_append_new(codecs, row) == 0);
+    json_add(codecs, row);
 }
 
 json_t *survey_codecs(void)

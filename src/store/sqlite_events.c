@@ -190,7 +190,7 @@ static char *sqlite_ids_json(const char *const *ids, size_t count)
     json_t *array = json_array();
     must(array != NULL);
     for (size_t i = 0; i < count; i++)
-        must(json_array_append_new(array, json_string(ids[i])) == 0);
+        json_add(array, json_string(ids[i]));
     char *text = json_dumps(array, JSON_COMPACT);
     json_decref(array);
     must(text != NULL);

@@ -165,7 +165,7 @@ static json_t *encode_images(const struct task_request *request)
             json_set_text(item, "key", image->key);
         if (image->sha256 != NULL)
             json_set_text(item, "sha256", image->sha256);
-        must(json_array_append_new(images, item) == 0);
+        json_add(images, item);
     }
     return images;
 }
@@ -229,7 +229,7 @@ static json_t *encode_refusals(const struct task *task)
 {
     json_t *marks = json_array();
     for (int i = 0; i < task->n_refused; i++)
-        must(json_array_append_new(marks, json_integer(task->refused_by[i])) == 0);
+        json_add(marks, json_integer(task->refused_by[i]));
     return marks;
 }
 

@@ -216,7 +216,7 @@ static json_t *digest_images(const struct task_request *request)
         json_set(item, "role", json_integer(image->role));
         json_set_text(item, "url", image->url);
         json_set_text(item, "sha256", image->sha256);
-        must(json_array_append_new(images, item) == 0);
+        json_add(images, item);
     }
     return images;
 }

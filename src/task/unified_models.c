@@ -159,7 +159,7 @@ static json_t *shown_images(const struct task *task, const struct unified_view *
         json_t *image = json_object();
         json_set(image, "url", json_incref(json_array_get(links, i)));
         json_set_text(image, "status", task->started_ms != 0 ? "completed" : "pending");
-        must(json_array_append_new(images, image) == 0);
+        json_add(images, image);
     }
     return images;
 }

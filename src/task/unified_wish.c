@@ -73,7 +73,7 @@ const json_t *unified_parse_kept(const struct unified_reader *reader, const char
         return NULL;
     json_t *value = json_parse_within(text, strlen(text), reader->members_left, error);
     if (value != NULL)
-        must(json_array_append_new(reader->decoded->parsed, value) == 0);
+        json_add(reader->decoded->parsed, value);
     return value;
 }
 
