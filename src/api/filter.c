@@ -37,6 +37,7 @@ static bool parse_word(const char *word, size_t length, unsigned *ret_states)
         unsigned states;
     } words[] = {
         {"pending", unfinished},
+        {"processing", 1u << TASK_RENDERING | 1u << TASK_FETCHING},
         {"unfinished", unfinished},
         {"ended", ended},
 #define STATE(name, stored, unified, openai, is_end, meaning) {stored, 1u << TASK_##name},
@@ -146,8 +147,7 @@ bool filter_read(struct api_request *request, struct filter *filter, enum MHD_Re
         {"before", read_cursor, "before must be the «next» of an earlier answer."},
         {"status", read_states,
          "status must be queued, submitting, rendering, fetching, completed, failed, cancelled, "
-         "pending, unfinished or "
-         "ended; or several of them with commas between."},
+         "pending, processing, unfinished or ended; or several of them with commas between."},
         {"model", read_model, "model must be the name of a model, or how it begins with * behind."},
         {"created_after", read_after,
          "created_after must be a time: seconds or milliseconds since 1970, or ISO 8601."},

@@ -39,7 +39,12 @@ static json_t *list_tasks(struct api_request *request, const struct store_list_q
         *ret_result = api_reply_bad_host(request);
         return NULL;
     }
+    if (!api_begin_list(request)) {
+        *ret_result = api_reply_error(request, API_ERROR_TOO_MANY_LISTS, NULL);
+        return NULL;
+    }
     int r = store_list_look(request->api->parts.store, query, tasks, &count, ret_end);
+    api_end_list(request);
     if (r != 0) {
         log_write(LOG_ERROR, &(struct log_about){.request_id = api_request_id(request)},
                   "listing tasks failed: %s", strerror(r < 0 ? -r : EINVAL));

@@ -24,12 +24,17 @@ static const char JSON_TYPE[] = "application/json; charset=utf-8";
 
 /* ---- what was sent ---- */
 
-static _Atomic int64_t *tenant_bytes(struct api_request *request)
+static size_t tenant_slot(const struct api_request *request)
 {
     uint32_t hash = 2166136261U; /* FNV-1a */
     for (const char *c = request->who.tenant; *c != '\0'; c++)
         hash = (hash ^ (unsigned char)*c) * 16777619U;
-    return &request->api->tenant_bytes[hash % API_TENANT_SLOTS];
+    return hash % API_TENANT_SLOTS;
+}
+
+static _Atomic int64_t *tenant_bytes(struct api_request *request)
+{
+    return &request->api->tenant_bytes[tenant_slot(request)];
 }
 
 static void give_back(struct api_request *request, size_t bytes)
@@ -56,6 +61,20 @@ void api_request_fini(struct api_request *request)
     request->poll = poll_free(request->poll);
     free(TAKE(request->ticket));
     request->task = task_unref(request->task);
+}
+
+bool api_begin_list(struct api_request *request)
+{
+    _Atomic int *n_lists = &request->api->tenant_lists[tenant_slot(request)];
+    if (atomic_fetch_add(n_lists, 1) < request->api->lists_most)
+        return true;
+    atomic_fetch_sub(n_lists, 1);
+    return false;
+}
+
+void api_end_list(struct api_request *request)
+{
+    atomic_fetch_sub(&request->api->tenant_lists[tenant_slot(request)], 1);
 }
 
 /* One tenant has half of the memory at most: what he holds by bodies that never end is not all. */

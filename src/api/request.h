@@ -48,6 +48,9 @@ struct api {
     _Atomic int64_t body_bytes; /* memory of all bodies now; at most settings.body_memory */
     /* The same by tenant's hash; at most half of it. */
     _Atomic int64_t tenant_bytes[API_TENANT_SLOTS];
+    /* Lists being read, by tenant's hash; at most `lists_most`, so that one tenant cannot hold all threads. */
+    _Atomic int tenant_lists[API_TENANT_SLOTS];
+    int lists_most;
     _Atomic int64_t n_under_way; /* requests begun and not completed */
     atomic_bool is_reloading;    /* a call of parts.reload is under way */
     atomic_bool is_draining;     /* answers close their connection */
@@ -93,6 +96,10 @@ void api_request_drop_body(struct api_request *request);
 CHECKED bool api_request_add(struct api_request *request, const char *data, size_t length);
 /* Charges memory beside the body (a parsed or decoded copy) until the request ends. False: too much in all. */
 CHECKED bool api_request_charge(struct api_request *request, size_t bytes);
+/* Takes one of the places that the caller's tenant has for reading lists, which may take a thread for many milliseconds. False:
+ * all are taken. */
+CHECKED bool api_begin_list(struct api_request *request);
+void api_end_list(struct api_request *request);
 /* The client's X-Request-Id when it is fit (1..128 of [A-Za-z0-9._:-]), else a fresh `req_<26>`. */
 const char *api_request_id(struct api_request *request);
 const char *api_header(const struct api_request *request, const char *name); /* NULL when absent */

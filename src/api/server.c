@@ -325,6 +325,7 @@ static struct MHD_Daemon *start_daemon(struct server *server)
     const struct settings *settings = server->api.parts.settings;
     unsigned threads = count_threads(settings);
     unsigned connections = (unsigned)settings->http_connections;
+    server->api.lists_most = threads > 1 ? (int)threads / 2 : 1;
     struct MHD_OptionItem pool[] = {
         {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
         {MHD_OPTION_END, 0, NULL},

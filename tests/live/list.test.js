@@ -3,7 +3,7 @@
 // The list: newest first, in pages that neither skip nor repeat, one's own tasks only.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { endedWell, start } from './harness.js';
+import { endedWell, start, until } from './harness.js';
 
 const server = await start({ config: 'render:\n  slots: 1\n' });
 const other = await server.addKey('other', { tenant: 'other' });
@@ -76,6 +76,32 @@ test('the same after a restart', async () => {
     const before = await walk(10);
     await server.restart();
     assert.deepEqual(await walk(10), before);
+});
+test('by the word that the list shows', async () => {
+    const { id } = await server.create({ prompt: 'a word' });
+    await server.waitEnd(id);
+    for (const status of ['processing', 'processing,ended', 'unfinished']) {
+        const { data } = await page(`?status=${status}&limit=100`);
+        assert.equal(data.some((task) => task.id === id), status.includes('ended'), status);
+    }
+});
+test('a task by its path is as a query shows it', async () => {
+    const one = await server.call('GET', `/v1/video/tasks/${ids[0]}`);
+    assert.deepEqual([one.status, one.json], [200, await server.query(ids[0])]);
+});
+test('one tenant\'s lists leave threads to others', async () => {
+    const few = await start({ config: 'http:\n  threads: 2\n' });
+    for (let i = 0; i < 40; i++) await few.create({ prompt: `number ${i}` });
+    const theirs = await few.addKey('theirs', { tenant: 'theirs' });
+    await until('the key is known', async () => (await few.call('GET', '/v1/models', { key: theirs })).status === 200);
+    const look = () => few.call('GET', '/v1/video/tasks?limit=100&q=number', { agent: false });
+    await until('a list is refused', async () => {
+        const answers = await Promise.all(Array.from({ length: 64 }, look));
+        for (const { status, json } of answers) assert.ok(status === 200 || json.error.code === 'too_many_lists', JSON.stringify(json).slice(0, 200));
+        return answers.some(({ status }) => status === 429);
+    });
+    assert.equal((await few.call('GET', '/v1/video/tasks', { key: theirs })).status, 200);
+    for (let i = 0; i < 3; i++) assert.equal((await look()).status, 200, 'places are given back');
 });
 test('limits in words', async () => {
     for (const limit of ['0', '101', 'all', '1.5', '-1', ''])

@@ -82,6 +82,7 @@ const cases = {
         await isNoTask('DELETE', '/v1/video/tasks/ID');
         assert.equal((await server.query(mine.id)).status, 'pending');
     },
+    'GET /v1/video/tasks/{id}': () => isNoTask('GET', '/v1/video/tasks/ID'),
     'GET /v1/video/tasks/{id}/timeline': () => isNoTask('GET', '/v1/video/tasks/ID/timeline'),
     'POST /v1/video/cancel': async () => {
         await isNoTask('POST', '/v1/video/cancel?id=ID');
