@@ -234,4 +234,5 @@ def cancel:
   end;
 
 # Both answer 200 with nothing in it, whatever they found.
-def cancelled: {state: (if .status >= 200 and .status < 300 then "cancelled" else "refused" end)};
+def cancelled:
+  {state: (if is_page then "unclear" elif .status >= 200 and .status < 300 then "cancelled" else "refused" end)};

@@ -182,7 +182,8 @@ def cancel: {method: "PUT"} + place(.keep.cancel_url; "/cancel");
 # 202 CANCELLATION_REQUESTED; 400 ALREADY_COMPLETED; 404 NOT_FOUND: nothing is left to stop.
 def cancelled:
   { state:
-      (if .status >= 200 and .status < 300 then "cancelled"
+      (if is_page then "unclear"
+       elif .status >= 200 and .status < 300 then "cancelled"
        elif .status == 404 or (.status == 400 and at("body.status") == "ALREADY_COMPLETED") then "finished"
        elif .status == 400 then "refused"
        else "unclear"

@@ -35,6 +35,9 @@ def first_image: _images_as(["first", "input"])[0];
 def last_image: _images_as(["last"])[0];
 def reference_images: _images_as(["reference"]);
 
+# Is the answer a page, of somebody before the API most likely? It tells nothing of the job. Of an input with an answer.
+def is_page: .body == null and .text != "";
+
 # What a file's name ends in, by its type: `.png`, or "" where it is not known.
 def extension_of:
   {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";

@@ -67,6 +67,7 @@ def cancel: {method: "DELETE", path: "/v1/jobs/\(.job | @uri)"};
 
 # Input as for `polled`.
 def cancelled:
-  if .status < 300 then {state: "cancelled"}
+  if is_page then {state: "unclear"}
+  elif .status < 300 then {state: "cancelled"}
   elif .status == 409 then {state: "finished"}
   else {state: "unclear"} end;

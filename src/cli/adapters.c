@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * `filmgate adapters`. Programs run in helpers only, here as in the server. One thread. */
-#include "cli/adapters.h"
+#include "cli/adapters_own.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,6 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
-#include "cli/golden.h"
 #include "template.inc.h"        /* upstream_template */
 #include "template_golden.inc.h" /* upstream_template_golden */
 #include "upstream/adapter.h"
@@ -24,7 +23,7 @@ static const char HELP[] =
     "Usage: filmgate adapters list [--adapters DIR] [--json]\n"
     "       filmgate adapters show NAME [--source] [--adapters DIR] [--json]\n"
     "       filmgate adapters new NAME [--adapters DIR]\n"
-    "       filmgate adapters test NAME|FILE.jq [--golden FILE] [--adapters DIR] [--json]\n"
+    "       filmgate adapters test [NAME|FILE.jq] [--golden FILE] [--adapters DIR] [--json]\n"
     "\n"
     "An adapter is a jq program that knows one upstream API; docs/ADAPTERS.md teaches to write\n"
     "one. Some are built in; a file NAME.jq in the operator's folder adds one or takes the place\n"
@@ -33,8 +32,10 @@ static const char HELP[] =
     "  list       what adapters there are\n"
     "  show       what an adapter says about itself\n"
     "  new        write NAME.jq and NAME.golden.json to begin with\n"
-    "  test       compile an adapter, check what it says about itself, and run its golden\n"
-    "             exchanges: those of --golden, else of NAME.golden.json beside its file\n"
+    "  test       compile an adapter, check what it says about itself and what it makes of the\n"
+    "             answers of bad days, and run its golden exchanges: those of --golden, else of\n"
+    "             NAME.golden.json beside its file; without a name: a table of all adapters and\n"
+    "             all bad answers\n"
     "\n"
     "Options:\n"
     "  -a, --adapters DIR       the operator's folder; for `new`, where to write (default: .)\n"
@@ -50,8 +51,8 @@ static const char HELP[] =
     "\n"
     "Exit status:\n"
     "  0    done\n"
-    "  1    an adapter cannot be read, does not compile or is not valid, or a golden exchange\n"
-    "       differs\n"
+    "  1    an adapter cannot be read, does not compile or is not valid, makes of an answer what\n"
+    "       it may not, or a golden exchange differs\n"
     "  2    wrong usage, no such adapter, or a golden file that cannot be used\n"
     "  5    trouble on this machine: a file that cannot be written\n";
 
@@ -66,31 +67,23 @@ static const struct option LONG_OPTIONS[] = {
     {NULL, 0, NULL, 0},
 };
 
-struct order {
-    const char *folder, *golden;
-    const char *argument; /* after the verb; NULL: none */
-    bool source, json;
-};
-
 /* ---- finding ---- */
 
-/* An adapter, or the folder of them, that cannot be used. */
-static int complain_invalid(const char *sentence)
+int adapters_complain_invalid(const char *sentence)
 {
     const struct cli_error error = {CLI_PROBLEM_FOUND, "adapter_invalid", NULL};
     return cli_complain_error(&error, "%s", sentence);
 }
 
-/* NULL after complaining; `*ret_status` is why. */
-static struct adapter_set *open_set(const struct order *order, int *ret_status)
+struct adapter_set *adapters_open(const struct adapters_order *order, int *ret_status)
 {
     char error[ADAPTER_ERROR_SIZE] = "";
     struct adapter_set *set = adapter_set_new(order->folder, error);
-    *ret_status = set ? CLI_OK : complain_invalid(error);
+    *ret_status = set ? CLI_OK : adapters_complain_invalid(error);
     return set;
 }
 
-static int complain_unknown(const struct adapter_set *set, const char *name)
+int adapters_complain_unknown(const struct adapter_set *set, const char *name)
 {
     size_t n = adapter_count(set);
     const char **names = calloc(n + 1, sizeof *names);
@@ -138,7 +131,7 @@ static void print_row(const json_t *row)
     putchar('\n');
 }
 
-static int print_rows(const struct order *order, const json_t *rows)
+static int print_rows(const struct adapters_order *order, const json_t *rows)
 {
     if (order->json) {
         cli_print_json(rows);
@@ -152,13 +145,13 @@ static int print_rows(const struct order *order, const json_t *rows)
 }
 
 /* Those that are broken are told one by one; the others are listed all the same. */
-static int list_adapters(const struct order *order)
+static int list_adapters(const struct adapters_order *order)
 {
     char error[ADAPTER_ERROR_SIZE];
     int status;
     if (order->argument)
         return cli_complain_usage("adapters", "what is \"%s\" for?", order->argument);
-    struct adapter_set *set = open_set(order, &status);
+    struct adapter_set *set = adapters_open(order, &status);
     if (!set)
         return status;
     CLEANUP(json_unref_pointer) json_t *rows = json_array();
@@ -166,9 +159,9 @@ static int list_adapters(const struct order *order)
         const struct adapter *adapter = adapter_at(set, i);
         CLEANUP(json_unref_pointer) json_t *about = adapter_about(adapter, error);
         if (about)
-            (void)json_array_append_new(rows, describe(adapter, about));
+            json_add(rows, describe(adapter, about));
         else
-            status = complain_invalid(error);
+            status = adapters_complain_invalid(error);
     }
     (void)print_rows(order, rows);
     adapter_set_free(set);
@@ -207,7 +200,8 @@ static void print_member(const char *path, const json_t *value)
     putchar('\n');
 }
 
-static void show_about(const struct order *order, const struct adapter *adapter, json_t *about)
+static void show_about(const struct adapters_order *order, const struct adapter *adapter,
+                       json_t *about)
 {
     const char *file = adapter_file(adapter);
     if (order->json) {
@@ -224,18 +218,18 @@ static void show_about(const struct order *order, const struct adapter *adapter,
     print_member("", about);
 }
 
-static int show_adapter(const struct order *order)
+static int show_adapter(const struct adapters_order *order)
 {
     char error[ADAPTER_ERROR_SIZE];
     int status;
     if (!order->argument)
         return cli_complain_usage("adapters", "`adapters show` needs the adapter's name");
-    struct adapter_set *set = open_set(order, &status);
+    struct adapter_set *set = adapters_open(order, &status);
     if (!set)
         return status;
     const struct adapter *adapter = adapter_find(set, order->argument);
     if (!adapter) {
-        status = complain_unknown(set, order->argument);
+        status = adapters_complain_unknown(set, order->argument);
     } else if (order->source) {
         fputs(adapter_text(adapter), stdout);
     } else {
@@ -243,7 +237,7 @@ static int show_adapter(const struct order *order)
         if (about)
             show_about(order, adapter, about);
         else
-            status = complain_invalid(error);
+            status = adapters_complain_invalid(error);
     }
     adapter_set_free(set);
     return status;
@@ -283,7 +277,7 @@ static void name_golden(struct buf *text, const char *name)
     buf_puts(text, mark + strlen(MARK));
 }
 
-static int new_adapter(const struct order *order)
+static int new_adapter(const struct adapters_order *order)
 {
     const char *name = order->argument, *folder = order->folder ? order->folder : ".";
     if (!name)
@@ -306,121 +300,11 @@ static int new_adapter(const struct order *order)
     return status;
 }
 
-/* ---- test ---- */
-
-static void print_value(const char *label, const json_t *value)
-{
-    CLEANUP(free_pointer)
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_WRITE_FLAGS | JSON_SORT_KEYS);
-    printf("      %-9s", label);
-    cli_print_text(stdout, text ? text : "", 0);
-    putchar('\n');
-}
-
-static size_t print_case(const json_t *row)
-{
-    bool is_ok = json_flag(row, "ok", false);
-    const json_t *got = json_object_get(row, "got");
-    printf("%s  %-9s  ", is_ok ? "ok  " : "FAIL", json_text(row, "function"));
-    cli_print_text(stdout, json_text(row, "name"), 0);
-    putchar('\n');
-    if (is_ok)
-        return 0;
-    print_value("expected", json_object_get(row, "expected"));
-    if (got)
-        print_value("got", got);
-    else
-        print_value("fault", json_object_get(row, "fault"));
-    return 1;
-}
-
-static int tell_cases(const struct order *order, const struct adapter *adapter, const json_t *rows)
-{
-    size_t n_failed = 0;
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        if (order->json)
-            n_failed += !json_flag(json_array_get(rows, i), "ok", false);
-        else
-            n_failed += print_case(json_array_get(rows, i));
-    }
-    if (order->json) {
-        CLEANUP(json_unref_pointer) json_t *whole = json_object();
-        json_set_text(whole, "adapter", adapter_name(adapter));
-        json_set(whole, "failed", json_integer((json_int_t)n_failed));
-        json_set(whole, "cases", json_deep_copy(rows));
-        cli_print_json(whole);
-    } else {
-        printf("%s: %zu golden exchanges, %zu failed\n", adapter_name(adapter),
-               json_array_size(rows), n_failed);
-    }
-    return n_failed == 0 ? CLI_OK : CLI_PROBLEM_FOUND;
-}
-
-static int test_golden(const struct order *order, const struct adapter *adapter, const char *path)
-{
-    char error[GOLDEN_ERROR_SIZE] = "";
-    CLEANUP(json_unref_pointer)
-    json_t *golden = golden_read(path, adapter_name(adapter), error);
-    if (!golden)
-        return cli_complain(CLI_USAGE, "%s", error);
-    CLEANUP(json_unref_pointer) json_t *rows = golden_run(golden, adapter, error);
-    return rows ? tell_cases(order, adapter, rows) : cli_complain(CLI_LOCAL, "%s", error);
-}
-
-/* NAME.golden.json beside NAME.jq; false when there is none. */
-static bool find_golden(const struct adapter *adapter, struct buf *path)
-{
-    const char *file = adapter_file(adapter);
-    buf_init(path, PATH_BYTES);
-    if (!file)
-        return false;
-    buf_add(path, file, strlen(file) - strlen(".jq"));
-    buf_puts(path, ".golden.json");
-    return access(buf_text(path), F_OK) == 0;
-}
-
-static int test_one(const struct order *order, const struct adapter *adapter)
-{
-    char error[ADAPTER_ERROR_SIZE];
-    CLEANUP(buf_fini) struct buf beside;
-    bool is_beside = find_golden(adapter, &beside);
-    const char *golden = order->golden ? order->golden : is_beside ? buf_text(&beside) : NULL;
-    CLEANUP(json_unref_pointer) json_t *about = adapter_about(adapter, error);
-    if (!about)
-        return complain_invalid(error);
-    if (!order->json)
-        printf("ok    %-9s  it compiles, and what it says about itself is valid\n", "about");
-    if (golden)
-        return test_golden(order, adapter, golden);
-    CLEANUP(json_unref_pointer) json_t *none = json_array();
-    if (!order->json)
-        cli_note("no golden exchanges were run: --golden names a file of them");
-    return order->json ? tell_cases(order, adapter, none) : CLI_OK;
-}
-
-static int test_adapter(const struct order *order)
-{
-    char error[ADAPTER_ERROR_SIZE] = "";
-    const char *word = order->argument;
-    int status = CLI_OK;
-    if (!word)
-        return cli_complain_usage("adapters", "`adapters test` needs an adapter's name or file");
-    bool is_file = strchr(word, '/') || strchr(word, '.'); /* no name has these */
-    struct adapter_set *set =
-        is_file ? adapter_set_file(word, error) : adapter_set_new(order->folder, error);
-    if (!set)
-        return complain_invalid(error);
-    const struct adapter *adapter = is_file ? adapter_at(set, 0) : adapter_find(set, word);
-    status = adapter ? test_one(order, adapter) : complain_unknown(set, word);
-    adapter_set_free(set);
-    return status;
-}
-
 /* ---- the command ---- */
 
 static int take_option(void *context, int option)
 {
-    struct order *order = context;
+    struct adapters_order *order = context;
     switch (option) {
     case 'a':
         order->folder = optarg;
@@ -441,8 +325,8 @@ static int take_option(void *context, int option)
 
 static const char *const NAMES[] = {"list", "show", "new", "test", NULL};
 /* In the order of their names. */
-static int (*const RUNS[])(const struct order *) = {list_adapters, show_adapter, new_adapter,
-                                                    test_adapter};
+static int (*const RUNS[])(const struct adapters_order *) = {list_adapters, show_adapter,
+                                                             new_adapter, adapters_test};
 
 static const struct cli_verbs VERBS = {
     .options = {"adapters", ":a:g:h", LONG_OPTIONS, HELP, take_option},
@@ -452,7 +336,7 @@ static const struct cli_verbs VERBS = {
 
 int adapters_main(int argc, char **argv)
 {
-    struct order order = {0};
+    struct adapters_order order = {0};
     size_t verb;
     int status;
     if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &order.argument, &status))

@@ -111,6 +111,40 @@ test('a name that is not there suggests the nearest one', async () => {
     assert.match((await ends(2, 'test', 'xyzzy', '--adapters', folder)).stderr, /`filmgate adapters list`/);
 });
 
+test('all adapters and all bad answers: a table, in which nothing may be wrong', async () => {
+    const names = JSON.parse(await ok('list', '--json')).map(({ name }) => name);
+    const text = await ok('test');
+    for (const heading of ['submitted', 'polled', 'cancelled']) {
+        const [, ...rows] = text.split('\n\n').find((part) => part.startsWith(`${heading} `)).split('\n');
+        assert.deepEqual(rows.map((row) => row.split(' ')[0]), names, heading);
+    }
+    assert.match(text, new RegExp(`\n${names.length} adapters, 0 bad answers read wrongly\n$`));
+    const table = JSON.parse(await ok('test', '--json'));
+    assert.deepEqual(table.map(({ adapter }) => adapter), names);
+    for (const { adapter, faults } of table) {
+        const page = faults.find((row) => row.function === 'submitted' && row.fault === 'page');
+        assert.deepEqual([page.verdict, page.ok], ['unknown', true], adapter);
+    }
+    assert.match((await ends(2, 'test', '--golden', 'x.json')).stderr, /--golden is for one adapter/);
+});
+// What would buy twice, or end a job that is paid for.
+const WRONG = [
+    ['a lost answer is a refusal', (text) => text.replace('kind: "unknown"', 'kind: "refused"'), /FAIL +submitted +the answer "empty" was taken for "refused", not for: unknown\n +got +\{"error":/],
+    ['a trouble of the server is a refusal', (text) => text.replace('(.status | kind_of_status)', '"refused"'), /FAIL +submitted +the answer "502" was taken for "refused"/],
+    ['any answer is a job', (text) => text.replace('(.body.id? | type) == "string" then {job: .body.id}', 'true then {job: "1"}'), /the answer "\{\}" was taken for "accepted"/],
+    ['an unknown state is a failure', (text) => text.replace('{state: "unclear", message: "an unknown state: \\(.state)"}', '{state: "gone"}'), /FAIL +polled +the answer "\{\}" was taken for "gone"/],
+    ['a refused poll is a failure', (text) => text.replace('.status >= 400 then {state: "unclear", message: (.body | text_of)}', '.status >= 400 then {state: "failed", error: {code: "x", message: "", kind: "failed"}}'), /FAIL +polled +the answer "401" was taken for "failed"/],
+    ['a page cancels', (text) => text.replace('if is_page then {state: "unclear"}\n  elif', 'if'), /FAIL +cancelled +the answer "page" was taken for "cancelled"/],
+];
+for (const [what, change, complaint] of WRONG) test(`what an adapter may not make of a bad answer is told: ${what}`, async () => {
+    const { folder, file } = await made((text) => {
+        assert.notEqual(change(text), text);
+        return change(text);
+    });
+    assert.match((await ends(1, 'test', file)).stdout, complaint);
+    assert.match((await ends(1, 'test', '--adapters', folder)).stdout, /^acme .*![a-z]/m);
+});
+
 test('a golden exchange that differs shows both sides', async () => {
     const { file } = await made((text) => text.replace('"queued" then {state: "pending"}', '"queued" then {state: "rendering"}'));
     const { stdout } = await ends(1, 'test', file);
@@ -136,7 +170,8 @@ test('an answer goes through the reader of the wire', async () => {
         output({ body: [{ $base64: 16384 }, { $base64: 20000, before: 'data:video/mp4;base64,' }, { $base64: 4 }] }, [{ $blob: 0 }, { $blob: 1, type: 'video/mp4' }, 'AAAA']),
     ];
     const { file } = await made((text) => text.replace(/def polled:[^]*?\n\n/, `${polled}\n\n`), () => JSON.stringify({ adapter: 'acme', cases }));
-    await ok('test', file);
+    const report = JSON.parse((await ends(1, 'test', file, '--json')).stdout); // what it says of bad answers is nonsense
+    assert.deepEqual(report.cases.map((row) => row.ok), cases.map(() => true));
 });
 test('golden files that cannot be used are refused with a reason', async () => {
     const good = { name: 'a', source: 'b', function: 'poll', input: { job: 'j' }, output: {} };
@@ -174,7 +209,7 @@ test('a program that never ends is stopped', async () => {
     assert.match(stdout, /16 golden exchanges, 1 failed\n$/);
 });
 
-const usages = [[], ['nonsense'], ['list', 'x'], ['show'], ['new'], ['test'], ['show', 'a', 'b'], ['test', '--nonsense']];
+const usages = [[], ['nonsense'], ['list', 'x'], ['show'], ['new'], ['test', 'a', 'b'], ['show', 'a', 'b'], ['test', '--nonsense']];
 for (const args of usages)
     test(`usage: adapters ${args.join(' ')}`, async () => {
         assert.match((await ends(2, ...args)).stderr, /^filmgate adapters: .*\n.*adapters --help/);

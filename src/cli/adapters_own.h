@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of `filmgate adapters` share. Nobody else includes this. */
+#pragma once
+
+#include "cli/adapters.h"
+#include "upstream/adapter.h"
+
+struct adapters_order {
+    const char *folder, *golden;
+    const char *argument; /* after the verb; NULL: none */
+    bool source, json;
+};
+
+/* An adapter, or the folder of them, that cannot be used. Returns the exit status. */
+int adapters_complain_invalid(const char *sentence);
+int adapters_complain_unknown(const struct adapter_set *set, const char *name);
+/* NULL after complaining; `*ret_status` is why. */
+struct adapter_set *adapters_open(const struct adapters_order *order, int *ret_status);
+/* `adapters test`, in cli/adapters_test.c. Returns the exit status. */
+int adapters_test(const struct adapters_order *order);
