@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The six upstreams as the tests configure them: a channel each, named like its simulator.
+// The upstreams as the tests configure them: a channel each, named like its simulator. Where one differs: `canConfirm` (a lost
+// answer is looked up), `moderates`, `redirects` (its results may lie elsewhere), `noVideo` (how «done» without one ends).
 import { dataUri, tiny } from './media.js';
 
 const IMAGE = dataUri(tiny);
@@ -17,7 +18,7 @@ export const VENDORS = {
     'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', path: '/v1beta', image: IMAGE },
     'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
     comfyui: {
-        adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false,
+        adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
     },
 };
@@ -27,13 +28,20 @@ export const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) 
 
 const pair = (key, secret, end) => ({ key: key + end, ...(secret === undefined ? {} : { secret: secret + end }) });
 
+// Of a channel so many, each with its own model (`m-fal`, `m-fal-1`, …): what one suffers is not the others' trouble.
+const copies = (channel, count) => Array.from({ length: count }, (_, index) => {
+    const end = index === 0 ? '' : `-${index}`;
+    return { ...channel, name: channel.name + end, models: [{ ...channel.models[0], name: channel.models[0].name + end }] };
+});
+
 // Channels to running simulators, with one credential each or two.
-export function channelsOf(simulators, names = Object.keys(VENDORS), { hasTwoKeys = false, ...more } = {}) {
-    return names.map((name) => {
+export function channelsOf(simulators, names = Object.keys(VENDORS), { hasTwoKeys = false, times = 1, ...more } = {}) {
+    return names.flatMap((name) => {
         const { adapter, model, upstream, path = '', key = 'sim-key', secret, options } = VENDORS[name];
         const both = ['', '-2'].map((end, index) => ({ name: 'ab'[index], ...pair(key, secret, end) }));
         const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '');
-        return { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
+        const channel = { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
+        return copies(channel, times);
     });
 }
 
