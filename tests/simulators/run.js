@@ -10,6 +10,7 @@ import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
+import { luma } from './luma.js';
 import { openaiVideos } from './openai-videos.js';
 import { runway } from './runway.js';
 import { unified } from './unified.js';
@@ -19,6 +20,7 @@ export const VENDORS = [
     fal,
     geminiOmni,
     klingLegacy,
+    luma,
     openaiVideos,
     runway,
     unified,
