@@ -10,6 +10,7 @@ import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
+import { lumaAgents } from './luma-agents.js';
 import { luma } from './luma.js';
 import { openaiVideos } from './openai-videos.js';
 import { runway } from './runway.js';
@@ -21,6 +22,7 @@ export const VENDORS = [
     geminiOmni,
     klingLegacy,
     luma,
+    lumaAgents,
     openaiVideos,
     runway,
     unified,
