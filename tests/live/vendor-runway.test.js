@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The simulated Runway, held against the vendor's own client.
+// The simulated Runway, held against the vendor's own client; and what a gateway asks of it that other vendors have not:
+// a video that is edited, and a cancel that deletes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import RunwayML from '@runwayml/sdk';
-import { start } from '../simulators/core.js';
+import { start as simulate } from '../simulators/core.js';
 import { runway } from '../simulators/runway.js';
-import { endedWell, until } from './harness.js';
+import { attemptsOf } from './books.js';
+import { endedWell, start, until } from './harness.js';
 import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { channelsOf } from './upstreams.js';
 
-const simulator = await start(runway, { settings: SHORT });
+const simulator = await simulate(runway, { settings: SHORT });
 const clientOf = (apiKey) => new RunwayML({ apiKey, baseURL: simulator.url, maxRetries: 0 });
 const client = clientOf(KEY);
 const WISH = { model: 'gen4.5', promptText: 'a boat', ratio: '1280:720', duration: 5 };
@@ -105,6 +108,24 @@ test('runway: its classes of errors', async () => {
     const { id } = await client.textToVideo.create(WISH);
     await assert.rejects(clientOf(`${KEY}-2`).tasks.retrieve(id), RunwayML.NotFoundError, 'another account does not find it');
     assert.equal(submits(simulator).length, 1);
+});
+test('runway: a gateway edits a video, keeps what it cost, and deletes what its owner cancels', async () => {
+    prepare(simulator);
+    const models = [{ name: 'm-runway', upstream: 'gen4.5' }, { name: 'm-restyle', upstream: 'aleph2' }];
+    const channels = channelsOf({ runway: simulator }, ['runway'], { models });
+    const server = await start({ config: `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify(channels)}\n` });
+    const ask = (more) => server.create({ prompt: 'a boat', size: undefined, duration: undefined, ...more });
+    const edited = await server.waitEnd((await ask({ model: 'm-restyle', video_url: CLIP })).id);
+    assert.equal(edited.status, 'completed', JSON.stringify(edited.error) + server.log.slice(-1500));
+    assert.deepEqual(simulator.jobs.get(submits(simulator)[0].job).wish.body, { model: 'aleph2', promptText: 'a boat', videoUri: CLIP });
+    const refused = await server.waitEnd((await ask({ model: 'm-runway', video_url: CLIP })).id);
+    assert.equal(refused.error.code, 'upstream_refused');
+    assert.equal(simulator.program({ settings: LONG }), null);
+    const { id } = await ask({ model: 'm-runway' });
+    await until('it is there', () => attemptsOf(server).some((row) => row.state === 'accepted' && row.closed_ms === 0));
+    assert.equal((await server.cancel(id)).status, 200);
+    await until('it is deleted there', () => simulator.told('cancel').entries.length === 1);
+    assert.equal(simulator.told('cancel').entries[0].job, submits(simulator)[1].job);
 });
 
 test('the servers ended well', async () => {
