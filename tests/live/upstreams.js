@@ -21,6 +21,9 @@ export const VENDORS = {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
     },
+    luma: { adapter: 'luma', model: 'm-luma', upstream: 'ray-2', path: '/dream-machine/v1' }, // images: vendor-luma.test.js
+    'luma-agents': { adapter: 'luma-agents', model: 'm-luma-agents', upstream: 'ray-3.2', path: '/v1', image: IMAGE },
+    runway: { adapter: 'runway', model: 'm-runway', upstream: 'gen4.5', image: IMAGE },
 };
 
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).

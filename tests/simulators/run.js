@@ -10,7 +10,10 @@ import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
+import { lumaAgents } from './luma-agents.js';
+import { luma } from './luma.js';
 import { openaiVideos } from './openai-videos.js';
+import { runway } from './runway.js';
 import { unified } from './unified.js';
 
 export const VENDORS = [
@@ -18,7 +21,10 @@ export const VENDORS = [
     fal,
     geminiOmni,
     klingLegacy,
+    luma,
+    lumaAgents,
     openaiVideos,
+    runway,
     unified,
 ];
 const FIRST_PORT = 9201;

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Luma's Agents API (ray-3.2), the newer of two: POST /generations, GET /generations/{id}. The older one is luma.
+#
+# Sources: the vendor's documentation (paths, bodies, errors, codes, limits: documented); pages of relays that serve the
+# model (five seconds from frames, 360p, the longest prompt: third-party). The vendor's client was not watched.
+#
+# What it cannot do: cancel (there is no such call), tell progress or costs, choose the job's id; edit, reframe or
+# extend a video; guide it by more images than a first and a last one.
+#
+# Options: body: an object laid over the request (user_id …); video: one laid over its `video` (loop, hdr …).
+
+def about:
+  { summary: "Luma's Agents API (ray-3.2), text or images to video.",
+    evidence: "third-party",
+    base_url: "https://agents.lumalabs.ai/v1",
+    auth: {kind: "bearer"},
+    submit: {total_s: 60},
+    poll: {first_s: 20, every_s: 5, longest_s: 30},
+    result: {life_s: 3600, renews: true, auth: false},
+    models:
+      [ {name: "ray-3*", durations: [5, 10], aspect_ratios: ["9:16", "3:4", "1:1", "4:3", "16:9", "21:9"],
+         resolutions: ["360p", "540p", "720p", "1080p"], images: {least: 0, most: 2}} ]
+  };
+
+# ---- what is asked ----
+
+def prompt_most: 6000;
+
+def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
+
+def has_address: .url // "" | test("^https?://"; "i");
+
+def why_not:
+  if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+  elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
+  elif frames > 1 then "one image is the first frame: a further one needs the role last"
+  elif any(.task.images[]; has_address or .type != null | not) then
+    "the type of an image without a URL must be known, and is not"
+  else null
+  end;
+
+# The address of an image, or its bytes with their type.
+def frame($index):
+  if $index == null then null
+  elif .task.images[$index] | has_address then {url: image($index; ["url"])}
+  else {data: image($index; ["base64"]), media_type: .task.images[$index].type}
+  end;
+
+# From frames the vendor makes five seconds and nothing else. `about` cannot say so of a model that also makes ten
+# from texts, so this is fitted here.
+def seconds: if (.task.images | length) > 0 then 5 else .task.duration end;
+
+def video:
+  { resolution: .task.resolution,
+    duration: "\(seconds)s",
+    start_frame: frame(first_image),
+    end_frame: frame(last_image) }
+  + (.task.options.video // {});
+
+def submit:
+  why_not as $why_not
+  | if $why_not != null then refuse($why_not)
+    else
+      { method: "POST",
+        path: "/generations",
+        json:
+          (({model: .task.model, type: "video", prompt: .task.prompt, aspect_ratio: .task.aspect_ratio, video: video}
+            | drop_nulls) + (.task.options.body // {})) }
+    end;
+
+# ---- how it is refused ----
+
+# Two limits share 429 and are told apart by their text: requests a minute, and jobs at once. The answer names when to
+# come back; where it does not, a minute's window moves on soon, and a job takes its time.
+def limit($message):
+  if .status != 429 then null
+  elif $message | test("concurrent"; "i") then {code: "too_many_jobs", retry_after_s: 30}
+  else {code: "rate_limited", retry_after_s: 10}
+  end;
+
+def message_of($default): .body | text_of | if . == "" then $default else . end;
+
+def refusal:
+  message_of("the submit was answered with HTTP \(.status)") as $message
+  | limit($message) as $limit
+  | { code: ($limit.code // "http_\(.status)"),
+      message: $message,
+      kind: (.status | kind_of_status),
+      retry_after_s: (if .headers["retry-after"] == null then $limit.retry_after_s else null end) }
+  | drop_nulls;
+
+def submitted:
+  texts("body.id")[0] as $job
+  | if .status < 200 or .status > 299 then {error: refusal}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the submit names no generation", kind: "unknown"}}
+    else {job: $job}
+    end;
+
+# ---- how it stands ----
+
+def poll: {method: "GET", path: "/generations/\(.job | @uri)"};
+
+def state_of_word: {queued: "pending", processing: "rendering", completed: "done", failed: "failed"};
+
+# The others (generation_failed, output_not_found, rate_limited, budget_exhausted) another attempt may mend.
+def kind_of_code:
+  { content_moderated: "moderated", image_too_large: "refused", unsupported_format: "refused",
+    corrupt_input: "refused", invalid_request: "refused" };
+
+def failure:
+  (texts("failure_code")[0] // "generation_failed") as $code
+  | {state: "failed",
+     error:
+       { code: $code,
+         message: (texts("failure_reason")[0] // "the generation failed without a reason"),
+         kind: (kind_of_code[$code] // "failed") }};
+
+# The video first: an EXR export may stand beside it.
+def outputs:
+  [at("output") | arrays | .[] | objects | select(.url | type == "string" and test("^https?://"; "i"))]
+  | map(select(.type == "video")) + map(select(.type != "video"))
+  | map({url: .url});
+
+def verdict:
+  (texts("state")[0] // "") as $word
+  | state_of_word[$word] as $state
+  | if $state == "pending" or $state == "rendering" then {state: $state}
+    elif $state == "done" then {state: "done", outputs: outputs}
+    elif $state == "failed" then failure
+    else {state: "unclear", message: "the state \($word | tojson) is not known"}
+    end;
+
+def polled:
+  if .status == 404 then {state: "gone"}
+  elif .status < 200 or .status > 299 then
+    {state: "unclear", message: "the query was answered with HTTP \(.status): \(message_of("no message"))"}
+  else .body | verdict
+  end;

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Luma's Dream Machine API, the older of two: POST /generations/video, GET /generations/{id}. The newer one is
+# luma-agents.
+#
+# Sources: the vendor's npm client on the wire (paths, key: wire) and its types (fields, status words: sdk); its
+# documentation (what is refused before and what fails after a submit, callbacks, refunds: documented).
+#
+# What it cannot do: take an image that has no URL of its own (the vendor fetches it; there is no upload and no data
+# URI), tell progress or costs, choose the job's id. It does not cancel: DELETE removes a generation, and nothing says
+# that this stops a running one, so it would only be out of sight, and paid.
+#
+# callback: callback_url
+#
+# Options: body: an object laid over the request (loop, concepts …).
+
+def about:
+  { summary: "Luma's Dream Machine API (ray-2), text or images to video.",
+    evidence: "documented",
+    base_url: "https://api.lumalabs.ai/dream-machine/v1",
+    auth: {kind: "bearer"},
+    submit: {total_s: 60},
+    poll: {first_s: 20, every_s: 5, longest_s: 60},
+    result: {life_s: null, renews: false, auth: false},
+    models:
+      [ {name: "ray-*", durations: [5, 9], aspect_ratios: ["1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21"],
+         resolutions: ["540p", "720p", "1080p", "4k"], images: {least: 0, most: 2}} ]
+  };
+
+# ---- what is asked ----
+
+def prompt_least: 3;
+def prompt_most: 5000;
+
+def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
+
+def has_address: .url // "" | test("^https?://"; "i");
+
+def why_not:
+  if (.task.prompt | length) < prompt_least then "a prompt of this API has at least \(prompt_least) characters"
+  elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+  elif (reference_images | length) > 0 then "this API takes a first and a last frame, no references"
+  elif frames > 1 then "one image is the first frame: a further one needs the role last"
+  elif any(.task.images[]; has_address | not) then
+    "this API fetches images itself: each needs a public http(s) URL, a file or a data URI cannot be sent"
+  else null
+  end;
+
+def keyframe($index): if $index == null then null else {type: "image", url: image($index; ["url"])} end;
+
+def keyframes:
+  if (.task.images | length) == 0 then null
+  else {frame0: keyframe(first_image), frame1: keyframe(last_image)}
+  end;
+
+def submit:
+  why_not as $why_not
+  | keyframes as $keyframes
+  | if $why_not != null then refuse($why_not)
+    else
+      .task
+      | { method: "POST",
+          path: "/generations/video",
+          json:
+            (({ model: .model,
+                prompt: .prompt,
+                aspect_ratio: .aspect_ratio,
+                resolution: .resolution,
+                duration: "\(.duration)s",
+                keyframes: $keyframes,
+                callback_url: .callback }
+              | drop_nulls) + (.options.body // {})) }
+    end;
+
+# ---- how it is refused ----
+
+# `detail` is a text; of a body that is checked by form, the list of what is wrong with which field.
+def complaint: [(.loc | arrays | map(tostring) | join(".")), .msg] | map(strings | select(. != "")) | join(": ");
+
+def message_of($default):
+  [text_of, ([at("detail") | arrays | .[] | objects | complaint] | join("; ")), $default]
+  | map(select(. != ""))
+  | .[0];
+
+def refusal:
+  { code: "http_\(.status)",
+    message: (.status as $status | .body | message_of("the submit was answered with HTTP \($status)")),
+    kind: (.status | kind_of_status) };
+
+def submitted:
+  texts("body.id")[0] as $job
+  | if .status < 200 or .status > 299 then {error: refusal}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the submit names no generation", kind: "unknown"}}
+    else {job: $job}
+    end;
+
+# ---- how it stands ----
+
+def poll: {method: "GET", path: "/generations/\(.job | @uri)"};
+
+def state_of_word: {queued: "pending", dreaming: "rendering", completed: "done", failed: "failed"};
+
+# There are no codes; these are the texts that the vendor lists.
+def kind_of_reason:
+  if test("moderation|blacklisted"; "i") then "moderated"
+  elif test("failed to read user input frames"; "i") then "refused"
+  else "failed"
+  end;
+
+def failure:
+  (texts("failure_reason")[0] // "the generation failed without a reason") as $reason
+  | {state: "failed", error: {code: "generation_failed", message: $reason, kind: ($reason | kind_of_reason)}};
+
+def outputs: texts("assets.video") | map(select(test("^https?://"; "i")) | {url: .});
+
+def verdict:
+  (texts("state")[0] // "") as $word
+  | state_of_word[$word] as $state
+  | if $state == "pending" or $state == "rendering" then {state: $state}
+    elif $state == "done" then {state: "done", outputs: outputs}
+    elif $state == "failed" then failure
+    else {state: "unclear", message: "the state \($word | tojson) is not known"}
+    end;
+
+def polled:
+  if .status == 404 then {state: "gone"}
+  elif .status < 200 or .status > 299 then
+    (.body | message_of("no message")) as $message
+    | {state: "unclear", message: "the query was answered with HTTP \(.status): \($message)"}
+  else .body | verdict
+  end;
