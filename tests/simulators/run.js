@@ -12,6 +12,7 @@ import { geminiOmni } from './gemini-omni.js';
 import { kling } from './kling.js';
 import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
+import { replicate } from './replicate.js';
 import { unified } from './unified.js';
 
 export const VENDORS = [
@@ -21,6 +22,7 @@ export const VENDORS = [
     kling,
     klingLegacy,
     openaiVideos,
+    replicate,
     unified,
 ];
 const FIRST_PORT = 9201;
