@@ -11,7 +11,7 @@
 # What it cannot do: tell progress (there are only logs), choose the job's id, know a model's input. What a model calls
 # its fields is the channel's to say.
 #
-# callback: webhook (with webhook_events_filter: [completed])
+# callback: webhook, with webhook_events_filter: [completed] (an HTTPS URL; no other is sent)
 #
 # Options: duration: number | text | seconds | none (8, "8", "8s", left out; default number); fields: an object from our
 # names (prompt, negative_prompt, aspect_ratio, resolution, duration, seed, width, height, enhance_prompt, image,
@@ -76,11 +76,14 @@ def without_field($fields):
 
 def named($fields): [to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}] | from_entries;
 
+def https_only: if type == "string" and test("^https://"; "i") then . else null end;
+
 def create_body($version; $input):
-  { version: $version,
-    input: $input,
-    webhook: .callback,
-    webhook_events_filter: (if .callback == null then null else ["completed"] end) }
+  (.callback | https_only) as $callback
+  | { version: $version,
+      input: $input,
+      webhook: $callback,
+      webhook_events_filter: (if $callback == null then null else ["completed"] end) }
   | drop_nulls;
 
 def submit:

@@ -12,6 +12,7 @@ import { geminiOmni } from './gemini-omni.js';
 import { kling } from './kling.js';
 import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
+import { openrouter } from './openrouter.js';
 import { replicate } from './replicate.js';
 import { unified } from './unified.js';
 
@@ -22,6 +23,7 @@ export const VENDORS = [
     kling,
     klingLegacy,
     openaiVideos,
+    openrouter,
     replicate,
     unified,
 ];
