@@ -82,6 +82,11 @@ test('what is wrong is told by a code', async () => {
     assert.deepEqual(said(await create(TEXT, { prompt: 'a' })), [429, 1303]);
     assert.equal(submits(kling).length, 0);
 });
+test('a body that is none', async () => {
+    prepare(kling);
+    for (const body of ['{', 'null', '[]', '7']) assert.equal((await talk(kling, 'POST', TEXT, { body })).status, 400, body);
+    assert.equal(submits(kling).length, 0);
+});
 test('our own id: found by it, and never twice', async () => {
     prepare(kling);
     const body = { prompt: 'a', options: { external_task_id: 'ours-2' } };

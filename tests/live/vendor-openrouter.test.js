@@ -73,6 +73,11 @@ test('its classes of errors', async () => {
     await assert.rejects(generate({}), errors.PaymentRequiredResponseError);
     assert.equal(submits(simulator).length, 0);
 });
+test('a body that is none', async () => {
+    prepare(simulator);
+    for (const body of ['{', 'null', '[]', '7']) assert.equal((await talk(simulator, 'POST', '/api/v1/videos', { body })).status, 400, body);
+    assert.equal(submits(simulator).length, 0);
+});
 test('ends that are no video', async () => {
     prepare(simulator);
     const endOf = async (prompt) => ended((await generate({ prompt })).id);

@@ -100,6 +100,12 @@ test('its errors', async () => {
     assert.equal((await ended((await client.predictions.create({ model: MODEL, input: { prompt: '[sim:no-video]' } })).id)).output, null);
 });
 
+test('a body that is none', async () => {
+    prepare(simulator);
+    for (const body of ['{', 'null', '[]', '7']) assert.equal((await talk(simulator, 'POST', `/v1/models/${MODEL}/predictions`, { body })).status, 400, body);
+    assert.equal(submits(simulator).length, 0);
+});
+
 test('the gateway: every shape of output is brought home', async () => {
     prepare(simulator);
     const server = await start({ config: channelsYaml({ replicate: simulator }, ['replicate']) });
