@@ -17,6 +17,9 @@ export const VENDORS = {
     fal: { adapter: 'fal', model: 'm-fal', upstream: 'fal-ai/veo3/fast', image: IMAGE },
     'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', path: '/v1beta', image: IMAGE },
     'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
+    kling: { adapter: 'kling', model: 'm-kling-3', upstream: 'kling-3.0', image: IMAGE, canConfirm: true },
+    openrouter: { adapter: 'openrouter', model: 'm-openrouter', upstream: 'google/veo-3.1', path: '/api/v1', image: IMAGE },
+    replicate: { adapter: 'replicate', model: 'm-replicate', upstream: 'bytedance/seedance-1-pro', path: '/v1', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },

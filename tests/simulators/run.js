@@ -9,22 +9,28 @@ import { comfyui } from './comfyui.js';
 import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
+import { kling } from './kling.js';
 import { klingLegacy } from './kling-legacy.js';
 import { lumaAgents } from './luma-agents.js';
 import { luma } from './luma.js';
 import { openaiVideos } from './openai-videos.js';
 import { runway } from './runway.js';
+import { openrouter } from './openrouter.js';
+import { replicate } from './replicate.js';
 import { unified } from './unified.js';
 
 export const VENDORS = [
     comfyui,
     fal,
     geminiOmni,
+    kling,
     klingLegacy,
     luma,
     lumaAgents,
     openaiVideos,
     runway,
+    openrouter,
+    replicate,
     unified,
 ];
 const FIRST_PORT = 9201;

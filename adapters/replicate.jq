@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Replicate: POST /models/{owner}/{name}/predictions, or /predictions with a version, or a deployment's; then GET and
+# cancel of /predictions/{id}. The upstream's name of a model is owner/name, owner/name:version, a version alone, or
+# deployments/owner/name; each model has an input of its own.
+#
+# Sources: the vendor's npm client on the wire (paths, auth, bodies, cancel: wire) and its types (the prediction, status
+# words: sdk); documentation (deadlines and what they cost, an hour's life of data, throttling, webhooks: documented);
+# errors as others met them (E005 is a content policy's: third-party).
+#
+# What it cannot do: tell progress (there are only logs), choose the job's id, know a model's input. What a model calls
+# its fields is the channel's to say.
+#
+# callback: webhook, with webhook_events_filter: [completed] (an HTTPS URL; no other is sent)
+#
+# Options: duration: number | text | seconds | none (8, "8", "8s", left out; default number); fields: an object from our
+# names (prompt, negative_prompt, aspect_ratio, resolution, duration, seed, width, height, enhance_prompt, image,
+# last_image, reference_images) to the model's, null leaves one out; result: a JSON pointer to the URL within the output,
+# where it is not the first one of a video; body: an object laid over the input.
+
+def about:
+  { summary: "Any video model on Replicate.",
+    evidence: "third-party",
+    base_url: "https://api.replicate.com/v1",
+    auth: {kind: "bearer"},
+    submit: {total_s: 60},
+    poll: {first_s: 10, every_s: 5, longest_s: 60},
+    result: {life_s: 3600, renews: false, auth: false},
+    cancel: {while: ["pending", "rendering"]},
+    models: []
+  };
+
+# ---- what is asked ----
+
+def is_name: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);
+
+# Where the prediction of a model is made, and which version it names; null where it is none of these.
+def place_of:
+  if test("^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+:)?[0-9a-f]{64}$") then {path: "/predictions", version: .[-64:]}
+  elif is_name | not then null
+  elif test("^deployments/[^/]+/[^/]+$") then {path: "/\(.)/predictions"}
+  elif test("^[^/]+/[^/]+$") then {path: "/models/\(.)/predictions"}
+  else null
+  end;
+
+# What many models call these; the others have no common name.
+def default_fields:
+  { prompt: "prompt", negative_prompt: "negative_prompt", aspect_ratio: "aspect_ratio", duration: "duration",
+    seed: "seed", image: "image" };
+
+def duration_as($form):
+  if $form == "none" then null
+  elif $form == "text" then tostring
+  elif $form == "seconds" then "\(.)s"
+  else .
+  end;
+
+def image_of($index): if $index == null then null else image($index; ["url", "data_uri"]) end;
+
+# All that a task can say, under our names.
+def said:
+  (.task.options.duration // "number") as $form
+  | first_image as $first
+  | last_image as $last
+  | reference_images as $references
+  | .task
+  | { prompt: .prompt, negative_prompt: .negative_prompt, aspect_ratio: .aspect_ratio, resolution: .resolution,
+      duration: (.duration | duration_as($form)), seed: .seed, width: .width, height: .height,
+      enhance_prompt: .enhance_prompt, image: image_of($first), last_image: image_of($last),
+      reference_images: (if ($references | length) == 0 then null else $references | map(image_of(.)) end) }
+  | drop_nulls;
+
+# An image that the model has no field for must not be left out in silence.
+def without_field($fields):
+  [("image", "last_image", "reference_images") as $name | select(has($name) and $fields[$name] == null) | $name] | .[0];
+
+def named($fields): [to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}] | from_entries;
+
+def https_only: if type == "string" and test("^https://"; "i") then . else null end;
+
+def create_body($version; $input):
+  (.callback | https_only) as $callback
+  | { version: $version,
+      input: $input,
+      webhook: $callback,
+      webhook_events_filter: (if $callback == null then null else ["completed"] end) }
+  | drop_nulls;
+
+def submit:
+  .task as $task
+  | (default_fields + ($task.options.fields // {})) as $fields
+  | said as $said
+  | ($said | without_field($fields)) as $missing
+  | ($task.model | place_of) as $place
+  | ([$task.images[] | select(.role == "first" or .role == "input")] | length) as $frames
+  | if $place == null then
+      refuse("the model must be owner/name, owner/name:version, or deployments/owner/name, not \($task.model)")
+    elif $missing != null then refuse("options.fields does not say what this model calls \($missing)")
+    elif $frames > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    else
+      (($said | named($fields)) + ($task.options.body // {})) as $input
+      | {method: "POST", path: $place.path, json: ($task | create_body($place.version; $input))}
+    end;
+
+# ---- how it is refused ----
+
+# E005 of a model, or what it says of its checks.
+def tells_of_moderation: test("\\bE005\\b|flagged as sensitive|nsfw|content.?polic|moderat|safety (system|check|filter)"; "i");
+
+# "Request was throttled. Your rate limit resets in ~30s."
+def resets_in: [capture("resets in ~?(?<s>[0-9]+)"; "i") | .s | tonumber] | .[0];
+
+def message_of($default): [(.body | text_of), (texts("body.title")[0] // ""), $default] | map(select(. != "")) | .[0];
+
+def refusal:
+  message_of("the submit was answered with HTTP \(.status)") as $message
+  | { code: "http_\(.status)",
+      message: $message,
+      kind:
+        (if .status == 422 and ($message | tells_of_moderation) then "moderated" else .status | kind_of_status end),
+      retry_after_s: (if .status == 429 then $message | resets_in else null end) }
+  | drop_nulls;
+
+def submitted:
+  texts("body.id")[0] as $job
+  | if .status < 200 or .status > 299 then {error: refusal}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the submit names no prediction", kind: "unknown"}}
+    else {job: $job}
+    end;
+
+# ---- how it stands ----
+
+def poll: {method: "GET", path: "/predictions/\(.job | @uri)"};
+
+# `aborted`: its deadline passed before it began. It was not paid for, so another attempt may be made.
+def state_of_word:
+  { starting: "pending", processing: "rendering", succeeded: "done", failed: "failed", canceled: "cancelled",
+    aborted: "aborted" };
+
+def failure:
+  (.error | if type == "string" then . elif . == null then "" else tojson end) as $message
+  | {state: "failed",
+     error:
+       { code: ([$message | capture("\\b(?<code>E[0-9]{3,4})\\b") | .code] | .[0] // "prediction_failed"),
+         message: (if $message == "" then "the prediction failed without a reason" else $message end),
+         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
+
+def is_url: test("^https?://"; "i");
+
+def is_of_a_video: test("^[^?#]*\\.(mp4|webm|mov|mkv|m4v)([?#]|$)"; "i");
+
+# The output is a URL, a list of them, or an object.
+def video_url($pointer):
+  if ($pointer | type) == "string" and ($pointer | test("[^/]")) then
+    texts($pointer | ltrimstr("/") | gsub("/"; ".")) | map(select(is_url)) | .[0]
+  else [.. | strings | select(is_url)] | (map(select(is_of_a_video)) + .)[0]
+  end;
+
+def usage_of: at("metrics") | if type == "object" and length > 0 then . else null end;
+
+def result($pointer):
+  (.output | video_url($pointer)) as $url
+  | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end), usage: usage_of}
+  | with_entries(select(.value != null));
+
+def verdict($pointer):
+  (texts("status")[0] // "") as $word
+  | state_of_word[$word] as $state
+  | if $state == "pending" or $state == "rendering" then {state: $state}
+    # An hour after its end the data goes: the video was made, and is no longer there.
+    elif $state == "done" and .data_removed == true and .output == null then {state: "gone"}
+    elif $state == "done" then result($pointer)
+    elif $state == "failed" then failure
+    elif $state == "aborted" then
+      {state: "failed",
+       error: {code: "aborted", message: "the prediction's deadline passed before it began", kind: "failed"}}
+    elif $state == "cancelled" then {state: "cancelled"}
+    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    end;
+
+def polled:
+  .task.options.result as $pointer
+  | if .status == 404 then {state: "gone"}
+    elif .status < 200 or .status > 299 then
+      {state: "unclear", message: "the query was answered with HTTP \(.status): \(message_of("no message"))"}
+    elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no prediction"}
+    else .body | verdict($pointer)
+    end;
+
+# ---- cancel ----
+
+def cancel: {method: "POST", path: "/predictions/\(.job | @uri)/cancel"};
+
+# It answers the prediction: one that had ended keeps its word. One that still runs was told to stop.
+def cancelled:
+  (texts("body.status")[0] // "") as $word
+  | { state:
+        (if .status == 404 then "finished"
+         elif .status >= 200 and .status < 300 then
+           (if $word == "succeeded" or $word == "failed" then "finished"
+            elif state_of_word[$word] != null then "cancelled"
+            else "unclear"
+            end)
+         elif .status == 400 or .status == 409 or .status == 422 then "refused"
+         else "unclear"
+         end) };
