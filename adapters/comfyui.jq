@@ -22,7 +22,7 @@ def about:
     evidence: "sdk",
     base_url: "http://127.0.0.1:8188",
     auth: {kind: "none"},
-    job: {chosen: true},
+    job: {chosen: true, certain: true},
     submit: {total_s: 60},
     poll: {first_s: 5, every_s: 2, longest_s: 15},
     result: {life_s: null, renews: true, auth: false},

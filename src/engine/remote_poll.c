@@ -95,7 +95,9 @@ static void on_gone(struct remote *remote)
     remote_judge(remote, REMOTE_VERDICT_GONE, NULL);
     if (policy_note_gone(&remote->watch, clock_mono_ms())) {
         remote_note(remote, LOG_ERROR, "the job is gone", "the upstream does not know it");
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_GONE});
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_GONE,
+                                                 .is_certain = remote->channel->looks_up_surely,
+                                                 .on_unknown = remote->channel->on_unknown});
     } else {
         plan_poll(remote, 0);
     }

@@ -54,8 +54,9 @@ struct task_event {
     /* SLOT_GRANTED (NULL, or the id that we chose), ACCEPTED, KEPT, RENEWED, RENDERED of an upstream, CONFIRMED (or
      * NULL): borrowed. It always has an id; with RENDERED and RENEWED outputs, too. */
     struct attempt_job *job;
-    enum task_on_unknown on_unknown; /* ANSWER_LOST, RECOVERED: what the channel says */
+    enum task_on_unknown on_unknown; /* ANSWER_LOST, GONE, RECOVERED: what the channel says */
     bool can_confirm; /* ANSWER_LOST, RECOVERED: the job can be looked up by the id that we chose */
+    bool is_certain;  /* GONE: what is not found by the id that we chose was not taken */
     bool is_final;    /* TURNED_AWAY */
     int64_t retry_after_ms;    /* TURNED_AWAY: the upstream's wish; 0: none */
     bool was_stopped;          /* CANCEL_CLOSED */

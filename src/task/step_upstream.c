@@ -203,14 +203,18 @@ void upstream_answer_lost(const struct scene *scene)
     }
 }
 
-/* The upstream was believed for long enough (policy_note_gone()). */
+/* The upstream was believed for long enough (policy_note_gone()). Of a job that was never seen there, that says it was not taken
+ * only where the upstream's look-up is certain. */
 void upstream_gone(const struct scene *scene)
 {
     const struct task *old = scene->task;
     if (old->state == TASK_SUBMITTING || !scene_is_upstream(old))
         return;
-    if (old->attempt.state == ATTEMPT_CONFIRMING)
+    if (old->attempt.state == ATTEMPT_CONFIRMING && scene->event->is_certain)
         defer(scene, ATTEMPT_NOT_TAKEN, 0);
+    else if (old->attempt.state == ATTEMPT_CONFIRMING)
+        scene_retry_or_fail(scene, TASK_FAILURE_SUBMISSION_UNKNOWN,
+                            scene->event->on_unknown == TASK_UNKNOWN_RESUBMIT, ATTEMPT_UNKNOWN);
     else
         scene_close_attempt(
             scene,

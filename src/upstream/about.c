@@ -34,6 +34,7 @@ static const struct rule RULES[] = {
     {"auth", "prefix", TEXT, false, "", 0, 100},
     {"", "job", GROUP, false, "{}", 0, 0},
     {"job", "chosen", FLAG, false, "false", 0, 0},
+    {"job", "certain", FLAG, false, "false", 0, 0},
     {"", "submit", GROUP, false, "{}", 0, 0},
     {"submit", "total_s", NUMBER, false, "60", 1, 3600},
     {"", "poll", GROUP, false, "{}", 0, 0},

@@ -77,6 +77,7 @@ struct channel {
     bool is_strict;      /* fit: strict */
     bool is_drained;     /* `drain: true`: nothing new, but what is under way finishes */
     bool can_choose_job; /* the adapter puts the attempt's id into the submit, and polls by it */
+    bool looks_up_surely; /* such a job that is not found was not taken */
     bool can_cancel_pending, can_cancel_rendering;
     bool renews_result;     /* another poll names the result anew */
     bool result_needs_auth; /* the credential goes with the download, to home hosts only */

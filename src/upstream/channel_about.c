@@ -269,10 +269,11 @@ static bool read_powers(const struct reader *reader, const json_t *about, struct
     const json_t *cancel = NULL;
     const char *const *phases = NULL;
     size_t n_phases = 0;
-    if (!read_group(reader, about, "job", "chosen", &job) ||
+    if (!read_group(reader, about, "job", "chosen certain", &job) ||
         !read_group(reader, about, "result", "life_s renews auth", &result) ||
         !read_group(reader, about, "cancel", "while", &cancel) ||
         !read_flag(reader, job, "job", "chosen", &channel->can_choose_job) ||
+        !read_flag(reader, job, "job", "certain", &channel->looks_up_surely) ||
         !read_seconds(reader, result, "result", "life_s", LIFE_MAX_S, &channel->result_life_ms) ||
         !read_flag(reader, result, "result", "renews", &channel->renews_result) ||
         !read_flag(reader, result, "result", "auth", &channel->result_needs_auth) ||

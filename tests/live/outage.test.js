@@ -75,7 +75,7 @@ describe('outages', { concurrency: true }, () => {
             program([]);
             sim.program({ settings: { duration_ms: 400 } });
             await completes(vendor, before);
-            if (way === 'no JSON' || BUYS_NOTHING.includes(way) || VENDORS[vendor].canConfirm) return completes(vendor, during);
+            if (way === 'no JSON' || BUYS_NOTHING.includes(way) || VENDORS[vendor].isCertain) return completes(vendor, during);
             const { status, error } = await end(during);
             if (status === 'completed') assert.equal(sold(vendor, during), 1);
             else assert.deepEqual([error.code, sold(vendor, during)], ['submission_unknown', 0]);

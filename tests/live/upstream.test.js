@@ -49,7 +49,7 @@ const FAULTS = [
     { name: 'a failure there is a failure here once its attempts are used up', word: '[sim:fail]', end: /./, most: 3 },
     { name: 'done without a video is no success', word: '[sim:no-video]', end: ({ noVideo = 'no_video' }) => new RegExp(`^${noVideo}$`) },
     ...['reset', 'close', 'truncate', '5xx', 'not_json'].map(lost),
-    { name: 'a server that is broken before it takes anything', rule: { on: 'submit', times: 1, do: { status: 500 } }, end: unknown },
+    { name: 'a server that is broken before it takes anything', rule: { on: 'submit', times: 1, do: { status: 500 } }, end: ({ isCertain }) => (isCertain ? /^completed$/ : /^submission_unknown$/) },
     { name: 'busy is waited for', word: '[sim:busy=2]', end: /^completed$/ },
     { name: 'busy without a word on how long', rule: { on: 'submit', times: 1, do: { status: 429 } }, end: /^completed$/ },
     { name: 'polls that tell nothing cost time, not the task', rule: { on: 'poll', times: 3, do: { status: 503 } }, end: /^completed$/ },

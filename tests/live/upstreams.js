@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The upstreams as the tests configure them: a channel each, named like its simulator. Where one differs: `canConfirm` (a lost
-// answer is looked up), `moderates`, `redirects` (its results may lie elsewhere), `noVideo` (how «done» without one ends).
+// answer is looked up), `isCertain` (what is not found so was not taken), `moderates`, `redirects` (its results may lie elsewhere), `noVideo` (how «done» without one ends).
 import { dataUri, tiny } from './media.js';
 
 const IMAGE = dataUri(tiny);
@@ -21,7 +21,7 @@ export const VENDORS = {
     openrouter: { adapter: 'openrouter', model: 'm-openrouter', upstream: 'google/veo-3.1', path: '/api/v1', image: IMAGE },
     replicate: { adapter: 'replicate', model: 'm-replicate', upstream: 'bytedance/seedance-1-pro', path: '/v1', image: IMAGE },
     comfyui: {
-        adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false, redirects: false,
+        adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, isCertain: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
     },
     luma: { adapter: 'luma', model: 'm-luma', upstream: 'ray-2', path: '/dream-machine/v1' }, // images: vendor-luma.test.js

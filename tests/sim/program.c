@@ -30,7 +30,7 @@ struct adapter_set {
 
 static const struct adapter adapters[] = {
     {"plain", "{" USUAL ", \"cancel\": {\"while\": [\"pending\", \"rendering\"]}}"},
-    {"chosen", "{" USUAL ", \"job\": {\"chosen\": true},"
+    {"chosen", "{" USUAL ", \"job\": {\"chosen\": true, \"certain\": true},"
                " \"cancel\": {\"while\": [\"pending\", \"rendering\"]}}"},
     {"steps", "{" USUAL ", \"result\": {\"renews\": true, \"auth\": true}}"},
 };

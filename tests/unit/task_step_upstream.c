@@ -49,7 +49,7 @@ struct standing {
     bool with_job;
 };
 
-/* Keyword arguments of an event, as letters: c can be confirmed, r resubmit, f final, m may be mended by another
+/* Keyword arguments of an event, as letters: c can be confirmed, y certain, r resubmit, f final, m may be mended by another
  * attempt, s was stopped, M moderated, d after its deadline, n no job. */
 struct row {
     struct standing from;
@@ -136,7 +136,9 @@ static const struct row rows[] = {
     {CONFIRMING, E(KEPT), "", TO(RENDERING, CONFIRMING), NONE, "P", 0, true},
     {CONFIRMING, E(PROGRESS), "", TO(RENDERING, ACCEPTED), NONE, "P", 0, false},
     {CONFIRMING, E(RENDERED), "", TO(FETCHING, ACCEPTED), NONE, "PRV", 0, false},
-    {CONFIRMING, E(GONE), "", TO(QUEUED, NOT_TAKEN), NONE, "PXEF", 1, false},
+    {CONFIRMING, E(GONE), "y", TO(QUEUED, NOT_TAKEN), NONE, "PXEF", 1, false},
+    {CONFIRMING, E(GONE), "", TO(FAILED, UNKNOWN), F(SUBMISSION_UNKNOWN), "PXFG", 0, false},
+    {CONFIRMING, E(GONE), "r", TO(QUEUED, UNKNOWN), NONE, "PXEF", 0, false},
     {CONFIRMING, E(FAILED), "", TO(FAILED, FAILED), F(UPSTREAM_FAILED), "PXFG", 0, false},
     {CONFIRMING, E(CANCEL), "", TO(CANCELLED, CANCELLING), F(CANCELLED), "PXU", 0, false},
     {CONFIRMING, E(RECOVERED), "", TO(STATE_COUNT, CONFIRMING), NONE, "O", 0, false},
@@ -201,6 +203,7 @@ static struct task_event event_of(enum task_event_kind kind, const char *how,
         .job = strchr(how, 'n') == NULL ? job : NULL,
         .on_unknown = strchr(how, 'r') != NULL ? TASK_UNKNOWN_RESUBMIT : TASK_UNKNOWN_HOLD,
         .can_confirm = strchr(how, 'c') != NULL,
+        .is_certain = strchr(how, 'y') != NULL,
         .is_final = strchr(how, 'f') != NULL,
         .may_retry = strchr(how, 'm') != NULL,
         .was_stopped = strchr(how, 's') != NULL,

@@ -35,7 +35,7 @@ static void test_defaults(void **state)
     CLEANUP(json_unref_pointer)
     json_t *expected = json_loads(
         "{" LEAST
-        ",\"base_url\":null,\"hosts\":[],\"job\":{\"chosen\":false},\"submit\":{\"total_s\":60},"
+        ",\"base_url\":null,\"hosts\":[],\"job\":{\"chosen\":false,\"certain\":false},\"submit\":{\"total_s\":60},"
         "\"poll\":{\"first_s\":10,\"every_s\":5,\"longest_s\":60},"
         "\"result\":{\"life_s\":null,\"renews\":false,\"auth\":false},\"cancel\":{\"while\":[]},"
         "\"models\":[]}",
@@ -51,7 +51,7 @@ static void test_all_members(void **state)
         "v1\","
         "\"hosts\":[\"rest.example.com\",\"other.example.com:8443\"],"
         "\"auth\":{\"kind\":\"header\",\"name\":\"x-api-key\",\"prefix\":\"Key "
-        "\"},\"job\":{\"chosen\":true},"
+        "\"},\"job\":{\"chosen\":true,\"certain\":true},"
         "\"submit\":{\"total_s\":30.5},\"poll\":{\"first_s\":0,\"every_s\":0.5,\"longest_s\":30},"
         "\"result\":{\"life_s\":3600,\"renews\":true,\"auth\":true},\"cancel\":{\"while\":["
         "\"pending\",\"rendering\"]},"
