@@ -10,6 +10,7 @@ import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
+import { minimax } from './minimax.js';
 import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
 
@@ -18,6 +19,7 @@ export const VENDORS = [
     fal,
     geminiOmni,
     klingLegacy,
+    minimax,
     openaiVideos,
     unified,
 ];
