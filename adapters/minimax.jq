@@ -136,7 +136,7 @@ def refusal:
   | (.body | message_of) as $message
   | { code: (if $code == "" or $code == "0" then "http_\(.status)" else $code end),
       message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (kind_of_code[$code] // (.status | kind_of_status)) };
+      kind: (if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end) };
 
 def submitted:
   (.body | code_of) as $code

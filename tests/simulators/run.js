@@ -10,6 +10,7 @@ import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
+import { minimaxH3 } from './minimax-h3.js';
 import { minimax } from './minimax.js';
 import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
@@ -20,6 +21,7 @@ export const VENDORS = [
     geminiOmni,
     klingLegacy,
     minimax,
+    minimaxH3,
     openaiVideos,
     unified,
 ];
