@@ -18,6 +18,7 @@ export const VENDORS = {
     'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
     minimax: { adapter: 'minimax', model: 'm-minimax', upstream: 'MiniMax-Hailuo-2.3', image: IMAGE },
     'minimax-h3': { adapter: 'minimax-h3', model: 'm-h3', upstream: 'MiniMax-H3', image: IMAGE },
+    vidu: { adapter: 'vidu', model: 'm-vidu', upstream: 'viduq3-turbo', path: '/ent/v2', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },

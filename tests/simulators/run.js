@@ -14,6 +14,7 @@ import { minimaxH3 } from './minimax-h3.js';
 import { minimax } from './minimax.js';
 import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
+import { vidu } from './vidu.js';
 
 export const VENDORS = [
     comfyui,
@@ -24,6 +25,7 @@ export const VENDORS = [
     minimaxH3,
     openaiVideos,
     unified,
+    vidu,
 ];
 const FIRST_PORT = 9201;
 
