@@ -82,9 +82,11 @@ test('wrong fields', async () => {
     const good = { model: 'MiniMax-H3', content: [text], resolution: '768P', duration: 5, ratio: '16:9' };
     const ask = async (more) => (await talk(h3, 'POST', '/v2/video_generation', { body: typeof more === 'string' ? more : { ...good, ...more } })).status;
     const wrong = [
-        { model: 'MiniMax-Hailuo-02' }, { content: 'a' }, { content: [] }, { content: [text, text] }, { content: [{ type: 'text', text: 'x'.repeat(7001) }] }, { content: [text, { type: 'image_url' }] },
-        { content: [text, image('last')] }, { content: [text, image('first_frame'), image('first_frame')] }, { content: [text, image('first_frame'), image('reference_image')] },
-        { content: [text, ...Array.from({ length: 10 }, () => image('reference_image'))] }, { content: [text, sound] }, { content: [text, { ...image('first_frame'), image_url: { url: 'aaaa' } }] },
+        { model: 'MiniMax-Hailuo-02' }, { content: 'a' }, { content: [] }, { content: [text, text] }, { content: [{ type: 'text', text: 'x'.repeat(7001) }] },
+        { content: [text, { type: 'image_url' }] }, { content: [text, image('last')] }, { content: [text, image('first_frame'), image('first_frame')] },
+        { content: [text, image('first_frame'), image('reference_image')] },
+        { content: [text, ...Array.from({ length: 10 }, () => image('reference_image'))] }, { content: [text, sound] },
+        { content: [text, { ...image('first_frame'), image_url: { url: 'aaaa' } }] },
         { resolution: '720P' }, { resolution: '768p' }, { resolution: undefined }, { duration: 3 }, { duration: 16 }, { duration: '5' }, { duration: undefined }, { ratio: '2:1' },
         { ratio: 'adaptive' }, { ratio: undefined }, { aigc_watermark: 'no' }, { callback_url: 'nowhere' },
         { model: 'MiniMax-H3-Max', duration: 4 }, { model: 'MiniMax-H3-Max', resolution: '2K' }, { model: 'MiniMax-H3-Max', content: [text, image('reference_image')] },

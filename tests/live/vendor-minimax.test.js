@@ -76,7 +76,8 @@ test('wrong fields', async () => {
     prepare(minimax, { settings: LONG });
     const good = { model: 'MiniMax-Hailuo-2.3', prompt: 'a' };
     const wrong = [
-        { model: 'MiniMax-H3' }, { prompt: undefined }, { prompt: '' }, { prompt: 'x'.repeat(2001) }, { duration: 5 }, { duration: '6' }, { resolution: '720P' }, { resolution: '768p' },
+        { model: 'MiniMax-H3' }, { prompt: undefined }, { prompt: '' }, { prompt: 'x'.repeat(2001) }, { duration: 5 }, { duration: '6' },
+        { resolution: '720P' }, { resolution: '768p' },
         { resolution: '1080P', duration: 10 }, { prompt_optimizer: 'yes' }, { aigc_watermark: 1 }, { callback_url: 'nowhere' }, { first_frame_image: 'aaaa' },
         { first_frame_image: IMAGE, last_frame_image: IMAGE }, { subject_reference: [{ type: 'character', image: [IMAGE] }] },
         { model: 'MiniMax-Hailuo-2.3-Fast' }, { model: 'T2V-01', first_frame_image: IMAGE }, { model: 'T2V-01', duration: 10 }, { model: 'I2V-01' }, { model: 'S2V-01' },

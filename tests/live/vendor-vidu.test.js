@@ -48,7 +48,8 @@ test('create, query, the video and its cover', async () => {
 });
 test('how a task fails', async () => {
     prepare(vidu);
-    for (const [prompt, state, reason] of [['[sim:moderate]', 'failed', 'CreationPolicyViolation'], ['[sim:fail]', 'failed', 'InternalServiceFailure'], ['[sim:no-video]', 'success', '']]) {
+    const ends = [['[sim:moderate]', 'failed', 'CreationPolicyViolation'], ['[sim:fail]', 'failed', 'InternalServiceFailure'], ['[sim:no-video]', 'success', '']];
+    for (const [prompt, state, reason] of ends) {
         const { json } = await create('text2video', { prompt });
         const found = await until('its end', async () => {
             const now = (await query(json.task_id)).json;
@@ -71,22 +72,28 @@ test('who may come in, and whose a task is', async () => {
 test('wrong fields, by path', async () => {
     prepare(vidu, { settings: LONG });
     const wrong = [
-        ['text2video', { model: undefined }, 'FieldLacking'], ['text2video', { model: 'viduq9' }, 'ModelUnavailable'], ['text2video', { model: 'viduq2-turbo' }, 'ModelUnavailable'],
-        ['text2video', { prompt: undefined }, 'FieldLacking'], ['text2video', { prompt: 'x'.repeat(5001) }, 'FieldInvalid'], ['text2video', { images: [IMAGE] }, 'FieldUnwanted'],
-        ['text2video', { duration: 17 }, 'FieldInvalid'], ['text2video', { duration: '5' }, 'FieldInvalid'], ['text2video', { resolution: '768p' }, 'FieldInvalid'], ['text2video', { aspect_ratio: '21:9' }, 'FieldInvalid'],
-        ['text2video', { model: 'viduq1', duration: 6 }, 'FieldInvalid'], ['text2video', { model: 'viduq1', aspect_ratio: '4:3' }, 'FieldInvalid'], ['text2video', { seed: '7' }, 'FieldInvalid'],
+        ['text2video', { model: undefined }, 'FieldLacking'], ['text2video', { model: 'viduq9' }, 'ModelUnavailable'],
+        ['text2video', { model: 'viduq2-turbo' }, 'ModelUnavailable'], ['text2video', { prompt: undefined }, 'FieldLacking'],
+        ['text2video', { prompt: 'x'.repeat(5001) }, 'FieldInvalid'], ['text2video', { images: [IMAGE] }, 'FieldUnwanted'],
+        ['text2video', { duration: 17 }, 'FieldInvalid'], ['text2video', { duration: '5' }, 'FieldInvalid'], ['text2video', { resolution: '768p' }, 'FieldInvalid'],
+        ['text2video', { aspect_ratio: '21:9' }, 'FieldInvalid'], ['text2video', { model: 'viduq1', duration: 6 }, 'FieldInvalid'],
+        ['text2video', { model: 'viduq1', aspect_ratio: '4:3' }, 'FieldInvalid'], ['text2video', { seed: '7' }, 'FieldInvalid'],
         ['text2video', { watermark: 1 }, 'FieldInvalid'], ['text2video', { payload: {} }, 'FieldInvalid'], ['text2video', { callback_url: 'nowhere' }, 'FieldInvalid'],
-        ['img2video', {}, 'FieldLacking'], ['img2video', { images: [] }, 'FieldItemCountOutOfRange'], ['img2video', { images: [IMAGE, IMAGE] }, 'FieldItemCountOutOfRange'], ['img2video', { images: ['aaaa'] }, 'ImageFormatInvalid'],
-        ['img2video', { images: [IMAGE], aspect_ratio: '16:9' }, 'FieldUnwanted'], ['start-end2video', { images: [IMAGE] }, 'FieldItemCountOutOfRange'], ['img2video', { model: 'vidu2.0', images: [IMAGE], duration: 6 }, 'FieldInvalid'],
-        ['reference2video', { images: Array(8).fill(IMAGE) }, 'FieldItemCountOutOfRange'], ['reference2video', { images: [IMAGE], prompt: '' }, 'FieldLacking'], ['reference2video', { model: 'viduq3-pro', images: [IMAGE] }, 'ModelUnavailable'],
+        ['img2video', {}, 'FieldLacking'], ['img2video', { images: [] }, 'FieldItemCountOutOfRange'],
+        ['img2video', { images: [IMAGE, IMAGE] }, 'FieldItemCountOutOfRange'], ['img2video', { images: ['aaaa'] }, 'ImageFormatInvalid'],
+        ['img2video', { images: [IMAGE], aspect_ratio: '16:9' }, 'FieldUnwanted'], ['start-end2video', { images: [IMAGE] }, 'FieldItemCountOutOfRange'],
+        ['img2video', { model: 'vidu2.0', images: [IMAGE], duration: 6 }, 'FieldInvalid'],
+        ['reference2video', { images: Array(8).fill(IMAGE) }, 'FieldItemCountOutOfRange'], ['reference2video', { images: [IMAGE], prompt: '' }, 'FieldLacking'],
+        ['reference2video', { model: 'viduq3-pro', images: [IMAGE] }, 'ModelUnavailable'],
     ];
     for (const [kind, more, reason] of wrong) assert.equal(await reasonOf(create(kind, more)), `400 ${reason}`, `${kind} ${JSON.stringify(more)}`);
     assert.equal(await reasonOf(create('text2video', {}, { headers: { 'content-type': 'text/plain' } })), '400 BadRequest');
     for (const body of ['{', 'null', '[]', '7']) assert.equal(await reasonOf(create('text2video', body)), '400 BadRequest', body);
     assert.equal(submits(vidu).length, 0);
     const right = [
-        ['img2video', { images: [dataUri(tiny)], prompt: undefined }], ['start-end2video', { images: [IMAGE, IMAGE] }], ['reference2video', { images: Array(7).fill(IMAGE), aspect_ratio: '3:4' }],
-        ['img2video', { model: 'vidu2.0', images: [IMAGE], duration: 8 }], ['text2video', { audio: false, off_peak: true, watermark: false, seed: 0, callback_url: 'https://example.com/hook' }],
+        ['img2video', { images: [dataUri(tiny)], prompt: undefined }], ['start-end2video', { images: [IMAGE, IMAGE] }],
+        ['reference2video', { images: Array(7).fill(IMAGE), aspect_ratio: '3:4' }], ['img2video', { model: 'vidu2.0', images: [IMAGE], duration: 8 }],
+        ['text2video', { audio: false, off_peak: true, watermark: false, seed: 0, callback_url: 'https://example.com/hook' }],
     ];
     for (const [kind, more] of right) assert.equal((await create(kind, more)).status, 200, kind);
 });

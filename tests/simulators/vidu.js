@@ -51,7 +51,8 @@ const USUAL_REASONS = {
 
 // {code, reason, message, metadata{trace_id}}: documented.
 function problem(status, { message, reason, isParallel = false } = {}) {
-    const [usual, text] = isParallel ? ['QuotaExceeded', 'quota exceeded'] : USUAL_REASONS[status] ?? (status < 500 ? USUAL_REASONS[400] : ['InternalServiceFailure', 'internal service failure']);
+    const other = status < 500 ? USUAL_REASONS[400] : ['InternalServiceFailure', 'internal service failure'];
+    const [usual, text] = isParallel ? ['QuotaExceeded', 'quota exceeded'] : USUAL_REASONS[status] ?? other;
     return { json: { code: status, reason: reason ?? usual, message: message ?? text, metadata: { trace_id: randomBytes(16).toString('hex') } } };
 }
 
