@@ -20,6 +20,9 @@ export const VENDORS = {
     kling: { adapter: 'kling', model: 'm-kling-3', upstream: 'kling-3.0', image: IMAGE, canConfirm: true },
     openrouter: { adapter: 'openrouter', model: 'm-openrouter', upstream: 'google/veo-3.1', path: '/api/v1', image: IMAGE },
     replicate: { adapter: 'replicate', model: 'm-replicate', upstream: 'bytedance/seedance-1-pro', path: '/v1', image: IMAGE },
+    minimax: { adapter: 'minimax', model: 'm-minimax', upstream: 'MiniMax-Hailuo-2.3', image: IMAGE },
+    'minimax-h3': { adapter: 'minimax-h3', model: 'm-h3', upstream: 'MiniMax-H3', image: IMAGE },
+    vidu: { adapter: 'vidu', model: 'm-vidu', upstream: 'viduq3-turbo', path: '/ent/v2', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, isCertain: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },

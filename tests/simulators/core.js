@@ -185,10 +185,10 @@ export class Simulator {
 
     // ---- what the vendors' handlers call
 
-    // The error of the vendor for a status; `facts`: {message, code, …} as the vendor knows them.
+    // The error of the vendor for a status, which may come with another one; `facts`: {message, code, …} as the vendor knows them.
     refuse(status, facts = {}, headers = {}) {
         const answer = this.vendor.problem(status, facts);
-        return new Refusal({ ...answer, status, headers: { ...answer.headers, ...headers } });
+        return new Refusal({ status, ...answer, headers: { ...answer.headers, ...headers } });
     }
 
     // Takes a job, unless the script says otherwise. It is in the ledger before its answer goes out.

@@ -13,11 +13,14 @@ import { kling } from './kling.js';
 import { klingLegacy } from './kling-legacy.js';
 import { lumaAgents } from './luma-agents.js';
 import { luma } from './luma.js';
+import { minimaxH3 } from './minimax-h3.js';
+import { minimax } from './minimax.js';
 import { openaiVideos } from './openai-videos.js';
 import { runway } from './runway.js';
 import { openrouter } from './openrouter.js';
 import { replicate } from './replicate.js';
 import { unified } from './unified.js';
+import { vidu } from './vidu.js';
 
 export const VENDORS = [
     comfyui,
@@ -27,11 +30,14 @@ export const VENDORS = [
     klingLegacy,
     luma,
     lumaAgents,
+    minimax,
+    minimaxH3,
     openaiVideos,
     runway,
     openrouter,
     replicate,
     unified,
+    vidu,
 ];
 const FIRST_PORT = 9201;
 

@@ -5,7 +5,7 @@
 // fires proves nothing.
 import { Dice } from './jobs.js';
 
-// «document» is the second hop of a vendor who tells the result apart from the state (fal).
+// «document» is the second hop of a vendor who tells the result apart from the state (fal, minimax).
 const OPERATIONS = ['submit', 'poll', 'document', 'result', 'cancel', 'upload'];
 const WAYS_TO_LOSE = ['5xx', 'reset', 'close', 'hang', 'truncate', 'not_json'];
 const isCount = (value) => Number.isInteger(value) && value >= 0;

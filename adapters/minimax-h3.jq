@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# MiniMax's second video API, of the H3 models: POST /v2/video_generation with a list of content, GET
+# /v2/query/video_generation/{id}, DELETE /v2/video_generation/{id}. The Hailuo models have the first one: minimax.
+#
+# Sources: the vendor's npm client on the wire (create, query, words: wire; no references for H3-Max: sdk); the vendor's
+# API pages and OpenAPI file (limits, errors, what DELETE does: documented).
+#
+# callback: callback_url. A receiver must first echo the vendor's {challenge}.
+#
+# What it cannot do: cancel what renders, tell progress, a seed, a negative prompt, carry an id of ours, references that
+# are videos or sounds.
+#
+# DELETE cancels a task that is queued, and erases one that has ended; so it is sent only for one that was queued when
+# it was last seen.
+#
+# Options: body: an object laid over the request.
+
+def about:
+  { summary: "MiniMax's H3 models over its second video API.",
+    evidence: "documented",
+    base_url: "https://api.minimax.io",
+    auth: {kind: "bearer"},
+    submit: {total_s: 60},
+    poll: {first_s: 30, every_s: 10, longest_s: 60},
+    result: {life_s: null, renews: true, auth: false},
+    cancel: {while: ["pending"]},
+    models:
+      [ {name: "MiniMax-H3-Max*", durations: {least: 5, most: 15}, resolutions: ["480p", "768p"],
+         aspect_ratios: ["21:9", "16:9", "4:3", "1:1", "3:4", "9:16"], images: {least: 0, most: 2}},
+        {name: "MiniMax-H3*", durations: {least: 4, most: 15}, resolutions: ["768p", "2k"],
+         aspect_ratios: ["21:9", "16:9", "4:3", "1:1", "3:4", "9:16"], images: {least: 0, most: 9}}
+      ]
+  };
+
+# ---- what is asked ----
+
+def prompt_most: 7000;
+
+def references_most: 9;
+
+def count_of($roles): [.images[] | select(.role as $role | $roles | index([$role]) != null)] | length;
+
+def firsts: count_of(["first", "input"]);
+
+def lasts: count_of(["last"]);
+
+def references: count_of(["reference"]);
+
+def why_not:
+  if (.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+  elif references > 0 and firsts + lasts > 0 then "this API takes frames or references, not both"
+  elif firsts > 1 then "one image is the first frame: further ones need the role last or reference"
+  elif lasts > 1 then "there is one last frame"
+  elif references > references_most then "this API takes at most \(references_most) references"
+  elif references > 0 and (.model | startswith("MiniMax-H3-Max")) then "the model \(.model) takes frames, no references"
+  else null
+  end;
+
+def content_role: {first: "first_frame", input: "first_frame", last: "last_frame", reference: "reference_image"};
+
+# First, then last, whatever order they came in; references in theirs.
+def order_of_role: {first: 0, input: 0, last: 1, reference: 2};
+
+def content:
+  [{type: "text", text: .prompt}]
+  + [ .images | to_entries | sort_by(order_of_role[.value.role], .key) | .[]
+      | { type: "image_url", image_url: {url: image(.key; ["url", "data_uri"])}, role: content_role[.value.role] } ];
+
+# With frames the video takes its shape from them.
+def create_body:
+  { model: .model,
+    content: content,
+    resolution: (if .resolution == null then null else .resolution | ascii_upcase end),
+    duration: .duration,
+    ratio: (if firsts + lasts > 0 then null else .aspect_ratio end),
+    aigc_watermark: .watermark,
+    callback_url: .callback }
+  | drop_nulls;
+
+def submit:
+  (.task | why_not) as $why_not
+  | if $why_not != null then refuse($why_not)
+    else .task | {method: "POST", path: "/v2/video_generation", json: (create_body + (.options.body // {}))}
+    end;
+
+# ---- how it is refused ----
+
+# In brackets at the end of a message; what is not here is judged by the HTTP status.
+def kind_of_code:
+  { "1002": "busy",
+    "1004": "auth",
+    "1008": "quota",
+    "1026": "moderated", # the prompt or an image
+    "1027": "moderated", # the video
+    "1039": "busy",
+    "1041": "busy",
+    "1042": "refused", # too many invisible characters
+    "2013": "refused", # parameters
+    "2045": "busy",
+    "2049": "auth",
+    "2056": "quota"    # of this window of hours
+  };
+
+def code_of:
+  (texts("error.type")[0] // "") as $type
+  | texts("error.message")[0] // ""
+  | first((capture("\\((?<code>[0-9]{4,5})\\)\\s*$") | .code), $type);
+
+def is_success: .status >= 200 and .status < 300;
+
+def refusal:
+  (.body | code_of) as $code
+  | (.body | text_of) as $message
+  | { code: (if $code == "" then "http_\(.status)" else $code end),
+      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      kind: (if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end) };
+
+def job_of: at("task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
+
+def submitted:
+  (.body | job_of) as $job
+  | if is_success | not then {error: refusal}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the create names no task_id", kind: "unknown"}}
+    else {job: $job}
+    end;
+
+# ---- how it stands ----
+
+def poll: {method: "GET", path: "/v2/query/video_generation/\(.job | @uri)"};
+
+def state_of_word:
+  { queued: "pending", running: "rendering", succeeded: "done", failed: "failed", expired: "failed",
+    cancelled: "cancelled" };
+
+def result:
+  { state: "done",
+    outputs: (texts("content.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    usage:
+      (((.usage | objects) // {}) + {resolution: at("resolution")} | drop_nulls | if . == {} then null else . end) }
+  | with_entries(select(.value != null));
+
+# The code is a text, as "1026".
+def failure($word):
+  (at("error.code") | if type == "string" or type == "number" then tostring else "" end) as $code
+  | (texts("error.message")[0] // "") as $message
+  | {state: "failed",
+     error:
+       { code: (if $code == "" then "task_\($word)" else $code end),
+         message: (if $message == "" then "the task \($word) without a reason" else $message end),
+         kind: (kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end) }};
+
+def verdict:
+  (texts("status")[0] // "") as $word
+  | state_of_word[$word] as $state
+  | if $state == "pending" or $state == "rendering" or $state == "cancelled" then {state: $state}
+    elif $state == "done" then result
+    elif $state == "failed" then failure($word)
+    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    end;
+
+# After seven days a task is no longer known, and that is 400.
+def polled:
+  if .status == 404 or (.status == 400 and (.body | text_of | test("invalid task.?id"; "i"))) then {state: "gone"}
+  elif is_success | not then
+    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  else .body | at("task") | verdict
+  end;
+
+# ---- cancel ----
+
+def cancel: if .state == "pending" then {method: "DELETE", path: "/v2/video_generation/\(.job | @uri)"} else null end;
+
+# A record that was deleted was of a task that had ended. 400: it renders, or was cancelled before.
+def cancelled:
+  (texts("body.action", "body.status")[0] // "") as $deed
+  | { state:
+        (if is_success and ($deed == "cancelled" or $deed == "cancel") then "cancelled"
+         elif is_success and ($deed == "deleted" or $deed == "delete") then "finished"
+         elif .status == 404 then "finished"
+         elif .status == 400 or .status == 409 then "refused"
+         else "unclear"
+         end)
+    };
