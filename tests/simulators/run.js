@@ -5,6 +5,7 @@
 // Each vendor has its place among the ports from the base on; a base of 0 takes whichever are free.
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { ark } from './ark.js';
 import { comfyui } from './comfyui.js';
 import { start } from './core.js';
 import { fal } from './fal.js';
@@ -14,6 +15,7 @@ import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
 
 export const VENDORS = [
+    ark,
     comfyui,
     fal,
     geminiOmni,
