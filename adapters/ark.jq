@@ -161,9 +161,7 @@ def failure($word):
 
 def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
 
-def usage_of:
-  ((.usage | objects | {completion_tokens, total_tokens}) // {}) + {duration, resolution, service_tier}
-  | numbers_and_texts;
+def usage_of: ((.usage | objects) // {}) + {duration, resolution, service_tier} | numbers_and_texts;
 
 def result:
   usage_of as $usage
