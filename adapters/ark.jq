@@ -97,12 +97,10 @@ def submit:
 
 # ---- how it is refused ----
 
-# By the code: whole, or of its beginning up to a dot. What is not here is judged by the HTTP status.
+# The codes that mean something else than their HTTP status.
 def kind_of_code:
-  { AuthenticationError: "auth", InvalidAuthorization: "auth", AccessDenied: "auth",
-    AccountOverdueError: "quota", "OperationDenied.ServiceOverdue": "quota", InsufficientBalance: "quota",
+  { AccountOverdueError: "quota", "OperationDenied.ServiceOverdue": "quota",
     SetLimitExceeded: "quota",            # the account's own limit: somebody has to raise it
-    ModelNotOpen: "refused",              # of this model: the credential is fit for others
     "OperationDenied.ServiceNotOpen": "refused",
     ContentSecurityDetectionError: "busy" # the check itself failed
   };
@@ -111,16 +109,14 @@ def tells_of_moderation: test("SensitiveContentDetected|RiskDetection|PolicyViol
 
 def code_of: texts("error.code", "code")[0] // "";
 
-def known_kind:
-  if tells_of_moderation then "moderated" else kind_of_code[.] // kind_of_code[split(".")[0] // ""] end;
-
 def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
       message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
-      kind: (if .status >= 400 and .status < 500 then ($code | known_kind) // (.status | kind_of_status)
-             else "unknown"
+      kind: (if .status < 400 or .status > 499 then "unknown"
+             elif $code | tells_of_moderation then "moderated"
+             else kind_of_code[$code] // (.status | kind_of_status)
              end) };
 
 def submitted:

@@ -21,6 +21,7 @@ export const VENDORS = {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
     },
+    dashscope: { adapter: 'dashscope', model: 'm-dashscope', upstream: 'wan3.0-video', image: IMAGE },
 };
 
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { ark } from './ark.js';
 import { comfyui } from './comfyui.js';
 import { start } from './core.js';
+import { dashscope } from './dashscope.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
@@ -17,6 +18,7 @@ import { unified } from './unified.js';
 export const VENDORS = [
     ark,
     comfyui,
+    dashscope,
     fal,
     geminiOmni,
     klingLegacy,
