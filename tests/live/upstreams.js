@@ -22,6 +22,7 @@ export const VENDORS = {
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
     },
     dashscope: { adapter: 'dashscope', model: 'm-dashscope', upstream: 'wan3.0-video', image: IMAGE },
+    xai: { adapter: 'xai', model: 'm-xai', upstream: 'grok-imagine-video-1.5', path: '/v1', image: IMAGE },
 };
 
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).

@@ -123,7 +123,9 @@ test('dashscope: what is not taken', async () => {
 });
 test('dashscope: filmgate speaks every dialect', async () => {
     prepare(sim, { settings: ENDED });
-    const names = ['wan2.5-t2v-preview', 'wan2.2-t2v-plus', 'wan2.6-i2v-flash', 'wan2.7-t2v', 'wan2.7-i2v', 'wan2.7-r2v', 'wan3.0-video', 'wan2.2-kf2v-flash', 'wan2.6-r2v'];
+    const names = [
+        'wan2.5-t2v-preview', 'wan2.2-t2v-plus', 'wan2.6-i2v-flash', 'wan2.6-r2v', 'wan2.7-t2v', 'wan2.7-i2v', 'wan2.7-r2v', 'wan2.2-kf2v-flash', 'wan3.0-video',
+    ];
     const channel = { name: 'wan', adapter: 'dashscope', base_url: sim.url, key: KEY, models: names, poll_first: '100ms', poll_every: '100ms' };
     const server = await serve({ config: `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify([channel])}\n` });
     const image = dataUri(tiny);

@@ -14,6 +14,7 @@ import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
+import { xai } from './xai.js';
 
 export const VENDORS = [
     ark,
@@ -24,6 +25,7 @@ export const VENDORS = [
     klingLegacy,
     openaiVideos,
     unified,
+    xai,
 ];
 const FIRST_PORT = 9201;
 
