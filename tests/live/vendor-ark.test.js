@@ -8,7 +8,8 @@ import { createByteDance } from '@ai-sdk/bytedance';
 import { APICallError } from '@ai-sdk/provider';
 import { ark as vendor } from '../simulators/ark.js';
 import { start } from '../simulators/core.js';
-import { endedWell } from './harness.js';
+import { attemptsOf } from './books.js';
+import { endedWell, start as serve, until } from './harness.js';
 import { KEY, LONG, PIXEL, SHORT, isVideo, prepare, submits, talk } from './simulated.js';
 
 const sim = await start(vendor, { settings: SHORT });
@@ -118,6 +119,23 @@ test('ark: what is not taken', async () => {
     assert.match(await create({ callback_url: 'https://video.example.com/callbacks/1', safety_identifier: 'ours-1' }, key), /^cgt-/);
     assert.equal(submits(sim)[0].correlation, 'ours-1');
     assert.deepEqual(await ask({}), [429, 'QuotaExceeded']);
+});
+test('ark: filmgate cancels what waits, and never asks DELETE of what runs', async () => {
+    prepare(sim, { settings: { queue_ms: 60_000 } });
+    const channel = { name: 'ark', adapter: 'ark', base_url: `${sim.url}/api/v3`, key: KEY, models: [BODY.model], poll_first: '100ms', poll_every: '100ms' };
+    const server = await serve({ config: `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify([channel])}\n` });
+    const stopped = async (prompt) => {
+        const { id } = await server.create({ model: BODY.model, prompt, size: undefined, duration: undefined });
+        await until('a poll is answered', () => sim.stats().polls > 1); // the second one follows the first answer
+        assert.equal((await server.cancel(id)).status, 200);
+        await until('the attempt is closed', () => attemptsOf(server).every((row) => row.closed_ms > 0));
+        return sim.jobs.get(submits(sim).at(-1).job);
+    };
+    assert.equal((await stopped('it waits')).state(), 'cancelled');
+    assert.equal(sim.told('cancel').entries.length, 1);
+    prepare(sim, { settings: LONG });
+    assert.equal((await stopped('it runs')).state(), 'rendering');
+    assert.deepEqual([sim.told('cancel').entries.length, sim.told('delete').entries.length], [0, 0]);
 });
 
 test('the servers ended well', async () => {
