@@ -200,14 +200,22 @@ static void complete_task(struct api_request *request, struct task_request *task
     keep_base(request, task);
 }
 
-/* Can any channel make it? Asked before anything is stored. */
-static bool is_within_reach(struct api_request *request, const struct task_request *task,
-                            struct unified_fault *ret_fault)
+/* A remix that brings no images keeps those of the original. */
+static bool keeps_images(const struct unified_decoded *decoded, const struct task_request *original)
+{
+    return original != NULL && decoded->n_images == 0;
+}
+
+/* Can any channel make it? Asked before anything is stored; of images it is their number that counts. */
+static bool is_within_reach(struct api_request *request, const struct unified_decoded *decoded,
+                            const struct task_request *original, struct unified_fault *ret_fault)
 {
     const char *param;
     char error[CHANNEL_ERROR_SIZE];
+    struct task_request task = *decoded->request;
+    task.n_images = keeps_images(decoded, original) ? original->n_images : decoded->n_images;
     _Static_assert(sizeof(error) <= sizeof(ret_fault->message), "the sentence goes there");
-    if (channel_can_take(engine_channel_table(request->api->parts.engine), task, &param, error))
+    if (channel_can_take(engine_channel_table(request->api->parts.engine), &task, &param, error))
         return true;
     *ret_fault = (struct unified_fault){.code = "invalid_request"};
     snprintf(ret_fault->param, sizeof(ret_fault->param), "%s", param);
@@ -274,7 +282,7 @@ static enum input_outcome store_inputs(struct api_request *request, const struct
                                        const struct task_request *original,
                                        struct unified_fault *ret_fault)
 {
-    if (original != NULL && decoded->n_images == 0)
+    if (keeps_images(decoded, original))
         return input_carry(request, original, decoded->request, ret_fault);
     return input_store(request, decoded, body->form != NULL ? body->form->files : NULL, ret_fault);
 }
@@ -293,7 +301,7 @@ enum MHD_Result create_task(struct api_request *request, struct body *body,
     struct task_request *task = decoded.request;
     if (!channel_is_served(engine_channel_table(request->api->parts.engine), task->model))
         return reply_unknown_model(request, task->model);
-    if (!is_hook_fit(task, &fault) || !is_within_reach(request, task, &fault))
+    if (!is_hook_fit(task, &fault) || !is_within_reach(request, &decoded, original, &fault))
         return reply_fault(request, &fault);
     complete_task(request, task);
     if (original != NULL)

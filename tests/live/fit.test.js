@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { endedWell, newDirectory, start, tool } from './harness.js';
+import { ROOT, endedWell, newDirectory, start, tool } from './harness.js';
+import { dataUri, tiny } from './media.js';
 import { startAll } from '../simulators/run.js';
 
 const sims = await startAll({ portBase: 0, settings: { queue_ms: 50, duration_ms: 200 } });
@@ -42,5 +43,26 @@ test('nearest: the same is made in the nearest length, and the answer shows the 
     const [{ job }] = sims['openai-videos'].told('submit').entries.filter((entry) => entry.prompt === 'bent');
     const there = await fetch(`${sims['openai-videos'].url}/v1/videos/${job}`, { headers: { authorization: 'Bearer sim-key' } });
     assert.equal((await there.json()).seconds, '8', 'of two lengths equally near the longer, else the nearest');
+});
+test('images are counted at create, before any of them is stored', async () => {
+    const folder = newDirectory();
+    const program = fs.readFileSync(path.join(ROOT, 'adapters/openai-videos.jq'), 'utf8');
+    fs.writeFileSync(path.join(folder, 'framed.jq'), program.replaceAll('images: {least: 0, most: 1}', 'images: {least: 1, most: 1}'));
+    const channels = [{ ...channel('framed', 'nearest'), adapter: 'framed' }, channel('exact', 'strict')];
+    const counting = await start({ config: `adapters: ${folder}\nremix: rerender\nchannels: ${JSON.stringify(channels)}\n` });
+    const image = dataUri(tiny);
+    const take = async (model, images) => {
+        const { status, json } = await counting.call('POST', '/v1/video/create', { json: { model, prompt: 'framed', images } });
+        return [status, json.message];
+    };
+    assert.deepEqual(await take('m-framed', []), [400, 'the model m-framed takes exactly 1 image, not 0']);
+    assert.deepEqual(await take('m-framed', [image, image]), [400, 'the model m-framed takes exactly 1 image, not 2']);
+    assert.deepEqual(await take('m-exact', [image, image]), [400, 'the model m-exact takes at most 1 image, not 2']);
+    assert.equal((await counting.call('GET', '/v1/video/tasks')).json.data.length, 0, 'there is no task');
+    const { status, json, text } = await counting.call('POST', '/v1/video/create', { json: { model: 'm-framed', prompt: 'framed', images: [image] } });
+    assert.equal(status, 200, text);
+    assert.equal((await counting.waitEnd(json.id)).status, 'completed');
+    const again = await counting.call('POST', '/v1/video/remix', { json: { task_id: json.id, prompt: 'framed anew' } });
+    assert.equal(again.status, 200, 'the image of the original counts: ' + again.text);
 });
 test('the servers ended well', endedWell);

@@ -23,6 +23,7 @@ export const VENDORS = {
     minimax: { adapter: 'minimax', model: 'm-minimax', upstream: 'MiniMax-Hailuo-2.3', image: IMAGE },
     'minimax-h3': { adapter: 'minimax-h3', model: 'm-h3', upstream: 'MiniMax-H3', image: IMAGE },
     vidu: { adapter: 'vidu', model: 'm-vidu', upstream: 'viduq3-turbo', path: '/ent/v2', image: IMAGE },
+    ark: { adapter: 'ark', model: 'm-ark', upstream: 'doubao-seedance-2-0-260128', path: '/api/v3', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, isCertain: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
@@ -30,6 +31,8 @@ export const VENDORS = {
     luma: { adapter: 'luma', model: 'm-luma', upstream: 'ray-2', path: '/dream-machine/v1' }, // images: vendor-luma.test.js
     'luma-agents': { adapter: 'luma-agents', model: 'm-luma-agents', upstream: 'ray-3.2', path: '/v1', image: IMAGE },
     runway: { adapter: 'runway', model: 'm-runway', upstream: 'gen4.5', image: IMAGE },
+    dashscope: { adapter: 'dashscope', model: 'm-dashscope', upstream: 'wan3.0-video', image: IMAGE },
+    xai: { adapter: 'xai', model: 'm-xai', upstream: 'grok-imagine-video-1.5', path: '/v1', image: IMAGE },
 };
 
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).

@@ -5,8 +5,10 @@
 // Each vendor has its place among the ports from the base on; a base of 0 takes whichever are free.
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { ark } from './ark.js';
 import { comfyui } from './comfyui.js';
 import { start } from './core.js';
+import { dashscope } from './dashscope.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { kling } from './kling.js';
@@ -21,9 +23,12 @@ import { openrouter } from './openrouter.js';
 import { replicate } from './replicate.js';
 import { unified } from './unified.js';
 import { vidu } from './vidu.js';
+import { xai } from './xai.js';
 
 export const VENDORS = [
+    ark,
     comfyui,
+    dashscope,
     fal,
     geminiOmni,
     kling,
@@ -38,6 +43,7 @@ export const VENDORS = [
     replicate,
     unified,
     vidu,
+    xai,
 ];
 const FIRST_PORT = 9201;
 

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Seedance at Volcengine Ark (China) and BytePlus ModelArk: POST /contents/generations/tasks, GET and DELETE the same
+# path with the task's id. A model is the vendor's id (doubao-seedance-…, dreamina-seedance-…) or an endpoint, ep-….
+#
+# Sources: the npm client of another vendor on the wire (paths, auth, body, words: wire); the vendor's list of error
+# codes (documented); adapters of public gateways and readings of the vendor's pages (roles of images, what each model
+# makes, what DELETE does, how long things live: third-party).
+#
+# What it cannot do: tell progress; send videos or sounds as references, extend or edit; a negative prompt, which has
+# no place. No field is documented as a key against doubles, so a lost answer stays unknown. DELETE cancels what is
+# queued, refuses what runs and erases the record of what is over, so it is asked for only while the last poll said
+# queued.
+#
+# callback: callback_url
+#
+# Options: body: an object laid over the request (generate_audio, camera_fixed, service_tier, return_last_frame,
+# execution_expires_after, safety_identifier …).
+
+def model($name; $durations; $resolutions; $images):
+  { name: $name, durations: $durations, resolutions: $resolutions, images: $images,
+    aspect_ratios: ["16:9", "4:3", "1:1", "3:4", "9:16", "21:9"] };
+
+def about:
+  { summary: "Seedance at Volcengine Ark or BytePlus ModelArk.",
+    evidence: "third-party",
+    base_url: "https://ark.ap-southeast.bytepluses.com/api/v3",
+    auth: {kind: "bearer"},
+    submit: {total_s: 60},
+    poll: {first_s: 20, every_s: 5, longest_s: 60},
+    result: {life_s: 86400, renews: false, auth: false},
+    cancel: {while: ["pending"]},
+    models:
+      [ model("*seedance-2-5*"; {least: 4, most: 30}; ["480p", "720p"]; {least: 0, most: 30}),
+        model("*seedance-2-0-fast*"; {least: 4, most: 15}; ["480p", "720p"]; {least: 0, most: 9}),
+        model("*seedance-2-0-mini*"; {least: 4, most: 15}; ["480p", "720p"]; {least: 0, most: 9}),
+        model("*seedance-2-*"; {least: 4, most: 15}; ["480p", "720p", "1080p", "4k"]; {least: 0, most: 9}),
+        model("*seedance-1-5-*"; {least: 4, most: 12}; ["480p", "720p", "1080p"]; {least: 0, most: 2}),
+        model("*seedance-1-0-lite-t2v*"; {least: 2, most: 12}; ["480p", "720p", "1080p"]; {least: 0, most: 0}),
+        model("*seedance-1-0-lite-i2v*"; {least: 2, most: 12}; ["480p", "720p", "1080p"]; {least: 1, most: 4}),
+        model("*seedance-1-0-pro-fast*"; {least: 2, most: 12}; ["480p", "720p", "1080p"]; {least: 0, most: 1}),
+        model("*seedance-1-0-*"; {least: 2, most: 12}; ["480p", "720p", "1080p"]; {least: 0, most: 2}) ]
+  };
+
+# ---- what is asked ----
+
+def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
+
+def takes_references: test("seedance-(1-5|1-0-(pro|lite-t2v))") | not;
+def takes_last: test("seedance-1-0-(pro-fast|lite-t2v)") | not;
+def takes_first: test("seedance-1-0-lite-t2v") | not;
+
+def why_not:
+  (reference_images | length) as $references
+  | if (.task | frames) > 1 then "one image is the first frame: further ones need the role last or reference"
+    elif last_image != null and first_image == null then "a last frame needs a first frame"
+    elif $references > 0 and first_image != null then "this API takes frames or references, not both"
+    elif $references > 0 and (.task.model | takes_references | not) then "this model takes no references"
+    elif $references > 4 and (.task.model | test("seedance-1-0-lite-i2v")) then "this model takes at most 4 references"
+    elif last_image != null and (.task.model | takes_last | not) then "this model takes no last frame"
+    elif first_image != null and (.task.model | takes_first | not) then "this model takes no images"
+    else null
+    end;
+
+def item($index; $role):
+  if $index == null then empty
+  else {type: "image_url", image_url: {url: image($index; ["url", "data_uri"])}, role: $role}
+  end;
+
+def content:
+  [ (.task.prompt | strings | select(. != "") | {type: "text", text: .}),
+    item(first_image; "first_frame"), item(last_image; "last_frame"), item(reference_images[]; "reference_image") ];
+
+# The vendor's word for 2160 lines.
+def lines: if . == "2160p" then "4k" else . end;
+
+# With a first frame the video takes its shape from that.
+def create_body:
+  content as $content
+  | first_image as $first
+  | .task
+  | { model: .model,
+      content: $content,
+      resolution: (.resolution | lines),
+      ratio: (if $first == null then .aspect_ratio else "adaptive" end),
+      duration: .duration,
+      seed: .seed,
+      watermark: .watermark,
+      callback_url: .callback }
+  | drop_nulls;
+
+def submit:
+  why_not as $why_not
+  | if $why_not != null then refuse($why_not)
+    else {method: "POST", path: "/contents/generations/tasks", json: (create_body + (.task.options.body // {}))}
+    end;
+
+# ---- how it is refused ----
+
+# The codes that mean something else than their HTTP status.
+def kind_of_code:
+  { AccountOverdueError: "quota", "OperationDenied.ServiceOverdue": "quota",
+    SetLimitExceeded: "quota",            # the account's own limit: somebody has to raise it
+    "OperationDenied.ServiceNotOpen": "refused",
+    ContentSecurityDetectionError: "busy" # the check itself failed
+  };
+
+def tells_of_moderation: test("SensitiveContentDetected|RiskDetection|PolicyViolation");
+
+def code_of: texts("error.code", "code")[0] // "";
+
+def refusal:
+  (.body | code_of) as $code
+  | (.body | text_of) as $message
+  | { code: (if $code == "" then "http_\(.status)" else $code end),
+      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      kind: (if .status < 400 or .status > 499 then "unknown"
+             elif $code | tells_of_moderation then "moderated"
+             else kind_of_code[$code] // (.status | kind_of_status)
+             end) };
+
+def submitted:
+  (.body | texts("id")[0]) as $job
+  | if .status < 200 or .status > 299 then {error: refusal}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the create names no task", kind: "unknown"}}
+    else {job: $job}
+    end;
+
+# ---- how it stands ----
+
+def task_path: "/contents/generations/tasks/\(.job | @uri)";
+
+def poll: {method: "GET", path: task_path};
+
+def state_of_word:
+  { queued: "pending", running: "rendering", succeeded: "done", failed: "failed", expired: "failed",
+    cancelled: "cancelled" };
+
+# The input is at fault where the code says so; else another attempt may do.
+def failure($word):
+  code_of as $code
+  | ((.error | objects | .message | strings) // "") as $message
+  | {state: "failed",
+     error:
+       { code: (if $code == "" then $word else $code end),
+         message:
+           (if $message != "" then $message
+            elif $word == "expired" then "the task was not done within the vendor's time"
+            else "the task failed without a reason"
+            end),
+         kind:
+           (if $code | tells_of_moderation then "moderated"
+            elif $code | test("^(Invalid|Missing)Parameter") then "refused"
+            else "failed"
+            end) }};
+
+def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
+
+def usage_of: ((.usage | objects) // {}) + {duration, resolution, service_tier} | numbers_and_texts;
+
+def result:
+  usage_of as $usage
+  | {state: "done", outputs: (texts("content.video_url") | map(select(test("^https?://"; "i")) | {url: .}))}
+    + (if $usage == {} then {} else {usage: $usage} end);
+
+def polled:
+  if .status == 404 then {state: "gone"}
+  elif .status < 200 or .status > 299 then
+    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  else
+    .body
+    | (texts("status")[0] // "") as $word
+    | state_of_word[$word] as $state
+    | if $state == "pending" or $state == "rendering" or $state == "cancelled" then {state: $state}
+      elif $state == "done" then result
+      elif $state == "failed" then failure($word)
+      else {state: "unclear", message: "the status \($word | tojson) is not known"}
+      end
+  end;
+
+# ---- cancel: of what is queued alone; the same call would erase what is over ----
+
+def cancel: if .state == "pending" then {method: "DELETE", path: task_path} else null end;
+
+# 2xx is also how an end is erased; 404: there is nothing left. Any other refusal: it runs.
+def cancelled:
+  { state:
+      (if .status >= 200 and .status < 300 then "cancelled"
+       elif .status == 404 then "finished"
+       elif .status == 400 or .status == 409 or .status == 422 then "refused"
+       else "unclear"
+       end)
+  };

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Grok Imagine video of xAI: POST /videos/generations, GET /videos/{request_id}, which answers 202 while it works.
+#
+# Sources: the vendor's client in the AI SDK on the wire (paths, auth, bodies, 202 with an empty body: wire) and its
+# types (words, moderation, usage: sdk); documentation as gateways print it (lengths, ratios, what goes together:
+# third-party); what public gateways saw (a moderated video answered as an error with status 400 and its cost, a bad
+# key as 400: third-party).
+#
+# What it cannot do: cancel (there is no such call); edit or extend videos; keyframes, voices; a seed and a negative
+# prompt, which have no place. There is no field for an id of ours, so a lost answer stays unknown. Whether a video was
+# moderated is told by a flag, else by text alone: there is no code for it.
+#
+# Options: body: an object laid over the request (generate_audio, user, storage_options …).
+
+def about:
+  { summary: "Grok Imagine video of xAI.",
+    evidence: "third-party",
+    base_url: "https://api.x.ai/v1",
+    auth: {kind: "bearer"},
+    submit: {total_s: 60},
+    poll: {first_s: 15, every_s: 5, longest_s: 30},
+    result: {life_s: null, renews: false, auth: false},
+    models:
+      (["480p", "720p"] as $lines
+       | [ {name: "grok-imagine-video-1.5-lite*", resolutions: $lines},
+           {name: "grok-imagine-video-1.5*", resolutions: ($lines + ["1080p"])},
+           {name: "grok-imagine-video*", resolutions: $lines} ]
+       | map(. + {durations: {least: 1, most: 15}, images: {least: 0, most: 7},
+                  aspect_ratios: ["16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3"]}))
+  };
+
+# ---- what is asked ----
+
+def prompt_most: 4096;
+def references_most: 7;
+def references_seconds: 10;
+
+def takes_last: test("^grok-imagine-video-1\\.5") and (test("-lite") | not);
+
+def why_not:
+  ([.task.images[] | select(.role == "first" or .role == "input")] | length) as $firsts
+  | (reference_images | length) as $references
+  | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+    elif $firsts > 1 then "one image is the first frame: further ones need the role last or reference"
+    elif last_image != null and (.task.model | takes_last | not) then "this model takes no last frame"
+    elif last_image != null and $firsts == 0 then "a last frame needs a first frame"
+    elif $references > 0 and $firsts > 0 then "this API takes frames or references, not both"
+    elif $references > references_most then "this API takes at most \(references_most) references"
+    elif $references > 0 and .task.duration > references_seconds then
+      "a video with references has at most \(references_seconds) seconds"
+    elif $references > 0 and .task.resolution == "1080p" then "a video with references has at most 720p"
+    else null
+    end;
+
+def image_of($index): if $index == null then null else {url: image($index; ["url", "data_uri"])} end;
+
+# With a first frame the video takes its shape from that.
+def create_body:
+  first_image as $first
+  | last_image as $last
+  | reference_images as $references
+  | .task
+  | { model: .model,
+      prompt: .prompt,
+      duration: .duration,
+      aspect_ratio: (if $first == null then .aspect_ratio else null end),
+      resolution: .resolution,
+      image: image_of($first),
+      last_frame: image_of($last),
+      reference_images: (if $references == [] then null else $references | map(image_of(.)) end) }
+  | drop_nulls;
+
+def submit:
+  why_not as $why_not
+  | if $why_not != null then refuse($why_not)
+    else {method: "POST", path: "/videos/generations", json: (create_body + (.task.options.body // {}))}
+    end;
+
+# ---- how it is refused ----
+
+# {error: {message, type, param, code}}, or {code, error}, whose code is a sentence or `invalid-argument`.
+def code_of: texts("error.code", "error.type", "code")[0] // "";
+
+def tells_of_moderation: test("moderat|content.?policy|violates.{0,20}(guideline|polic)|safety_check"; "i");
+def tells_of_the_key: test("(incorrect|invalid|missing).{0,10}api.?key"; "i");
+def tells_of_money: test("credits|spending.?limit|billing"; "i");
+def blames_the_input: test("invalid.argument|invalid.request"; "i");
+
+# Of a 400, 403 or 422 the text counts, for a bad key, a bad prompt and an empty purse share their statuses.
+def is_of_content: .status == 400 or .status == 403 or .status == 422;
+
+def kind_of_refusal($message):
+  if is_of_content and ($message | tells_of_moderation) then "moderated"
+  elif .status == 400 and ($message | tells_of_the_key) then "auth"
+  elif (.status == 403 or .status == 429) and ($message | tells_of_money) then "quota"
+  else .status | kind_of_status
+  end;
+
+def error_of($kind; $default):
+  (.body | code_of) as $code
+  | (.body | text_of) as $message
+  | { code: (if $code == "" then "http_\(.status)" else $code end),
+      message: (if $message == "" then $default else $message end),
+      kind: $kind };
+
+def submitted:
+  (.body | texts("request_id")[0]) as $job
+  | if .status < 200 or .status > 299 then
+      {error: error_of(kind_of_refusal(.body | text_of); "the create was answered with HTTP \(.status)")}
+    elif $job == null then
+      {error: {code: "no_job_id", message: "the answer to the create names no request_id", kind: "unknown"}}
+    else {job: $job}
+    end;
+
+# ---- how it stands ----
+
+def poll: {method: "GET", path: "/videos/\(.job | @uri)"};
+
+def progress_of: at("progress") | if type == "number" then [[. / 100, 0] | max, 1] | min else null end;
+
+def failed($code; $message; $kind): {state: "failed", error: {code: $code, message: $message, kind: $kind}};
+
+def failure($word):
+  code_of as $code
+  | text_of as $message
+  | failed(if $code == "" then $word else $code end;
+           if $message != "" then $message
+           elif $word == "expired" then "the request expired before it was done"
+           else "the video failed without a reason"
+           end;
+           if $message | tells_of_moderation then "moderated"
+           elif $code | blames_the_input then "refused"
+           else "failed"
+           end);
+
+def result:
+  ( (at("usage.cost_in_usd_ticks") | if . == null then {} else {cost_in_usd_ticks: .} end)
+    + (at("video.duration") | if . == null then {} else {duration: .} end) ) as $usage
+  | if at("video.respect_moderation") == false then
+      failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated")
+    else
+      {state: "done", outputs: (texts("video.url") | map(select(test("^https?://"; "i")) | {url: .}))}
+      + (if $usage == {} then {} else {usage: $usage} end)
+    end;
+
+# An answer without a word is done when it has a video, and under way when its status is 202, whatever its body.
+def told($is_accepted):
+  (texts("status")[0] // "") as $word
+  | if $word == "pending" or ($word == "" and $is_accepted) then
+      {state: "rendering", progress: progress_of} | with_entries(select(.value != null))
+    elif $word == "done" or ($word == "" and at("video.url") != null) then result
+    elif $word == "failed" or $word == "expired" then failure($word)
+    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    end;
+
+# A run that was moderated, or whose input was wrong, answers the query with its own error.
+def is_of_the_run:
+  (.body | text_of) as $message
+  | if $message | tells_of_moderation then is_of_content
+    else .status == 400 and ($message | tells_of_the_key | not) and (.body | code_of | blames_the_input)
+    end;
+
+def polled:
+  if .status == 404 then {state: "gone"}
+  elif .status >= 200 and .status < 300 then .status as $status | .body | told($status == 202)
+  elif is_of_the_run then .body | failure("failed")
+  else
+    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  end;
