@@ -186,7 +186,8 @@ def cancel: if .state == "pending" then {method: "DELETE", path: task_path} else
 # 2xx is also how an end is erased; 404: there is nothing left. Any other refusal: it runs.
 def cancelled:
   { state:
-      (if .status >= 200 and .status < 300 then "cancelled"
+      (if is_page then "unclear"
+       elif .status >= 200 and .status < 300 then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 or .status == 409 or .status == 422 then "refused"
        else "unclear"

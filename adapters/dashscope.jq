@@ -240,7 +240,8 @@ def cancel: if .state == "pending" then {method: "POST", path: "\(task_path)/can
 # 400 UnsupportedOperation: it does not wait any more.
 def cancelled:
   { state:
-      (if .status >= 200 and .status < 300 then "cancelled"
+      (if is_page then "unclear"
+       elif .status >= 200 and .status < 300 then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 and (.body | code_of) == "UnsupportedOperation" then "refused"
        else "unclear"

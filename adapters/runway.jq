@@ -253,7 +253,8 @@ def cancel: request("DELETE"; "/v1/tasks/\(.job | @uri)");
 
 def cancelled:
   { state:
-      (if .status >= 200 and .status < 300 then "cancelled"
+      (if is_page then "unclear"
+       elif .status >= 200 and .status < 300 then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 or .status == 409 then "refused"
        else "unclear"
