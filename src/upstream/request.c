@@ -12,6 +12,8 @@
 #include <strings.h>
 
 #include "base/codec.h"
+#include "base/crypt.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/must.h"
 #include "net/jwt.h"
@@ -199,7 +201,23 @@ static bool may_set(const struct request_maker *maker, const char *name)
     return request_member(maker->spec, "form") == NULL || strcasecmp(name, "Content-Type") != 0;
 }
 
-static bool add_own_headers(const struct request_maker *maker, struct request *request)
+/* `{"$uuid": true}`: a new one each time the request is made, which no program can draw. */
+static bool is_uuid_wish(const json_t *value)
+{
+    return json_is_object(value) && json_object_size(value) == 1 &&
+           json_is_true(json_object_get(value, "$uuid"));
+}
+
+static void draw_uuid(int64_t now_s, char ret_text[ID_UUID_SIZE])
+{
+    uint8_t random[10];
+    crypt_random(random, sizeof(random));
+    struct uuid uuid = id_uuid7(now_s * 1000, random);
+    id_uuid_write(&uuid, ret_text);
+}
+
+static bool add_own_headers(const struct request_maker *maker, int64_t now_s,
+                            struct request *request)
 {
     json_t *headers = request_member(maker->spec, "headers");
     const char *name;
@@ -208,14 +226,18 @@ static bool add_own_headers(const struct request_maker *maker, struct request *r
         return request_wrong(maker->error, "headers: must be an object");
     json_object_foreach(headers, name, value)
     {
+        char uuid[ID_UUID_SIZE];
         if (json_is_null(value))
             continue;
-        if (!json_is_string(value) || json_string_length(value) > HEADER_VALUE_MAX)
+        bool is_uuid = is_uuid_wish(value);
+        if (is_uuid)
+            draw_uuid(now_s, uuid);
+        else if (!json_is_string(value) || json_string_length(value) > HEADER_VALUE_MAX)
             return request_wrong(maker->error, "headers.%.60s: must be a text of at most %d bytes",
                                  name, HEADER_VALUE_MAX);
         if (!may_set(maker, name))
             return request_wrong(maker->error, "headers.%.60s: is not for an adapter to set", name);
-        if (!set_header(request, name, json_string_value(value)))
+        if (!set_header(request, name, is_uuid ? uuid : json_string_value(value)))
             return request_wrong(maker->error,
                                  "headers.%.60s: cannot be sent: a control character, a header of "
                                  "the transport, or more than %d headers",
@@ -284,7 +306,7 @@ static bool set_headers(const struct request_maker *maker, const char *type, int
 {
     request->headers = must_calloc(EXCHANGE_HEADERS_MAX, sizeof(*request->headers));
     must(type == NULL || set_header(request, "Content-Type", type));
-    return add_own_headers(maker, request) && add_channel_headers(maker, request) &&
+    return add_own_headers(maker, now_s, request) && add_channel_headers(maker, request) &&
            add_credential(maker, now_s, request);
 }
 
