@@ -11,6 +11,7 @@ import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
+import { pixverse } from './pixverse.js';
 import { unified } from './unified.js';
 
 export const VENDORS = [
@@ -19,6 +20,7 @@ export const VENDORS = [
     geminiOmni,
     klingLegacy,
     openaiVideos,
+    pixverse,
     unified,
 ];
 const FIRST_PORT = 9201;
