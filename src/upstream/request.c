@@ -158,8 +158,7 @@ static void free_header(struct exchange_header *header)
     free((void *)(uintptr_t)header->value);
 }
 
-/* In place of one of the same name, if there is one. False when it cannot be sent. */
-static bool set_header(struct request *request, const char *name, const char *value)
+bool request_set_header(struct request *request, const char *name, const char *value)
 {
     const struct exchange_header header = {name, value};
     size_t i = 0;
@@ -183,6 +182,7 @@ static const char *auth_header(const struct channel *channel)
     switch (channel->auth) {
     case CHANNEL_AUTH_BEARER:
     case CHANNEL_AUTH_JWT:
+    case CHANNEL_AUTH_VOLCENGINE:
         return "Authorization";
     case CHANNEL_AUTH_HEADER:
         return channel->auth_name;
@@ -198,6 +198,9 @@ static bool may_set(const struct request_maker *maker, const char *name)
     const char *auth = auth_header(maker->channel);
     if (auth != NULL && strcasecmp(auth, name) == 0)
         return false;
+    if (maker->channel->auth == CHANNEL_AUTH_VOLCENGINE &&
+        (strcasecmp(name, "X-Date") == 0 || strcasecmp(name, "X-Content-Sha256") == 0))
+        return false; /* the signature's */
     return request_member(maker->spec, "form") == NULL || strcasecmp(name, "Content-Type") != 0;
 }
 
@@ -237,7 +240,7 @@ static bool add_own_headers(const struct request_maker *maker, int64_t now_s,
                                  name, HEADER_VALUE_MAX);
         if (!may_set(maker, name))
             return request_wrong(maker->error, "headers.%.60s: is not for an adapter to set", name);
-        if (!set_header(request, name, is_uuid ? uuid : json_string_value(value)))
+        if (!request_set_header(request, name, is_uuid ? uuid : json_string_value(value)))
             return request_wrong(maker->error,
                                  "headers.%.60s: cannot be sent: a control character, a header of "
                                  "the transport, or more than %d headers",
@@ -256,7 +259,7 @@ static bool add_channel_headers(const struct request_maker *maker, struct reques
         const struct exchange_header *header = &channel->headers[i];
         if (!may_set(maker, header->name))
             continue;
-        if (!set_header(request, header->name, header->value))
+        if (!request_set_header(request, header->name, header->value))
             return request_wrong(maker->error, "the channel's header \"%.60s\" cannot be sent",
                                  header->name);
     }
@@ -283,8 +286,8 @@ static bool add_credential(const struct request_maker *maker, int64_t now_s,
     const char *name = auth_header(maker->channel);
     CLEANUP(buf_fini) struct buf value;
     buf_init(&value, HEADER_VALUE_MAX);
-    if (credential == NULL || name == NULL)
-        return true;
+    if (credential == NULL || name == NULL || maker->channel->auth == CHANNEL_AUTH_VOLCENGINE)
+        return true; /* request_sign() does it */
     if (maker->channel->auth != CHANNEL_AUTH_HEADER)
         buf_puts(&value, "Bearer ");
     else if (maker->channel->auth_prefix != NULL)
@@ -293,7 +296,7 @@ static bool add_credential(const struct request_maker *maker, int64_t now_s,
         add_token(credential, now_s, &value);
     else
         buf_puts(&value, credential->key);
-    if (value.overflowed || !set_header(request, name, buf_text(&value)))
+    if (value.overflowed || !request_set_header(request, name, buf_text(&value)))
         return request_wrong(maker->error,
                              "the credential \"%.60s\" cannot be sent as the header %.60s: too "
                              "long, or with characters that no header holds",
@@ -305,7 +308,7 @@ static bool set_headers(const struct request_maker *maker, const char *type, int
                         struct request *request)
 {
     request->headers = must_calloc(EXCHANGE_HEADERS_MAX, sizeof(*request->headers));
-    must(type == NULL || set_header(request, "Content-Type", type));
+    must(type == NULL || request_set_header(request, "Content-Type", type));
     return add_own_headers(maker, now_s, request) && add_channel_headers(maker, request) &&
            add_credential(maker, now_s, request);
 }
