@@ -16,6 +16,7 @@ export const VENDORS = {
     fal: { adapter: 'fal', model: 'm-fal', upstream: 'fal-ai/veo3/fast', image: IMAGE },
     'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', path: '/v1beta', image: IMAGE },
     'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
+    jimeng: { adapter: 'jimeng', model: 'm-jimeng', upstream: 'jimeng_v30', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
     pixverse: { adapter: 'pixverse', model: 'm-pixverse', upstream: 'v6', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false,

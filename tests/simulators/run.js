@@ -9,6 +9,7 @@ import { comfyui } from './comfyui.js';
 import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
+import { jimeng } from './jimeng.js';
 import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
 import { pixverse } from './pixverse.js';
@@ -18,6 +19,7 @@ export const VENDORS = [
     comfyui,
     fal,
     geminiOmni,
+    jimeng,
     klingLegacy,
     openaiVideos,
     pixverse,
