@@ -11,7 +11,12 @@ import { startAll } from '../simulators/run.js';
 
 const SECONDS = Number(process.env.OUTAGE_SECONDS ?? 2);
 const LIMIT = { limit: 900_000 }; // pauses have doubled meanwhile
-const RENEWED = ['unified', 'openai-videos']; // another poll names the result anew
+// Another poll names the result anew.
+const RENEWED = [
+    'jimeng',
+    'openai-videos',
+    'unified',
+];
 const WAYS = { 503: { status: 503, body: 'Service Unavailable' }, 429: { status: 429 }, closed: { close: true }, reset: { reset: true }, 'no JSON': { not_json: true } };
 // Each upstream goes through two of them, so that each way is gone by several; OUTAGE_WAYS=all: through every one.
 const waysOf = (vendor) => Object.entries(WAYS).filter((_, index) => process.env.OUTAGE_WAYS === 'all' || [0, 1].includes((index + 2 * chosen.indexOf(vendor)) % 5));

@@ -20,7 +20,7 @@ const dateOf = (ms) => new Date(ms).toISOString().replace(/[-:]|\.\d+/g, '');
 
 // A signed call; `change` may spoil what is sent after it was signed, the rest what is signed.
 async function call(action, body, { access = 'sim-access', secret = 'sim-secret', at = Date.now(), service = 'cv', drop = [], change = {} } = {}) {
-    const text = JSON.stringify(body);
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     const url = new URL(`${sim.url}/?Version=2022-08-31&Action=${action}`);
     const headers = {
         host: url.host, 'content-type': 'application/json', 'x-date': dateOf(at), 'x-content-sha256': createHash('sha256').update(text).digest('hex'),
@@ -103,6 +103,7 @@ test('jimeng: wrong fields, too many at once, how jobs end', async () => {
         const { status, code } = await call(SUBMIT, { ...t2v, ...change });
         assert.deepEqual([status, code], [400, 50200], JSON.stringify(change).slice(0, 100));
     }
+    for (const body of ['{', 'null', '[]', '7']) assert.deepEqual(await call(SUBMIT, body).then(({ status, code }) => [status, code]), [400, 50200], body);
     const another = { access: 'sim-access-b', secret: 'sim-secret-b' };
     assert.equal((await call(SUBMIT, { ...t2v, req_key: 'jimeng_i2v_first_tail_v30', binary_data_base64: [bytes, bytes] }, another)).code, 10000);
     assert.deepEqual(await call(SUBMIT, t2v, another).then(({ status, code }) => [status, code]), [429, 50430]);

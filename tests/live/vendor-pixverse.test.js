@@ -14,7 +14,7 @@ after(() => sim.close());
 
 async function call(method, path, { body, key = KEY, trace = randomUUID(), form } = {}) {
     const headers = { 'API-KEY': key, ...(trace === null ? {} : { 'Ai-trace-id': trace }), ...(form ? {} : { 'content-type': 'application/json' }) };
-    const answer = await fetch(`${sim.url}/openapi/v2${path}`, { method, headers, body: form ?? (body && JSON.stringify(body)) });
+    const answer = await fetch(`${sim.url}/openapi/v2${path}`, { method, headers, body: form ?? (typeof body === 'object' ? JSON.stringify(body) : body) });
     const { ErrCode: code, ErrMsg: message, Resp: resp } = await answer.json();
     return { status: answer.status, code, message, resp };
 }
@@ -93,6 +93,7 @@ test('pixverse: wrong fields, too many at once, how jobs end', async () => {
         const answer = await generate('text', { ...text, ...change });
         assert.deepEqual([answer.status, answer.code], [200, code], JSON.stringify(change).slice(0, 100));
     }
+    for (const body of ['{', 'null', '[]', '7']) assert.deepEqual(await generate('text', body).then(({ status, code }) => [status, code]), [400, 400013], body);
     const another = { key: 'sim-key-b' };
     assert.equal((await generate('text', text, another)).code, 0);
     assert.deepEqual(await generate('text', text, another).then(({ status, code }) => [status, code]), [429, 500044]);
