@@ -144,7 +144,7 @@ export const pixverse = {
     name: 'pixverse',
     place: 20,
     keys: 'API-KEY: sim-key, and an Ai-trace-id that is new each time',
-    renews: true, // ours
+    renews: false, // ours
     problem,
     authorise,
     routes: (sim) => [
