@@ -27,7 +27,7 @@ static const struct {
 } kinds[] = {
     {CHANNEL_AUTH_NONE, NULL, NULL},        {CHANNEL_AUTH_BEARER, NULL, NULL},
     {CHANNEL_AUTH_HEADER, "x-key", "Key "}, {CHANNEL_AUTH_QUERY, "key", NULL},
-    {CHANNEL_AUTH_JWT, NULL, NULL},
+    {CHANNEL_AUTH_JWT, NULL, NULL},         {CHANNEL_AUTH_VOLCENGINE, NULL, NULL},
 };
 
 static void check_text(const char *text)

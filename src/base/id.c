@@ -41,6 +41,17 @@ struct uuid id_uuid7(int64_t unix_ms, const uint8_t random[10])
     return uuid;
 }
 
+void id_uuid_write(const struct uuid *uuid, char ret_text[ID_UUID_SIZE])
+{
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            ret_text[at++] = '-';
+        snprintf(ret_text + at, 3, "%02x", uuid->bytes[i]);
+        at += 2;
+    }
+}
+
 /* 26 characters carry 130 bits: two zero bits, then the 128 of the UUID. */
 static void write_suffix(const struct uuid *uuid, char *text)
 {

@@ -18,6 +18,7 @@ enum {
     ID_SUFFIX_LENGTH = 26,
     ID_PREFIX_MAX = 63,
     ID_TYPEID_SIZE = ID_PREFIX_MAX + 1 + ID_SUFFIX_LENGTH + 1, /* longest text, with NUL */
+    ID_UUID_SIZE = 37,  /* the usual text of a UUID, with NUL */
     ID_SHORT_SIZE = 36, /* enough for task_, media_, gen_ and key_ ids, with NUL */
 };
 
@@ -30,6 +31,8 @@ void id_typeid_write(const char *prefix, const struct uuid *uuid, char *ret_text
 CHECKED bool id_typeid_read(const char *text, char *ret_prefix, struct uuid *ret_uuid);
 /* Is `text` a TypeID of just this prefix? */
 bool id_is_typeid(const char *text, const char *prefix);
+/* 8-4-4-4-12 digits in hex, lower case. Pure. */
+void id_uuid_write(const struct uuid *uuid, char ret_text[ID_UUID_SIZE]);
 /* A fresh TypeID from the wall clock and the system's randomness; within one process later ids
  * of the same millisecond sort after earlier ones. Thread-safe. */
 void id_new(const char *prefix, char *ret_text, size_t size);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
 
@@ -212,9 +213,15 @@ void dialogue_drop_answer(struct dialogue *dialogue)
 void dialogue_send(struct dialogue *dialogue)
 {
     const struct channel *channel = dialogue->spec.channel;
-    const struct request *request = &dialogue->request;
+    struct request *request = &dialogue->request;
     bool is_submit = dialogue->spec.kind == DIALOGUE_SUBMIT;
     dialogue_drop_answer(dialogue);
+    int fault = request_sign(request, channel, dialogue->spec.credential, dialogue->body,
+                             clock_wall_ms() / 1000);
+    if (fault < 0) {
+        dialogue_fail_soon(dialogue, "the request cannot be signed", fault);
+        return;
+    }
     const struct exchange_request exchange = {
         .method = request->method,
         .url = request->url,
@@ -236,7 +243,7 @@ void dialogue_send(struct dialogue *dialogue)
         .done = on_answer,
         .context = dialogue,
     };
-    int fault = exchange_send(dialogue->room->exchanges, &exchange, &dialogue->exchange);
+    fault = exchange_send(dialogue->room->exchanges, &exchange, &dialogue->exchange);
     if (fault == -EAGAIN) {
         dialogue_wait_for_room(dialogue, dialogue_send);
     } else if (fault < 0) {

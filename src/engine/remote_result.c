@@ -303,14 +303,18 @@ static void download(struct remote *remote, const json_t *output)
         has_auth = false; /* the credential goes to its own hosts only */
     }
     struct request made;
-    if (!request_make(spec, remote->channel, has_auth ? remote->key : NULL, NULL, 0, -1,
-                      clock_wall_ms() / 1000, &made, wrong)) {
+    const struct channel_credential *key = has_auth ? remote->key : NULL;
+    int64_t now_s = clock_wall_ms() / 1000;
+    if (!request_make(spec, remote->channel, key, NULL, 0, -1, now_s, &made, wrong)) {
         lose(remote, wrong);
         return;
     }
     remote->fetch->request = must_calloc(1, sizeof *remote->fetch->request);
     *remote->fetch->request = made;
-    int fault = send_request(remote);
+    int fault = request_sign(remote->fetch->request, remote->channel, key, -1, now_s);
+    if (fault == 0) {
+        fault = send_request(remote);
+    }
     if (fault < 0) {
         drop_request(remote);
         remote_note(remote, LOG_ERROR, "a download cannot begin", strerror(-fault));

@@ -32,6 +32,8 @@ static const struct rule RULES[] = {
     {"auth", "kind", TEXT, false, NULL, 1, TEXT_MAX},
     {"auth", "name", TEXT, false, "", 1, 100},
     {"auth", "prefix", TEXT, false, "", 0, 100},
+    {"auth", "service", TEXT, false, "", 1, 40},
+    {"auth", "region", TEXT, false, "", 1, 40},
     {"", "job", GROUP, false, "{}", 0, 0},
     {"job", "chosen", FLAG, false, "false", 0, 0},
     {"job", "certain", FLAG, false, "false", 0, 0},
@@ -59,7 +61,8 @@ static const struct rule RULES[] = {
 };
 
 static const char *const EVIDENCE[] = {"wire", "sdk", "documented", "third-party", NULL};
-static const char *const AUTH_KINDS[] = {"bearer", "header", "query", "jwt_hs256", "none", NULL};
+static const char *const AUTH_KINDS[] = {"bearer",     "header", "query", "jwt_hs256",
+                                         "volcengine", "none",   NULL};
 static const char *const STATES[] = {"pending", "rendering", NULL};
 
 /* Always false. */
@@ -296,6 +299,19 @@ static bool check_model(json_t *model, size_t index, char *ret_error)
     return !images || check_range(images, member, ret_error);
 }
 
+/* They stand between slashes in what is signed. */
+static bool check_scope(const json_t *auth, bool is_needed, const char *name, char *ret_error)
+{
+    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+    const char *text = json_text(auth, name);
+    if (!text && is_needed)
+        return refuse(ret_error, "about.auth.%s is missing: it is part of what is signed", name);
+    if (text && !is_needed)
+        return refuse(ret_error, "about.auth.%s belongs to the kind volcengine alone", name);
+    return !text || text[strspn(text, LETTERS)] == '\0' ||
+           refuse(ret_error, "about.auth.%s must be of a-z, 0-9, - and _", name);
+}
+
 static bool check_auth(json_t *auth, char *ret_error)
 {
     const char *kind = json_text(auth, "kind"), *name = json_text(auth, "name");
@@ -304,6 +320,10 @@ static bool check_auth(json_t *auth, char *ret_error)
     bool needs_name = strcmp(kind, "header") == 0 || strcmp(kind, "query") == 0;
     if (needs_name && !name)
         return refuse(ret_error, "about.auth.name is missing: the name of the %s", kind);
+    bool is_signed = strcmp(kind, "volcengine") == 0;
+    if (!check_scope(auth, is_signed, "service", ret_error) ||
+        !check_scope(auth, is_signed, "region", ret_error))
+        return false;
     return !name || strpbrk(name, " \t\r\n:") == NULL ||
            refuse(ret_error, "about.auth.name has a character that no name has");
 }

@@ -154,6 +154,13 @@ static bool take_base_url(const struct maker *maker, const struct settings_chann
     return channel->base_url != NULL || fail(maker, source, "is too large");
 }
 
+static const char *hint_of_secret(enum channel_auth auth)
+{
+    return auth == CHANNEL_AUTH_JWT          ? ", and \"secret\" where it has one"
+           : auth == CHANNEL_AUTH_VOLCENGINE ? " and \"secret\""
+                                             : "";
+}
+
 /* Does the channel have what its adapter signs or sends? */
 static bool take_credentials(const struct maker *maker, const struct settings_channel *source,
                              struct channel *channel)
@@ -170,15 +177,20 @@ static bool take_credentials(const struct maker *maker, const struct settings_ch
         return fail(maker, source,
                     "needs a credential for the adapter \"%s\": set \"key\"%s, best from the "
                     "environment (key: ${NAME}), or \"credentials\"",
-                    source->adapter,
-                    channel->auth == CHANNEL_AUTH_JWT ? ", and \"secret\" where it has one" : "");
+                    source->adapter, hint_of_secret(channel->auth));
     struct channel_credential *credentials =
         arena_alloc(maker->table->arena, source->n_credentials * sizeof(*credentials));
     if (credentials == NULL)
         return fail(maker, source, "is too large");
     for (size_t i = 0; i < source->n_credentials; i++) {
         const struct settings_credential *from = &source->credentials[i];
-        if (from->secret != NULL && channel->auth != CHANNEL_AUTH_JWT)
+        if (from->secret == NULL && channel->auth == CHANNEL_AUTH_VOLCENGINE)
+            return fail(maker, source,
+                        "has no \"secret\" in the credential \"%s\", with which the adapter "
+                        "\"%s\" signs",
+                        from->name, source->adapter);
+        if (from->secret != NULL && channel->auth != CHANNEL_AUTH_JWT &&
+            channel->auth != CHANNEL_AUTH_VOLCENGINE)
             return fail(maker, source,
                         "has a \"secret\" in the credential \"%s\", but the adapter \"%s\" signs "
                         "nothing; leave it out",

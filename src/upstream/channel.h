@@ -21,8 +21,9 @@
 enum channel_auth {
     CHANNEL_AUTH_NONE,
     CHANNEL_AUTH_BEARER,
-    CHANNEL_AUTH_HEADER, /* `name: prefix key` */
-    CHANNEL_AUTH_QUERY,  /* ?name=key */
+    CHANNEL_AUTH_HEADER,     /* `name: prefix key` */
+    CHANNEL_AUTH_QUERY,      /* ?name=key */
+    CHANNEL_AUTH_VOLCENGINE, /* each request is signed with key and secret: request_sign() */
     CHANNEL_AUTH_JWT, /* HS256 of key and secret, as a bearer; a credential without a secret: the key as a bearer */
 };
 
@@ -66,7 +67,8 @@ struct channel {
         *hosts; /* "host" or "host:port": further ones that get the credential; NULL-terminated */
     enum channel_auth auth;
     const char *auth_name, *auth_prefix;
-    const struct exchange_header *headers; /* of the configuration, added to every request */
+    const char *auth_service, *auth_region; /* of CHANNEL_AUTH_VOLCENGINE */
+    const struct exchange_header *headers;  /* of the configuration, added to every request */
     size_t n_headers;
     struct exchange_road road;
     const struct channel_credential *credentials;

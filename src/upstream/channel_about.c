@@ -219,14 +219,16 @@ static bool read_auth(const struct reader *reader, const json_t *about, struct c
     } kinds[] = {
         {"none", CHANNEL_AUTH_NONE, false},     {"bearer", CHANNEL_AUTH_BEARER, false},
         {"header", CHANNEL_AUTH_HEADER, true},  {"query", CHANNEL_AUTH_QUERY, true},
-        {"jwt_hs256", CHANNEL_AUTH_JWT, false},
+        {"jwt_hs256", CHANNEL_AUTH_JWT, false}, {"volcengine", CHANNEL_AUTH_VOLCENGINE, false},
     };
     const json_t *group = NULL;
     const char *kind = NULL;
-    if (!read_group(reader, about, "auth", "kind name prefix", &group) ||
+    if (!read_group(reader, about, "auth", "kind name prefix service region", &group) ||
         !read_text(reader, group, "auth", "kind", &kind) ||
         !read_text(reader, group, "auth", "name", &channel->auth_name) ||
-        !read_text(reader, group, "auth", "prefix", &channel->auth_prefix))
+        !read_text(reader, group, "auth", "prefix", &channel->auth_prefix) ||
+        !read_text(reader, group, "auth", "service", &channel->auth_service) ||
+        !read_text(reader, group, "auth", "region", &channel->auth_region))
         return false;
     for (size_t i = 0; kind != NULL && i < ARRAY_LENGTH(kinds); i++) {
         if (strcmp(kinds[i].kind, kind) != 0)
@@ -235,10 +237,13 @@ static bool read_auth(const struct reader *reader, const json_t *about, struct c
         if (kinds[i].has_name && (name == NULL || strpbrk(name, " :,;&=?#") != NULL))
             return fail(reader, "\"auth.name\" of \"about\" must name a header or an argument");
         channel->auth = kinds[i].auth;
+        if (channel->auth == CHANNEL_AUTH_VOLCENGINE &&
+            (channel->auth_service == NULL || channel->auth_region == NULL))
+            return fail(reader, "\"auth\" of \"about\" must name a service and a region");
         return true;
     }
-    return fail(reader, "\"auth.kind\" of \"about\" must be none, bearer, header, query or "
-                        "jwt_hs256");
+    return fail(reader, "\"auth.kind\" of \"about\" must be none, bearer, header, query, "
+                        "jwt_hs256 or volcengine");
 }
 
 static bool read_times(const struct reader *reader, const json_t *about, struct channel *channel)

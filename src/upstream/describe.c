@@ -4,7 +4,6 @@
  * tenant. Pure: any thread. */
 #include "upstream/describe.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/id.h"
@@ -24,13 +23,7 @@ void describe_uuid(const char *typeid, char ret_text[37])
     char prefix[ID_PREFIX_MAX + 1];
     struct uuid uuid;
     must(id_typeid_read(typeid, prefix, &uuid));
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof uuid.bytes; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            ret_text[at++] = '-';
-        snprintf(ret_text + at, 3, "%02x", uuid.bytes[i]);
-        at += 2;
-    }
+    id_uuid_write(&uuid, ret_text);
 }
 
 /* What clients sent was looked at when it came, and is named by what it is; what they named is not at hand yet. */

@@ -12,6 +12,8 @@
 #include <strings.h>
 
 #include "base/codec.h"
+#include "base/crypt.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/must.h"
 #include "net/jwt.h"
@@ -156,8 +158,7 @@ static void free_header(struct exchange_header *header)
     free((void *)(uintptr_t)header->value);
 }
 
-/* In place of one of the same name, if there is one. False when it cannot be sent. */
-static bool set_header(struct request *request, const char *name, const char *value)
+bool request_set_header(struct request *request, const char *name, const char *value)
 {
     const struct exchange_header header = {name, value};
     size_t i = 0;
@@ -181,6 +182,7 @@ static const char *auth_header(const struct channel *channel)
     switch (channel->auth) {
     case CHANNEL_AUTH_BEARER:
     case CHANNEL_AUTH_JWT:
+    case CHANNEL_AUTH_VOLCENGINE:
         return "Authorization";
     case CHANNEL_AUTH_HEADER:
         return channel->auth_name;
@@ -196,10 +198,29 @@ static bool may_set(const struct request_maker *maker, const char *name)
     const char *auth = auth_header(maker->channel);
     if (auth != NULL && strcasecmp(auth, name) == 0)
         return false;
+    if (maker->channel->auth == CHANNEL_AUTH_VOLCENGINE &&
+        (strcasecmp(name, "X-Date") == 0 || strcasecmp(name, "X-Content-Sha256") == 0))
+        return false; /* the signature's */
     return request_member(maker->spec, "form") == NULL || strcasecmp(name, "Content-Type") != 0;
 }
 
-static bool add_own_headers(const struct request_maker *maker, struct request *request)
+/* `{"$uuid": true}`: a new one each time the request is made, which no program can draw. */
+static bool is_uuid_wish(const json_t *value)
+{
+    return json_is_object(value) && json_object_size(value) == 1 &&
+           json_is_true(json_object_get(value, "$uuid"));
+}
+
+static void draw_uuid(int64_t now_s, char ret_text[ID_UUID_SIZE])
+{
+    uint8_t random[10];
+    crypt_random(random, sizeof(random));
+    struct uuid uuid = id_uuid7(now_s * 1000, random);
+    id_uuid_write(&uuid, ret_text);
+}
+
+static bool add_own_headers(const struct request_maker *maker, int64_t now_s,
+                            struct request *request)
 {
     json_t *headers = request_member(maker->spec, "headers");
     const char *name;
@@ -208,14 +229,18 @@ static bool add_own_headers(const struct request_maker *maker, struct request *r
         return request_wrong(maker->error, "headers: must be an object");
     json_object_foreach(headers, name, value)
     {
+        char uuid[ID_UUID_SIZE];
         if (json_is_null(value))
             continue;
-        if (!json_is_string(value) || json_string_length(value) > HEADER_VALUE_MAX)
+        bool is_uuid = is_uuid_wish(value);
+        if (is_uuid)
+            draw_uuid(now_s, uuid);
+        else if (!json_is_string(value) || json_string_length(value) > HEADER_VALUE_MAX)
             return request_wrong(maker->error, "headers.%.60s: must be a text of at most %d bytes",
                                  name, HEADER_VALUE_MAX);
         if (!may_set(maker, name))
             return request_wrong(maker->error, "headers.%.60s: is not for an adapter to set", name);
-        if (!set_header(request, name, json_string_value(value)))
+        if (!request_set_header(request, name, is_uuid ? uuid : json_string_value(value)))
             return request_wrong(maker->error,
                                  "headers.%.60s: cannot be sent: a control character, a header of "
                                  "the transport, or more than %d headers",
@@ -234,7 +259,7 @@ static bool add_channel_headers(const struct request_maker *maker, struct reques
         const struct exchange_header *header = &channel->headers[i];
         if (!may_set(maker, header->name))
             continue;
-        if (!set_header(request, header->name, header->value))
+        if (!request_set_header(request, header->name, header->value))
             return request_wrong(maker->error, "the channel's header \"%.60s\" cannot be sent",
                                  header->name);
     }
@@ -261,8 +286,8 @@ static bool add_credential(const struct request_maker *maker, int64_t now_s,
     const char *name = auth_header(maker->channel);
     CLEANUP(buf_fini) struct buf value;
     buf_init(&value, HEADER_VALUE_MAX);
-    if (credential == NULL || name == NULL)
-        return true;
+    if (credential == NULL || name == NULL || maker->channel->auth == CHANNEL_AUTH_VOLCENGINE)
+        return true; /* request_sign() does it */
     if (maker->channel->auth != CHANNEL_AUTH_HEADER)
         buf_puts(&value, "Bearer ");
     else if (maker->channel->auth_prefix != NULL)
@@ -271,7 +296,7 @@ static bool add_credential(const struct request_maker *maker, int64_t now_s,
         add_token(credential, now_s, &value);
     else
         buf_puts(&value, credential->key);
-    if (value.overflowed || !set_header(request, name, buf_text(&value)))
+    if (value.overflowed || !request_set_header(request, name, buf_text(&value)))
         return request_wrong(maker->error,
                              "the credential \"%.60s\" cannot be sent as the header %.60s: too "
                              "long, or with characters that no header holds",
@@ -283,8 +308,8 @@ static bool set_headers(const struct request_maker *maker, const char *type, int
                         struct request *request)
 {
     request->headers = must_calloc(EXCHANGE_HEADERS_MAX, sizeof(*request->headers));
-    must(type == NULL || set_header(request, "Content-Type", type));
-    return add_own_headers(maker, request) && add_channel_headers(maker, request) &&
+    must(type == NULL || request_set_header(request, "Content-Type", type));
+    return add_own_headers(maker, now_s, request) && add_channel_headers(maker, request) &&
            add_credential(maker, now_s, request);
 }
 

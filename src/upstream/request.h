@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/crypt.h"
 #include "net/exchange.h"
 #include "task/task.h"
 #include "upstream/channel.h"
@@ -37,6 +38,7 @@ struct request {
     const char *const
         *secrets;       /* names of the headers that carry the credential, NULL-terminated */
     int64_t body_bytes; /* 0: no body */
+    char body_sha256[CRYPT_SHA256_HEX_SIZE]; /* "" until it was signed */
     int max_redirects;
     bool buys; /* this exchange may make the upstream take the job (default true for submit) */
     bool heeds[600]; /* statuses 100..599 beyond the usual that the adapter wants to judge */
@@ -53,6 +55,11 @@ CHECKED bool request_make(const json_t *spec, const struct channel *channel,
                           const struct request_image *images, size_t n_images, int body,
                           int64_t now_s, struct request *ret_request,
                           char ret_error[REQUEST_ERROR_SIZE]);
+/* To be called whenever it is sent, as the last thing before: where the channel's adapter says so, and there is a
+ * credential, the request is signed as it is now, with `body` (-1: none) and the time; else nothing happens. A signature
+ * of before is replaced. 0 or negative errno: the body cannot be read, or there is no room for the headers. */
+CHECKED int request_sign(struct request *request, const struct channel *channel,
+                         const struct channel_credential *credential, int body, int64_t now_s);
 void request_fini(struct request *request);
 /* Is `url` at the channel's base, or at one of the hosts that the adapter's `about` names for requests with the
  * credential? (scheme, host and port are compared) */

@@ -52,6 +52,8 @@ json_t *request_member(const json_t *object, const char *key);
 /* False when the object has a member that the NULL-terminated list does not name. */
 CHECKED bool request_has_only(const json_t *object, const char *const *names, const char *where,
                               char *error);
+/* In place of one of the same name, if there is one. False when it cannot be sent. */
+CHECKED bool request_set_header(struct request *request, const char *name, const char *value);
 /* Adds a text, a number or a flag as text; false for anything else. */
 CHECKED bool request_scalar(const json_t *value, struct buf *out);
 

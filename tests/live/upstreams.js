@@ -24,6 +24,8 @@ export const VENDORS = {
     'minimax-h3': { adapter: 'minimax-h3', model: 'm-h3', upstream: 'MiniMax-H3', image: IMAGE },
     vidu: { adapter: 'vidu', model: 'm-vidu', upstream: 'viduq3-turbo', path: '/ent/v2', image: IMAGE },
     ark: { adapter: 'ark', model: 'm-ark', upstream: 'doubao-seedance-2-0-260128', path: '/api/v3', image: IMAGE },
+    jimeng: { adapter: 'jimeng', model: 'm-jimeng', upstream: 'jimeng_v30', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
+    pixverse: { adapter: 'pixverse', model: 'm-pixverse', upstream: 'v6', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, isCertain: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },

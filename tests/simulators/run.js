@@ -12,6 +12,7 @@ import { dashscope } from './dashscope.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { kling } from './kling.js';
+import { jimeng } from './jimeng.js';
 import { klingLegacy } from './kling-legacy.js';
 import { lumaAgents } from './luma-agents.js';
 import { luma } from './luma.js';
@@ -21,6 +22,7 @@ import { openaiVideos } from './openai-videos.js';
 import { runway } from './runway.js';
 import { openrouter } from './openrouter.js';
 import { replicate } from './replicate.js';
+import { pixverse } from './pixverse.js';
 import { unified } from './unified.js';
 import { vidu } from './vidu.js';
 import { xai } from './xai.js';
@@ -32,6 +34,7 @@ export const VENDORS = [
     fal,
     geminiOmni,
     kling,
+    jimeng,
     klingLegacy,
     luma,
     lumaAgents,
@@ -41,6 +44,7 @@ export const VENDORS = [
     runway,
     openrouter,
     replicate,
+    pixverse,
     unified,
     vidu,
     xai,

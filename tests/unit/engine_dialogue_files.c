@@ -208,6 +208,73 @@ static void a_remembered_request_that_cannot_be_made_is_told_later(void **state)
     free(asked);
 }
 
+/* ---- what is signed ---- */
+
+static const struct channel_credential PAIR = {"default", "access", "top-secret"};
+
+static struct channel signing_channel(void)
+{
+    struct channel channel = CHANNEL;
+    channel.auth = CHANNEL_AUTH_VOLCENGINE;
+    channel.auth_service = "cv";
+    channel.auth_region = "cn-north-1";
+    channel.credentials = &PAIR;
+    return channel;
+}
+
+/* Neither the wait before it may go nor the one for room makes a signature old. */
+static void a_request_is_signed_as_it_leaves(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(BUY), CROWDED,      CROWDED,   CROWDED,
+                                        CROWDED,   ANSWERS(200), SAYS(JOB), {0}};
+    const struct channel channel = signing_channel();
+    struct heard heard = {.channel = &channel};
+    play(turns);
+    start(&heard, DIALOGUE_SUBMIT, NULL);
+    while (heard.n_ready == 0) {
+        assert_true(go_on());
+    }
+    stage.now_ms += 3600 * 1000;
+    dialogue_go(heard.dialogue);
+    while (heard.n_done == 0 && go_on()) {
+    }
+    assert_int_equal(heard.outcome.end, DIALOGUE_ANSWERED);
+    assert_non_null(strstr(stage.sent, "X-Date=19700120T173000Z"));
+    assert_non_null(strstr(stage.sent, "X-Date=19700120T173001Z")); /* 4 times 300 ms later */
+    assert_null(strstr(stage.sent, "X-Date=19700120T1630"));
+    assert_non_null(strstr(stage.sent, "Credential=access/19700120/cn-north-1/cv/request, "
+                                       "SignedHeaders=content-type;host;x-content-sha256;x-date"));
+    assert_null(strstr(stage.sent, "top-secret"));
+    assert_stage_is_empty();
+    free(heard.result);
+}
+
+static void what_cannot_be_signed_does_not_leave(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(BUY), {0}};
+    struct exchange_header headers[EXCHANGE_HEADERS_MAX - 2];
+    char names[ARRAY_LENGTH(headers)][8];
+    struct channel channel = signing_channel();
+    for (size_t i = 0; i < ARRAY_LENGTH(headers); i++) {
+        (void)snprintf(names[i], sizeof names[i], "X-%zu", i);
+        headers[i] = (struct exchange_header){names[i], "1"};
+    }
+    channel.headers = headers;
+    channel.n_headers = ARRAY_LENGTH(headers);
+    struct heard heard = {.goes = true, .channel = &channel};
+    play(turns);
+    start(&heard, DIALOGUE_SUBMIT, NULL);
+    while (heard.n_done == 0 && go_on()) {
+    }
+    assert_int_equal(heard.outcome.end, DIALOGUE_TROUBLE);
+    assert_false(heard.outcome.was_bought);
+    assert_non_null(strstr(heard.note, "cannot be signed"));
+    assert_string_equal(stage.sent, "");
+    assert_stage_is_empty();
+}
+
 /* ---- too many others ---- */
 
 static void a_full_queue_is_waited_for_not_spun_on(void **state)
@@ -284,6 +351,8 @@ int main(void)
         cmocka_unit_test(only_a_short_request_is_remembered),
         cmocka_unit_test(what_it_will_not_ask_is_not_remembered),
         cmocka_unit_test(a_remembered_request_that_cannot_be_made_is_told_later),
+        cmocka_unit_test(a_request_is_signed_as_it_leaves),
+        cmocka_unit_test(what_cannot_be_signed_does_not_leave),
         cmocka_unit_test(a_full_queue_is_waited_for_not_spun_on),
         cmocka_unit_test(broken_off_anywhere_it_leaves_nothing),
     };

@@ -32,6 +32,7 @@ struct heard {
     struct dialogue *dialogue;
     bool goes; /* when ready */
     char **asked;
+    const struct channel *channel; /* NULL: CHANNEL */
     int n_ready, n_done;
     struct dialogue_outcome outcome;
     char *result; /* JSON; NULL: none */
@@ -85,10 +86,11 @@ static inline struct task *task_with_image(void)
 static inline void start(struct heard *heard, enum dialogue_kind kind, const char *keep)
 {
     struct task *task = task_with_image();
+    const struct channel *channel = heard->channel ? heard->channel : &CHANNEL;
     const struct dialogue_spec spec = {
         .kind = kind,
-        .channel = &CHANNEL,
-        .credential = &KEY,
+        .channel = channel,
+        .credential = channel->credentials,
         .task = task,
         .input = json_object(),
         .keep = keep,

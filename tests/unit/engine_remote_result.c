@@ -45,6 +45,23 @@ static const struct download DOWNLOADS[] = {
      "stored(gen_1)",
      "GET https://cdn.example/v guarded|",
      "all"},
+    /* the same of a credential that signs */
+    {"signs",
+     "[{\"url\":\"https://up.example/v.mp4\",\"auth\":true}]",
+     {BRINGS(200, "all"), STORES},
+     "stored(gen_1)",
+     "GET https://up.example/v.mp4 X-Date=19700120T163000Z "
+     "X-Content-Sha256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 "
+     "Authorization=HMAC-SHA256 Credential=secret/19700120/cn-north-1/cv/request, "
+     "SignedHeaders=host;x-content-sha256;x-date, "
+     "Signature=8bdce772f8f0d7f556a7a39607ed23a6cedf15ff62985ded195d5a461b604926|",
+     "all"},
+    {"signs",
+     "[{\"url\":\"https://cdn.example/v.mp4\",\"auth\":true}]",
+     {BRINGS(200, "all"), STORES},
+     "stored(gen_1)",
+     "GET https://cdn.example/v.mp4 guarded|",
+     "all"},
     /* gone on with, when it can be shown to be the same file */
     {"plain",
      HOME,

@@ -24,6 +24,8 @@ static const struct {
     {"able", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
              " \"job\": {\"chosen\": true}, \"cancel\": {\"while\": [\"pending\"]},"
              " \"result\": {\"renews\": true}}"},
+    {"signs", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"volcengine\","
+              " \"service\": \"cv\", \"region\": \"cn-north-1\"}}"},
 };
 
 static const struct adapter ADAPTERS[ARRAY_LENGTH(ABOUTS)];
@@ -178,7 +180,8 @@ static inline void begin(struct place *place, const char *adapter, struct task *
 {
     static const struct adapter_set set;
     static const struct settings_model all = {"*", NULL};
-    static const struct settings_credential key = {"default", "secret", NULL};
+    const struct settings_credential key = {"default", "secret",
+                                            strcmp(adapter, "signs") == 0 ? "top-secret" : NULL};
     char error[SETTINGS_ERROR_SIZE] = "";
     memset(place, 0, sizeof *place);
     play(turns);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -247,6 +248,14 @@ void clock_iso_micros(int64_t micros, char ret_text[CLOCK_ISO_MICROS_SIZE])
 {
     (void)micros;
     ret_text[0] = '\0';
+}
+
+void clock_iso_seconds(int64_t seconds, char ret_text[CLOCK_ISO_SECONDS_SIZE])
+{
+    struct tm tm;
+    const time_t when = (time_t)seconds;
+    must(strftime(ret_text, CLOCK_ISO_SECONDS_SIZE, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&when, &tm)) >
+         0);
 }
 
 void loop_disarm(struct loop *loop, struct loop_timer *timer)

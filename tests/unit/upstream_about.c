@@ -67,6 +67,19 @@ static void test_all_members(void **state)
     assert_true(json_equal(about, expected));
 }
 
+#define SIGNED(scope)                                                                              \
+    "{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"volcengine\"," scope "}}"
+
+static void test_signed(void **state)
+{
+    char error[ABOUT_ERROR_SIZE];
+    (void)state;
+    CLEANUP(json_unref_pointer)
+    json_t *about = complete(SIGNED("\"service\":\"cv\",\"region\":\"cn-north-1\""), error);
+    assert_string_equal(error, "");
+    assert_string_equal(json_text(json_object_get(about, "auth"), "region"), "cn-north-1");
+}
+
 static void test_sentences(void **state)
 {
     static const struct {
@@ -81,12 +94,25 @@ static void test_sentences(void **state)
         {"{\"summary\":\"s\",\"evidence\":\"rumour\",\"auth\":{\"kind\":\"none\"}}",
          "about.evidence must be one of wire, sdk, documented, third-party"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"basic\"}}",
-         "about.auth.kind must be one of bearer, header, query, jwt_hs256, none"},
+         "about.auth.kind must be one of bearer, header, query, jwt_hs256, volcengine, none"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"query\"}}",
          "about.auth.name is missing: the name of the query"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"header\",\"name\":\"a "
          "b\"}}",
          "about.auth.name has a character that no name has"},
+        {SIGNED("\"region\":\"cn-north-1\""),
+         "about.auth.service is missing: it is part of what is signed"},
+        {SIGNED("\"service\":\"cv\""),
+         "about.auth.region is missing: it is part of what is signed"},
+        {SIGNED("\"service\":\"cv\",\"region\":\"a/b\""),
+         "about.auth.region must be of a-z, 0-9, - and _"},
+        {SIGNED("\"service\":\"CV\",\"region\":\"a\""),
+         "about.auth.service must be of a-z, 0-9, - and _"},
+        {SIGNED("\"service\":\"\",\"region\":\"a\""),
+         "about.auth.service must be a text of 1 to 40 characters"},
+        {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"bearer\",\"region\":\"a\"}"
+         "}",
+         "about.auth.region belongs to the kind volcengine alone"},
         {"{" LEAST ",\"pol\":{}}", "about has no member \"pol\""},
         {"{" LEAST ",\"poll\":{\"each_s\":5}}", "about.poll has no member \"each_s\""},
         {"{" LEAST ",\"poll\":{\"every_s\":0}}",
@@ -143,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_all_members),
+        cmocka_unit_test(test_signed),
         cmocka_unit_test(test_sentences),
     };
     return cmocka_run_group_tests_name("upstream_about", tests, NULL, NULL);

@@ -85,6 +85,10 @@ static const struct adapter ADAPTERS[] = {
     {"broken", NULL, NULL},
     {"homeless", "{\"auth\": {\"kind\": \"none\"}}", NULL},
     {"jwt", "{\"base_url\": \"https://j.example.com\", \"auth\": {\"kind\": \"jwt_hs256\"}}", NULL},
+    {"signs",
+     "{\"base_url\": \"https://s.example.com\", \"auth\": {\"kind\": \"volcengine\", "
+     "\"service\": \"cv\", \"region\": \"cn-north-1\"}}",
+     NULL},
     {"whole", WHOLE, NULL},
 };
 
@@ -432,6 +436,26 @@ static void test_two_of_one_adapter(void **state)
     channel_table_free(table);
 }
 
+/* What signs is given the whole of it. */
+static void test_signing(void **state)
+{
+    (void)state;
+    const struct settings_channel source = {.name = "one",
+                                            .adapter = "signs",
+                                            .models = EXACT,
+                                            .n_models = 2,
+                                            .credentials = PAIR,
+                                            .n_credentials = 1,
+                                            USUAL};
+    struct channel_table *table = make_of(&source, 1);
+    const struct channel *channel = channel_at(table, 0);
+    assert_int_equal(channel->auth, CHANNEL_AUTH_VOLCENGINE);
+    assert_string_equal(channel->auth_service, "cv");
+    assert_string_equal(channel->auth_region, "cn-north-1");
+    assert_string_equal(channel_credential_named(channel, "a")->secret, "secret-a");
+    channel_table_free(table);
+}
+
 /* ---- errors ---- */
 
 #define MINE .name = "mine", .models = EXACT, .n_models = 2, USUAL
@@ -444,7 +468,7 @@ struct refused {
 static const struct refused REFUSED[] = {
     {{MINE, .adapter = "flux"},
      "has the adapter \"flux\", which is not known; known: animatic, bearer, broken, homeless, "
-     "jwt, whole"},
+     "jwt, signs, whole"},
     {{MINE, .adapter = "broken"},
      "cannot be used: adapter \"broken\", line 3: nothing comes of it"},
     {{MINE, .adapter = "homeless"},
@@ -455,6 +479,11 @@ static const struct refused REFUSED[] = {
     {{MINE, .adapter = "jwt"},
      "needs a credential for the adapter \"jwt\": set \"key\", and \"secret\" where it has one, "
      "best from the environment (key: ${NAME}), or \"credentials\""},
+    {{MINE, .adapter = "signs"},
+     "needs a credential for the adapter \"signs\": set \"key\" and \"secret\", best from the "
+     "environment (key: ${NAME}), or \"credentials\""},
+    {{MINE, .adapter = "signs", .credentials = PAIR, .n_credentials = 2},
+     "has no \"secret\" in the credential \"b\", with which the adapter \"signs\" signs"},
     {{MINE, .adapter = "bearer", .credentials = PAIR, .n_credentials = 2},
      "has a \"secret\" in the credential \"a\", but the adapter \"bearer\" signs nothing; leave "
      "it out"},
@@ -514,16 +543,20 @@ static const struct {
      "\"hosts\" of \"about\" must be a list of hosts (like \"rest.example.com:8443\")"},
     {"{\"hosts\": \"x\"}", "\"hosts\" of \"about\" must be a list of hosts (like "
                            "\"rest.example.com:8443\"), at most 100"},
-    {"{}", "\"auth.kind\" of \"about\" must be none, bearer, header, query or jwt_hs256"},
-    {"{\"auth\": \"none\"}", "\"auth\" of \"about\" must be an object of: kind name prefix"},
+    {"{}",
+     "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256 or volcengine"},
+    {"{\"auth\": \"none\"}",
+     "\"auth\" of \"about\" must be an object of: kind name prefix service region"},
     {"{\"auth\": {\"kind\": \"basic\"}}",
-     "\"auth.kind\" of \"about\" must be none, bearer, header, query or jwt_hs256"},
+     "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256 or volcengine"},
     {"{\"auth\": {\"kind\": \"header\"}}",
      "\"auth.name\" of \"about\" must name a header or an argument"},
     {"{\"auth\": {\"kind\": \"query\", \"name\": \"a=b\"}}",
      "\"auth.name\" of \"about\" must name a header or an argument"},
+    {"{\"auth\": {\"kind\": \"volcengine\", \"service\": \"cv\"}}",
+     "\"auth\" of \"about\" must name a service and a region"},
     {"{\"auth\": {\"kind\": \"none\", \"perfix\": \"x\"}}",
-     "\"about\" has the member \"auth.perfix\", which is none of: kind name prefix"},
+     "\"about\" has the member \"auth.perfix\", which is none of: kind name prefix service region"},
     {"{\"auth\": {\"kind\": \"none\", \"prefix\": \"a\\nb\"}}",
      "\"auth.prefix\" of \"about\" must be a text of printable ASCII"},
 #define NONE "{\"auth\": {\"kind\": \"none\"}, "
@@ -595,7 +628,8 @@ int main(void)
         cmocka_unit_test(test_hard_pattern),   cmocka_unit_test(test_references),
         cmocka_unit_test(test_upstream_names), cmocka_unit_test(test_whole_channel),
         cmocka_unit_test(test_modest_channel), cmocka_unit_test(test_two_of_one_adapter),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_abouts),
+        cmocka_unit_test(test_signing),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_abouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -524,6 +524,37 @@ static void headers_have_an_order_of_precedence(void **state)
     assert_false(bare.is_good);
 }
 
+/* Of a request that is made twice from the same words, as a poll is. */
+static void a_uuid_is_drawn_anew(void **state)
+{
+    (void)state;
+    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    char seen[2][40];
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP(made_fini) struct made made;
+        make("{'method':'GET','path':'/','headers':{'X-Trace':{'$uuid':true}}}", &channel, NULL,
+             &made);
+        assert_true(made.is_good);
+        const char *uuid = header_of(&made.request, "X-Trace");
+        assert_int_equal(strlen(uuid), 36);
+        assert_int_equal(strspn(uuid, "0123456789abcdef-"), 36);
+        assert_true(uuid[8] == '-' && uuid[13] == '-' && uuid[18] == '-' && uuid[23] == '-');
+        assert_true(uuid[14] == '7' && strchr("89ab", uuid[19]) != NULL);
+        memcpy(seen[i], uuid, 37);
+    }
+    assert_string_not_equal(seen[0], seen[1]);
+    static const char *const wrong[] = {"{'$uuid':false}", "{'$uuid':1}", "{'$uuid':true,'a':1}",
+                                        "{}", "[]"};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        char spec[120];
+        snprintf(spec, sizeof(spec), "{'method':'GET','path':'/','headers':{'X-Trace':%s}}",
+                 wrong[i]);
+        CLEANUP(made_fini) struct made made;
+        make(spec, &channel, NULL, &made);
+        assert_false(made.is_good);
+    }
+}
+
 static void credentials_go_where_they_belong(void **state)
 {
     (void)state;
@@ -796,6 +827,7 @@ int main(void)
         cmocka_unit_test(numbers_are_bounded),
         cmocka_unit_test(flags_are_taken),
         cmocka_unit_test(headers_have_an_order_of_precedence),
+        cmocka_unit_test(a_uuid_is_drawn_anew),
         cmocka_unit_test(credentials_go_where_they_belong),
         cmocka_unit_test(odd_credentials_are_not_told),
         cmocka_unit_test(json_is_written_with_its_images),
