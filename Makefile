@@ -21,7 +21,7 @@ run: build ## serve on 127.0.0.1:8080 with ./var; the first start makes a key an
 	@$(BINARY) serve --data var --listen 127.0.0.1:8080 --first-key first
 
 .PHONY: simulators
-simulators: deps-simulators ## six simulated upstreams on 127.0.0.1:9201 to 9206: PORT_BASE=9201, LEDGER=folder keeps what they accept
+simulators: deps-simulators ## simulated upstreams on 127.0.0.1, from port 9201 on: PORT_BASE=9201, LEDGER=folder keeps what they accept
 	@node=$$(ls tests/live/node_modules/node-linux-*/bin/node 2>/dev/null | head -n 1); \
 	exec "$${node:-node}" tests/simulators/run.js --port-base $(PORT_BASE) $(if $(LEDGER),--ledger '$(LEDGER)')
 

@@ -15,7 +15,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const options = process.argv.slice(2);
 const isQuick = options.includes('--quick');
 const names = options.filter((option) => option !== '--quick');
-if (isQuick) process.env.UPSTREAM ??= 'unified,comfyui'; // of six: one that is paid, one that is asked for by an id of ours
+if (isQuick) process.env.UPSTREAM ??= 'unified,comfyui'; // of all: one that is paid, one that is asked for by an id of ours
 const subject = (file) => path.basename(file, '.test.js');
 
 function chosen() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Six upstreams that fail at random, clients that never give up, and a gateway that is killed again and again: no task is
+// All upstreams that fail at random, clients that never give up, and a gateway that is killed again and again: no task is
 // lost, and nobody pays twice. STORM_SECONDS says how long, STORM_SEED repeats the draws of an earlier storm.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
