@@ -15,6 +15,7 @@ export const VENDORS = {
     'openai-videos': { adapter: 'openai-videos', model: 'm-oai', upstream: 'sora-2', path: '/v1', image: IMAGE, noVideo: 'result_lost' },
     fal: { adapter: 'fal', model: 'm-fal', upstream: 'fal-ai/veo3/fast', image: IMAGE },
     'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', path: '/v1beta', image: IMAGE },
+    'gemini-veo': { adapter: 'gemini-veo', model: 'm-veo', upstream: 'veo-3.1-generate-preview', path: '/v1beta', image: IMAGE },
     'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, moderates: false,

@@ -9,6 +9,7 @@ import { comfyui } from './comfyui.js';
 import { start } from './core.js';
 import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
+import { geminiVeo } from './gemini-veo.js';
 import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
@@ -17,6 +18,7 @@ export const VENDORS = [
     comfyui,
     fal,
     geminiOmni,
+    geminiVeo,
     klingLegacy,
     openaiVideos,
     unified,
