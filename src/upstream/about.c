@@ -32,6 +32,7 @@ static const struct rule RULES[] = {
     {"auth", "kind", TEXT, false, NULL, 1, TEXT_MAX},
     {"auth", "name", TEXT, false, "", 1, 100},
     {"auth", "prefix", TEXT, false, "", 0, 100},
+    {"auth", "scope", TEXT, false, "", 1, 500},
     {"", "job", GROUP, false, "{}", 0, 0},
     {"job", "chosen", FLAG, false, "false", 0, 0},
     {"", "submit", GROUP, false, "{}", 0, 0},
@@ -58,7 +59,8 @@ static const struct rule RULES[] = {
 };
 
 static const char *const EVIDENCE[] = {"wire", "sdk", "documented", "third-party", NULL};
-static const char *const AUTH_KINDS[] = {"bearer", "header", "query", "jwt_hs256", "none", NULL};
+static const char *const AUTH_KINDS[] = {
+    "bearer", "header", "query", "jwt_hs256", "none", "google_service_account", NULL};
 static const char *const STATES[] = {"pending", "rendering", NULL};
 
 /* Always false. */
@@ -303,6 +305,8 @@ static bool check_auth(json_t *auth, char *ret_error)
     bool needs_name = strcmp(kind, "header") == 0 || strcmp(kind, "query") == 0;
     if (needs_name && !name)
         return refuse(ret_error, "about.auth.name is missing: the name of the %s", kind);
+    if (strcmp(kind, "google_service_account") == 0 && !json_text(auth, "scope"))
+        return refuse(ret_error, "about.auth.scope is missing: what tokens are for");
     return !name || strpbrk(name, " \t\r\n:") == NULL ||
            refuse(ret_error, "about.auth.name has a character that no name has");
 }

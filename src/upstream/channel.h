@@ -17,19 +17,24 @@
 #include "task/step.h"
 #include "task/task.h"
 #include "upstream/adapter.h"
+#include "upstream/service_account.h"
 
 enum channel_auth {
     CHANNEL_AUTH_NONE,
     CHANNEL_AUTH_BEARER,
     CHANNEL_AUTH_HEADER, /* `name: prefix key` */
     CHANNEL_AUTH_QUERY,  /* ?name=key */
+    CHANNEL_AUTH_GOOGLE, /* an access token for a service account, as a bearer; a plain key: `x-goog-api-key: key` */
     CHANNEL_AUTH_JWT, /* HS256 of key and secret, as a bearer; a credential without a secret: the key as a bearer */
 };
 
 struct channel_credential {
-    const char *name; /* unique in its channel; `default` when the channel has one `key` */
-    const char *key;
+    const char *name;   /* unique in its channel; `default` when the channel has one `key` */
+    const char *key;    /* empty for a service account: its key goes nowhere */
     const char *secret; /* NULL: none */
+    const struct service_account *account; /* NULL: none */
+    /* Of an account, in a copy of this: the access token that goes along. NULL: none is at hand. */
+    const char *token;
 };
 
 struct channel_model {
@@ -65,7 +70,7 @@ struct channel {
     const char *const
         *hosts; /* "host" or "host:port": further ones that get the credential; NULL-terminated */
     enum channel_auth auth;
-    const char *auth_name, *auth_prefix;
+    const char *auth_name, *auth_prefix, *auth_scope;
     const struct exchange_header *headers; /* of the configuration, added to every request */
     size_t n_headers;
     struct exchange_road road;

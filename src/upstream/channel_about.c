@@ -217,16 +217,20 @@ static bool read_auth(const struct reader *reader, const json_t *about, struct c
         enum channel_auth auth;
         bool has_name;
     } kinds[] = {
-        {"none", CHANNEL_AUTH_NONE, false},     {"bearer", CHANNEL_AUTH_BEARER, false},
-        {"header", CHANNEL_AUTH_HEADER, true},  {"query", CHANNEL_AUTH_QUERY, true},
+        {"none", CHANNEL_AUTH_NONE, false},
+        {"bearer", CHANNEL_AUTH_BEARER, false},
+        {"header", CHANNEL_AUTH_HEADER, true},
+        {"query", CHANNEL_AUTH_QUERY, true},
         {"jwt_hs256", CHANNEL_AUTH_JWT, false},
+        {"google_service_account", CHANNEL_AUTH_GOOGLE, false},
     };
     const json_t *group = NULL;
     const char *kind = NULL;
-    if (!read_group(reader, about, "auth", "kind name prefix", &group) ||
+    if (!read_group(reader, about, "auth", "kind name prefix scope", &group) ||
         !read_text(reader, group, "auth", "kind", &kind) ||
         !read_text(reader, group, "auth", "name", &channel->auth_name) ||
-        !read_text(reader, group, "auth", "prefix", &channel->auth_prefix))
+        !read_text(reader, group, "auth", "prefix", &channel->auth_prefix) ||
+        !read_text(reader, group, "auth", "scope", &channel->auth_scope))
         return false;
     for (size_t i = 0; kind != NULL && i < ARRAY_LENGTH(kinds); i++) {
         if (strcmp(kinds[i].kind, kind) != 0)
@@ -234,11 +238,13 @@ static bool read_auth(const struct reader *reader, const json_t *about, struct c
         const char *name = channel->auth_name;
         if (kinds[i].has_name && (name == NULL || strpbrk(name, " :,;&=?#") != NULL))
             return fail(reader, "\"auth.name\" of \"about\" must name a header or an argument");
+        if (kinds[i].auth == CHANNEL_AUTH_GOOGLE && channel->auth_scope == NULL)
+            return fail(reader, "\"auth.scope\" of \"about\" must name what tokens are for");
         channel->auth = kinds[i].auth;
         return true;
     }
-    return fail(reader, "\"auth.kind\" of \"about\" must be none, bearer, header, query or "
-                        "jwt_hs256");
+    return fail(reader, "\"auth.kind\" of \"about\" must be none, bearer, header, query, "
+                        "jwt_hs256 or google_service_account");
 }
 
 static bool read_times(const struct reader *reader, const json_t *about, struct channel *channel)

@@ -158,6 +158,7 @@ static void keys_that_will_not_do(void **state)
     (void)state;
     static const char *const texts[] = {
         SMALL_RSA_PEM,
+        PSS_PEM,
         EC_PEM,
         ENCRYPTED_PEM,
         "",

@@ -73,6 +73,37 @@ static inline char *pem_of(const char *text)
     "fmOGVzoVkV0mRec=\\n"                                                                          \
     "-----END PRIVATE KEY-----\\n"
 
+/* For another way of signing. */
+#define PSS_PEM                                                                                    \
+    "-----BEGIN PRIVATE KEY-----\\n"                                                               \
+    "MIIEuwIBADALBgkqhkiG9w0BAQoEggSnMIIEowIBAAKCAQEA50o7LWijv6pLaAj8\\n"                          \
+    "AmoO+ejNQ6IOfVj15oPQrIEHvfIkQqX0qYWtRsHoKQ4Ug0RlCPi3VPCRGuJqz+5W\\n"                          \
+    "pIhqhjA3DNJPEiF7KSu/Z0BrCEJzDs+zcWm0wghM46+CRxdaBLZ3XkFnAsbLPk1+\\n"                          \
+    "4XpE4O+YG7ToCEpqOp+sXr2HmknDTrJN0SZdaVMMiqBULLnzrVp3SNCz4wwiiXIX\\n"                          \
+    "PGIU0z5j8zFj7pkgfOUeDFykytWupqTuSRcdLhWJ7ryWoQBM6Tt0kQnD4jFq9q2u\\n"                          \
+    "W5Z5R/7FwNulekJbS3xgI85UAsq4rkxDH1PEmdmzx+fVeR9c8d/wasjmpxp6xhU3\\n"                          \
+    "4GGjuQIDAQABAoIBABauje0fFOfn8GssbmJiOkPB09dtHhSm076ecKlqIfM7utia\\n"                          \
+    "Y8r4JA0LWRQloFdbLrlZgskeqmxDhgwMKI0MH743Hj7wpPZ3OBfKhYO/qn9t3NC4\\n"                          \
+    "B7X4ktRwcfHmNVV5cceCiWRB77MzAZ2Dhgzgq76PYJBfBl5Bxfcnz4Se+5xirbpR\\n"                          \
+    "ZscXtcl1Nb1j+FIxsGvXUhoG0I0YePtULzUNbuKQs/szZ2k+5z4ij7sHmYYS82fO\\n"                          \
+    "Rp6lvaS3QcVzBE/chI/RZLe89LZ59WIyeUwwh4mLfww6yfFaBVi2jsr3d5dp7Fef\\n"                          \
+    "HdPNLY0G59ebvdoEuZaj0YvXPox2Z+JH+oZEuD0CgYEA+SA4mquh1B+667xnVm1M\\n"                          \
+    "5ro/DNcyxJy8mATApmRBitvJS4v3vfK+0Jg5jnw9fHxEGzTwP2kwgUlTxqoODQpc\\n"                          \
+    "cGGScBmFpgcskrAQ7MEk6ABY03vc4K1okIdH7SZr4aJxZwROqmga+S2m0cwxQDG5\\n"                          \
+    "jZ/zcJHZM7Oy1oyzBUaJdecCgYEA7awFRGTe9aneQ6yn5RXSMwIDt9LPbDsoJOo3\\n"                          \
+    "2jC6SvPZXtR4CmoD9PSSJ0Jleoh3JfSvm4TzOV73HkGVVVVxI3UPe9aHPtG2GkVs\\n"                          \
+    "TQdPrm8UnaM0S8j9Diw1vlS5xqpgQm0wUxe8BuIz4j3Z0Oq5wF5VzsShX7az5+k/\\n"                          \
+    "RdR3pV8CgYBcFiX2PlUeVPBCLS1BjDtt2hBuTamtdYZc5vzTRKHZky6QJ1fXNcCE\\n"                          \
+    "2JAF9DTCLCj8qY/Y0KgmUhWOjNOOzHKo89guabC2U1aNjlljOm3K+D3dRp65yj+p\\n"                          \
+    "lOfoaFheWi5y9uuhH8RAsThFuqXF5duB10skJDVWYClOF0ohPBaZpwKBgQCT3GUa\\n"                          \
+    "e7bKFvgUGiIJv12aJjKx9hDdQKBk9uHweEgtwS8GdCCKOhJkHpOeoQwJA0U889Ec\\n"                          \
+    "a8X1d0M+K4cAI7vTV0xeusRBLK6iAXazJU1JNAobWCF81Hm6i36T/pnlIrHoIY3i\\n"                          \
+    "4+0ySyAELH6KHr2ZFBdGH8ZViZC7Qrz+cIRO+QKBgGraSOaVu1LqkyTi//Yc3JN3\\n"                          \
+    "yVXUuCjreQAohAH/J6Mp+HBs5xSuBq8zeeKAI+LeHmJZPUhtogOWXVewWCWgWbDO\\n"                          \
+    "88L623ncqGoPQps+/Gwbp1MWjf+FDgOjCfs8/VoU41qzUpFopHPNKHk35Sgkyqx7\\n"                          \
+    "P82q/k5tHBJT/3GUgwDA\\n"                                                                      \
+    "-----END PRIVATE KEY-----\\n"
+
 /* Of another kind. */
 #define EC_PEM                                                                                     \
     "-----BEGIN PRIVATE KEY-----\\n"                                                               \

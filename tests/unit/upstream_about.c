@@ -81,7 +81,11 @@ static void test_sentences(void **state)
         {"{\"summary\":\"s\",\"evidence\":\"rumour\",\"auth\":{\"kind\":\"none\"}}",
          "about.evidence must be one of wire, sdk, documented, third-party"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"basic\"}}",
-         "about.auth.kind must be one of bearer, header, query, jwt_hs256, none"},
+         "about.auth.kind must be one of bearer, header, query, jwt_hs256, none, "
+         "google_service_account"},
+        {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":"
+         "\"google_service_account\"}}",
+         "about.auth.scope is missing: what tokens are for"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"query\"}}",
          "about.auth.name is missing: the name of the query"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"header\",\"name\":\"a "
