@@ -70,6 +70,9 @@ def image_of($index):
 def references:
   [reference_images[] as $index | {image: image_of($index), referenceType: "asset"}] | if . == [] then null else . end;
 
+# Of Veo 2 there is but one, which is not named.
+def resolution_of: .task | if .model | test("^veo-2") then null else .resolution end;
+
 def create_body:
   { instances:
       [ { prompt: .task.prompt,
@@ -79,7 +82,7 @@ def create_body:
     parameters:
       { durationSeconds: .task.duration,
         aspectRatio: .task.aspect_ratio,
-        resolution: .task.resolution,
+        resolution: resolution_of,
         negativePrompt: .task.negative_prompt,
         personGeneration: .task.options.person_generation },
     webhookConfig: (if (.task.callback | type) == "string" then {uris: [.task.callback]} else null end) };

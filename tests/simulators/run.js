@@ -13,6 +13,7 @@ import { geminiVeo } from './gemini-veo.js';
 import { klingLegacy } from './kling-legacy.js';
 import { openaiVideos } from './openai-videos.js';
 import { unified } from './unified.js';
+import { vertexVeo } from './vertex-veo.js';
 
 export const VENDORS = [
     comfyui,
@@ -22,6 +23,7 @@ export const VENDORS = [
     klingLegacy,
     openaiVideos,
     unified,
+    vertexVeo,
 ];
 const FIRST_PORT = 9201;
 
