@@ -90,7 +90,7 @@ static void check_error(const char *error)
 
 static void try_spec(const json_t *spec, uint8_t choice)
 {
-    static const struct channel_credential credential = {"default", KEY, NULL};
+    static const struct channel_credential credential = {.name = "default", .key = KEY};
     const struct channel channel = {
         .name = "one",
         .base_url = "https://api.example.com/base",

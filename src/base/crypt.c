@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Covers over libcrypto; random bytes come from the kernel (getentropy), at less cost. What fails here is out of memory or
- * misbuilt, never the input, so every failure aborts. Stateless but for the running digest, which one thread owns. */
+ * misbuilt, so it aborts; only a private key may be no good, and leaves no errors behind in libcrypto's own queue, where
+ * TLS would find them. Stateless but for the running digest, which one thread owns. */
 #include "base/crypt.h"
 
 #include <limits.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/must.h"
 
+enum { RSA_BITS_LEAST = 2048, RSA_BITS_MOST = 8 * CRYPT_RSA_SIGNATURE_MAX };
+
 struct crypt_sha256 {
     EVP_MD_CTX *context;
+};
+
+struct crypt_rsa {
+    EVP_PKEY *key;
 };
 
 void crypt_random(void *ret_bytes, size_t length)
@@ -66,4 +75,59 @@ void crypt_hmac_sha256(const void *key, size_t key_length, const void *data, siz
 bool crypt_is_equal(const void *a, const void *b, size_t length)
 {
     return CRYPTO_memcmp(a, b, length) == 0;
+}
+
+/* ---- RSA ---- */
+
+/* Nobody is asked for the password of a key that has one. */
+static int no_password(char *ret_password, int size, int is_to_write, void *context)
+{
+    (void)ret_password, (void)size, (void)is_to_write, (void)context;
+    return -1;
+}
+
+static bool is_fit(const EVP_PKEY *key)
+{
+    int bits = EVP_PKEY_get_bits(key);
+    return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && bits >= RSA_BITS_LEAST &&
+           bits <= RSA_BITS_MOST;
+}
+
+struct crypt_rsa *crypt_rsa_new(const char *pem)
+{
+    BIO *text = BIO_new_mem_buf(pem, -1);
+    must(text != NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(text, NULL, no_password, NULL);
+    BIO_free(text);
+    ERR_clear_error();
+    if (key == NULL || !is_fit(key)) {
+        EVP_PKEY_free(key);
+        return NULL;
+    }
+    struct crypt_rsa *rsa = must_calloc(1, sizeof(*rsa));
+    rsa->key = key;
+    return rsa;
+}
+
+struct crypt_rsa *crypt_rsa_free(struct crypt_rsa *rsa)
+{
+    if (rsa != NULL)
+        EVP_PKEY_free(rsa->key);
+    free(rsa);
+    return NULL;
+}
+
+bool crypt_rsa_sign(const struct crypt_rsa *rsa, const void *data, size_t length,
+                    uint8_t ret_signature[CRYPT_RSA_SIGNATURE_MAX], size_t *ret_length)
+{
+    size_t room = CRYPT_RSA_SIGNATURE_MAX;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    must(context != NULL);
+    bool is_signed = EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, rsa->key) == 1 &&
+                     EVP_DigestSign(context, ret_signature, &room, data, length) == 1;
+    EVP_MD_CTX_free(context);
+    ERR_clear_error();
+    if (is_signed)
+        *ret_length = room;
+    return is_signed;
 }

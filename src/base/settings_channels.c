@@ -11,6 +11,12 @@
 
 #include "base/must.h"
 
+/* A credential while it is read. */
+struct credential_draft {
+    struct settings_credential credential;
+    const char *key_file;
+};
+
 static const struct settings_row MODEL_ROWS[] = {
     {"channels.models.name", SETTINGS_TEXT, NULL, 0, 0, "", "",
      offsetof(struct settings_model, name), false},
@@ -22,6 +28,8 @@ static const struct settings_row CREDENTIAL_ROWS[] = {
      offsetof(struct settings_credential, name), false},
     {"channels.credentials.key", SETTINGS_TEXT, NULL, 0, 0, "", "",
      offsetof(struct settings_credential, key), true},
+    {"channels.credentials.key_file", SETTINGS_TEXT, NULL, 0, 0, "", "",
+     offsetof(struct credential_draft, key_file), false},
     {"channels.credentials.secret", SETTINGS_TEXT, NULL, 0, 0, "", "",
      offsetof(struct settings_credential, secret), true},
 };
@@ -131,20 +139,38 @@ static bool read_models(struct settings_reader *reader, struct fy_node *node,
 
 /* ---- credentials ---- */
 
+/* A key from its file stands in the place of one in the configuration. */
+static bool read_key_file(struct settings_reader *reader, const char *file,
+                          struct settings_credential *credential, struct settings_place place)
+{
+    if (file == NULL)
+        return true;
+    if (credential->key != NULL)
+        return settings_fail(reader, place,
+                             "the credential \"%s\" has \"key\" and \"key_file\"; keep one of them",
+                             credential->name);
+    credential->key = settings_read_key_file(reader, file, place);
+    return credential->key != NULL;
+}
+
 static bool read_credential(struct settings_reader *reader, struct fy_node *node,
                             struct settings_place outer, struct settings_draft *draft,
                             struct settings_credential *credential)
 {
     const struct settings_channel *channel = &draft->channel;
     struct settings_place place = settings_place_of(node, outer);
+    struct credential_draft read = {0};
     if (!fy_node_is_mapping(node))
         return settings_fail(reader, place,
                              "a credential must be a group of \"name\", \"key\" and, where the "
                              "upstream wants one, \"secret\"");
-    if (!read_group(reader, node, &credential_rows, credential, &place, &draft->is_secret))
+    if (!read_group(reader, node, &credential_rows, &read, &place, &draft->is_secret))
         return false;
-    if (credential->name == NULL || credential->key == NULL)
+    *credential = read.credential;
+    if (credential->name == NULL || (credential->key == NULL && read.key_file == NULL))
         return settings_fail(reader, place, "a credential must have \"name\" and \"key\"");
+    if (!read_key_file(reader, read.key_file, credential, place))
+        return false;
     for (size_t i = 0; i < channel->n_credentials; i++) {
         if (strcmp(channel->credentials[i].name, credential->name) == 0)
             return settings_fail(reader, place,
@@ -177,18 +203,22 @@ static bool read_credentials(struct settings_reader *reader, struct fy_node *nod
     return true;
 }
 
-/* `key` and `secret` of the channel itself are a credential, too. */
+/* `key` (or `key_file`) and `secret` of the channel itself are a credential, too. */
 static bool take_key(struct settings_reader *reader, struct settings_draft *draft,
                      struct settings_place place)
 {
     struct settings_channel *channel = &draft->channel;
-    if (draft->key == NULL && draft->secret == NULL)
+    bool has_key = draft->key != NULL || draft->key_file != NULL;
+    if (!has_key && draft->secret == NULL)
         return true;
     if (channel->credentials != NULL)
         return settings_fail(reader, place,
                              "the channel \"%s\" has \"%s\" and \"credentials\"; keep one of them",
-                             channel->name, draft->key != NULL ? "key" : "secret");
-    if (draft->key == NULL)
+                             channel->name,
+                             draft->key != NULL ? "key"
+                             : has_key          ? "key_file"
+                                                : "secret");
+    if (!has_key)
         return settings_fail(reader, place, "the channel \"%s\" has a \"secret\" without \"key\"",
                              channel->name);
     struct settings_credential *credential = arena_alloc(reader->whole->arena, sizeof(*credential));
@@ -197,7 +227,7 @@ static bool take_key(struct settings_reader *reader, struct settings_draft *draf
     *credential = (struct settings_credential){"default", draft->key, draft->secret};
     channel->credentials = credential;
     channel->n_credentials = 1;
-    return true;
+    return read_key_file(reader, draft->key_file, credential, place);
 }
 
 /* ---- headers ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Options of a channel as JSON: a group of the configuration, and a file beside it. Both are bounded as
+ * Options of a channel as JSON: a group of the configuration, and a file beside it; and the file of a key. Both are bounded as
  * other JSON from outside is (base/json.h). A plain scalar that JSON knows as a number, true, false or
  * null is one, all else is a text; so `01`, `yes` and `0x10` are texts. Any thread. */
 #include "base/settings_tree.h"
@@ -13,6 +13,8 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/must.h"
+
+enum { KEY_FILE_MAX = 64 * 1024 };
 
 /* ---- a group ---- */
 
@@ -151,18 +153,21 @@ const char *settings_path(struct settings_reader *reader, const char *path,
 }
 
 /* Opens nothing that could block or do something: a pipe, a device. Negative after settings_fail(). */
-static int open_options(struct settings_reader *reader, const char *path, const char *file,
-                        struct settings_place place)
+static int open_file(struct settings_reader *reader, const char *setting, const char *file,
+                     struct settings_place place)
 {
     struct stat status;
+    const char *path = settings_path(reader, file, place);
+    if (path == NULL)
+        return -1;
     CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &status) != 0) {
-        settings_fail(reader, place, "\"channels.options_file\": \"%.*s\" cannot be opened: %s",
+        settings_fail(reader, place, "\"%s\": \"%.*s\" cannot be opened: %s", setting,
                       SETTINGS_SHOWN_BYTES, file, strerror(errno));
         return -1;
     }
     if (!S_ISREG(status.st_mode)) {
-        settings_fail(reader, place, "\"channels.options_file\": \"%.*s\" is not a file",
+        settings_fail(reader, place, "\"%s\": \"%.*s\" is not a file", setting,
                       SETTINGS_SHOWN_BYTES, file);
         return -1;
     }
@@ -171,31 +176,61 @@ static int open_options(struct settings_reader *reader, const char *path, const 
     return opened;
 }
 
+/* All of it, as far as `text` takes it. */
+static bool read_file(struct settings_reader *reader, const char *setting, const char *file,
+                      struct settings_place place, struct buf *text)
+{
+    char fault[SETTINGS_FAULT_SIZE];
+    CLEANUP(close_fd) int fd = open_file(reader, setting, file, place);
+    if (fd < 0)
+        return false;
+    return settings_read_all(fd, text, fault) ||
+           settings_fail(reader, place, "\"%s\": \"%.*s\" %s", setting, SETTINGS_SHOWN_BYTES, file,
+                         fault);
+}
+
 json_t *settings_read_options_file(struct settings_reader *reader, const char *file,
                                    struct settings_place place)
 {
-    char fault[SETTINGS_FAULT_SIZE];
+    static const char setting[] = "channels.options_file";
     char error[JSON_ERROR_SIZE];
     CLEANUP(buf_fini) struct buf text;
     buf_init(&text, SETTINGS_FILE_MAX);
-    const char *path = settings_path(reader, file, place);
-    CLEANUP(close_fd) int fd = path != NULL ? open_options(reader, path, file, place) : -1;
-    if (fd < 0)
+    if (!read_file(reader, setting, file, place, &text))
         return NULL;
-    if (!settings_read_all(fd, &text, fault)) {
-        settings_fail(reader, place, "\"channels.options_file\": \"%.*s\" %s", SETTINGS_SHOWN_BYTES,
-                      file, fault);
-        return NULL;
-    }
     json_t *options = json_parse(buf_text(&text), text.length, error);
     if (options == NULL)
-        settings_fail(reader, place, "\"channels.options_file\": \"%.*s\", %s",
-                      SETTINGS_SHOWN_BYTES, file, error);
+        settings_fail(reader, place, "\"%s\": \"%.*s\", %s", setting, SETTINGS_SHOWN_BYTES, file,
+                      error);
     else if (!json_is_object(options))
-        settings_fail(reader, place, "\"channels.options_file\": \"%.*s\" holds no JSON object",
+        settings_fail(reader, place, "\"%s\": \"%.*s\" holds no JSON object", setting,
                       SETTINGS_SHOWN_BYTES, file);
     if (json_is_object(options))
         return options;
     json_decref(options);
+    return NULL;
+}
+
+const char *settings_read_key_file(struct settings_reader *reader, const char *file,
+                                   struct settings_place place)
+{
+    static const char setting[] = "channels.key_file";
+    static const char blanks[] = " \t\r\n";
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, KEY_FILE_MAX);
+    if (!read_file(reader, setting, file, place, &text))
+        return NULL;
+    const char *begin = buf_text(&text) + strspn(buf_text(&text), blanks);
+    size_t length = strlen(begin);
+    while (length > 0 && strchr(blanks, begin[length - 1]) != NULL)
+        length--;
+    const char *key = arena_strndup(reader->whole->arena, begin, length);
+    if (key == NULL)
+        settings_fail_memory(reader, place);
+    const char *right = key != NULL ? settings_text_fault("channels.key", key) : NULL;
+    if (right == NULL)
+        return key;
+    settings_fail(reader, place, "\"%s\": \"%.*s\" must hold one key: %s", setting,
+                  SETTINGS_SHOWN_BYTES, file, right);
     return NULL;
 }

@@ -45,7 +45,7 @@ extern const struct settings_rows settings_channel_rows; /* of struct settings_d
 /* A channel while it is read: what its keys say that does not stay. */
 struct settings_draft {
     struct settings_channel channel;
-    const char *key, *secret, *options_file;
+    const char *key, *key_file, *secret, *options_file;
     bool is_secret; /* of the key at hand, something came from the environment */
 };
 

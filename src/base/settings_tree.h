@@ -42,6 +42,9 @@ json_t *settings_read_options(struct settings_reader *reader, struct fy_node *no
 /* A JSON object from `file`, seen from the configuration's folder. As above. */
 json_t *settings_read_options_file(struct settings_reader *reader, const char *file,
                                    struct settings_place place);
+/* The key that stands in `file`, without the blanks and line ends around it. As above, in the arena. No error shows it. */
+const char *settings_read_key_file(struct settings_reader *reader, const char *file,
+                                   struct settings_place place);
 /* A path in the configuration, seen from its folder, in the arena; NULL after settings_fail(). */
 const char *settings_path(struct settings_reader *reader, const char *path,
                           struct settings_place place);

@@ -331,6 +331,20 @@ static bool is_header_value(const char *text)
     return length > 0 && text[0] != ' ' && text[length - 1] != ' ';
 }
 
+/* The same, or a JSON object in as many lines as it has: the key of a service account. */
+static bool is_key(const char *text)
+{
+    size_t length = strlen(text);
+    if (text[0] != '{' || text[length - 1] != '}')
+        return is_header_value(text);
+    for (size_t i = 0; i < length; i++) {
+        bool is_blank = text[i] == '\n' || text[i] == '\r' || text[i] == '\t';
+        if ((text[i] < ' ' && !is_blank) || text[i] > '~')
+            return false;
+    }
+    return true;
+}
+
 static bool is_credential_name(const char *text)
 {
     size_t length =
@@ -374,11 +388,13 @@ static const struct form FORMS[] = {
     {"channels.adapter", is_filled, "the name of an adapter"},
     {"channels.base_url", is_base_url,
      "a base URL without user, query and fragment (like https://api.example.com/v1)"},
-    {"channels.key", is_header_value, PRINTABLE},
+    {"channels.key", is_key, PRINTABLE},
+    {"channels.key_file", is_filled, "the name of a file"},
     {"channels.secret", is_header_value, PRINTABLE},
     {"channels.headers", is_header_value, PRINTABLE},
     {"channels.credentials.name", is_credential_name, "1 to 64 of A-Z, a-z, 0-9, ., _ and -"},
-    {"channels.credentials.key", is_header_value, PRINTABLE},
+    {"channels.credentials.key", is_key, PRINTABLE},
+    {"channels.credentials.key_file", is_filled, "the name of a file"},
     {"channels.credentials.secret", is_header_value, PRINTABLE},
     {"channels.models.name", is_model, "1 to 128 bytes"},
     {"channels.models.upstream", is_upstream_model, "1 to 128 bytes without *"},

@@ -123,7 +123,7 @@ static void print_row(const json_t *row)
                        sizeof cancel - (i == 0 ? 0 : strlen(cancel)), "%s%s", i > 0 ? "," : "",
                        json_string_value(json_array_get(states, i)));
     const char *file = json_text(row, "file");
-    printf("%-20s  %-11s  %-9s  %-17s  ", json_text(row, "name"), json_text(row, "evidence"),
+    printf("%-20s  %-11s  %-22s  %-17s  ", json_text(row, "name"), json_text(row, "evidence"),
            json_text(row, "auth"), cancel);
     cli_print_text(stdout, file ? file : "built in", 0);
     fputs("  ", stdout);
@@ -137,7 +137,7 @@ static int print_rows(const struct adapters_order *order, const json_t *rows)
         cli_print_json(rows);
         return CLI_OK;
     }
-    printf("%-20s  %-11s  %-9s  %-17s  %-8s  %s\n", "NAME", "EVIDENCE", "AUTH", "CANCEL WHILE",
+    printf("%-20s  %-11s  %-22s  %-17s  %-8s  %s\n", "NAME", "EVIDENCE", "AUTH", "CANCEL WHILE",
            "FROM", "SUMMARY");
     for (size_t i = 0; i < json_array_size(rows); i++)
         print_row(json_array_get(rows, i));

@@ -2,7 +2,8 @@
  *
  * A dialogue goes round:
  *
- *     ask (program) -> images, if the request refers to any -> [ready, go] -> exchange -> read (program) --next--> ask
+ *     ask (program) -> images, if the request refers to any -> access token, where it takes one -> [ready, go]
+ *         -> exchange -> read (program) --next--> ask
  *
  * Whatever it holds (spool files, images, calls) goes with it. Its end is told once, as the last thing that it does. */
 #include "engine/dialogue_own.h"
@@ -137,11 +138,64 @@ static int make_body_file(struct dialogue *dialogue)
                                  : dialogue_spool_file(dialogue, &dialogue->body);
 }
 
+static void make_request(struct dialogue *dialogue);
+
+/* Nothing has left without a token: the upstream knows nothing of it. That the account is not taken is said as an adapter
+ * says it of a key. */
+static void fail_without_token(struct dialogue *dialogue, const struct token_outcome *outcome)
+{
+    dialogue->retry_after_ms = outcome->retry_after_ms;
+    if (!outcome->is_refused || dialogue->spec.kind != DIALOGUE_SUBMIT || dialogue->was_bought) {
+        dialogue->status = 0;
+        dialogue_fail(dialogue, DIALOGUE_TROUBLE, outcome->note);
+        return;
+    }
+    CLEANUP(json_unref_pointer) json_t *result = json_object();
+    json_t *error = json_object();
+    json_set_text(error, "code", "no_token");
+    json_set_text(error, "message", outcome->note);
+    json_set_text(error, "kind", "auth");
+    json_set(result, "error", error);
+    dialogue_say(dialogue, &(struct adapter_outcome){.result = result});
+}
+
+static void on_token(void *context, const struct token_outcome *outcome)
+{
+    struct dialogue *dialogue = context;
+    dialogue->token = NULL;
+    if (outcome->is_had) {
+        make_request(dialogue);
+    } else {
+        fail_without_token(dialogue, outcome);
+    }
+}
+
+static void wait_for_token(struct dialogue *dialogue)
+{
+    const struct token_query query = {
+        .channel = dialogue->spec.channel,
+        .key = dialogue->spec.credential,
+        .done = on_token,
+        .context = dialogue,
+    };
+    if (tokens_wait(dialogue->room->tokens, &query, &dialogue->token) < 0) {
+        dialogue_wait_for_room(dialogue, make_request);
+    }
+}
+
 static void make_request(struct dialogue *dialogue)
 {
     const struct dialogue_spec *spec = &dialogue->spec;
+    struct channel_credential key = *spec->credential;
     struct request_image images[TASK_IMAGES_MAX];
     char wrong[REQUEST_ERROR_SIZE];
+    if (key.account) {
+        key.token = tokens_at_hand(dialogue->room->tokens, spec->channel, spec->credential);
+        if (!key.token) {
+            wait_for_token(dialogue);
+            return;
+        }
+    }
     gather_images(dialogue, images);
     drop_request(dialogue);
     int fault = make_body_file(dialogue);
@@ -149,9 +203,9 @@ static void make_request(struct dialogue *dialogue)
         dialogue_fail_soon(dialogue, "the request cannot be written", fault);
         return;
     }
-    dialogue->has_request = request_make(dialogue->asked, spec->channel, spec->credential, images,
-                                         spec->task->request->n_images, dialogue->body,
-                                         clock_wall_ms() / 1000, &dialogue->request, wrong);
+    dialogue->has_request =
+        request_make(dialogue->asked, spec->channel, &key, images, spec->task->request->n_images,
+                     dialogue->body, clock_wall_ms() / 1000, &dialogue->request, wrong);
     if (!dialogue->has_request) {
         dialogue_fail_faulty(dialogue, wrong);
         return;
@@ -299,6 +353,7 @@ struct dialogue *dialogue_stop(struct dialogue *dialogue)
     adapter_call_stop(dialogue->call);
     exchange_stop(dialogue->exchange);
     inputs_stop(dialogue->inputs);
+    token_wait_stop(dialogue->token);
     drop_request(dialogue);
     json_decref(dialogue->asked);
     json_decref(dialogue->told);

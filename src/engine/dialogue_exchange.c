@@ -178,9 +178,13 @@ static bool is_trouble(const struct dialogue *dialogue, long status)
 static void on_answer(void *context, const struct exchange_answer *answer)
 {
     struct dialogue *dialogue = context;
+    const struct dialogue_spec *spec = &dialogue->spec;
     dialogue->exchange = NULL;
     dialogue->status = answer->status;
     dialogue->retry_after_ms = answer->retry_after_ms;
+    if (answer->status == 401 && spec->credential->account) {
+        tokens_note_refusal(dialogue->room->tokens, spec->channel, spec->credential);
+    }
     if (dialogue->request.buys && answer->was_never_sent) {
         dialogue->was_bought = dialogue->was_bought_before;
     }

@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "engine/dialogue.h"
 #include "engine/inputs.h"
+#include "engine/token.h"
 #include "upstream/request.h"
 
 enum { DIALOGUE_CROWDED_MS = 300 }; /* pause before there is room for another call or exchange */
@@ -23,8 +24,9 @@ struct dialogue {
     struct adapter_call *call;
     json_t *asked; /* the request object under way */
     struct inputs *inputs;
-    bool has_inputs; /* all that were asked for so far are there */
-    uint64_t wanted; /* images that are wanted as bytes */
+    bool has_inputs;          /* all that were asked for so far are there */
+    uint64_t wanted;          /* images that are wanted as bytes */
+    struct token_wait *token; /* waited for; NULL: not now */
     struct request request;
     bool has_request;
     /* -1: none. A body without images is a file in memory, all others are in the spool. */

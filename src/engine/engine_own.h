@@ -46,6 +46,7 @@ struct engine {
     struct adapter_host *adapters;
     struct blocking *blocking;
     struct results *results;
+    struct tokens *tokens; /* of service accounts */
     struct engine_room room;
     struct channel_table *channels; /* the newest of `tables`, as the loop sees it */
     struct credentials *credentials;

@@ -14,6 +14,7 @@
 #include "base/must.h"
 #include "engine/engine_own.h"
 #include "engine/result.h"
+#include "engine/token.h"
 
 static const double task_seconds[] = {0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600};
 
@@ -116,6 +117,7 @@ static void settle(struct engine *engine)
     loop_disarm(engine->loop, &engine->sweep);
     loop_disarm(engine->loop, &engine->drain_tick);
     engine->deliver = deliver_free(engine->deliver);
+    engine->tokens = tokens_free(engine->tokens);
     engine->exchanges = exchange_pool_free(engine->exchanges);
     engine->adapters = adapter_host_free(engine->adapters);
     engine->blocking = blocking_free(engine->blocking);
@@ -237,6 +239,7 @@ static int open_parts(struct engine *engine)
     fault = fault < 0 ? fault : exchange_pool_new(engine->loop, &engine->exchanges);
     fault = fault < 0 ? fault : adapter_host_new(engine->loop, &engine->adapters);
     fault = fault < 0 ? fault : blocking_new(engine->loop, &engine->blocking);
+    engine->tokens = tokens_new(engine->loop, engine->exchanges);
     engine->room = (struct engine_room){
         .settings = engine->parts.settings,
         .guard = engine->parts.guard,
@@ -246,6 +249,7 @@ static int open_parts(struct engine *engine)
         .adapters = engine->adapters,
         .blocking = engine->blocking,
         .results = engine->results,
+        .tokens = engine->tokens,
         .counts = &engine->counts,
     };
     return fault;

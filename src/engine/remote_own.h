@@ -10,6 +10,7 @@
 #include "engine/dialogue.h"
 #include "engine/remote.h"
 #include "engine/result.h"
+#include "engine/token.h"
 #include "upstream/request.h"
 
 /* What was cut out of an answer: the video itself, at upstreams that send it along. */
@@ -22,8 +23,9 @@ struct remote_blobs {
 /* A result on its way home. */
 struct remote_fetch {
     struct exchange *download;
-    struct request *request; /* of the download under way; NULL: none */
-    int video;               /* descriptor of what was brought home; -1: none yet */
+    struct request *request;  /* of the download under way; NULL: none */
+    struct token_wait *token; /* that it waits for; NULL: not now */
+    int video;                /* descriptor of what was brought home; -1: none yet */
     int64_t video_bytes;
     char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
     int n_downloads, n_renewals, n_stores;

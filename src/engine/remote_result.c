@@ -207,6 +207,9 @@ static void on_downloaded(void *context, const struct exchange_answer *answer)
     struct remote *remote = context;
     bool was_resumed = remote->fetch->video_bytes > 0;
     remote->fetch->download = NULL;
+    if (answer->status == 401 && remote->key->account) {
+        tokens_note_refusal(remote->room->tokens, remote->channel, remote->key);
+    }
     remote->fetch->n_unreached = answer->status / 100 == 2 ? 0 : remote->fetch->n_unreached;
     drop_request(remote);
     if (answer->status >= 300) {
@@ -293,25 +296,56 @@ static json_t *request_spec(const json_t *output, bool *ret_has_auth)
     return spec;
 }
 
+static void on_token(void *context, const struct token_outcome *outcome)
+{
+    struct remote *remote = context;
+    remote->fetch->token = NULL;
+    if (outcome->is_had) {
+        bring(remote);
+    } else {
+        wait_for_upstream(remote, outcome->note);
+    }
+}
+
+/* What goes along with a download. False: its token is to come first, and is waited for. */
+static bool take_key(struct remote *remote, struct channel_credential *key)
+{
+    const struct token_query query = {remote->channel, remote->key, on_token, remote};
+    *key = *remote->key;
+    if (!key->account) {
+        return true;
+    }
+    remote->fetch->token = token_wait_stop(remote->fetch->token);
+    key->token = tokens_at_hand(remote->room->tokens, remote->channel, remote->key);
+    if (!key->token && tokens_wait(remote->room->tokens, &query, &remote->fetch->token) < 0) {
+        wait_for_upstream(remote, "too many wait for its access token");
+    }
+    return key->token != NULL;
+}
+
 static void download(struct remote *remote, const json_t *output)
 {
     bool has_auth;
+    struct channel_credential key;
     char wrong[REQUEST_ERROR_SIZE];
     CLEANUP(json_unref_pointer) json_t *spec = request_spec(output, &has_auth);
     const char *url = json_text(spec, "url");
     if (url && !request_is_home(remote->channel, url)) {
         has_auth = false; /* the credential goes to its own hosts only */
     }
+    if (has_auth && !take_key(remote, &key)) {
+        return;
+    }
     struct request made;
-    const struct channel_credential *key = has_auth ? remote->key : NULL;
+    const struct channel_credential *sent = has_auth ? &key : NULL;
     int64_t now_s = clock_wall_ms() / 1000;
-    if (!request_make(spec, remote->channel, key, NULL, 0, -1, now_s, &made, wrong)) {
+    if (!request_make(spec, remote->channel, sent, NULL, 0, -1, now_s, &made, wrong)) {
         lose(remote, wrong);
         return;
     }
     remote->fetch->request = must_calloc(1, sizeof *remote->fetch->request);
     *remote->fetch->request = made;
-    int fault = request_sign(remote->fetch->request, remote->channel, key, -1, now_s);
+    int fault = request_sign(remote->fetch->request, remote->channel, sent, -1, now_s);
     if (fault == 0) {
         fault = send_request(remote);
     }
@@ -390,6 +424,7 @@ void remote_halt_result(struct remote *remote, bool is_kept)
         return;
     }
     remote->fetch->download = exchange_stop(remote->fetch->download);
+    remote->fetch->token = token_wait_stop(remote->fetch->token);
     drop_request(remote);
     remote->fetch->result = result_stop(remote->fetch->result, is_kept);
     close_fd(&remote->fetch->video);

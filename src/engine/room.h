@@ -21,5 +21,6 @@ struct engine_room {
     struct adapter_host *adapters;
     struct blocking *blocking;
     struct results *results;
+    struct tokens *tokens;
     struct engine_counts *counts;
 };

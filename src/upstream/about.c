@@ -34,6 +34,7 @@ static const struct rule RULES[] = {
     {"auth", "prefix", TEXT, false, "", 0, 100},
     {"auth", "service", TEXT, false, "", 1, 40},
     {"auth", "region", TEXT, false, "", 1, 40},
+    {"auth", "scope", TEXT, false, "", 1, 500},
     {"", "job", GROUP, false, "{}", 0, 0},
     {"job", "chosen", FLAG, false, "false", 0, 0},
     {"job", "certain", FLAG, false, "false", 0, 0},
@@ -61,8 +62,8 @@ static const struct rule RULES[] = {
 };
 
 static const char *const EVIDENCE[] = {"wire", "sdk", "documented", "third-party", NULL};
-static const char *const AUTH_KINDS[] = {"bearer",     "header", "query", "jwt_hs256",
-                                         "volcengine", "none",   NULL};
+static const char *const AUTH_KINDS[] = {
+    "bearer", "header", "query", "jwt_hs256", "volcengine", "google_service_account", "none", NULL};
 static const char *const STATES[] = {"pending", "rendering", NULL};
 
 /* Always false. */
@@ -324,6 +325,8 @@ static bool check_auth(json_t *auth, char *ret_error)
     if (!check_scope(auth, is_signed, "service", ret_error) ||
         !check_scope(auth, is_signed, "region", ret_error))
         return false;
+    if (strcmp(kind, "google_service_account") == 0 && !json_text(auth, "scope"))
+        return refuse(ret_error, "about.auth.scope is missing: what tokens are for");
     return !name || strpbrk(name, " \t\r\n:") == NULL ||
            refuse(ret_error, "about.auth.name has a character that no name has");
 }

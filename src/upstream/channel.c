@@ -26,7 +26,7 @@ static const char *const FAMILY[] = {
 };
 
 static const struct channel_model EVERYTHING = {"*", NULL};
-static const struct channel_credential NO_CREDENTIAL = {"default", "", NULL};
+static const struct channel_credential NO_CREDENTIAL = {.name = "default", .key = ""};
 
 /* What an adapter in use said. */
 struct said {
@@ -43,6 +43,8 @@ struct channel_table {
     size_t n_said;
     const char **names; /* without wildcards and repetitions */
     size_t n_names;
+    struct service_account **accounts; /* of all credentials that are one */
+    size_t n_accounts;
     bool is_catch_all;
 };
 
@@ -161,6 +163,61 @@ static const char *hint_of_secret(enum channel_auth auth)
                                              : "";
 }
 
+/* The JSON key of a service account is read here, and is not kept. */
+static bool take_account(const struct maker *maker, const struct settings_channel *source,
+                         struct channel_credential *credential)
+{
+    char error[SERVICE_ACCOUNT_ERROR_SIZE];
+    struct channel_table *table = maker->table;
+    if (service_account_is_plain(credential->key))
+        return true;
+    struct service_account *account = service_account_new(credential->key, error);
+    if (account == NULL)
+        return fail(maker, source, "has a credential \"%s\" whose key %s", credential->name, error);
+    size_t room = (table->n_accounts + 1) * sizeof(struct service_account *);
+    table->accounts = realloc(table->accounts, room);
+    must(table->accounts != NULL);
+    table->accounts[table->n_accounts++] = account;
+    credential->account = account;
+    credential->key = "";
+    return true;
+}
+
+/* Is there a secret where the adapter signs, and none where it does not? */
+static bool check_secret(const struct maker *maker, const struct settings_channel *source,
+                         enum channel_auth auth, const struct settings_credential *from)
+{
+    if (from->secret == NULL && auth == CHANNEL_AUTH_VOLCENGINE)
+        return fail(
+            maker, source,
+            "has no \"secret\" in the credential \"%s\", with which the adapter \"%s\" signs",
+            from->name, source->adapter);
+    if (from->secret != NULL && auth != CHANNEL_AUTH_JWT && auth != CHANNEL_AUTH_VOLCENGINE)
+        return fail(maker, source,
+                    "has a \"secret\" in the credential \"%s\", but the adapter \"%s\" signs "
+                    "nothing; leave it out",
+                    from->name, source->adapter);
+    return true;
+}
+
+static bool take_credential(const struct maker *maker, const struct settings_channel *source,
+                            const struct channel *channel, size_t index,
+                            struct channel_credential *credential)
+{
+    const struct settings_credential *from = &source->credentials[index];
+    *credential =
+        (struct channel_credential){.name = from->name, .key = from->key, .secret = from->secret};
+    if (!check_secret(maker, source, channel->auth, from))
+        return false;
+    if (channel->auth == CHANNEL_AUTH_GOOGLE)
+        return take_account(maker, source, credential);
+    return strpbrk(from->key, "\t\r\n") == NULL ||
+           fail(maker, source,
+                "has a key of several lines in the credential \"%s\", which the adapter \"%s\" "
+                "cannot send",
+                from->name, source->adapter);
+}
+
 /* Does the channel have what its adapter signs or sends? */
 static bool take_credentials(const struct maker *maker, const struct settings_channel *source,
                              struct channel *channel)
@@ -183,19 +240,8 @@ static bool take_credentials(const struct maker *maker, const struct settings_ch
     if (credentials == NULL)
         return fail(maker, source, "is too large");
     for (size_t i = 0; i < source->n_credentials; i++) {
-        const struct settings_credential *from = &source->credentials[i];
-        if (from->secret == NULL && channel->auth == CHANNEL_AUTH_VOLCENGINE)
-            return fail(maker, source,
-                        "has no \"secret\" in the credential \"%s\", with which the adapter "
-                        "\"%s\" signs",
-                        from->name, source->adapter);
-        if (from->secret != NULL && channel->auth != CHANNEL_AUTH_JWT &&
-            channel->auth != CHANNEL_AUTH_VOLCENGINE)
-            return fail(maker, source,
-                        "has a \"secret\" in the credential \"%s\", but the adapter \"%s\" signs "
-                        "nothing; leave it out",
-                        from->name, source->adapter);
-        credentials[i] = (struct channel_credential){from->name, from->key, from->secret};
+        if (!take_credential(maker, source, channel, i, &credentials[i]))
+            return false;
     }
     channel->credentials = credentials;
     channel->n_credentials = source->n_credentials;
@@ -361,6 +407,9 @@ struct channel_table *channel_table_free(struct channel_table *table)
         return NULL;
     for (size_t i = 0; i < table->n_said; i++)
         json_decref(table->said[i].about);
+    for (size_t i = 0; i < table->n_accounts; i++)
+        service_account_free(table->accounts[i]);
+    free(table->accounts);
     free(table->said);
     free(table->channels);
     free_pointer(&table->names);

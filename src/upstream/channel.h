@@ -17,6 +17,7 @@
 #include "task/step.h"
 #include "task/task.h"
 #include "upstream/adapter.h"
+#include "upstream/service_account.h"
 
 enum channel_auth {
     CHANNEL_AUTH_NONE,
@@ -24,13 +25,17 @@ enum channel_auth {
     CHANNEL_AUTH_HEADER,     /* `name: prefix key` */
     CHANNEL_AUTH_QUERY,      /* ?name=key */
     CHANNEL_AUTH_VOLCENGINE, /* each request is signed with key and secret: request_sign() */
+    CHANNEL_AUTH_GOOGLE, /* an access token for a service account, as a bearer; a plain key: `x-goog-api-key: key` */
     CHANNEL_AUTH_JWT, /* HS256 of key and secret, as a bearer; a credential without a secret: the key as a bearer */
 };
 
 struct channel_credential {
-    const char *name; /* unique in its channel; `default` when the channel has one `key` */
-    const char *key;
+    const char *name;   /* unique in its channel; `default` when the channel has one `key` */
+    const char *key;    /* empty for a service account: its key goes nowhere */
     const char *secret; /* NULL: none */
+    const struct service_account *account; /* NULL: none */
+    /* Of an account, in a copy of this: the access token that goes along. NULL: none is at hand. */
+    const char *token;
 };
 
 struct channel_model {
@@ -68,6 +73,7 @@ struct channel {
     enum channel_auth auth;
     const char *auth_name, *auth_prefix;
     const char *auth_service, *auth_region; /* of CHANNEL_AUTH_VOLCENGINE */
+    const char *auth_scope;                 /* of CHANNEL_AUTH_GOOGLE */
     const struct exchange_header *headers;  /* of the configuration, added to every request */
     size_t n_headers;
     struct exchange_road road;
@@ -76,9 +82,9 @@ struct channel {
     int64_t concurrency, submits_per_minute,
         polls_per_minute; /* of each credential; 0: no limit but for concurrency */
     enum task_on_unknown on_unknown;
-    bool is_strict;      /* fit: strict */
-    bool is_drained;     /* `drain: true`: nothing new, but what is under way finishes */
-    bool can_choose_job; /* the adapter puts the attempt's id into the submit, and polls by it */
+    bool is_strict;       /* fit: strict */
+    bool is_drained;      /* `drain: true`: nothing new, but what is under way finishes */
+    bool can_choose_job;  /* the adapter puts the attempt's id into the submit, and polls by it */
     bool looks_up_surely; /* such a job that is not found was not taken */
     bool can_cancel_pending, can_cancel_rendering;
     bool renews_result;     /* another poll names the result anew */

@@ -176,14 +176,16 @@ bool request_set_header(struct request *request, const char *name, const char *v
     return true;
 }
 
-/* The header that carries the credential; NULL when none does. */
-static const char *auth_header(const struct channel *channel)
+/* The header that carries a credential; NULL when none does. */
+static const char *auth_header(const struct channel *channel, bool has_account)
 {
     switch (channel->auth) {
     case CHANNEL_AUTH_BEARER:
     case CHANNEL_AUTH_JWT:
     case CHANNEL_AUTH_VOLCENGINE:
         return "Authorization";
+    case CHANNEL_AUTH_GOOGLE:
+        return has_account ? "Authorization" : "x-goog-api-key";
     case CHANNEL_AUTH_HEADER:
         return channel->auth_name;
     case CHANNEL_AUTH_NONE:
@@ -193,10 +195,15 @@ static const char *auth_header(const struct channel *channel)
     must(false);
 }
 
+static bool is_auth_header(const struct channel *channel, const char *name)
+{
+    const char *const auth[] = {auth_header(channel, false), auth_header(channel, true)};
+    return auth[0] != NULL && (strcasecmp(auth[0], name) == 0 || strcasecmp(auth[1], name) == 0);
+}
+
 static bool may_set(const struct request_maker *maker, const char *name)
 {
-    const char *auth = auth_header(maker->channel);
-    if (auth != NULL && strcasecmp(auth, name) == 0)
+    if (is_auth_header(maker->channel, name))
         return false;
     if (maker->channel->auth == CHANNEL_AUTH_VOLCENGINE &&
         (strcasecmp(name, "X-Date") == 0 || strcasecmp(name, "X-Content-Sha256") == 0))
@@ -279,20 +286,31 @@ static void add_token(const struct channel_credential *credential, int64_t now_s
         jwt_sign_hs256(text, credential->secret, out);
 }
 
+/* What stands before the key or token. */
+static const char *prefix_of(const struct channel *channel, const char *header)
+{
+    if (channel->auth == CHANNEL_AUTH_HEADER)
+        return channel->auth_prefix != NULL ? channel->auth_prefix : "";
+    return strcmp(header, "Authorization") == 0 ? "Bearer " : "";
+}
+
 static bool add_credential(const struct request_maker *maker, int64_t now_s,
                            struct request *request)
 {
     const struct channel_credential *credential = maker->credential;
-    const char *name = auth_header(maker->channel);
+    bool has_account = credential != NULL && credential->account != NULL;
+    const char *name = auth_header(maker->channel, has_account);
     CLEANUP(buf_fini) struct buf value;
     buf_init(&value, HEADER_VALUE_MAX);
     if (credential == NULL || name == NULL || maker->channel->auth == CHANNEL_AUTH_VOLCENGINE)
         return true; /* request_sign() does it */
-    if (maker->channel->auth != CHANNEL_AUTH_HEADER)
-        buf_puts(&value, "Bearer ");
-    else if (maker->channel->auth_prefix != NULL)
-        buf_puts(&value, maker->channel->auth_prefix);
-    if (maker->channel->auth == CHANNEL_AUTH_JWT && credential->secret != NULL)
+    if (has_account && credential->token == NULL)
+        return request_wrong(maker->error, "no token is at hand for the credential \"%.60s\"",
+                             credential->name);
+    buf_puts(&value, prefix_of(maker->channel, name));
+    if (has_account)
+        buf_puts(&value, credential->token);
+    else if (maker->channel->auth == CHANNEL_AUTH_JWT && credential->secret != NULL)
         add_token(credential, now_s, &value);
     else
         buf_puts(&value, credential->key);
@@ -316,8 +334,7 @@ static bool set_headers(const struct request_maker *maker, const char *type, int
 /* What the operator has set is for his upstream alone, the credential above all. */
 static bool is_secret(const struct channel *channel, const char *name)
 {
-    const char *auth = auth_header(channel);
-    if (auth != NULL && strcasecmp(auth, name) == 0)
+    if (is_auth_header(channel, name))
         return true;
     for (size_t i = 0; i < channel->n_headers; i++) {
         if (strcasecmp(channel->headers[i].name, name) == 0)

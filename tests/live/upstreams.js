@@ -2,6 +2,8 @@
 //
 // The upstreams as the tests configure them: a channel each, named like its simulator. Where one differs: `canConfirm` (a lost
 // answer is looked up), `isCertain` (what is not found so was not taken), `moderates`, `redirects` (its results may lie elsewhere), `noVideo` (how «done» without one ends).
+// The six upstreams as the tests configure them: a channel each, named like its simulator.
+import { accountOf } from '../simulators/vertex-veo.js';
 import { dataUri, tiny } from './media.js';
 
 const IMAGE = dataUri(tiny);
@@ -16,6 +18,7 @@ export const VENDORS = {
     'openai-videos': { adapter: 'openai-videos', model: 'm-oai', upstream: 'sora-2', path: '/v1', image: IMAGE, noVideo: 'result_lost' },
     fal: { adapter: 'fal', model: 'm-fal', upstream: 'fal-ai/veo3/fast', image: IMAGE },
     'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', path: '/v1beta', image: IMAGE },
+    'gemini-veo': { adapter: 'gemini-veo', model: 'm-veo', upstream: 'veo-3.1-generate-preview', path: '/v1beta', image: IMAGE },
     'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
     kling: { adapter: 'kling', model: 'm-kling-3', upstream: 'kling-3.0', image: IMAGE, canConfirm: true },
     openrouter: { adapter: 'openrouter', model: 'm-openrouter', upstream: 'google/veo-3.1', path: '/api/v1', image: IMAGE },
@@ -26,6 +29,10 @@ export const VENDORS = {
     ark: { adapter: 'ark', model: 'm-ark', upstream: 'doubao-seedance-2-0-260128', path: '/api/v3', image: IMAGE },
     jimeng: { adapter: 'jimeng', model: 'm-jimeng', upstream: 'jimeng_v30', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
     pixverse: { adapter: 'pixverse', model: 'm-pixverse', upstream: 'v6', image: IMAGE },
+    'vertex-veo': {
+        adapter: 'vertex-veo', model: 'm-vertex', upstream: 'veo-3.1-generate-001', path: '/v1/projects/films/locations/us-central1/publishers/google', image: IMAGE,
+        key: (simulator, end) => JSON.stringify(accountOf(simulator, `films${end}`)),
+    },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, isCertain: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
@@ -40,7 +47,8 @@ export const VENDORS = {
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).
 export const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
 
-const pair = (key, secret, end) => ({ key: key + end, ...(secret === undefined ? {} : { secret: secret + end }) });
+const keyOf = (key, end, simulator) => (typeof key === 'function' ? key(simulator, end) : key + end);
+const pair = (key, secret, end, simulator) => ({ key: keyOf(key, end, simulator), ...(secret === undefined ? {} : { secret: secret + end }) });
 
 // Of a channel so many, each with its own model (`m-fal`, `m-fal-1`, …): what one suffers is not the others' trouble.
 const copies = (channel, count) => Array.from({ length: count }, (_, index) => {
@@ -56,6 +64,9 @@ export function channelsOf(simulators, names = Object.keys(VENDORS), { hasTwoKey
         const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '');
         const channel = { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
         return copies(channel, times);
+        const both = ['', '-2'].map((end, index) => ({ name: 'ab'[index], ...pair(key, secret, end, simulators[name]) }));
+        const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '', simulators[name]);
+        return { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
     });
 }
 

@@ -13,6 +13,7 @@ import { fal } from './fal.js';
 import { geminiOmni } from './gemini-omni.js';
 import { kling } from './kling.js';
 import { jimeng } from './jimeng.js';
+import { geminiVeo } from './gemini-veo.js';
 import { klingLegacy } from './kling-legacy.js';
 import { lumaAgents } from './luma-agents.js';
 import { luma } from './luma.js';
@@ -26,6 +27,7 @@ import { pixverse } from './pixverse.js';
 import { unified } from './unified.js';
 import { vidu } from './vidu.js';
 import { xai } from './xai.js';
+import { vertexVeo } from './vertex-veo.js';
 
 export const VENDORS = [
     ark,
@@ -35,6 +37,7 @@ export const VENDORS = [
     geminiOmni,
     kling,
     jimeng,
+    geminiVeo,
     klingLegacy,
     luma,
     lumaAgents,
@@ -48,6 +51,7 @@ export const VENDORS = [
     unified,
     vidu,
     xai,
+    vertexVeo,
 ];
 const FIRST_PORT = 9201;
 

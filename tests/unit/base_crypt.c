@@ -7,10 +7,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <openssl/err.h>
+
 #include <string.h>
 
 #include "base/codec.h"
 #include "base/crypt.h"
+#include "service_key.h"
 
 static void assert_digest(const uint8_t digest[CRYPT_SHA256_SIZE], const char *hex)
 {
@@ -150,12 +153,33 @@ static void random_bytes_differ(void **state)
     assert_memory_not_equal(a, b, sizeof(a));
 }
 
+static void keys_that_will_not_do(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        SMALL_RSA_PEM,
+        PSS_PEM,
+        EC_PEM,
+        ENCRYPTED_PEM,
+        "",
+        "not PEM",
+        "-----BEGIN PRIVATE KEY-----\\nAAAA\\n",
+        "-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----\\n"};
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        CLEANUP(free_pointer) char *pem = pem_of(texts[i]);
+        assert_null(crypt_rsa_new(pem));
+        assert_int_equal(ERR_peek_error(), 0); /* nothing for TLS to stumble over */
+    }
+    assert_null(crypt_rsa_free(NULL));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_in_one_piece),      cmocka_unit_test(sha256_in_many_pieces),
-        cmocka_unit_test(hmac_by_rfc_4231),         cmocka_unit_test(hmac_takes_an_empty_key),
-        cmocka_unit_test(comparison_sees_any_byte), cmocka_unit_test(random_bytes_differ),
+        cmocka_unit_test(sha256_in_one_piece),     cmocka_unit_test(sha256_in_many_pieces),
+        cmocka_unit_test(keys_that_will_not_do),   cmocka_unit_test(hmac_by_rfc_4231),
+        cmocka_unit_test(hmac_takes_an_empty_key), cmocka_unit_test(comparison_sees_any_byte),
+        cmocka_unit_test(random_bytes_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,44 @@ static void test_options(void **state)
                    "{\"p\":\"one\\ntwo\\n\"}");
 }
 
+/* A secret of a container, or a JSON key: in the place of `key`, seen from the configuration's folder. */
+static void test_key_file(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content, *key; /* key NULL: it will not do */
+    } files[] = {
+        {"whisper-1", "whisper-1"},
+        {"\n  whisper 1 \r\n\n", "whisper 1"},
+        {"{\"a\":\n\t1}\n", "{\"a\":\n\t1}"},
+        {"", NULL},
+        {" \n", NULL},
+        {"whisper\nwhisper", NULL},
+        {"whisper\xc3\xa9", NULL},
+        {"whisper\xff", NULL},
+        {"{whisper\nwhisper", NULL},
+    };
+    static const char *const texts[] = {CHANNEL "key_file: key.txt}\n", CHANNEL
+                                        "credentials: [{name: default, key_file: key.txt}]}\n"};
+    for (size_t i = 0; i < 2 * ARRAY_LENGTH(files); i++) {
+        const char *content = files[i / 2].content;
+        char error[SETTINGS_ERROR_SIZE] = "";
+        write_named("key.txt", content, strlen(content));
+        write_named(FILE_NAME, texts[i % 2], strlen(texts[i % 2]));
+        struct settings *settings = settings_load(FILE_NAME, NULL, error);
+        assert_int_equal(settings != NULL, files[i / 2].key != NULL);
+        assert_null(strstr(error, "whisper"));
+        if (settings != NULL) {
+            assert_int_equal(settings->channels[0].n_credentials, 1);
+            assert_string_equal(settings->channels[0].credentials[0].name, "default");
+            assert_string_equal(settings->channels[0].credentials[0].key, files[i / 2].key);
+        } else {
+            assert_non_null(strstr(error, "\"channels.key_file\": \"key.txt\" "));
+        }
+        settings_free(settings);
+    }
+}
+
 static void test_options_file(void **state)
 {
     (void)state;
@@ -376,6 +414,16 @@ static const struct refused REFUSED[] = {
      "which is not set"},
     {CHANNEL "options: {a: \"${FG_TEST_BYTES}\"}}\n",
      "filmgate.yaml:2:51: \"channels.options\" is not a text in UTF-8"},
+    {CHANNEL "key_file: missing.json}\n",
+     "filmgate.yaml:2:4: \"channels.key_file\": \"missing.json\" cannot be opened: No such file or "
+     "directory"},
+    {CHANNEL "key_file: .}\n", "filmgate.yaml:2:4: \"channels.key_file\": \".\" is not a file"},
+    {CHANNEL "key: k, key_file: x}\n", "filmgate.yaml:2:4: the credential \"default\" has \"key\" "
+                                       "and \"key_file\"; keep one of them"},
+    {CHANNEL "credentials: [{name: x, key: y, key_file: z}]}\n",
+     "filmgate.yaml:2:53: the credential \"x\" has \"key\" and \"key_file\"; keep one of them"},
+    {CHANNEL "key_file: x, credentials: [{name: x, key: y}]}\n",
+     "filmgate.yaml:2:4: the channel \"a\" has \"key_file\" and \"credentials\"; keep one of them"},
     {CHANNEL "options_file: missing.json}\n",
      "filmgate.yaml:2:4: \"channels.options_file\": \"missing.json\" cannot be opened: No such "
      "file or directory"},
@@ -554,11 +602,12 @@ static void test_scrambled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_every_key),
-        cmocka_unit_test(test_credentials),  cmocka_unit_test(test_options),
-        cmocka_unit_test(test_options_file), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),       cmocka_unit_test(test_dump),
-        cmocka_unit_test(test_dump_keys),    cmocka_unit_test(test_scrambled),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_credentials), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_key_file),    cmocka_unit_test(test_options_file),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_dump),        cmocka_unit_test(test_dump_keys),
+        cmocka_unit_test(test_scrambled),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

@@ -210,7 +210,8 @@ static void a_remembered_request_that_cannot_be_made_is_told_later(void **state)
 
 /* ---- what is signed ---- */
 
-static const struct channel_credential PAIR = {"default", "access", "top-secret"};
+static const struct channel_credential PAIR = {
+    .name = "default", .key = "access", .secret = "top-secret"};
 
 static struct channel signing_channel(void)
 {

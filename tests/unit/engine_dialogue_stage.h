@@ -3,11 +3,12 @@
  * One dialogue on the stage of engine_upstream.h, from its beginning to its end, and what its programs say. */
 #pragma once
 
+#include "engine/token.h"
 #include "engine_upstream.h"
 
 /* ---- the stage ---- */
 
-static const struct channel_credential KEY = {"default", "secret", NULL};
+static const struct channel_credential KEY = {.name = "default", .key = "secret"};
 static const struct adapter VENDOR;
 
 static const struct channel CHANNEL = {
@@ -29,10 +30,11 @@ static const struct engine_room ROOM = {.settings = &SETTINGS,
                                         .guard = (const struct guard *)(const void *)&GUARD};
 
 struct heard {
+    const struct engine_room *room; /* NULL: ROOM */
+    const struct channel *channel;  /* NULL: CHANNEL */
     struct dialogue *dialogue;
     bool goes; /* when ready */
     char **asked;
-    const struct channel *channel; /* NULL: CHANNEL */
     int n_ready, n_done;
     struct dialogue_outcome outcome;
     char *result; /* JSON; NULL: none */
@@ -90,7 +92,7 @@ static inline void start(struct heard *heard, enum dialogue_kind kind, const cha
     const struct dialogue_spec spec = {
         .kind = kind,
         .channel = channel,
-        .credential = channel->credentials,
+        .credential = heard->channel ? channel->credentials : &KEY,
         .task = task,
         .input = json_object(),
         .keep = keep,
@@ -101,7 +103,7 @@ static inline void start(struct heard *heard, enum dialogue_kind kind, const cha
         .context = heard,
     };
     stage.is_within = true;
-    heard->dialogue = dialogue_start(&ROOM, &spec);
+    heard->dialogue = dialogue_start(heard->room ? heard->room : &ROOM, &spec);
     stage.is_within = false;
     task_unref(task);
 }

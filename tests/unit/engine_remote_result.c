@@ -303,6 +303,63 @@ static void a_result_comes_home_whatever_breaks(void **state)
     }
 }
 
+/* ---- access tokens ---- */
+
+#define GRANT(token) BRINGS(200, "{\"access_token\":\"" token "\",\"expires_in\":3600}")
+#define BEHIND_THE_TOKEN "[{\"url\":\"https://up.example/v.mp4\",\"auth\":true}]"
+
+static void a_download_waits_for_its_token(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *outputs;
+        struct turn turns[12];
+        const char *last; /* what was sent last; */
+    } rows[] = {
+        {BEHIND_THE_TOKEN,
+         {GRANT("t-1"), BRINGS(200, "all"), STORES},
+         "|GET https://up.example/v.mp4 Authorization=Bearer t-1|"},
+        /* the job is paid: an endpoint that is away or will not have the account is waited for */
+        {BEHIND_THE_TOKEN,
+         {BAD, BRINGS(400, "{}"), BREAKS(UNREACHABLE), GRANT("t-1"), BRINGS(200, "all"), STORES},
+         "|GET https://up.example/v.mp4 Authorization=Bearer t-1|"},
+        {BEHIND_THE_TOKEN,
+         {GRANT("t-1"), BRINGS(401, "no"), GRANT("t-2"), BRINGS(200, "all"), STORES},
+         "|GET https://up.example/v.mp4 Authorization=Bearer t-2|"},
+        {HOME, {BRINGS(200, "all"), STORES}, GET_HOME},
+        {"[{\"url\":\"https://cdn.example/v.mp4\",\"auth\":true}]",
+         {BRINGS(200, "all"), STORES},
+         "GET https://cdn.example/v.mp4 guarded|"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct place place;
+        begin(&place, "google", fetching_task(rows[i].outputs), rows[i].turns);
+        call(&place, remote_store);
+        play_out();
+        check_told(&place, "stored(gen_1)", "row", i);
+        const char *last = strstr(stage.sent, rows[i].last);
+        assert_non_null(last);
+        assert_string_equal(last, rows[i].last);
+        end(&place);
+    }
+}
+
+static void a_download_that_is_stopped_waits_for_no_token(void **state)
+{
+    (void)state;
+    static const struct turn turns[TURNS_MAX] = {GRANT("t-1")};
+    struct place place;
+    begin(&place, "google", fetching_task(BEHIND_THE_TOKEN), turns);
+    call(&place, remote_store);
+    while (!stage.exchange) {
+        assert_true(go_on());
+    }
+    place.remote = remote_free(place.remote, true);
+    assert_true(go_on());
+    check_told(&place, "", "stopped", 0);
+    end(&place);
+}
+
 static void a_full_spool_counts_for_nothing(void **state)
 {
     (void)state;
@@ -346,6 +403,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_result_comes_home_whatever_breaks),
+        cmocka_unit_test(a_download_waits_for_its_token),
+        cmocka_unit_test(a_download_that_is_stopped_waits_for_no_token),
         cmocka_unit_test(a_full_spool_counts_for_nothing),
         cmocka_unit_test(what_is_left_of_the_bound_shrinks),
     };

@@ -7,6 +7,8 @@
 #include "engine_upstream.h"
 
 #include "engine/remote.h"
+#include "engine/token.h"
+#include "service_key.h"
 #include "task_sample.h"
 
 /* ---- the channels ---- */
@@ -26,6 +28,8 @@ static const struct {
              " \"result\": {\"renews\": true}}"},
     {"signs", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"volcengine\","
               " \"service\": \"cv\", \"region\": \"cn-north-1\"}}"},
+    {"google", "{\"base_url\": \"https://up.example\","
+               " \"auth\": {\"kind\": \"google_service_account\", \"scope\": \"films\"}}"},
 };
 
 static const struct adapter ADAPTERS[ARRAY_LENGTH(ABOUTS)];
@@ -73,6 +77,7 @@ static const struct engine_room ROOM = {
 };
 
 struct place {
+    struct engine_room room;
     struct channel_table *table;
     struct credentials *credentials;
     struct credential *credential;
@@ -180,18 +185,24 @@ static inline void begin(struct place *place, const char *adapter, struct task *
 {
     static const struct adapter_set set;
     static const struct settings_model all = {"*", NULL};
-    const struct settings_credential key = {"default", "secret",
-                                            strcmp(adapter, "signs") == 0 ? "top-secret" : NULL};
+    static const struct settings_credential plain = {"default", "secret", NULL};
+    static const struct settings_credential signing = {"default", "secret", "top-secret"};
+    static const struct settings_credential account = {
+        "default", ACCOUNT_JSON(RFC_RSA_PEM, "https://oauth2.example.com/token"), NULL};
     char error[SETTINGS_ERROR_SIZE] = "";
     memset(place, 0, sizeof *place);
     play(turns);
+    place->room = ROOM;
+    place->room.tokens = tokens_new(NULL, NULL);
     place->options = json_object();
     const struct settings_channel channel = {
         .name = "main",
         .adapter = adapter,
         .models = &all,
         .n_models = 1,
-        .credentials = &key,
+        .credentials = strcmp(adapter, "google") == 0  ? &account
+                       : strcmp(adapter, "signs") == 0 ? &signing
+                                                       : &plain,
         .n_credentials = 1,
         .weight = 1,
         .concurrency = 4,
@@ -212,12 +223,13 @@ static inline void begin(struct place *place, const char *adapter, struct task *
                                 place->credential, -1,   false};
     const struct remote_handler handler = {on_ready, on_event, on_queue_position, on_verdict,
                                            place};
-    place->remote = remote_new(&ROOM, place->credentials, place->table, &route, &handler);
+    place->remote = remote_new(&place->room, place->credentials, place->table, &route, &handler);
 }
 
 static inline void end(struct place *place)
 {
     place->remote = remote_free(place->remote, true);
+    place->room.tokens = tokens_free(place->room.tokens);
     assert_stage_is_empty();
     assert_int_equal(stage.at, stage.n_turns);
     assert_int_equal(place->credential->n_submitting, 0);

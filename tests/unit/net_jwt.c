@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tokens against those that Python's hmac module made of the same claims, and our signature
- * against the one in RFC 7515, appendix A.1. */
+ * against those in RFC 7515, appendix A.1 and A.2. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 #include "base/codec.h"
 #include "base/crypt.h"
 #include "net/jwt.h"
+#include "service_key.h"
 
 /* The key of the appendix. */
 static const char rfc_key[] =
@@ -59,6 +60,35 @@ static void the_signature_is_that_of_the_rfc(void **state)
     assert_string_equal(text, "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
 }
 
+/* All of appendix A.2: its header, its claims, its key. */
+static void a_token_of_rs256_is_that_of_the_rfc(void **state)
+{
+    (void)state;
+    CLEANUP(free_pointer) char *pem = pem_of(RFC_RSA_PEM);
+    struct crypt_rsa *key = crypt_rsa_new(pem);
+    assert_non_null(key);
+    CLEANUP(buf_fini) struct buf out;
+    buf_init(&out, 2000);
+    buf_puts(&out, "assertion=");
+    assert_true(jwt_sign_rs256("{\"alg\":\"RS256\"}",
+                               "{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n "
+                               "\"http://example.com/is_root\":true}",
+                               key, &out));
+    assert_string_equal(
+        buf_text(&out) + 10,
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
+        "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
+        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O"
+        "8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARN"
+        "PvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ"
+        "1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw");
+    buf_fini(&out);
+    buf_init(&out, 60);
+    assert_true(jwt_sign_rs256("{}", "{}", key, &out));
+    assert_true(out.overflowed);
+    crypt_rsa_free(key);
+}
+
 static void what_does_not_fit_overflows(void **state)
 {
     (void)state;
@@ -76,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_are_those_of_others),
         cmocka_unit_test(the_signature_is_that_of_the_rfc),
+        cmocka_unit_test(a_token_of_rs256_is_that_of_the_rfc),
         cmocka_unit_test(what_does_not_fit_overflows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

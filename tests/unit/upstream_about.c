@@ -34,8 +34,8 @@ static void test_defaults(void **state)
     CLEANUP(json_unref_pointer) json_t *about = complete("{" LEAST "}", error);
     CLEANUP(json_unref_pointer)
     json_t *expected = json_loads(
-        "{" LEAST
-        ",\"base_url\":null,\"hosts\":[],\"job\":{\"chosen\":false,\"certain\":false},\"submit\":{\"total_s\":60},"
+        "{" LEAST ",\"base_url\":null,\"hosts\":[],\"job\":{\"chosen\":false,\"certain\":false},"
+                  "\"submit\":{\"total_s\":60},"
         "\"poll\":{\"first_s\":10,\"every_s\":5,\"longest_s\":60},"
         "\"result\":{\"life_s\":null,\"renews\":false,\"auth\":false},\"cancel\":{\"while\":[]},"
         "\"models\":[]}",
@@ -94,7 +94,11 @@ static void test_sentences(void **state)
         {"{\"summary\":\"s\",\"evidence\":\"rumour\",\"auth\":{\"kind\":\"none\"}}",
          "about.evidence must be one of wire, sdk, documented, third-party"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"basic\"}}",
-         "about.auth.kind must be one of bearer, header, query, jwt_hs256, volcengine, none"},
+         "about.auth.kind must be one of bearer, header, query, jwt_hs256, volcengine, "
+         "google_service_account, none"},
+        {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":"
+         "\"google_service_account\"}}",
+         "about.auth.scope is missing: what tokens are for"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"query\"}}",
          "about.auth.name is missing: the name of the query"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"header\",\"name\":\"a "

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "service_key.h"
 #include "upstream/channel.h"
 
 /* ---- the doubles ---- */
@@ -83,6 +84,10 @@ static const char WHOLE[] =
 static const struct adapter ADAPTERS[] = {
     {"bearer", "{\"base_url\": \"https://b.example.com\", \"auth\": {\"kind\": \"bearer\"}}", NULL},
     {"broken", NULL, NULL},
+    {"google",
+     "{\"base_url\": \"https://g.example.com\", \"auth\": {\"kind\": \"google_service_account\", "
+     "\"scope\": \"https://scope.example.com/all\"}}",
+     NULL},
     {"homeless", "{\"auth\": {\"kind\": \"none\"}}", NULL},
     {"jwt", "{\"base_url\": \"https://j.example.com\", \"auth\": {\"kind\": \"jwt_hs256\"}}", NULL},
     {"signs",
@@ -113,6 +118,13 @@ static const struct settings_channel CHANNELS[] = {
 
 static const struct settings_credential ONE_KEY = {"default", "key-1", NULL};
 static const struct settings_credential PAIR[] = {{"a", "key-a", "secret-a"}, {"b", "key-b", NULL}};
+static const struct settings_credential GOOGLE_KEYS[] = {
+    {"account", ACCOUNT_JSON(RFC_RSA_PEM, "https://oauth2.example.com/token"), NULL},
+    {"plain", "AIza-plain", NULL},
+    {"broken", "{\"type\": \"service_account\",", NULL},
+    {"named", "sa.json", NULL},
+    {"lines", "{\n}", NULL},
+};
 static const struct settings_header HEADER = {"X-Team", "video"};
 
 static struct channel_table *make_of(const struct settings_channel *channels, size_t count)
@@ -456,6 +468,33 @@ static void test_signing(void **state)
     channel_table_free(table);
 }
 
+/* Of the JSON key nothing is left that could be sent in a mistake. */
+static void test_accounts(void **state)
+{
+    (void)state;
+    const struct settings_channel source = {.name = "google",
+                                            .adapter = "google",
+                                            .models = EXACT,
+                                            .n_models = 2,
+                                            .credentials = GOOGLE_KEYS,
+                                            .n_credentials = 2,
+                                            USUAL};
+    const struct settings settings = {.channels = &source, .n_channels = 1};
+    char error[SETTINGS_ERROR_SIZE] = "";
+    struct channel_table *table = channel_table_new(&settings, &SET, error);
+    assert_string_equal(error, "");
+    const struct channel *channel = channel_at(table, 0);
+    assert_int_equal(channel->auth, CHANNEL_AUTH_GOOGLE);
+    assert_string_equal(channel->auth_scope, "https://scope.example.com/all");
+    assert_string_equal(channel->credentials[0].key, "");
+    assert_string_equal(channel->credentials[0].account->email,
+                        "films@example.iam.gserviceaccount.com");
+    assert_null(channel->credentials[0].token);
+    assert_string_equal(channel->credentials[1].key, "AIza-plain");
+    assert_null(channel->credentials[1].account);
+    channel_table_free(table);
+}
+
 /* ---- errors ---- */
 
 #define MINE .name = "mine", .models = EXACT, .n_models = 2, USUAL
@@ -467,8 +506,8 @@ struct refused {
 
 static const struct refused REFUSED[] = {
     {{MINE, .adapter = "flux"},
-     "has the adapter \"flux\", which is not known; known: animatic, bearer, broken, homeless, "
-     "jwt, signs, whole"},
+     "has the adapter \"flux\", which is not known; known: animatic, bearer, broken, google, "
+     "homeless, jwt, signs, whole"},
     {{MINE, .adapter = "broken"},
      "cannot be used: adapter \"broken\", line 3: nothing comes of it"},
     {{MINE, .adapter = "homeless"},
@@ -490,6 +529,17 @@ static const struct refused REFUSED[] = {
     {{MINE, .adapter = "homeless", .base_url = "http://[::1]:1", .credentials = &ONE_KEY,
       .n_credentials = 1},
      "has a key, but the adapter \"homeless\" sends none; leave it out"},
+    {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS + 2, .n_credentials = 1},
+     "has a credential \"broken\" whose key is no JSON: copy the whole file that the console "
+     "wrote"},
+    {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS + 3, .n_credentials = 1},
+     "has a credential \"named\" whose key is the name of a file: give it as \"key_file\""},
+    {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS, .n_credentials = 4},
+     "has a credential \"broken\" whose key is no JSON: copy the whole file that the console "
+     "wrote"},
+    {{MINE, .adapter = "bearer", .credentials = GOOGLE_KEYS + 4, .n_credentials = 1},
+     "has a key of several lines in the credential \"lines\", which the adapter \"bearer\" cannot "
+     "send"},
     {{MINE, .adapter = "bearer", .credentials = &ONE_KEY, .n_credentials = 1,
       .ca = "/nonexistent/ca.pem"},
      "has the \"ca\" \"/nonexistent/ca.pem\", which cannot be read: No such file or directory"},
@@ -543,20 +593,24 @@ static const struct {
      "\"hosts\" of \"about\" must be a list of hosts (like \"rest.example.com:8443\")"},
     {"{\"hosts\": \"x\"}", "\"hosts\" of \"about\" must be a list of hosts (like "
                            "\"rest.example.com:8443\"), at most 100"},
-    {"{}",
-     "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256 or volcengine"},
+    {"{}", "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256, volcengine "
+           "or google_service_account"},
     {"{\"auth\": \"none\"}",
-     "\"auth\" of \"about\" must be an object of: kind name prefix service region"},
+     "\"auth\" of \"about\" must be an object of: kind name prefix service region scope"},
     {"{\"auth\": {\"kind\": \"basic\"}}",
-     "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256 or volcengine"},
+     "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256, volcengine or "
+     "google_service_account"},
     {"{\"auth\": {\"kind\": \"header\"}}",
      "\"auth.name\" of \"about\" must name a header or an argument"},
     {"{\"auth\": {\"kind\": \"query\", \"name\": \"a=b\"}}",
      "\"auth.name\" of \"about\" must name a header or an argument"},
     {"{\"auth\": {\"kind\": \"volcengine\", \"service\": \"cv\"}}",
      "\"auth\" of \"about\" must name a service and a region"},
+    {"{\"auth\": {\"kind\": \"google_service_account\"}}",
+     "\"auth.scope\" of \"about\" must name what tokens are for"},
     {"{\"auth\": {\"kind\": \"none\", \"perfix\": \"x\"}}",
-     "\"about\" has the member \"auth.perfix\", which is none of: kind name prefix service region"},
+     "\"about\" has the member \"auth.perfix\", which is none of: kind name prefix service region "
+     "scope"},
     {"{\"auth\": {\"kind\": \"none\", \"prefix\": \"a\\nb\"}}",
      "\"auth.prefix\" of \"about\" must be a text of printable ASCII"},
 #define NONE "{\"auth\": {\"kind\": \"none\"}, "
@@ -628,8 +682,8 @@ int main(void)
         cmocka_unit_test(test_hard_pattern),   cmocka_unit_test(test_references),
         cmocka_unit_test(test_upstream_names), cmocka_unit_test(test_whole_channel),
         cmocka_unit_test(test_modest_channel), cmocka_unit_test(test_two_of_one_adapter),
-        cmocka_unit_test(test_signing),        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_abouts),
+        cmocka_unit_test(test_signing),        cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_abouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

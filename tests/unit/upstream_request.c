@@ -25,8 +25,9 @@ enum { NOW_S = 1759763426, BODY_MAX = 400000, LARGE_IMAGE = 100001 };
 
 static const char *const hosts[] = {"rest.example.com", "files.example.com:8443", NULL};
 
-static const struct channel_credential credential = {"default", "the-key", NULL};
-static const struct channel_credential signing = {"default", "access-key", "top-secret"};
+static const struct channel_credential credential = {.name = "default", .key = "the-key"};
+static const struct channel_credential signing = {
+    .name = "default", .key = "access-key", .secret = "top-secret"};
 
 static struct channel channel_of(enum channel_auth auth, const char *name, const char *prefix)
 {
@@ -470,6 +471,46 @@ static void numbers_are_bounded(void **state)
     }
 }
 
+/* ---- access tokens ---- */
+
+/* A token as a bearer, a plain key in a header of its own; no adapter sets either, and both are secret. */
+static void a_service_account_sends_its_token(void **state)
+{
+    (void)state;
+    static char email[] = "a@b.example";
+    static const struct service_account account = {.email = email};
+    static const struct channel_credential bare = {.name = "sa", .key = "", .account = &account};
+    const struct channel channel = channel_of(CHANNEL_AUTH_GOOGLE, NULL, NULL);
+    struct channel_credential with_token = bare;
+    CLEANUP(made_fini) struct made token;
+    CLEANUP(made_fini) struct made plain;
+    CLEANUP(made_fini) struct made none;
+    struct made own[2];
+    with_token.token = "t-1";
+    make("{'method':'GET','path':'/'}", &channel, &with_token, &token);
+    assert_true(token.is_good);
+    assert_string_equal(header_of(&token.request, "Authorization"), "Bearer t-1");
+    assert_string_equal(header_of(&token.request, "x-goog-api-key"), "(none)");
+    assert_true(is_secret(&token.request, "Authorization"));
+    make("{'method':'GET','path':'/'}", &channel, &credential, &plain);
+    assert_true(plain.is_good);
+    assert_string_equal(header_of(&plain.request, "x-goog-api-key"), "the-key");
+    assert_string_equal(header_of(&plain.request, "Authorization"), "(none)");
+    assert_true(is_secret(&plain.request, "x-goog-api-key"));
+    make("{'method':'GET','path':'/'}", &channel, &bare, &none);
+    assert_false(none.is_good);
+    assert_string_equal(none.error, "no token is at hand for the credential \"sa\"");
+    make("{'method':'GET','path':'/','headers':{'authorization':'x'}}", &channel, &credential,
+         &own[0]);
+    make("{'method':'GET','path':'/','headers':{'X-Goog-Api-Key':'x'}}", &channel, &with_token,
+         &own[1]);
+    for (size_t i = 0; i < ARRAY_LENGTH(own); i++) {
+        assert_false(own[i].is_good);
+        assert_non_null(strstr(own[i].error, "is not for an adapter to set"));
+        made_fini(&own[i]);
+    }
+}
+
 /* ---- flags and headers ---- */
 
 static void flags_are_taken(void **state)
@@ -599,8 +640,10 @@ static void credentials_go_where_they_belong(void **state)
 static void odd_credentials_are_not_told(void **state)
 {
     (void)state;
-    static const struct channel_credential odd = {"odd", "the\r\nkey", "secret"};
-    static const struct channel_credential broken = {"odd", "the\xffkey", "secret"};
+    static const struct channel_credential odd = {
+        .name = "odd", .key = "the\r\nkey", .secret = "secret"};
+    static const struct channel_credential broken = {
+        .name = "odd", .key = "the\xffkey", .secret = "secret"};
     struct channel bearer = channel_of(CHANNEL_AUTH_BEARER, NULL, NULL);
     struct channel jwt = channel_of(CHANNEL_AUTH_JWT, NULL, NULL);
     CLEANUP(made_fini) struct made made;
@@ -825,6 +868,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(lengths_are_bounded),
         cmocka_unit_test(numbers_are_bounded),
+        cmocka_unit_test(a_service_account_sends_its_token),
         cmocka_unit_test(flags_are_taken),
         cmocka_unit_test(headers_have_an_order_of_precedence),
         cmocka_unit_test(a_uuid_is_drawn_anew),

@@ -24,7 +24,8 @@
 
 enum { NOW_S = 1759763426, LATER_S = NOW_S + 601, IMAGE_BYTES = 300001 };
 
-static const struct channel_credential pair = {"default", "access-key", "top-secret"};
+static const struct channel_credential pair = {
+    .name = "default", .key = "access-key", .secret = "top-secret"};
 static const struct channel channel = {.name = "one",
                                        .base_url = "https://api.example.com",
                                        .hosts = (const char *const[]){NULL},

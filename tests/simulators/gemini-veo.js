@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Veo over the Gemini API: a create, an operation whose name is a path, a file that needs the key and redirects. What a
+// comment calls «wire» is what @google/genai 2.32.0 (npm) sends, «sdk» its types, «documented» Google's pages,
+// «third-party» others' reports; «ours» is not established.
+import { randomBytes } from 'node:crypto';
+import { isKnownKey } from './core.js';
+import { video } from './videos.js';
+
+const TOP = ['instances', 'parameters', 'webhookConfig']; // wire
+const INSTANCE = ['prompt', 'image', 'lastFrame', 'referenceImages', 'video']; // wire
+// What may be said of each parameter. seed, generateAudio, fps and others belong to Vertex alone: the SDK refuses them.
+const PARAMETERS = {
+    sampleCount: (value) => Number.isInteger(value) && value >= 1 && value <= 4, // sdk
+    durationSeconds: (value) => [4, 5, 6, 7, 8].includes(value), // a number: wire; which: documented
+    aspectRatio: (value) => ['16:9', '9:16'].includes(value), // documented
+    resolution: (value) => ['720p', '1080p', '4k'].includes(value), // documented
+    personGeneration: (value) => ['dont_allow', 'allow_adult', 'allow_all'].includes(value), // sdk
+    negativePrompt: (value) => typeof value === 'string', // wire
+    enhancePrompt: (value) => typeof value === 'boolean', // wire
+};
+const MAX_REFERENCES = 3; // documented
+
+const STATUSES = {
+    400: ['INVALID_ARGUMENT', 'Request contains an invalid argument.'],
+    401: ['UNAUTHENTICATED', 'Request had invalid authentication credentials.'],
+    403: ['PERMISSION_DENIED', 'The caller does not have permission.'],
+    404: ['NOT_FOUND', 'Requested entity was not found.'],
+    429: ['RESOURCE_EXHAUSTED', 'You exceeded your current quota.'],
+    503: ['UNAVAILABLE', 'The model is overloaded. Please try again later.'],
+    504: ['DEADLINE_EXCEEDED', 'The deadline passed.'],
+};
+
+// {error: {code, message, status, details}}; a hint at when to try again is in the details: documented.
+function problem(code, { message, status, details } = {}) {
+    const [usual, text] = STATUSES[code] ?? (code < 500 ? STATUSES[400] : ['INTERNAL', 'An internal error has occurred.']);
+    const retry = code === 429 ? [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '1s' }] : undefined;
+    const hints = details ?? retry;
+    return { json: { error: { code, message: message ?? text, status: status ?? usual, ...(hints === undefined ? {} : { details: hints }) } } };
+}
+
+const wrong = (sim, message) => sim.refuse(400, { message });
+
+// An unknown key is 400, a missing one 403: third-party.
+function authorise(call, sim) {
+    const key = call.headers['x-goog-api-key'] ?? call.query.get('key'); // wire
+    if (isKnownKey(key)) return key;
+    if (key === null) throw sim.refuse(403, { message: 'Method doesn\'t allow unregistered callers.' });
+    const details = [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'API_KEY_INVALID', domain: 'googleapis.com' }];
+    throw sim.refuse(400, { message: 'API key not valid. Please pass a valid API key.', details });
+}
+
+function only(sim, group, known, where) {
+    if (typeof group !== 'object' || group === null || Array.isArray(group)) throw wrong(sim, `${where} must be an object`);
+    for (const key of Object.keys(group))
+        if (!known.includes(key)) throw wrong(sim, `\`${key}\` isn't supported by this model. Please remove it or refer to the documentation.`); // third-party
+}
+
+// {bytesBase64Encoded, mimeType}, nothing else: wire. An address has no place here.
+function checkImage(sim, image, where) {
+    only(sim, image, ['bytesBase64Encoded', 'mimeType'], where);
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(image.bytesBase64Encoded ?? '')) throw wrong(sim, `${where}.bytesBase64Encoded is not base64`);
+    if (!/^image\/\w+$/.test(image.mimeType ?? '')) throw wrong(sim, `${where}.mimeType is missing`);
+}
+
+function checkReferences(sim, references) {
+    if (!Array.isArray(references) || references.length > MAX_REFERENCES) throw wrong(sim, `referenceImages must be a list of ${MAX_REFERENCES} at most`);
+    references.forEach((one, index) => {
+        only(sim, one, ['image', 'referenceType'], `referenceImages[${index}]`); // wire
+        if (!['asset', 'style'].includes(one.referenceType)) throw wrong(sim, `referenceImages[${index}].referenceType must be asset or style`); // sdk
+        checkImage(sim, one.image, `referenceImages[${index}].image`);
+    });
+}
+
+function instanceOf(sim, { instances }) {
+    if (!Array.isArray(instances) || instances.length !== 1) throw wrong(sim, 'instances must be a list of one');
+    const [instance] = instances;
+    only(sim, instance, INSTANCE, 'instances[0]');
+    if (typeof instance.prompt !== 'string') throw wrong(sim, 'instances[0].prompt must be a text');
+    for (const name of ['image', 'lastFrame']) if (instance[name] !== undefined) checkImage(sim, instance[name], name);
+    if (instance.lastFrame !== undefined && instance.image === undefined) throw wrong(sim, 'lastFrame needs an image'); // documented
+    if (instance.referenceImages !== undefined) checkReferences(sim, instance.referenceImages);
+    return instance;
+}
+
+function parametersOf(sim, { parameters = {} }) {
+    only(sim, parameters, Object.keys(PARAMETERS), 'parameters');
+    for (const [name, value] of Object.entries(parameters))
+        if (!PARAMETERS[name](value)) throw wrong(sim, `${name}: ${JSON.stringify(value)} is not supported`);
+    return parameters;
+}
+
+function modelOf(sim, call) {
+    const [model, verb] = call.params.model.split(':');
+    if (verb !== 'predictLongRunning') throw sim.refuse(404);
+    if (sim.settings.retired.includes(model)) throw sim.refuse(404, { message: `models/${model} is no longer available` }); // documented
+    if (!/^veo-/.test(model)) throw sim.refuse(404, { message: `models/${model} is not found for API version v1beta` });
+    return model;
+}
+
+// The answer is the name and nothing else: wire.
+async function create(sim, call) {
+    const model = modelOf(sim, call);
+    const body = call.json();
+    only(sim, body, TOP, 'the body');
+    const { prompt } = instanceOf(sim, body);
+    const { aspectRatio = '16:9', sampleCount = 1 } = parametersOf(sim, body);
+    const id = `models/${model}/operations/${randomBytes(9).toString('hex')}`;
+    const wish = { shape: aspectRatio, samples: sampleCount, file: randomBytes(6).toString('hex') };
+    return { json: { name: (await sim.accept(call, { id, model, prompt, wish })).id } };
+}
+
+// {name, done, error | response}: wire, sdk. A strange word stands where `done` is.
+function operation(sim, job, word) {
+    const { id: name } = job;
+    if (word !== null) return { name, done: word };
+    const state = job.state();
+    if (state !== 'completed' && state !== 'failed') return { name };
+    if (job.outcome === 'failed') return { name, done: true, error: { code: 13, message: 'The video could not be generated.' } };
+    return { name, done: true, response: { '@type': 'type.googleapis.com/google.ai.generativelanguage.v1beta.PredictLongRunningResponse', generateVideoResponse: resultOf(sim, job) } };
+}
+
+// What is filtered away is told by its number and reasons: sdk; the words are ours.
+function resultOf(sim, job) {
+    if (job.outcome === 'moderated') return { raiMediaFilteredCount: 1, raiMediaFilteredReasons: ['The video was blocked by the safety policy.'] };
+    if (job.outcome === 'no-video') return { generatedSamples: [] };
+    if (sim.settings.inline) return { generatedSamples: [{ video: { encodedVideo: video(job.wish.shape, job.bytes).toString('base64'), encoding: 'video/mp4' } }] };
+    const name = `files/${job.wish.file}`;
+    const uri = sim.settings.file_names ? name : `${sim.url}/v1beta/${name}:download?alt=media`;
+    return { generatedSamples: Array.from({ length: job.wish.samples }, () => ({ video: { uri } })) };
+}
+
+async function query(sim, call) {
+    const job = await sim.look(call, `models/${call.params.model}/operations/${call.params.id}`);
+    if (job === null) throw sim.refuse(404);
+    return { json: operation(sim, job, call.word) };
+}
+
+// files/{id}:download?alt=media needs the key and redirects: wire, third-party.
+function file(sim, call) {
+    const [id, verb] = call.params.file.split(':');
+    const job = [...sim.jobs.values()].find((one) => one.wish.file === id);
+    if (job === undefined || verb !== 'download' || call.query.get('alt') !== 'media') throw sim.refuse(404);
+    if (job.state() !== 'completed' || job.outcome !== 'video' || job.isGone) throw sim.refuse(404);
+    return sim.deliver(call, job, { redirects: sim.settings.files_redirect });
+}
+
+export const geminiVeo = {
+    name: 'gemini-veo',
+    place: 6,
+    renews: false, // a file lives two days, and cannot be renewed
+    problem,
+    authorise,
+    settings: {
+        retired: [], // models that are no longer available
+        file_names: false, // a result is told as files/{id}, not as an address: what the SDK can follow over plain http
+        inline: false, // a result comes as base64 within the answer
+        files_redirect: true, // a download leads to another origin
+    },
+    routes: (sim) => [
+        ['POST /v1beta/models/:model', 'submit', (call) => create(sim, call)],
+        ['GET /v1beta/models/:model/operations/:id', 'poll', (call) => query(sim, call)],
+        ['GET /v1beta/files/:file', 'result', (call) => file(sim, call)],
+    ],
+};
