@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "engine/actor.h"
 #include "engine/blocking.h"
+#include "engine/callbacks.h"
 #include "engine/credential.h"
 #include "engine/deliver.h"
 #include "engine/engine.h"
@@ -46,6 +47,7 @@ struct engine {
     struct adapter_host *adapters;
     struct blocking *blocking;
     struct results *results;
+    struct callbacks *callbacks;
     struct engine_room room;
     struct channel_table *channels; /* the newest of `tables`, as the loop sees it */
     struct credentials *credentials;

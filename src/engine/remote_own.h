@@ -56,6 +56,9 @@ struct remote {
     uint8_t verdict; /* of the last poll: enum remote_verdict */
     uint8_t n_verdicts;
     struct policy_watch watch;
+    int64_t planned_ms;      /* of the next poll, unless a callback brings one forward */
+    bool is_called;          /* by the upstream, since the last poll began */
+    struct callback_ear ear; /* listens from the first poll's planning to the end */
     /* What the program asked for at the poll before, and of which job: good as long as the job and what is kept of it are
      * the same. NULL: nothing yet. */
     char *asked;
@@ -106,6 +109,8 @@ void remote_leave_submits(struct remote *remote);
 
 /* ---- remote_poll.c ---- */
 
+/* Where the upstream may call back: malloc'ed, NULL where it may not. */
+char *remote_callback(const struct remote *remote);
 /* Gives up its place among the polls under way, or in the line for one; those next in line ask in the room that is left. */
 void remote_leave_polls(struct remote *remote);
 /* At once, and after a pause from the second time on. */

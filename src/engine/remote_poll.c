@@ -1,16 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The polls of an attempt's job: when the next one is due, and what an answer means. A poll that tells nothing changes
- * nothing but the time of the next one. Everything that is told goes out as the last thing that a function does, but for
+ * nothing but the time of the next one. A callback brings a poll forward and is not believed otherwise: what that poll tells
+ * counts, and where it tells that the job goes on, the one that was planned stays planned. Everything that is told goes out as the last thing that a function does, but for
  * what ends nothing: whoever hears it may free us. */
 #include "engine/remote_own.h"
 
 #include <string.h>
 
+#include "asset/callback.h"
 #include "base/clock.h"
 #include "base/json.h"
 
 static void poll_now(struct remote *remote);
+
+/* What was planned, or what a callback brought forward. */
+static void await_poll(struct remote *remote)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t at_ms = remote->is_called
+                        ? policy_hasten_poll(&remote->watch, remote->planned_ms, now_ms)
+                        : remote->planned_ms;
+    remote_later(remote, poll_now, at_ms > now_ms ? at_ms - now_ms : 0);
+}
 
 static void plan_poll(struct remote *remote, int64_t retry_after_ms)
 {
@@ -22,9 +34,21 @@ static void plan_poll(struct remote *remote, int64_t retry_after_ms)
     const struct policy_durations *durations = credentials_durations(
         remote->credentials, remote->channel->name, remote->model, remote->duration_s);
     int64_t now_ms = clock_mono_ms();
-    int64_t at_ms =
+    remote->planned_ms =
         policy_next_poll(&poll, &remote->watch, durations, now_ms, retry_after_ms, remote_dice());
-    remote_later(remote, poll_now, at_ms > now_ms ? at_ms - now_ms : 0);
+    remote->watch.rest_until_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
+    await_poll(remote);
+}
+
+/* The job goes on. One look more, because somebody called, neither puts off the one that was planned nor begins a row of
+ * early ones. */
+static void go_on(struct remote *remote)
+{
+    if (remote->planned_ms > clock_mono_ms()) {
+        await_poll(remote);
+    } else {
+        plan_poll(remote, 0);
+    }
 }
 
 static void on_trouble(struct remote *remote, const char *note,
@@ -107,7 +131,7 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
     double progress = json_number(said, "progress", -1.0);
     remote->is_pending = is_pending;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
-    plan_poll(remote, 0);
+    go_on(remote);
     remote_judge(remote,
                  progress > 0 ? REMOTE_VERDICT_PROGRESS
                  : is_pending ? REMOTE_VERDICT_PENDING
@@ -181,6 +205,10 @@ static void ask(struct remote *remote)
     } else {
         remote->credential->n_polling += !remote->is_polling;
         remote->is_polling = true;
+        if (remote->is_called) {
+            remote->is_called = false;
+            remote->watch.hastened_ms = clock_mono_ms();
+        }
         remote_ask(remote, DIALOGUE_POLL, remote_input(remote), on_polled);
     }
 }
@@ -247,6 +275,39 @@ static void poll_now(struct remote *remote)
     }
 }
 
+/* ---- callbacks ---- */
+
+/* Noted also while a poll is under way, whose answer may be older than the callback, or stands in line. Once the job is done
+ * nobody asks how it stands, but for a new link, at the pace of that. */
+static void on_called(struct callback_ear *ear)
+{
+    struct remote *remote = CONTAINER_OF(ear, struct remote, ear);
+    if (remote->fetch) {
+        return;
+    }
+    remote->is_called = true;
+    if (loop_is_armed(&remote->timer) && remote->at_time == poll_now) {
+        await_poll(remote);
+    }
+}
+
+static void await_callbacks(struct remote *remote)
+{
+    if (remote->channel->callback_base && remote->room->callbacks) {
+        remote->ear.attempt_id = remote->attempt_id;
+        remote->ear.called = on_called;
+        callbacks_listen(remote->room->callbacks, &remote->ear);
+    }
+}
+
+char *remote_callback(const struct remote *remote)
+{
+    const char *base = remote->channel->callback_base;
+    return base && remote->room->link_keys
+               ? callback_sign(&remote->room->link_keys->current, base, remote->attempt_id)
+               : NULL;
+}
+
 void remote_poll(struct remote *remote, const struct task *task)
 {
     int64_t since_ms = clock_wall_ms() - task->attempt.accepted_ms;
@@ -257,6 +318,8 @@ void remote_poll(struct remote *remote, const struct task *task)
     if (task->attempt.accepted_ms > 0 && since_ms > 0) {
         remote->watch.accepted_ms -= since_ms;
     }
+    remote->is_called = false;
+    await_callbacks(remote);
     if (remote->held) {
         remote_later(remote, poll_now, 0);
     } else {

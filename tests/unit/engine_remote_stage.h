@@ -24,6 +24,9 @@ static const struct {
     {"able", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
              " \"job\": {\"chosen\": true}, \"cancel\": {\"while\": [\"pending\"]},"
              " \"result\": {\"renews\": true}}"},
+    {"calling", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
+                " \"poll\": {\"first_s\": 1000, \"every_s\": 1000, \"longest_s\": 1000},"
+                " \"result\": {\"renews\": true}, \"callback\": true}"},
 };
 
 static const struct adapter ADAPTERS[ARRAY_LENGTH(ABOUTS)];
@@ -65,9 +68,13 @@ static const char GUARD;
 
 enum { PER_MINUTE = 12 }; /* submits: two at once */
 
-static const struct engine_room ROOM = {
+static const struct link_keys KEYS = {.current = {{1, 2, 3}}};
+
+/* `callbacks` is the test's, where it has any. */
+static struct engine_room ROOM = {
     .settings = &SETTINGS,
     .guard = (const struct guard *)(const void *)&GUARD,
+    .link_keys = &KEYS,
 };
 
 struct place {
@@ -196,8 +203,12 @@ static inline void begin(struct place *place, const char *adapter, struct task *
         .on_unknown = "hold",
         .fit = "nearest",
         .options = place->options,
+        .callback = strcmp(adapter, "calling") == 0,
     };
-    const struct settings settings = {.channels = &channel, .n_channels = 1, .file = "f.yaml"};
+    const struct settings settings = {.channels = &channel,
+                                      .n_channels = 1,
+                                      .file = "f.yaml",
+                                      .public_url = "https://gate.example"};
     place->table = channel_table_new(&settings, &set, error);
     assert_string_equal(error, "");
     place->credentials = credentials_new();
