@@ -93,6 +93,8 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
 /* What belongs to the job after an answer; what the answer does not name stays as in `old` (NULL: nothing is known). A
  * new reference. Texts that are too long are an adapter's fault that must not cost the job: they are left out. */
 struct attempt_job *remote_job(const struct attempt_job *old, const char *id, const json_t *said);
+/* The same, where it says what was used and nothing else of it counts; NULL where it does not say. */
+struct attempt_job *remote_used(const struct remote *remote, const json_t *said);
 /* Does an answer of a job under way say what its record does not hold yet? */
 bool remote_has_news(const struct remote *remote, const json_t *said);
 

@@ -65,14 +65,25 @@ static void on_trouble(struct remote *remote, const char *note,
     plan_poll(remote, outcome->retry_after_ms);
 }
 
+/* Ends the attempt; what was used is told with it, for a failure may be charged for, too. */
+static void fail(struct remote *remote, const json_t *said, enum task_failure failure,
+                 bool may_retry)
+{
+    struct attempt_job *job = remote_used(remote, said);
+    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
+                                             .failure = failure,
+                                             .may_retry = may_retry,
+                                             .job = job});
+    attempt_job_unref(job);
+}
+
 static void on_done(struct remote *remote, const json_t *said,
                     const struct dialogue_outcome *outcome)
 {
     const json_t *outputs = json_object_get(said, "outputs");
     remote_judge(remote, REMOTE_VERDICT_DONE, NULL);
     if (json_array_size(outputs) == 0) {
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                                 .failure = TASK_FAILURE_NO_VIDEO});
+        fail(remote, said, TASK_FAILURE_NO_VIDEO, false);
         return;
     }
     struct attempt_job *job = remote_job(remote->task->attempt.job, NULL, said);
@@ -80,8 +91,7 @@ static void on_done(struct remote *remote, const json_t *said,
         attempt_job_unref(job);
         remote_note(remote, LOG_ERROR, "the result cannot be had",
                     "what the adapter says of the outputs is too long");
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                                 .failure = TASK_FAILURE_RESULT_LOST});
+        fail(remote, said, TASK_FAILURE_RESULT_LOST, false);
         return;
     }
     int64_t took_ms = clock_mono_ms() - remote->watch.accepted_ms;
@@ -108,10 +118,8 @@ static void on_upstream_failed(struct remote *remote, const json_t *said)
     remote_note(remote, LOG_WARN, "the job failed there",
                 message ? message : "no reason was given");
     remote_judge(remote, REMOTE_VERDICT_FAILED, message);
-    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                             .failure = is_moderated ? TASK_FAILURE_MODERATED
-                                                                     : TASK_FAILURE_UPSTREAM_FAILED,
-                                             .may_retry = kind && !is_moderated && !is_refused});
+    fail(remote, said, is_moderated ? TASK_FAILURE_MODERATED : TASK_FAILURE_UPSTREAM_FAILED,
+         kind && !is_moderated && !is_refused);
 }
 
 static void on_gone(struct remote *remote)
@@ -172,8 +180,7 @@ static void heed(struct remote *remote, const json_t *said, const struct dialogu
     } else if (strcmp(state, "cancelled") == 0) {
         remote_note(remote, LOG_WARN, "the job was cancelled there", "not by us");
         remote_judge(remote, REMOTE_VERDICT_CANCELLED, NULL);
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                                 .failure = TASK_FAILURE_UPSTREAM_FAILED});
+        fail(remote, said, TASK_FAILURE_UPSTREAM_FAILED, false);
     } else if (strcmp(state, "gone") == 0) {
         on_gone(remote);
     } else {

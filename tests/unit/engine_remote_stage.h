@@ -115,6 +115,14 @@ static inline const char *text_or_dash(const char *text)
     return text ? text : "-";
 }
 
+/* Where an end tells of it. */
+static inline void note_usage(struct place *place, const struct attempt_job *job)
+{
+    if (job) {
+        note(place->told, "used(%s) ", text_or_dash(job->usage));
+    }
+}
+
 static inline void note_event(struct place *place, const struct task_event *event)
 {
     const struct attempt_job *job = event->job;
@@ -132,6 +140,7 @@ static inline void note_event(struct place *place, const struct task_event *even
         note(place->told, "%s(%s) ", place->is_renewed ? "renewed" : "rendered", job->outputs);
     } else if (event->kind == TASK_EVENT_FAILED) {
         note(place->told, "failed(%s%s) ", failure, event->may_retry ? ", again" : "");
+        note_usage(place, job);
     } else if (event->kind == TASK_EVENT_KEPT) {
         note(place->told, "kept(%s, %s) ", job->keep, text_or_dash(job->enhanced_prompt));
     } else if (event->kind == TASK_EVENT_PROGRESS) {
@@ -140,6 +149,7 @@ static inline void note_event(struct place *place, const struct task_event *even
         note(place->told, "stored(%s) ", event->result.generation_id);
     } else if (event->kind == TASK_EVENT_CANCEL_CLOSED) {
         note(place->told, "closed(%s) ", event->was_stopped ? "stopped" : "-");
+        note_usage(place, job);
     } else {
         note(place->told, "%s ", task_event_name(event->kind));
     }
