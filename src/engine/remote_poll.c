@@ -338,5 +338,6 @@ void remote_poll_soon(struct remote *remote, int n)
 {
     int64_t pause_ms =
         n > 1 ? policy_backoff(REMOTE_RETRY_MS, REMOTE_RETRY_MOST_MS, n, remote_dice()) : 0;
+    remote->planned_ms = 0; /* that was for a job which is not done */
     remote_later(remote, poll_now, pause_ms);
 }

@@ -25,7 +25,7 @@ static const struct {
              " \"job\": {\"chosen\": true}, \"cancel\": {\"while\": [\"pending\"]},"
              " \"result\": {\"renews\": true}}"},
     {"calling", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
-                " \"poll\": {\"first_s\": 1000, \"every_s\": 1000, \"longest_s\": 1000},"
+                " \"poll\": {\"first_s\": 3000, \"every_s\": 1000, \"longest_s\": 3600},"
                 " \"result\": {\"renews\": true}, \"callback\": true}"},
 };
 

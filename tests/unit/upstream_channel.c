@@ -515,6 +515,10 @@ static void test_callbacks(void **state)
     assert_string_equal(channel_named(table, "mine")->callback_base, "https://gate.example");
     assert_null(channel_named(table, "silent")->callback_base);
     channel_table_free(table);
+    struct settings homeless = settings;
+    homeless.public_url = "";
+    assert_null(channel_table_new(&homeless, &SET, error));
+    assert_non_null(strstr(error, "has \"callback: true\", which needs \"public_url\""));
 }
 
 static void test_refused(void **state)
