@@ -6,6 +6,8 @@
 # Sources: the vendor's npm client on the wire (paths, auth, statuses 202 and 200, cancel: wire); its documentation
 # (the returned URLs, error headers, that a failed run answers its error as the result: documented).
 #
+# callback: fal_webhook, in the query; called once, at the end.
+#
 # What it cannot do: tell progress (there are only logs), choose the job's id, know an app's input. What an app calls
 # its fields is the channel's to say.
 #
@@ -23,6 +25,7 @@ def about:
     poll: {first_s: 5, every_s: 3, longest_s: 30},
     result: {life_s: null, renews: false, auth: false},
     cancel: {while: ["pending", "rendering"]},
+    callback: true,
     models: []
   };
 
@@ -73,7 +76,9 @@ def submit:
       refuse("the model must be the path of an app, as fal-ai/veo3, not \($task.model)")
     elif $missing != null then refuse("options.fields does not say what this app calls \($missing)")
     elif $frames > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
-    else {method: "POST", path: "/\($task.model)", json: (($said | named($fields)) + ($task.options.body // {}))}
+    else
+      {method: "POST", path: "/\($task.model)", json: (($said | named($fields)) + ($task.options.body // {}))}
+      + (if $task.callback == null then {} else {query: {fal_webhook: $task.callback}} end)
     end;
 
 # ---- how it is refused ----

@@ -217,6 +217,16 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
     must(MHD_add_response_header(response, name, value) == MHD_YES);
 }
 
+/* So much of a path is logged: of a callback it holds the signature, too. */
+static int shown_length(const char *path)
+{
+    static const char callbacks[] = "/v1/callbacks/";
+    enum { MOST = 200 };
+    bool is_callback = strncmp(path, callbacks, sizeof(callbacks) - 1) == 0;
+    size_t length = is_callback ? strcspn(path, ".") : strlen(path);
+    return length < MOST ? (int)length : MOST;
+}
+
 /* Counts an answer and logs it: the key's name, never the key; the path without its query, where ids and signatures stand. */
 static void note_answer(struct api_request *request, enum log_level level, unsigned status,
                         int64_t bytes)
@@ -229,8 +239,9 @@ static void note_answer(struct api_request *request, enum log_level level, unsig
     if (request->request_id[0] != '\0')
         about.request_id = request->request_id;
     const char *key = request->who.name[0] != '\0' ? request->who.name : "-";
-    log_write(level, &about, "%.20s %.200s %u, %lld ms, %lld bytes, key %s", request->method,
-              request->path, status, (long long)(took_micros / 1000), (long long)bytes, key);
+    log_write(level, &about, "%.20s %.*s %u, %lld ms, %lld bytes, key %s", request->method,
+              shown_length(request->path), request->path, status, (long long)(took_micros / 1000),
+              (long long)bytes, key);
 }
 
 static bool closes(const struct api_request *request)

@@ -192,15 +192,28 @@ static void add_names(const struct timeline *timeline, const struct store_attemp
         json_set_text(json, "job", record->job->id);
 }
 
+/* What the upstream says that the attempt used. */
+static void add_usage(const struct timeline *timeline, const struct attempt_record *record,
+                      json_t *json)
+{
+    const char *text = record->job != NULL ? record->job->usage : NULL;
+    json_t *usage = timeline->for_operator && text != NULL ? json_loads(text, 0, NULL) : NULL;
+    if (json_is_object(usage))
+        json_set(json, "usage", json_incref(usage));
+    json_decref(usage);
+}
+
 static void add_moment(struct timeline *timeline, const struct store_attempt *attempt,
                        const char *what, int64_t at_ms)
 {
     if (at_ms <= 0)
         return;
     json_t *json = add_attempt(timeline, at_ms, what, attempt->record.number, false);
-    if (at_ms == attempt->record.closed_ms && strcmp(what, "closed") == 0)
-        json_set_text(json, "state", attempt_state_name(attempt->record.state));
     add_names(timeline, attempt, json);
+    if (strcmp(what, "closed") == 0) {
+        json_set_text(json, "state", attempt_state_name(attempt->record.state));
+        add_usage(timeline, &attempt->record, json);
+    }
 }
 
 static int add_attempts(struct timeline *timeline)

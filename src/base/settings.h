@@ -57,6 +57,7 @@ struct settings_channel {
     const char *on_unknown;         /* hold | resubmit */
     const char *fit;                /* nearest | strict */
     bool drain;
+    bool callback;
     const struct settings_header *headers;
     size_t n_headers;
     const char *proxy; /* NULL: none */

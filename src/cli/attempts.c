@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/must.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "store/store.h"
@@ -58,6 +59,7 @@ enum {
     LIST_MOST = 1000000000,
     PLACE_SIZE = 2 * ATTEMPT_NAME_SIZE, /* channel/credential */
     PLACE_COLUMNS = 24,
+    USAGE_COLUMNS = 32,
 };
 
 enum option_letter {
@@ -126,6 +128,16 @@ static const char *job_of(const struct store_attempt *attempt)
     return attempt->record.job != NULL ? attempt->record.job->id : NULL;
 }
 
+/* As the upstream told it; NULL: nothing, or it cannot be read. */
+static json_t *usage_of(const struct store_attempt *attempt)
+{
+    const struct attempt_job *job = attempt->record.job;
+    json_t *usage = job != NULL && job->usage != NULL ? json_loads(job->usage, 0, NULL) : NULL;
+    if (!json_is_object(usage))
+        json_decref(TAKE(usage));
+    return usage;
+}
+
 static json_t *describe(const struct store_attempt *attempt)
 {
     const struct attempt_record *record = &attempt->record;
@@ -140,6 +152,8 @@ static json_t *describe(const struct store_attempt *attempt)
     set_foreign(row, "channel", shared_text_of(record->channel));
     set_foreign(row, "credential", shared_text_of(record->credential));
     set_foreign(row, "job", job_of(attempt));
+    json_t *usage = usage_of(attempt);
+    json_set(row, "usage", usage != NULL ? usage : json_null());
     set_time(row, "begun_at", record->begun_ms);
     set_time(row, "accepted_at", record->accepted_ms);
     set_time(row, "closed_at", record->closed_ms);
@@ -149,8 +163,20 @@ static json_t *describe(const struct store_attempt *attempt)
 
 static void print_heading(void)
 {
-    printf("%-30s  %-31s  %2s  %-10s  %-*s  %-20s  %-20s  %s\n", "ATTEMPT", "TASK", "NO", "STATE",
-           PLACE_COLUMNS, "CHANNEL/CREDENTIAL", "BEGUN", "CLOSED", "JOB");
+    printf("%-30s  %-31s  %2s  %-10s  %-*s  %-20s  %-20s  %-*s  %s\n", "ATTEMPT", "TASK", "NO",
+           "STATE", PLACE_COLUMNS, "CHANNEL/CREDENTIAL", "BEGUN", "CLOSED", USAGE_COLUMNS, "USAGE",
+           "JOB");
+}
+
+/* Cut to its column; --json has all of it. */
+static void print_usage(const struct store_attempt *attempt)
+{
+    CLEANUP(json_unref_pointer) json_t *usage = usage_of(attempt);
+    CLEANUP(free_pointer) char *text = usage != NULL ? json_dumps(usage, JSON_WRITE_FLAGS) : NULL;
+    const char *shown = text != NULL ? text : "-";
+    size_t length = strlen(shown);
+    cli_print_text(stdout, shown, USAGE_COLUMNS);
+    printf("%*s  ", length < USAGE_COLUMNS ? (int)(USAGE_COLUMNS - length) : 0, "");
 }
 
 /* The job stands last, for it may be long, and is wanted whole. */
@@ -168,6 +194,7 @@ static void print_row(const struct store_attempt *attempt)
            attempt_state_name(record->state));
     cli_print_column(place, PLACE_COLUMNS);
     printf("%-20s  %-20s  ", begun, closed);
+    print_usage(attempt);
     cli_print_text(stdout, job_of(attempt) != NULL ? job_of(attempt) : "-", 0);
     putchar('\n');
 }

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/must.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/tasks.h"
@@ -17,7 +18,8 @@ static const char HELP[] =
     "Shows what happened to a task, in order: its states, its attempts, what upstreams told of it\n"
     "when they were asked, and the webhooks that told of its end. The first line says when it was "
     "created, the others how long\n"
-    "after that. An operator's key is told which channel it was, and its words.\n"
+    "after that. An operator's key is told which channel it was, its words, and what it says was "
+    "used.\n"
     "\n"
     "Options:\n"
     "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
@@ -52,6 +54,16 @@ static void print_more(const json_t *entry, const char *key, const char *before)
     cli_print_text(stdout, text, 0);
 }
 
+static void print_usage(const json_t *usage)
+{
+    CLEANUP(free_pointer)
+    char *text = json_is_object(usage) ? json_dumps(usage, JSON_WRITE_FLAGS) : NULL;
+    if (text == NULL)
+        return;
+    fputs(", used ", stdout);
+    cli_print_text(stdout, text, 0);
+}
+
 static void print_attempt(const json_t *entry)
 {
     printf("attempt %lld ", json_int(entry, "attempt", 0));
@@ -60,6 +72,7 @@ static void print_attempt(const json_t *entry)
     print_more(entry, "channel", ", channel ");
     print_more(entry, "credential", "/");
     print_more(entry, "job", ", job ");
+    print_usage(json_object_get(entry, "usage"));
     if (json_object_get(entry, "channel") == NULL)
         print_more(entry, "engine", ", ");
 }

@@ -312,6 +312,11 @@ void engine_webhook_news(struct engine *engine, const char *tenant)
     loop_post(engine->loop, &news->job);
 }
 
+void engine_called_back(struct engine *engine, const char *attempt_id)
+{
+    callbacks_hear(engine->callbacks, attempt_id);
+}
+
 const struct engine_counts *engine_counts(const struct engine *engine)
 {
     return &engine->counts;

@@ -32,7 +32,8 @@ struct engine_parts {
     struct store *store;
     struct asset_store *assets;
     struct hub *hub; /* hears of every change; NULL: nobody does */
-    /* For webhooks: which addresses may be dialled, and what signs the links in them. NULL: none are sent. */
+    /* For webhooks: which addresses may be dialled, and what signs the links in them, and the addresses that upstreams may
+     * call back. NULL: none are sent. */
     const struct guard *webhook_guard;
     const struct link_keys *link_keys;
 };
@@ -163,6 +164,9 @@ CHECKED int engine_longest_valid_for(struct store *store, const struct settings 
 /* Rows of this tenant were put into the store's outbox of webhooks, or taken from it, otherwise than by the end of a
  * task. Any thread. */
 void engine_webhook_news(struct engine *engine, const char *tenant);
+
+/* An upstream called back for this attempt: if that is polling, its next poll comes forward. Any thread; never waits. */
+void engine_called_back(struct engine *engine, const char *attempt_id);
 
 struct engine_stats {
     int64_t unfinished, queued, running; /* tasks now */

@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "engine/actor.h"
 #include "engine/blocking.h"
+#include "engine/callbacks.h"
 #include "engine/credential.h"
 #include "engine/deliver.h"
 #include "engine/engine.h"
@@ -47,6 +48,7 @@ struct engine {
     struct blocking *blocking;
     struct results *results;
     struct tokens *tokens; /* of service accounts */
+    struct callbacks *callbacks;
     struct engine_room room;
     struct channel_table *channels; /* the newest of `tables`, as the loop sees it */
     struct credentials *credentials;

@@ -143,6 +143,7 @@ struct engine *engine_free(struct engine *engine)
     }
     must(!engine->has_thread);
     engine->loop = loop_free(engine->loop);
+    engine->callbacks = callbacks_free(engine->callbacks);
     engine->schedule = schedule_free(engine->schedule);
     engine->quota = quota_free(engine->quota);
     engine->table = table_free(engine->table);
@@ -236,6 +237,9 @@ static int64_t slots_of(const struct settings *settings)
 static int open_parts(struct engine *engine)
 {
     int fault = loop_new(&engine->loop);
+    if (fault == 0) {
+        engine->callbacks = callbacks_new(engine->loop);
+    }
     fault = fault < 0 ? fault : exchange_pool_new(engine->loop, &engine->exchanges);
     fault = fault < 0 ? fault : adapter_host_new(engine->loop, &engine->adapters);
     fault = fault < 0 ? fault : blocking_new(engine->loop, &engine->blocking);
@@ -250,6 +254,8 @@ static int open_parts(struct engine *engine)
         .blocking = engine->blocking,
         .results = engine->results,
         .tokens = engine->tokens,
+        .callbacks = engine->callbacks,
+        .link_keys = engine->parts.link_keys,
         .counts = &engine->counts,
     };
     return fault;

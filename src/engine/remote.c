@@ -159,6 +159,13 @@ static char *outputs_of(const json_t *said)
     return bounded(first, ATTEMPT_OUTPUTS_MAX);
 }
 
+/* A ledger may stand on it: an object, whole or not at all. */
+static char *usage_of(const json_t *said)
+{
+    const json_t *usage = json_object_get(said, "usage");
+    return json_object_size(usage) > 0 ? bounded(usage, ATTEMPT_USAGE_MAX) : NULL;
+}
+
 static const char *enhanced_of(const json_t *said)
 {
     const json_t *text = json_object_get(said, "enhanced_prompt");
@@ -172,7 +179,7 @@ struct attempt_job *remote_job(const struct attempt_job *old, const char *id, co
     const char *enhanced = enhanced_of(said);
     CLEANUP(free_pointer) char *keep = bounded(json_object_get(said, "keep"), ATTEMPT_KEEP_MAX);
     CLEANUP(free_pointer) char *outputs = outputs_of(said);
-    CLEANUP(free_pointer) char *usage = bounded(json_object_get(said, "usage"), ATTEMPT_KEEP_MAX);
+    CLEANUP(free_pointer) char *usage = usage_of(said);
     return attempt_job_new(
         id ? id : known->id, keep ? keep : known->keep, outputs ? outputs : known->outputs,
         enhanced ? enhanced : known->enhanced_prompt, usage ? usage : known->usage);
@@ -181,6 +188,15 @@ struct attempt_job *remote_job(const struct attempt_job *old, const char *id, co
 static bool differs(const char *text, const char *known)
 {
     return text && (!known || strcmp(text, known) != 0);
+}
+
+struct attempt_job *remote_used(const struct remote *remote, const json_t *said)
+{
+    CLEANUP(free_pointer) char *usage = usage_of(said);
+    const struct attempt_job *job = remote->task->attempt.job;
+    return usage && job && job->id
+               ? attempt_job_new(job->id, job->keep, job->outputs, job->enhanced_prompt, usage)
+               : NULL;
 }
 
 bool remote_has_news(const struct remote *remote, const json_t *said)
@@ -193,13 +209,17 @@ bool remote_has_news(const struct remote *remote, const json_t *said)
 
 /* ---- cancel ---- */
 
-static void close_cancel(struct remote *remote, bool was_stopped)
+/* `said` is NULL where nothing was. */
+static void close_cancel(struct remote *remote, bool was_stopped, const json_t *said)
 {
+    struct attempt_job *job = remote_used(remote, said);
     log_task(LOG_INFO, remote->task->request->id, "channel \"%s\": the job %s",
              remote->channel->name,
              was_stopped ? "was stopped" : "may go on there, and be charged for");
-    remote_tell(remote,
-                &(struct task_event){.kind = TASK_EVENT_CANCEL_CLOSED, .was_stopped = was_stopped});
+    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_CANCEL_CLOSED,
+                                             .was_stopped = was_stopped,
+                                             .job = job});
+    attempt_job_unref(job);
 }
 
 static void ask_cancel(struct remote *remote);
@@ -210,13 +230,13 @@ static void on_cancelled(void *context, const struct dialogue_outcome *outcome)
     const char *state = json_text(outcome->result, "state");
     bool is_clear = outcome->end == DIALOGUE_ANSWERED && (!state || strcmp(state, "unclear") != 0);
     if (is_clear) {
-        close_cancel(remote, state && strcmp(state, "cancelled") == 0);
+        close_cancel(remote, state && strcmp(state, "cancelled") == 0, outcome->result);
         return;
     }
     remote_note(remote, LOG_WARN, "a cancel was not answered", outcome->note);
     remote->dialogue = dialogue_stop(remote->dialogue);
     if (++remote->n_tries >= REMOTE_CANCEL_TRIES) {
-        close_cancel(remote, false);
+        close_cancel(remote, false, NULL);
     } else {
         remote_retry(remote, ask_cancel, remote->n_tries);
     }
@@ -231,7 +251,7 @@ static void ask_cancel(struct remote *remote)
 
 static void cannot_cancel(struct remote *remote)
 {
-    close_cancel(remote, false);
+    close_cancel(remote, false, NULL);
 }
 
 void remote_cancel(struct remote *remote, const struct task *task)
@@ -278,6 +298,7 @@ void remote_halt(struct remote *remote, bool is_kept)
     remote_give_back(remote);
     remote_leave_submits(remote);
     remote_leave_polls(remote);
+    callbacks_leave(&remote->ear);
     remote_halt_result(remote, is_kept);
 }
 

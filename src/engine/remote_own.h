@@ -58,6 +58,9 @@ struct remote {
     uint8_t verdict; /* of the last poll: enum remote_verdict */
     uint8_t n_verdicts;
     struct policy_watch watch;
+    int64_t planned_ms;      /* of the next poll, unless a callback brings one forward */
+    bool is_called;          /* by the upstream, since the last poll began */
+    struct callback_ear ear; /* listens from the first poll's planning to the end */
     /* What the program asked for at the poll before, and of which job: good as long as the job and what is kept of it are
      * the same. NULL: nothing yet. */
     char *asked;
@@ -92,6 +95,8 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
 /* What belongs to the job after an answer; what the answer does not name stays as in `old` (NULL: nothing is known). A
  * new reference. Texts that are too long are an adapter's fault that must not cost the job: they are left out. */
 struct attempt_job *remote_job(const struct attempt_job *old, const char *id, const json_t *said);
+/* The same, where it says what was used and nothing else of it counts; NULL where it does not say. */
+struct attempt_job *remote_used(const struct remote *remote, const json_t *said);
 /* Does an answer of a job under way say what its record does not hold yet? */
 bool remote_has_news(const struct remote *remote, const json_t *said);
 
@@ -108,6 +113,8 @@ void remote_leave_submits(struct remote *remote);
 
 /* ---- remote_poll.c ---- */
 
+/* Where the upstream may call back: malloc'ed, NULL where it may not. */
+char *remote_callback(const struct remote *remote);
 /* Gives up its place among the polls under way, or in the line for one; those next in line ask in the room that is left. */
 void remote_leave_polls(struct remote *remote);
 /* At once, and after a pause from the second time on. */

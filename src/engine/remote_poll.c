@@ -1,16 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The polls of an attempt's job: when the next one is due, and what an answer means. A poll that tells nothing changes
- * nothing but the time of the next one. Everything that is told goes out as the last thing that a function does, but for
+ * nothing but the time of the next one. A callback brings a poll forward and is not believed otherwise: what that poll tells
+ * counts, and where it tells that the job goes on, the one that was planned stays planned. Everything that is told goes out as the last thing that a function does, but for
  * what ends nothing: whoever hears it may free us. */
 #include "engine/remote_own.h"
 
 #include <string.h>
 
+#include "asset/callback.h"
 #include "base/clock.h"
 #include "base/json.h"
 
 static void poll_now(struct remote *remote);
+
+/* What was planned, or what a callback brought forward. */
+static void await_poll(struct remote *remote)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t at_ms = remote->is_called
+                        ? policy_hasten_poll(&remote->watch, remote->planned_ms, now_ms)
+                        : remote->planned_ms;
+    remote_later(remote, poll_now, at_ms > now_ms ? at_ms - now_ms : 0);
+}
 
 static void plan_poll(struct remote *remote, int64_t retry_after_ms)
 {
@@ -22,9 +34,21 @@ static void plan_poll(struct remote *remote, int64_t retry_after_ms)
     const struct policy_durations *durations = credentials_durations(
         remote->credentials, remote->channel->name, remote->model, remote->duration_s);
     int64_t now_ms = clock_mono_ms();
-    int64_t at_ms =
+    remote->planned_ms =
         policy_next_poll(&poll, &remote->watch, durations, now_ms, retry_after_ms, remote_dice());
-    remote_later(remote, poll_now, at_ms > now_ms ? at_ms - now_ms : 0);
+    remote->watch.rest_until_ms = retry_after_ms > 0 ? now_ms + retry_after_ms : 0;
+    await_poll(remote);
+}
+
+/* The job goes on. One look more, because somebody called, neither puts off the one that was planned nor begins a row of
+ * early ones. */
+static void go_on(struct remote *remote)
+{
+    if (remote->planned_ms > clock_mono_ms()) {
+        await_poll(remote);
+    } else {
+        plan_poll(remote, 0);
+    }
 }
 
 static void on_trouble(struct remote *remote, const char *note,
@@ -41,14 +65,25 @@ static void on_trouble(struct remote *remote, const char *note,
     plan_poll(remote, outcome->retry_after_ms);
 }
 
+/* Ends the attempt; what was used is told with it, for a failure may be charged for, too. */
+static void fail(struct remote *remote, const json_t *said, enum task_failure failure,
+                 bool may_retry)
+{
+    struct attempt_job *job = remote_used(remote, said);
+    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
+                                             .failure = failure,
+                                             .may_retry = may_retry,
+                                             .job = job});
+    attempt_job_unref(job);
+}
+
 static void on_done(struct remote *remote, const json_t *said,
                     const struct dialogue_outcome *outcome)
 {
     const json_t *outputs = json_object_get(said, "outputs");
     remote_judge(remote, REMOTE_VERDICT_DONE, NULL);
     if (json_array_size(outputs) == 0) {
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                                 .failure = TASK_FAILURE_NO_VIDEO});
+        fail(remote, said, TASK_FAILURE_NO_VIDEO, false);
         return;
     }
     struct attempt_job *job = remote_job(remote->task->attempt.job, NULL, said);
@@ -56,8 +91,7 @@ static void on_done(struct remote *remote, const json_t *said,
         attempt_job_unref(job);
         remote_note(remote, LOG_ERROR, "the result cannot be had",
                     "what the adapter says of the outputs is too long");
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                                 .failure = TASK_FAILURE_RESULT_LOST});
+        fail(remote, said, TASK_FAILURE_RESULT_LOST, false);
         return;
     }
     int64_t took_ms = clock_mono_ms() - remote->watch.accepted_ms;
@@ -84,10 +118,8 @@ static void on_upstream_failed(struct remote *remote, const json_t *said)
     remote_note(remote, LOG_WARN, "the job failed there",
                 message ? message : "no reason was given");
     remote_judge(remote, REMOTE_VERDICT_FAILED, message);
-    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                             .failure = is_moderated ? TASK_FAILURE_MODERATED
-                                                                     : TASK_FAILURE_UPSTREAM_FAILED,
-                                             .may_retry = kind && !is_moderated && !is_refused});
+    fail(remote, said, is_moderated ? TASK_FAILURE_MODERATED : TASK_FAILURE_UPSTREAM_FAILED,
+         kind && !is_moderated && !is_refused);
 }
 
 static void on_gone(struct remote *remote)
@@ -109,7 +141,7 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
     double progress = json_number(said, "progress", -1.0);
     remote->is_pending = is_pending;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
-    plan_poll(remote, 0);
+    go_on(remote);
     remote_judge(remote,
                  progress > 0 ? REMOTE_VERDICT_PROGRESS
                  : is_pending ? REMOTE_VERDICT_PENDING
@@ -150,8 +182,7 @@ static void heed(struct remote *remote, const json_t *said, const struct dialogu
     } else if (strcmp(state, "cancelled") == 0) {
         remote_note(remote, LOG_WARN, "the job was cancelled there", "not by us");
         remote_judge(remote, REMOTE_VERDICT_CANCELLED, NULL);
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_FAILED,
-                                                 .failure = TASK_FAILURE_UPSTREAM_FAILED});
+        fail(remote, said, TASK_FAILURE_UPSTREAM_FAILED, false);
     } else if (strcmp(state, "gone") == 0) {
         on_gone(remote);
     } else {
@@ -183,6 +214,10 @@ static void ask(struct remote *remote)
     } else {
         remote->credential->n_polling += !remote->is_polling;
         remote->is_polling = true;
+        if (remote->is_called) {
+            remote->is_called = false;
+            remote->watch.hastened_ms = clock_mono_ms();
+        }
         remote_ask(remote, DIALOGUE_POLL, remote_input(remote), on_polled);
     }
 }
@@ -249,6 +284,39 @@ static void poll_now(struct remote *remote)
     }
 }
 
+/* ---- callbacks ---- */
+
+/* Noted also while a poll is under way, whose answer may be older than the callback, or stands in line. Once the job is done
+ * nobody asks how it stands, but for a new link, at the pace of that. */
+static void on_called(struct callback_ear *ear)
+{
+    struct remote *remote = CONTAINER_OF(ear, struct remote, ear);
+    if (remote->fetch) {
+        return;
+    }
+    remote->is_called = true;
+    if (loop_is_armed(&remote->timer) && remote->at_time == poll_now) {
+        await_poll(remote);
+    }
+}
+
+static void await_callbacks(struct remote *remote)
+{
+    if (remote->channel->callback_base && remote->room->callbacks) {
+        remote->ear.attempt_id = remote->attempt_id;
+        remote->ear.called = on_called;
+        callbacks_listen(remote->room->callbacks, &remote->ear);
+    }
+}
+
+char *remote_callback(const struct remote *remote)
+{
+    const char *base = remote->channel->callback_base;
+    return base && remote->room->link_keys
+               ? callback_sign(&remote->room->link_keys->current, base, remote->attempt_id)
+               : NULL;
+}
+
 void remote_poll(struct remote *remote, const struct task *task)
 {
     int64_t since_ms = clock_wall_ms() - task->attempt.accepted_ms;
@@ -259,6 +327,8 @@ void remote_poll(struct remote *remote, const struct task *task)
     if (task->attempt.accepted_ms > 0 && since_ms > 0) {
         remote->watch.accepted_ms -= since_ms;
     }
+    remote->is_called = false;
+    await_callbacks(remote);
     if (remote->held) {
         remote_later(remote, poll_now, 0);
     } else {
@@ -270,5 +340,6 @@ void remote_poll_soon(struct remote *remote, int n)
 {
     int64_t pause_ms =
         n > 1 ? policy_backoff(REMOTE_RETRY_MS, REMOTE_RETRY_MOST_MS, n, remote_dice()) : 0;
+    remote->planned_ms = 0; /* that was for a job which is not done */
     remote_later(remote, poll_now, pause_ms);
 }

@@ -223,8 +223,11 @@ void remote_prepare(struct remote *remote, const struct task *task)
     remote_take(remote, task);
     reserve(remote);
     id_new("att", remote->attempt_id, sizeof remote->attempt_id);
+    CLEANUP(free_pointer) char *callback = remote_callback(remote);
     json_t *input = json_object();
-    json_set(input, "task", remote_describe(remote));
+    json_t *told = remote_describe(remote);
+    json_set_text(told, "callback", callback);
+    json_set(input, "task", told);
     remote_ask(remote, DIALOGUE_SUBMIT, input, on_submitted);
 }
 

@@ -4,9 +4,11 @@
 #pragma once
 
 #include "asset/asset.h"
+#include "asset/link_keys.h"
 #include "base/loop.h"
 #include "base/settings.h"
 #include "engine/blocking.h"
+#include "engine/callbacks.h"
 #include "engine/engine.h"
 #include "net/exchange.h"
 #include "net/guard.h"
@@ -22,5 +24,7 @@ struct engine_room {
     struct blocking *blocking;
     struct results *results;
     struct tokens *tokens;
+    struct callbacks *callbacks;
+    const struct link_keys *link_keys; /* NULL: upstreams are given no address to call back */
     struct engine_counts *counts;
 };

@@ -23,6 +23,7 @@ enum {
     ATTEMPT_JOB_MAX = 1024,   /* bytes of a job id; some are whole resource names or URLs */
     ATTEMPT_KEEP_MAX = 16384, /* bytes of what an adapter keeps, as JSON */
     ATTEMPT_OUTPUTS_MAX = 65536,
+    ATTEMPT_USAGE_MAX = 4096,   /* bytes of what the upstream says that it used, as JSON */
     ATTEMPT_PROMPT_MAX = 65536, /* bytes of a prompt that the upstream made better */
 };
 
@@ -40,7 +41,7 @@ struct attempt_job {
     const char *keep;            /* JSON: what the adapter wants to see again */
     const char *outputs;         /* JSON array: what the upstream named when it was done */
     const char *enhanced_prompt; /* as the upstream told it */
-    const char *usage;           /* JSON: what the upstream says that it used */
+    const char *usage; /* JSON object: what the upstream says that it used, in its own words */
 };
 
 /* A new job with copies of the texts (each may be NULL). */

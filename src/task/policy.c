@@ -2,7 +2,7 @@
  *
  * What is learned of an upstream's pace, and when to ask it, trust it or leave it alone. Invariants: nothing here waits,
  * allocates or reads a clock; no answer lies before `now_ms`; whatever the numbers given, two polls of one task are at
- * least `every_ms` apart. Any thread that owns the struct it passes. */
+ * least `every_ms` apart, but for those that callbacks bring forward. Any thread that owns the struct it passes. */
 #include "task/policy.h"
 
 #include <limits.h>
@@ -266,6 +266,15 @@ int64_t policy_next_poll(const struct policy_poll *poll, const struct policy_wat
     if (retry_after_ms > POLICY_RETRY_AFTER_MOST_MS)
         retry_after_ms = POLICY_RETRY_AFTER_MOST_MS;
     return retry_after_ms > 0 ? later(at_ms, now_ms + retry_after_ms) : at_ms;
+}
+
+int64_t policy_hasten_poll(const struct policy_watch *watch, int64_t planned_ms, int64_t now_ms)
+{
+    int64_t at_ms = later(now_ms, watch->rest_until_ms);
+    if (watch->hastened_ms != 0)
+        at_ms = later(at_ms, watch->hastened_ms + POLICY_CALLBACK_EVERY_MS);
+    planned_ms = later(planned_ms, now_ms);
+    return at_ms < planned_ms ? at_ms : planned_ms;
 }
 
 static void note_answer(struct policy_watch *watch, int64_t now_ms)

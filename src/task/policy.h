@@ -46,12 +46,14 @@ struct policy_watch {
     int64_t polled_ms;     /* the last answer of any kind; 0: none */
     int64_t gone_first_ms; /* meaningful when n_gone > 0 */
     int n_polls;
-    int n_troubles;      /* in a row: no verdict */
-    int n_gone;          /* in a row */
-    double progress;     /* the last that was told, 0..1 */
-    int64_t progress_ms; /* when it last grew; 0: never told */
-    double before;       /* the progress before that one … */
-    int64_t before_ms;   /* … and when it was told; 0: it was the first */
+    int n_troubles;        /* in a row: no verdict */
+    int n_gone;            /* in a row */
+    double progress;       /* the last that was told, 0..1 */
+    int64_t progress_ms;   /* when it last grew; 0: never told */
+    int64_t hastened_ms;   /* the last look that a callback brought forward; 0: none did */
+    int64_t rest_until_ms; /* the upstream asked not to be looked at before; 0: it did not */
+    double before;         /* the progress before that one … */
+    int64_t before_ms;     /* … and when it was told; 0: it was the first */
 };
 
 /* When to ask next, on the clock of `now_ms`; never before that. Each answer is noted first. Unlearned: `first_ms` after
@@ -63,6 +65,13 @@ struct policy_watch {
 int64_t policy_next_poll(const struct policy_poll *poll, const struct policy_watch *watch,
                          const struct policy_durations *durations, int64_t now_ms,
                          int64_t retry_after_ms, uint64_t dice);
+
+enum { POLICY_CALLBACK_EVERY_MS = 5 * 1000 };
+
+/* The upstream called back, which is a hint and no more: when to look, where that was planned for `planned_ms`. At once, but
+ * POLICY_CALLBACK_EVERY_MS after the look before that came so, whatever `every_ms` says, and not while the upstream wants to
+ * be left alone. Never later than planned. */
+int64_t policy_hasten_poll(const struct policy_watch *watch, int64_t planned_ms, int64_t now_ms);
 
 /* ---- when clients poll us ---- */
 

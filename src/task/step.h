@@ -51,8 +51,8 @@ struct task_event {
     /* SLOT_GRANTED, of an upstream: its name; NULL for the built-in engine. */
     const char *credential;
     const char *attempt_id; /* SLOT_GRANTED, of an upstream: att_<26> */
-    /* SLOT_GRANTED (NULL, or the id that we chose), ACCEPTED, KEPT, RENEWED, RENDERED of an upstream, CONFIRMED (or
-     * NULL): borrowed. It always has an id; with RENDERED and RENEWED outputs, too. */
+    /* SLOT_GRANTED (NULL, or the id that we chose), ACCEPTED, KEPT, RENEWED, RENDERED of an upstream; CONFIRMED, FAILED and
+     * CANCEL_CLOSED (or NULL): borrowed. It always has an id; with RENDERED and RENEWED outputs, too. */
     struct attempt_job *job;
     enum task_on_unknown on_unknown; /* ANSWER_LOST, GONE, RECOVERED: what the channel says */
     bool can_confirm; /* ANSWER_LOST, RECOVERED: the job can be looked up by the id that we chose */

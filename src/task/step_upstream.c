@@ -45,6 +45,8 @@ static void cancel_attempt(struct task *task)
 static void close_after_end(const struct scene *scene, enum attempt_state state, unsigned effects)
 {
     struct task *task = scene_change_quietly(scene);
+    if (scene->event->job != NULL)
+        take_job(task, scene->event->job);
     scene_close_attempt(scene, task, state);
     if (task->deleted_ms != 0)
         task_erase_attempt(task);
@@ -276,6 +278,8 @@ void upstream_failed(const struct scene *scene)
     /* Once there is a result it is paid for: a new one is never bought because we could not keep it. */
     scene_retry_or_fail(scene, event->failure, event->may_retry && !is_fetching,
                         is_fetching ? ATTEMPT_FINISHED : ATTEMPT_FAILED);
+    if (event->job != NULL)
+        take_job(scene->step->task, event->job);
     if (scene->step->task->attempt.accepted_ms == 0)
         scene->step->task->attempt.accepted_ms = scene->now_ms;
 }

@@ -50,6 +50,7 @@ static const struct rule RULES[] = {
     {"result", "auth", FLAG, false, "false", 0, 0},
     {"", "cancel", GROUP, false, "{}", 0, 0},
     {"cancel", "while", LIST, false, "[]", 0, 2},
+    {"", "callback", FLAG, false, "false", 0, 0},
     {"", "models", LIST, false, "[]", 0, LIST_MAX},
     {"model", "name", TEXT, false, NULL, 1, 200},
     {"model", "durations", LIST, false, "", 1, 100}, /* or a range */

@@ -133,10 +133,11 @@ static bool take_builtin(const struct maker *maker, const struct settings_channe
                         source->models[i].name);
     }
     if (source->base_url != NULL || source->n_credentials > 0 || source->n_headers > 0 ||
-        source->proxy != NULL || source->ca != NULL || json_object_size(source->options) > 0)
+        source->proxy != NULL || source->ca != NULL || source->callback ||
+        json_object_size(source->options) > 0)
         return fail(maker, source,
                     "is the built-in engine, which needs no base_url, credentials, headers, "
-                    "proxy, ca or options; leave them out");
+                    "proxy, ca, callback or options; leave them out");
     return true;
 }
 
@@ -266,6 +267,26 @@ static bool take_road(const struct maker *maker, const struct settings_channel *
     return true;
 }
 
+/* Where it may call back; what nobody can reach, or no adapter passes on, is not left to be found out later. */
+static bool take_callback(const struct maker *maker, const struct settings_channel *source,
+                          struct channel *channel)
+{
+    if (!source->callback)
+        return true;
+    if (!channel->can_call_back)
+        return fail(maker, source,
+                    "has \"callback: true\", but the adapter \"%s\" passes no address on; leave it "
+                    "out",
+                    source->adapter);
+    const char *base = maker->settings->public_url;
+    if (base == NULL || *base == '\0')
+        return fail(maker, source,
+                    "has \"callback: true\", which needs \"public_url\": the address under which "
+                    "the upstream reaches filmgate");
+    channel->callback_base = base;
+    return true;
+}
+
 /* The operator knows his contract better than the adapter does. */
 static void set_pace(const struct settings_channel *source, struct channel *channel)
 {
@@ -302,7 +323,7 @@ static bool take_upstream(const struct maker *maker, const struct settings_chann
     channel->is_strict = strcmp(source->fit, "strict") == 0;
     channel->options = source->options;
     return take_base_url(maker, source, channel) && take_credentials(maker, source, channel) &&
-           take_road(maker, source, channel);
+           take_road(maker, source, channel) && take_callback(maker, source, channel);
 }
 
 /* Keeps channels of equal priority in their order. */

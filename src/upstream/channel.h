@@ -82,8 +82,10 @@ struct channel {
     int64_t concurrency, submits_per_minute,
         polls_per_minute; /* of each credential; 0: no limit but for concurrency */
     enum task_on_unknown on_unknown;
-    bool is_strict;       /* fit: strict */
-    bool is_drained;      /* `drain: true`: nothing new, but what is under way finishes */
+    bool is_strict;            /* fit: strict */
+    bool is_drained;           /* `drain: true`: nothing new, but what is under way finishes */
+    bool can_call_back;        /* the adapter passes `task.callback` on */
+    const char *callback_base; /* of the addresses that it may call; NULL: it gets none */
     bool can_choose_job;  /* the adapter puts the attempt's id into the submit, and polls by it */
     bool looks_up_surely; /* such a job that is not found was not taken */
     bool can_cancel_pending, can_cancel_rendering;

@@ -281,7 +281,8 @@ static bool read_powers(const struct reader *reader, const json_t *about, struct
     const json_t *cancel = NULL;
     const char *const *phases = NULL;
     size_t n_phases = 0;
-    if (!read_group(reader, about, "job", "chosen certain", &job) ||
+    if (!read_flag(reader, about, "", "callback", &channel->can_call_back) ||
+        !read_group(reader, about, "job", "chosen certain", &job) ||
         !read_group(reader, about, "result", "life_s renews auth", &result) ||
         !read_group(reader, about, "cancel", "while", &cancel) ||
         !read_flag(reader, job, "job", "chosen", &channel->can_choose_job) ||
@@ -455,7 +456,7 @@ bool channel_read_about(const json_t *about, struct arena *arena, struct channel
     channel->about = about;
     return check_names(&reader, about, "",
                        "summary evidence base_url hosts auth job submit poll result cancel "
-                       "models") &&
+                       "callback models") &&
            read_head(&reader, about, channel) && read_auth(&reader, about, channel) &&
            read_times(&reader, about, channel) && read_powers(&reader, about, channel) &&
            read_models(&reader, about, channel);

@@ -50,9 +50,9 @@ test('the table names each attempt, and ends with what to do when some are unkno
     await insert(2, { state: 'accepted', open: 1, job: 'job-2', closed: 0 });
     const calm = (await attempts('list')).stdout.trimEnd().split('\n');
     assert.equal(calm.length, 3);
-    assert.match(calm[0], /^ATTEMPT +TASK +NO +STATE +CHANNEL\/CREDENTIAL +BEGUN +CLOSED +JOB$/);
-    assert.match(calm[1], new RegExp(`^${id(2)}  ${TASKS[0]}   2  accepted    kling-main/key-a  +2025-10-06T15:10:26Z  -  +job-2$`));
-    assert.match(calm[2], new RegExp(`^${id(1)} .* finished .* 2025-10-06T15:10:26Z  2025-10-06T15:10:27Z  job/1\\?x$`));
+    assert.match(calm[0], /^ATTEMPT +TASK +NO +STATE +CHANNEL\/CREDENTIAL +BEGUN +CLOSED +USAGE +JOB$/);
+    assert.match(calm[1], new RegExp(`^${id(2)}  ${TASKS[0]}   2  accepted    kling-main/key-a  +2025-10-06T15:10:26Z  -  +-  +job-2$`));
+    assert.match(calm[2], new RegExp(`^${id(1)} .* finished .* 2025-10-06T15:10:26Z  2025-10-06T15:10:27Z  -  +job/1\\?x$`));
     await insert(3, { state: 'unknown', task: TASKS[1] });
     await insert(4, { state: 'unknown' });
     const { stdout } = await attempts('list');
@@ -71,8 +71,18 @@ test('newest first, filtered, limited', async () => {
 test('a record as JSON', async () => {
     assert.deepEqual((await list('--open'))[0], {
         id: id(2), task_id: TASKS[0], tenant: 'first', model: 'sora-2', number: 2, state: 'accepted', open: true, channel: 'kling-main', credential: 'key-a',
-        job: 'job-2', begun_at: '2025-10-06T15:10:26Z', accepted_at: '2025-10-06T15:10:26Z', closed_at: null, resolved_at: null,
+        job: 'job-2', usage: null, begun_at: '2025-10-06T15:10:26Z', accepted_at: '2025-10-06T15:10:26Z', closed_at: null, resolved_at: null,
     });
+});
+test('what the upstream says that it used is shown as it stands, or not at all', async () => {
+    await sql(`UPDATE attempts SET usage = '{"b":1.50,"a":{"units":"2"}}' WHERE id = '${id(2)}'`);
+    assert.deepEqual((await list('--open'))[0].usage, { b: 1.5, a: { units: '2' } });
+    assert.match((await attempts('list', '--open')).stdout, /  \{"b":1\.5,"a":\{"units":"2"\}\} +job-2\n/);
+    for (const text of ['7', '[1]', '{', '']) {
+        await sql(`UPDATE attempts SET usage = '${text}' WHERE id = '${id(2)}'`);
+        assert.equal((await list('--open'))[0].usage, null, text);
+    }
+    await sql(`UPDATE attempts SET usage = NULL WHERE id = '${id(2)}'`);
 });
 test('more than a page', async () => {
     await sql(`WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 1229)

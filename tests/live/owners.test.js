@@ -170,6 +170,13 @@ const cases = {
         assert.equal(status, 403);
         assert.equal(error.code, 'link_signature_invalid');
     },
+    'POST /v1/callbacks/{+rest}': async () => {
+        const attempt = 'att_01k6x15vhrff09dkkqjrzwhm60';
+        for (const name of [attempt, `${attempt}.${'A'.repeat(43)}`]) {
+            const { status, json: error } = await asStranger('POST', `/v1/callbacks/${name}`, { json: { challenge: 'x' } });
+            assert.deepEqual([status, error.code], [404, 'not_found']);
+        }
+    },
 };
 
 const touching = routes.filter((route) => route.touches !== 'nothing');

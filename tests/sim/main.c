@@ -102,6 +102,8 @@ static void copy_channels(struct stage *stage)
     for (size_t i = 0; i < ARRAY_LENGTH(channels); i++) {
         stage->all_channels[i] = stage->fewer_channels[i] = channels[i];
         stage->all_channels[i].options = stage->fewer_channels[i].options = stage->options;
+        stage->all_channels[i].callback = stage->fewer_channels[i].callback =
+            strcmp(channels[i].adapter, "animatic") != 0;
     }
     stage->fewer_channels[0].n_credentials = 1;
 }
@@ -112,6 +114,7 @@ static void set_up(struct stage *stage)
     stage->defaults = settings_load(NULL, (const char *const[]){NULL}, error);
     must(stage->defaults);
     stage->settings = *stage->defaults;
+    stage->settings.public_url = "https://gate.example.com";
     copy_channels(stage);
     stage->settings.channels = stage->all_channels;
     stage->settings.n_channels = ARRAY_LENGTH(channels);

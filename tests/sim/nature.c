@@ -95,6 +95,14 @@ static void on_nature(struct loop_timer *timer)
     }
 }
 
+static void on_calls(struct loop_timer *timer)
+{
+    if (world_now_ms() < FAULTS_END_MS) {
+        world_arm(timer, world_between(50, 3000));
+        vendor_call_back();
+    }
+}
+
 struct world *world_new(uint64_t seed, const struct settings *defaults, struct channel_table *all,
                         struct channel_table *fewer, bool is_traced)
 {
@@ -110,6 +118,7 @@ struct world *world_new(uint64_t seed, const struct settings *defaults, struct c
     world->all = all;
     world->fewer = fewer;
     draw_faults(&world->faults);
+    world->faults.has_callbacks = seed % 2 == 0;
     world->n_nodes = (int)world_between(1, NODES_MAX);
     world->n_wanted = (int)world_between(20, LIVES_MAX / 2);
     must(loop_new(&world->loop) == 0);
@@ -118,6 +127,10 @@ struct world *world_new(uint64_t seed, const struct settings *defaults, struct c
     }
     world->nature.fire = on_nature;
     world_arm(&world->nature, 1000);
+    world->calls.fire = on_calls;
+    if (world->faults.has_callbacks) {
+        world_arm(&world->calls, 1000);
+    }
     people_begin(world);
     return world;
 }
@@ -144,6 +157,7 @@ struct world *world_free(struct world *world)
     loop_disarm(NULL, &world->arrival);
     loop_disarm(NULL, &world->nature);
     loop_disarm(NULL, &world->cancels);
+    loop_disarm(NULL, &world->calls);
     loop_disarm(NULL, &world->look);
     while (world_step(world)) { /* what is still on the wire */
     }

@@ -26,7 +26,7 @@ struct adapter_set {
 #define POLLS "\"poll\": {\"first_s\": 5, \"every_s\": 2, \"longest_s\": 30}"
 #define USUAL                                                                                      \
     "\"base_url\": \"https://up.example.com\", \"auth\": {\"kind\": \"bearer\"},"                  \
-    " \"submit\": {\"total_s\": 30}, " POLLS
+    " \"submit\": {\"total_s\": 30}, \"callback\": true, " POLLS
 
 static const struct adapter adapters[] = {
     {"plain", "{" USUAL ", \"cancel\": {\"while\": [\"pending\", \"rendering\"]}}"},

@@ -130,7 +130,7 @@ struct faults { /* chances in a thousand, drawn for each world */
         gone, real_loss, stuck;
     int failure, moderation, empty, broken_download, expired_link, store_failure, adapter_fault,
         media_failure;
-    bool has_outages, has_jumps, has_reloads, has_restarts, has_slow_store;
+    bool has_outages, has_jumps, has_reloads, has_restarts, has_slow_store, has_callbacks;
 };
 
 struct world {
@@ -146,7 +146,7 @@ struct world {
     int64_t store_down_until_ms;
     struct settings settings;
     struct channel_table *all, *fewer; /* channels */
-    struct loop_timer arrival, nature, cancels, look;
+    struct loop_timer arrival, nature, cancels, calls, look;
     bool is_over; /* all that was asked for has come to its end */
     int n_wishes; /* creates that are not answered yet, or are to be asked again */
     uint64_t id_counter;
@@ -224,6 +224,8 @@ int vendor_credential(const char *key); /* by its secret */
 const char *vendor_channel(int credential);
 bool vendor_is_down(int credential);
 void vendor_answer(struct wire *wire);
+/* One of them calls back. */
+void vendor_call_back(void);
 struct submission *vendor_submission(const char *attempt, struct life **ret_life);
 struct submission *vendor_job(const char *job, struct life **ret_life);
 /* The job of /jobs/ID and /files/ID/N. */

@@ -319,3 +319,24 @@ void vendor_answer(struct wire *wire)
         answer_poll(wire);
     }
 }
+
+/* They call when they like: of any job, also one whose submit is not answered, or that is over; more than once; at any
+ * node. */
+void vendor_call_back(void)
+{
+    struct world *world = the_world;
+    enum { LATEST = 12 };
+    if (world->n_lives == 0) {
+        return;
+    }
+    int from = world->n_lives > LATEST ? world->n_lives - LATEST : 0;
+    const struct life *life = &world->lives[world_between(from, world->n_lives - 1)];
+    struct node *node = &world->nodes[world_between(0, world->n_nodes - 1)];
+    if (life->n_submissions == 0 || !node_is_up(node)) {
+        return;
+    }
+    const char *attempt = life->submissions[world_between(0, life->n_submissions - 1)].attempt;
+    for (int64_t n = world_between(1, 3); n > 0; n--) {
+        engine_called_back(node->engine, attempt);
+    }
+}

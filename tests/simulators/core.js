@@ -25,6 +25,7 @@ const SETTINGS = {
     link_life_ms: null, // after that a result's link is 403
     renews: null, // a poll renews a dead link; null: as the vendor does
     result_bytes: 0, // every result is padded to this size
+    callbacks: true, // whoever gave an address is called back, where the vendor does
 };
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -192,7 +193,7 @@ export class Simulator {
     }
 
     // Takes a job, unless the script says otherwise. It is in the ledger before its answer goes out.
-    async accept(call, { id, model, prompt, correlation = null, wish = {} }) {
+    async accept(call, { id, model, prompt, correlation = null, wish = {}, callback = null }) {
         const deed = await this.meddle(call, 'submit', { prompt, model, key: call.key });
         if (this.#busy(call.credential) >= (this.settings.slots ?? Infinity)) throw this.refuse(429, { isParallel: true });
         const job = new Job({
@@ -205,6 +206,8 @@ export class Simulator {
         call.linkOrigin = deed.origin ?? null;
         this.jobs.set(job.id, job);
         this.ledger.write('submit', { job: job.id, correlation, model, prompt, credential: call.credential });
+        job.callback = callback;
+        if (callback !== null && this.settings.callbacks) await this.#promise(job, deed.call_back ?? 'once');
         if (deed.accept_then !== undefined) [call.loss, call.lossStatus] = [deed.accept_then, deed.status];
         return job;
     }
@@ -212,6 +215,34 @@ export class Simulator {
     #busy(credential) {
         if (this.settings.slots === null) return 0;
         return [...this.jobs.values()].filter((job) => job.credential === credential && !job.isOver).length;
+    }
+
+    // ---- callbacks: the vendor's callbackOf(sim, job, state) is what it says of a state, null where it says nothing
+
+    async #promise(job, manner) {
+        job.manner = manner;
+        if (manner === 'early') await this.#callBack(job, 'completed');
+        if (manner === 'lies') setTimeout(() => this.#callBack(job, 'completed'), 100).unref();
+        this.#follow(job);
+    }
+
+    // Tells each state of a job once, when it comes.
+    #follow(job) {
+        if (this.isClosed || job.manner === null || this.jobs.get(job.id) !== job) return;
+        const state = job.state();
+        if (state !== job.toldState) {
+            job.toldState = state;
+            if (job.manner !== 'early') for (let i = job.manner === 'twice' ? 2 : 1; i > 0; i--) this.#callBack(job, state);
+        }
+        if (!job.isOver) setTimeout(() => this.#follow(job), Math.max(1, (state === 'pending' ? job.startsAt : job.endsAt) - Date.now() + 1)).unref();
+    }
+
+    async #callBack(job, state) {
+        const said = this.vendor.callbackOf(this, job, state);
+        if (said === null) return;
+        const url = job.manner === 'forged' ? job.callback.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')) : job.callback;
+        const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(said) }).catch(() => ({ status: 0 }));
+        this.ledger.write('callback', { job: job.id, state, status: answer.status });
     }
 
     // The job of a poll; null where the vendor does not know it.
@@ -242,6 +273,7 @@ export class Simulator {
         if (deed.fail) job.end('failed');
         if (deed.moderate) job.end('moderated');
         if (deed.done_without_video) job.end('no-video');
+        this.#follow(job);
     }
 
     // The job of any other call; null where the vendor does not know it.

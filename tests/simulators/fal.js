@@ -49,7 +49,8 @@ async function submit(sim, call) {
     const input = call.json();
     const prompt = typeof input.prompt === 'string' ? input.prompt : '';
     const wish = { input, shape: input.aspect_ratio ?? 'landscape' };
-    const job = await sim.accept(call, { id: randomUUID(), model: app, prompt, wish });
+    const callback = call.query.get('fal_webhook'); // wire
+    const job = await sim.accept(call, { id: randomUUID(), model: app, prompt, wish, callback });
     // {status: "IN_QUEUE", request_id, response_url, status_url, cancel_url, queue_position}: wire
     return {
         headers: { 'x-fal-request-id': job.id },
@@ -132,11 +133,19 @@ function upload(sim, call) {
     return { bytes: file.bytes, type: file.type };
 }
 
+// At the end only: {request_id, gateway_request_id, status OK or ERROR, payload}: documented.
+function callbackOf(sim, job, state) {
+    if (['pending', 'rendering'].includes(state)) return null;
+    const ids = { request_id: job.id, gateway_request_id: job.id };
+    return state === 'completed' ? { ...ids, status: 'OK', payload: { video: { url: sim.link(job) } } } : { ...ids, status: 'ERROR', error: 'the run failed', payload: null };
+}
+
 export const fal = {
     name: 'fal',
     place: 2,
     renews: false, // the link in the output stays as it is
     problem,
+    callbackOf,
     settings: {
         cancels_running: true, // false: a cancel of a running job is acknowledged, and does nothing
     },

@@ -46,6 +46,9 @@ export class Job {
         this.redirect = null; // where its result is fetched
         this.bytes = 0; // the result is padded to this size
         this.expireOnce = false; // the first download finds the link expired
+        this.callback = null; // whom it calls when its state changes …
+        this.manner = null; // … and how; null: it does not
+        this.toldState = null;
         this.newLink();
     }
 

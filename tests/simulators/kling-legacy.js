@@ -113,7 +113,9 @@ const newId = () => `8${[...randomBytes(17)].map((byte) => byte % 10).join('')}`
 async function create(sim, call, kind) {
     const body = call.json();
     check(sim, kind, body);
+    if (!/^(https?:\/\/.*)?$/.test(body.callback_url ?? '')) throw wrong(sim, 'callback_url must be a URL'); // the field: documented
     const job = await sim.accept(call, {
+        callback: body.callback_url || null,
         id: newId(), model: body.model_name ?? 'kling-v1', prompt: body.prompt ?? '', correlation: body.external_task_id ?? null,
         wish: { kind, duration: body.duration ?? '5', shape: body.aspect_ratio ?? '16:9' },
     });
@@ -122,7 +124,7 @@ async function create(sim, call, kind) {
 
 // {task_id, task_status, task_info{external_task_id}, created_at, updated_at (ms)}: sdk.
 function taskOf(sim, call, job) {
-    const state = job.state();
+    const state = call.state ?? job.state();
     const info = job.correlation === null ? {} : { external_task_id: job.correlation };
     const since = { pending: job.created, rendering: job.startsAt }[state] ?? job.endedAt;
     const task = { task_id: job.id, task_status: call.word ?? WORDS[state], task_info: info, created_at: job.created, updated_at: since };
@@ -157,6 +159,7 @@ export const klingLegacy = {
     renews: false, // results stay 30 days: documented
     problem,
     authorise,
+    callbackOf: (sim, job, state) => taskOf(sim, { word: null, linkOrigin: null, state }, job), // at each change, as a query's data: documented
     routes: (sim) => KINDS.flatMap((kind) => [
         [`POST /v1/videos/${kind}`, 'submit', (call) => create(sim, call, kind)],
         [`GET /v1/videos/${kind}`, 'list', (call) => list(sim, call, kind)],

@@ -7,6 +7,8 @@ import { Dice } from './jobs.js';
 
 // «document» is the second hop of a vendor who tells the result apart from the state (fal, minimax).
 const OPERATIONS = ['submit', 'poll', 'document', 'result', 'cancel', 'upload'];
+// Callbacks: one before the answer to the submit and none after, each twice, with a wrong signature, one too early that says it is done.
+const MANNERS = ['early', 'twice', 'forged', 'lies'];
 const WAYS_TO_LOSE = ['5xx', 'reset', 'close', 'hang', 'truncate', 'not_json'];
 const isCount = (value) => Number.isInteger(value) && value >= 0;
 const isTrue = (value) => value === true;
@@ -36,6 +38,7 @@ const DEEDS = {
     duration_ms: isCount,
     queue_ms: isCount,
     bytes: isCount, // the result is padded to this size
+    call_back: (value) => MANNERS.includes(value), // of a submit: how its job calls back
     origin: isText, // links in the answer of a submit lead there (where the vendor hands out links)
 };
 const RULE = {

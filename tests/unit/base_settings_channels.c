@@ -53,6 +53,7 @@ static void test_defaults(void **state)
     assert_string_equal(one->on_unknown, "hold");
     assert_string_equal(one->fit, "nearest");
     assert_false(one->drain);
+    assert_false(one->callback);
     assert_int_equal(one->n_headers, 0);
     assert_null(one->proxy);
     assert_null(one->ca);
@@ -82,6 +83,7 @@ static void test_every_key(void **state)
                                           "  concurrency: 10000\n"
                                           "  submits_per_minute: 60\n"
                                           "  polls_per_minute: 600\n"
+                                          "  callback: true\n"
                                           "  on_unknown: resubmit\n"
                                           "  fit: strict\n"
                                           "  drain: true\n"
@@ -106,6 +108,7 @@ static void test_every_key(void **state)
     assert_string_equal(channel->on_unknown, "resubmit");
     assert_string_equal(channel->fit, "strict");
     assert_true(channel->drain);
+    assert_true(channel->callback);
     assert_int_equal(channel->n_headers, 2);
     assert_string_equal(channel->headers[0].name, "X-Team");
     assert_string_equal(channel->headers[0].value, "video");
@@ -216,6 +219,7 @@ static void test_key_file(void **state)
         }
         settings_free(settings);
     }
+    unlink("key.txt");
 }
 
 static void test_options_file(void **state)
@@ -546,16 +550,18 @@ static void test_dump(void **state)
     assert_non_null(
         strstr(text, "\n| name | adapter | models | base_url | credentials | priority | weight | "
                      "concurrency | submits_per_minute | polls_per_minute | poll_first | "
-                     "poll_every | on_unknown | fit | "
+                     "poll_every | callback | on_unknown | fit | "
                      "drain | headers | proxy | ca | options |\n"));
-    assert_non_null(strstr(
-        text, "\n| `a` | `b` | `c`, `d` as `e` | `https://x.example.com` | `default` | "
-              "`0` | `1` | `4` | `0` | `0` | `0` | `0` | `hold` | `strict` | `false` | `X-Team` | "
-              "`http://***@[::1]:1` |  | `style`, `n` |\n"));
-    assert_non_null(strstr(
-        text, "\n| `f` | `g` | (from the environment) | (from the environment) | `one`, "
-              "`two` | `0` | `1` | `4` | `0` | `0` | `0` | `0` | `hold` | `nearest` | `false` |  | "
-              "`http://127.0.0.1:3128` | (from the environment) |  |\n"));
+    assert_non_null(
+        strstr(text, "\n| `a` | `b` | `c`, `d` as `e` | `https://x.example.com` | `default` | "
+                     "`0` | `1` | `4` | `0` | `0` | `0` | `0` | `false` | `hold` | `strict` | "
+                     "`false` | `X-Team` | "
+                     "`http://***@[::1]:1` |  | `style`, `n` |\n"));
+    assert_non_null(
+        strstr(text, "\n| `f` | `g` | (from the environment) | (from the environment) | `one`, "
+                     "`two` | `0` | `1` | `4` | `0` | `0` | `0` | `0` | `false` | `hold` | "
+                     "`nearest` | `false` |  | "
+                     "`http://127.0.0.1:3128` | (from the environment) |  |\n"));
     free(text);
     settings_free(settings);
 }

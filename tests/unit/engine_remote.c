@@ -311,6 +311,16 @@ static const struct {
     int n_exchanges;
 } CANCELS[] = {
     {"able", NULL, {STOPS, STATE("cancelled")}, "closed(stopped)", 1},
+    {"able",
+     NULL,
+     {STOPS, SAYS("{\"state\":\"cancelled\",\"usage\":{\"s\":2}}")},
+     "closed(stopped) used({\"s\":2})",
+     1},
+    {"able",
+     NULL,
+     {STOPS, SAYS("{\"state\":\"finished\",\"usage\":{\"s\":3}}")},
+     "closed(-) used({\"s\":3})",
+     1},
     {"able", "pending", {STOPS, STATE("cancelled")}, "closed(stopped)", 2},
     {"able", NULL, {STOPS, STATE("rendering")}, "closed(-)", 1},
     {"able", NULL, {STOPS, SAYS("{}")}, "closed(-)", 1},

@@ -50,6 +50,39 @@ static const struct poll POLLS[] = {
     {{ASKED, FAILED("moderated")}, "failed(moderation_blocked)", false, AS_BEFORE, 0},
     {{ASKED, STATE("failed")}, "failed(upstream_failed)", false, AS_BEFORE, 0},
     {{ASKED, STATE("cancelled")}, "failed(upstream_failed)", false, AS_BEFORE, 0},
+    /* ends that tell what was used */
+    {{ASKED,
+      SAYS("{\"state\":\"failed\",\"error\":{\"kind\":\"failed\"},\"usage\":{\"units\":2}}")},
+     "failed(upstream_failed, again) used({\"units\":2})",
+     false,
+     AS_BEFORE,
+     0},
+    {{ASKED, SAYS("{\"state\":\"cancelled\",\"usage\":{\"s\":1.5}}")},
+     "failed(upstream_failed) used({\"s\":1.5})",
+     false,
+     AS_BEFORE,
+     0},
+    {{ASKED, SAYS("{\"state\":\"done\",\"outputs\":[],\"usage\":{\"s\":8}}")},
+     "failed(no_video) used({\"s\":8})",
+     false,
+     AS_BEFORE,
+     0},
+    /* no object, an empty one */
+    {{ASKED, SAYS("{\"state\":\"failed\",\"usage\":7}")},
+     "failed(upstream_failed)",
+     false,
+     AS_BEFORE,
+     0},
+    {{ASKED, SAYS("{\"state\":\"failed\",\"usage\":[1]}")},
+     "failed(upstream_failed)",
+     false,
+     AS_BEFORE,
+     0},
+    {{ASKED, SAYS("{\"state\":\"failed\",\"usage\":{}}")},
+     "failed(upstream_failed)",
+     false,
+     AS_BEFORE,
+     0},
     /* tells nothing: the job stays as it is, and is asked for again */
     {{ASKED, STATE("unclear")}, "", true, AS_BEFORE, 1},
     {{ASKED, STATE("nonsense")}, "", true, AS_BEFORE, 1},
@@ -314,6 +347,37 @@ static void texts_that_are_too_long_are_left_out(void **state)
     end(&place);
 }
 
+/* An object of so many bytes in all. */
+static void write_usage(char *text, size_t size, const char *before, int bytes)
+{
+    (void)snprintf(text, size, "%s\"usage\":{\"s\":\"%0*d\"}}", before,
+                   bytes - (int)strlen("{\"s\":\"\"}"), 1);
+}
+
+static void usage_is_kept_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    static const char failed[] = "{\"state\":\"failed\",";
+    static const char done[] = "{\"state\":\"done\",\"outputs\":[{\"url\":\"u\"}],";
+    static char text[2 * ATTEMPT_USAGE_MAX];
+    for (int i = 0; i < 4; i++) {
+        const int more = i % 2;
+        const struct turn turns[] = {ASKED, SAYS(text), {0}};
+        struct place place;
+        write_usage(text, sizeof text, i < 2 ? failed : done, ATTEMPT_USAGE_MAX + more);
+        begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+        call(&place, remote_poll);
+        play_out();
+        const struct attempt_job *job = place.task->attempt.job;
+        if (more) { /* what was known stays */
+            assert_string_equal(job->usage, "{\"credits\":3}");
+        } else {
+            assert_int_equal(strlen(job->usage), ATTEMPT_USAGE_MAX);
+        }
+        end(&place);
+    }
+}
+
 static void a_video_among_thousands_of_outputs_is_not_lost(void **state)
 {
     (void)state;
@@ -460,6 +524,7 @@ int main(void)
         cmocka_unit_test(the_program_is_asked_once_for_a_job_and_what_is_kept_of_it),
         cmocka_unit_test(a_job_that_changes_while_the_program_is_asked),
         cmocka_unit_test(a_job_that_was_lost_is_confirmed),
+        cmocka_unit_test(usage_is_kept_whole_or_not_at_all),
         cmocka_unit_test(a_video_among_thousands_of_outputs_is_not_lost),
         cmocka_unit_test(texts_that_are_too_long_are_left_out),
         cmocka_unit_test(a_job_may_be_done_at_once),

@@ -30,6 +30,9 @@ static const struct {
               " \"service\": \"cv\", \"region\": \"cn-north-1\"}}"},
     {"google", "{\"base_url\": \"https://up.example\","
                " \"auth\": {\"kind\": \"google_service_account\", \"scope\": \"films\"}}"},
+    {"calling", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
+                " \"poll\": {\"first_s\": 3000, \"every_s\": 1000, \"longest_s\": 3600},"
+                " \"result\": {\"renews\": true}, \"callback\": true}"},
 };
 
 static const struct adapter ADAPTERS[ARRAY_LENGTH(ABOUTS)];
@@ -71,9 +74,13 @@ static const char GUARD;
 
 enum { PER_MINUTE = 12 }; /* submits: two at once */
 
-static const struct engine_room ROOM = {
+static const struct link_keys KEYS = {.current = {{1, 2, 3}}};
+
+/* `callbacks` is the test's, where it has any. */
+static struct engine_room ROOM = {
     .settings = &SETTINGS,
     .guard = (const struct guard *)(const void *)&GUARD,
+    .link_keys = &KEYS,
 };
 
 struct place {
@@ -115,6 +122,14 @@ static inline const char *text_or_dash(const char *text)
     return text ? text : "-";
 }
 
+/* Where an end tells of it. */
+static inline void note_usage(struct place *place, const struct attempt_job *job)
+{
+    if (job) {
+        note(place->told, "used(%s) ", text_or_dash(job->usage));
+    }
+}
+
 static inline void note_event(struct place *place, const struct task_event *event)
 {
     const struct attempt_job *job = event->job;
@@ -132,6 +147,7 @@ static inline void note_event(struct place *place, const struct task_event *even
         note(place->told, "%s(%s) ", place->is_renewed ? "renewed" : "rendered", job->outputs);
     } else if (event->kind == TASK_EVENT_FAILED) {
         note(place->told, "failed(%s%s) ", failure, event->may_retry ? ", again" : "");
+        note_usage(place, job);
     } else if (event->kind == TASK_EVENT_KEPT) {
         note(place->told, "kept(%s, %s) ", job->keep, text_or_dash(job->enhanced_prompt));
     } else if (event->kind == TASK_EVENT_PROGRESS) {
@@ -140,6 +156,7 @@ static inline void note_event(struct place *place, const struct task_event *even
         note(place->told, "stored(%s) ", event->result.generation_id);
     } else if (event->kind == TASK_EVENT_CANCEL_CLOSED) {
         note(place->told, "closed(%s) ", event->was_stopped ? "stopped" : "-");
+        note_usage(place, job);
     } else {
         note(place->told, "%s ", task_event_name(event->kind));
     }
@@ -210,8 +227,12 @@ static inline void begin(struct place *place, const char *adapter, struct task *
         .on_unknown = "hold",
         .fit = "nearest",
         .options = place->options,
+        .callback = strcmp(adapter, "calling") == 0,
     };
-    const struct settings settings = {.channels = &channel, .n_channels = 1, .file = "f.yaml"};
+    const struct settings settings = {.channels = &channel,
+                                      .n_channels = 1,
+                                      .file = "f.yaml",
+                                      .public_url = "https://gate.example"};
     place->table = channel_table_new(&settings, &set, error);
     assert_string_equal(error, "");
     place->credentials = credentials_new();

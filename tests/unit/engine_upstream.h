@@ -156,6 +156,7 @@ static struct {
     int64_t now_ms;
     struct loop_timer *timers[TIMERS_MAX];
     size_t n_timers;
+    struct loop_job *posted;
     struct adapter_call *call;
     struct exchange *exchange;
     struct inputs *inputs;
@@ -275,6 +276,24 @@ void loop_arm(struct loop *loop, struct loop_timer *timer, int64_t delay_ms)
     must(stage.n_timers < TIMERS_MAX && delay_ms >= 0);
     timer->due_ms = stage.now_ms + delay_ms;
     stage.timers[stage.n_timers++] = timer;
+}
+
+bool loop_is_armed(const struct loop_timer *timer)
+{
+    for (size_t i = 0; i < stage.n_timers; i++) {
+        if (stage.timers[i] == timer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One at a time; it waits until the test runs it. */
+void loop_post(struct loop *loop, struct loop_job *job)
+{
+    (void)loop;
+    must(stage.posted == NULL);
+    stage.posted = job;
 }
 
 static inline struct loop_timer *first_timer(void)

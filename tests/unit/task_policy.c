@@ -503,6 +503,25 @@ static void a_wish_for_a_pause_is_kept_within_reason(void **context)
 }
 
 /* Many tasks taken up again at once, all of them overdue, do not poll in one instant. */
+static void a_callback_brings_a_look_forward_within_bounds(void **context)
+{
+    (void)context;
+    enum { NOW_MS = 1000000, FAR_MS = NOW_MS + 600000 };
+    struct policy_watch watch = {.accepted_ms = NOW_MS - 1000};
+    assert_int_equal(policy_hasten_poll(&watch, FAR_MS, NOW_MS), NOW_MS);
+    assert_int_equal(policy_hasten_poll(&watch, NOW_MS - 5, NOW_MS), NOW_MS);
+    watch.hastened_ms = NOW_MS - 1000;
+    assert_int_equal(policy_hasten_poll(&watch, FAR_MS, NOW_MS),
+                     NOW_MS - 1000 + POLICY_CALLBACK_EVERY_MS);
+    assert_int_equal(policy_hasten_poll(&watch, NOW_MS + 10, NOW_MS), NOW_MS + 10);
+    watch.hastened_ms = NOW_MS - POLICY_CALLBACK_EVERY_MS;
+    assert_int_equal(policy_hasten_poll(&watch, FAR_MS, NOW_MS), NOW_MS);
+    watch.rest_until_ms = NOW_MS + 60000;
+    assert_int_equal(policy_hasten_poll(&watch, FAR_MS, NOW_MS), NOW_MS + 60000);
+    watch.rest_until_ms = NOW_MS - 60000;
+    assert_int_equal(policy_hasten_poll(&watch, FAR_MS, NOW_MS), NOW_MS);
+}
+
 static void the_overdue_are_spread(void **context)
 {
     (void)context;
@@ -754,6 +773,7 @@ int main(void)
         cmocka_unit_test(progress_that_falls_or_is_no_number_is_not_heard),
         cmocka_unit_test(trouble_backs_off_up_to_five_minutes),
         cmocka_unit_test(a_wish_for_a_pause_is_kept_within_reason),
+        cmocka_unit_test(a_callback_brings_a_look_forward_within_bounds),
         cmocka_unit_test(the_overdue_are_spread),
         cmocka_unit_test(gone_needs_three_answers_over_a_minute),
         cmocka_unit_test(a_job_that_is_gone_is_found_out),

@@ -747,9 +747,38 @@ static void an_open_attempt_is_erased_when_it_is_closed(void **context)
     task_unref(task);
 }
 
+/* A failure may be charged for, and so may what was stopped. */
+static void what_was_used_is_kept_whatever_the_end(void **context)
+{
+    (void)context;
+    struct attempt_job *used = attempt_job_new("job-1", "{}", NULL, NULL, "{\"units\":7}");
+    const struct task_event failed = {
+        .kind = TASK_EVENT_FAILED, .failure = TASK_FAILURE_UPSTREAM_FAILED, .job = used};
+    const struct task_event again = {.kind = TASK_EVENT_FAILED,
+                                     .failure = TASK_FAILURE_UPSTREAM_FAILED,
+                                     .may_retry = true,
+                                     .job = used};
+    const struct task_event closed = {.kind = TASK_EVENT_CANCEL_CLOSED, .job = used};
+    const struct standing stopping = STOPPING;
+    struct task *tasks[] = {sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED),
+                            sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED),
+                            stand(stopping)};
+    const struct task_event *events[] = {&failed, &again, &closed};
+    const enum attempt_state states[] = {ATTEMPT_FAILED, ATTEMPT_FAILED, ATTEMPT_ABANDONED};
+    for (size_t i = 0; i < ARRAY_LENGTH(tasks); i++) {
+        struct task_step step = step_of(tasks[i], events[i]);
+        assert_int_equal(step.task->attempt.state, states[i]);
+        assert_string_equal(step.task->attempt.job->usage, "{\"units\":7}");
+        task_unref(step.task);
+        task_unref(tasks[i]);
+    }
+    attempt_job_unref(used);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_used_is_kept_whatever_the_end),
         cmocka_unit_test(each_row_of_the_table),
         cmocka_unit_test(all_else_changes_nothing),
         cmocka_unit_test(an_end_stays_an_end),

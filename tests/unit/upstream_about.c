@@ -38,7 +38,7 @@ static void test_defaults(void **state)
                   "\"submit\":{\"total_s\":60},"
         "\"poll\":{\"first_s\":10,\"every_s\":5,\"longest_s\":60},"
         "\"result\":{\"life_s\":null,\"renews\":false,\"auth\":false},\"cancel\":{\"while\":[]},"
-        "\"models\":[]}",
+        "\"callback\":false,\"models\":[]}",
         0, NULL);
     assert_non_null(expected);
     assert_true(json_equal(about, expected));
@@ -54,7 +54,7 @@ static void test_all_members(void **state)
         "\"},\"job\":{\"chosen\":true,\"certain\":true},"
         "\"submit\":{\"total_s\":30.5},\"poll\":{\"first_s\":0,\"every_s\":0.5,\"longest_s\":30},"
         "\"result\":{\"life_s\":3600,\"renews\":true,\"auth\":true},\"cancel\":{\"while\":["
-        "\"pending\",\"rendering\"]},"
+        "\"pending\",\"rendering\"]},\"callback\":true,"
         "\"models\":[{\"name\":\"a*\",\"durations\":[4,6,8],\"sizes\":[\"1280x720\"],\"aspect_"
         "ratios\":[\"16:9\"],"
         "\"resolutions\":[\"720p\"],\"images\":{\"least\":0,\"most\":1}},"
@@ -138,6 +138,7 @@ static void test_sentences(void **state)
         {"{" LEAST ",\"hosts\":\"a\"}", "about.hosts must be a list of 0 to 20 elements"},
         {"{" LEAST ",\"job\":true}", "about.job must be an object"},
         {"{" LEAST ",\"job\":{\"chosen\":1}}", "about.job.chosen must be true or false"},
+        {"{" LEAST ",\"callback\":\"url\"}", "about.callback must be true or false"},
         {"{" LEAST ",\"result\":{\"life_s\":0}}",
          "about.result.life_s must be a number from 1 to 3.16224e+07 or null"},
         {"{" LEAST ",\"cancel\":{\"while\":[\"done\"]}}",

@@ -89,6 +89,10 @@ static const struct adapter ADAPTERS[] = {
      "\"scope\": \"https://scope.example.com/all\"}}",
      NULL},
     {"homeless", "{\"auth\": {\"kind\": \"none\"}}", NULL},
+    {"caller",
+     "{\"base_url\": \"https://c.example.com\", \"auth\": {\"kind\": \"none\"}, \"callback\": "
+     "true}",
+     NULL},
     {"jwt", "{\"base_url\": \"https://j.example.com\", \"auth\": {\"kind\": \"jwt_hs256\"}}", NULL},
     {"signs",
      "{\"base_url\": \"https://s.example.com\", \"auth\": {\"kind\": \"volcengine\", "
@@ -507,7 +511,7 @@ struct refused {
 static const struct refused REFUSED[] = {
     {{MINE, .adapter = "flux"},
      "has the adapter \"flux\", which is not known; known: animatic, bearer, broken, google, "
-     "homeless, jwt, signs, whole"},
+     "homeless, caller, jwt, signs, whole"},
     {{MINE, .adapter = "broken"},
      "cannot be used: adapter \"broken\", line 3: nothing comes of it"},
     {{MINE, .adapter = "homeless"},
@@ -544,11 +548,19 @@ static const struct refused REFUSED[] = {
       .ca = "/nonexistent/ca.pem"},
      "has the \"ca\" \"/nonexistent/ca.pem\", which cannot be read: No such file or directory"},
     {{MINE, .adapter = "animatic", .base_url = "http://x"},
-     "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca or "
-     "options; leave them out"},
+     "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca, "
+     "callback or options; leave them out"},
     {{MINE, .adapter = "animatic", .credentials = &ONE_KEY, .n_credentials = 1},
-     "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca or "
-     "options; leave them out"},
+     "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca, "
+     "callback or options; leave them out"},
+    {{MINE, .adapter = "animatic", .callback = true},
+     "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca, "
+     "callback or options; leave them out"},
+    {{MINE, .adapter = "caller", .callback = true},
+     "has \"callback: true\", which needs \"public_url\": the address under which the upstream "
+     "reaches filmgate"},
+    {{MINE, .adapter = "homeless", .base_url = "https://h.example.com", .callback = true},
+     "has \"callback: true\", but the adapter \"homeless\" passes no address on; leave it out"},
     {{.name = "mine", .adapter = "animatic", .models = MAPPED, .n_models = 3, USUAL},
      "names the model \"sora-2\" otherwise for the upstream; the built-in engine has no models of "
      "its own"},
@@ -563,6 +575,29 @@ static void assert_refused(const struct settings_channel *source, const struct a
     snprintf(whole, sizeof(whole), "filmgate.yaml:12: channel \"mine\" %s", expected);
     assert_null(channel_table_new(&settings, set, error));
     assert_string_equal(error, whole);
+}
+
+static void test_callbacks(void **state)
+{
+    char error[SETTINGS_ERROR_SIZE] = "";
+    const struct settings_channel sources[] = {
+        {MINE, .adapter = "caller", .callback = true},
+        {.name = "silent", .adapter = "caller", .models = WILD, .n_models = 2, USUAL},
+    };
+    const struct settings settings = {.channels = sources,
+                                      .n_channels = ARRAY_LENGTH(sources),
+                                      .file = "filmgate.yaml",
+                                      .public_url = "https://gate.example"};
+    struct channel_table *table = channel_table_new(&settings, &SET, error);
+    (void)state;
+    assert_string_equal(error, "");
+    assert_string_equal(channel_named(table, "mine")->callback_base, "https://gate.example");
+    assert_null(channel_named(table, "silent")->callback_base);
+    channel_table_free(table);
+    struct settings homeless = settings;
+    homeless.public_url = "";
+    assert_null(channel_table_new(&homeless, &SET, error));
+    assert_non_null(strstr(error, "has \"callback: true\", which needs \"public_url\""));
 }
 
 static void test_refused(void **state)
@@ -580,9 +615,9 @@ static const struct {
 } ABOUTS[] = {
     {"[]", "\"about\" must be an object"},
     {"{\"auht\": 1}", "\"about\" has the member \"auht\", which is none of: summary evidence "
-                      "base_url hosts auth job submit poll result cancel models"},
+                      "base_url hosts auth job submit poll result cancel callback models"},
     {"{\"m\": 1}", "\"about\" has the member \"m\", which is none of: summary evidence base_url "
-                   "hosts auth job submit poll result cancel models"},
+                   "hosts auth job submit poll result cancel callback models"},
     {"{\"evidence\": \"hearsay\"}",
      "\"evidence\" of \"about\" must be wire, sdk, documented or third-party"},
     {"{\"base_url\": \"x\"}",
@@ -620,6 +655,7 @@ static const struct {
      "\"poll.first_s\" of \"about\" must be a number of seconds from 0.1 to 86400"},
     {NONE "\"poll\": {\"every_s\": 10, \"longest_s\": 5}}",
      "\"poll.longest_s\" of \"about\" must be no less than \"poll.every_s\""},
+    {NONE "\"callback\": 1}", "\"callback\" of \"about\" must be true or false"},
     {NONE "\"job\": {\"chosen\": 1}}", "\"job.chosen\" of \"about\" must be true or false"},
     {NONE "\"result\": {\"life_s\": -1}}",
      "\"result.life_s\" of \"about\" must be a number of seconds from 0.1 to 31536000"},
@@ -683,7 +719,8 @@ int main(void)
         cmocka_unit_test(test_upstream_names), cmocka_unit_test(test_whole_channel),
         cmocka_unit_test(test_modest_channel), cmocka_unit_test(test_two_of_one_adapter),
         cmocka_unit_test(test_signing),        cmocka_unit_test(test_accounts),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_abouts),
+        cmocka_unit_test(test_callbacks),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_abouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

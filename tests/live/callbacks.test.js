@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Upstreams that call back: a callback brings the next poll forward and is never believed by itself. The channels poll
+// every ten minutes, so what ends in this file was called for.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { startAll } from '../simulators/run.js';
+import { command, endedWell, newDirectory, sleep, start, until } from './harness.js';
+import { prepare } from './simulated.js';
+import { VENDORS, channelsYaml } from './upstreams.js';
+
+const NAMES = ['fal', 'kling-legacy'];
+const EVERY_MS = 5000; // POLICY_CALLBACK_EVERY_MS
+const LONG = { queue_ms: 0, duration_ms: 600_000 };
+const CALL = { json: { status: 'succeed' }, key: null };
+
+const simulators = await startAll({ portBase: 0 });
+after(() => simulators.close());
+const server = await start({ config: 'log: {level: debug}\n' });
+const rare = { poll_first: '10m', poll_every: '10m', callback: true, concurrency: 100 };
+const config = `public_url: ${server.url}\nlog: {level: debug}\n${channelsYaml(simulators, NAMES, rare)}`;
+await server.restart({ config });
+
+const kling = simulators['kling-legacy'];
+const create = (prompt, name = 'kling-legacy') => server.create({ model: VENDORS[name].model, prompt, size: undefined, duration: undefined });
+const pollsOf = (job, simulator = kling) => simulator.ledger.pollsOf.get(job.id) ?? 0;
+const called = (simulator = kling) => simulator.told('callback').entries;
+const targetOf = (job) => new URL(job.callback).pathname;
+const call = (job, options = CALL) => server.call('POST', targetOf(job), options);
+
+// The job of a prompt, once filmgate has its id.
+async function jobOf(prompt, simulator = kling) {
+    const job = await until('the job', () => [...simulator.jobs.values()].find((one) => one.prompt === prompt));
+    await until('its acceptance', () => server.log.includes(`accepted as job ${job.id}`), { every: 10 });
+    return job;
+}
+
+for (const name of NAMES)
+    test(`${name}: a task is done soon after its callback`, async () => {
+        prepare(simulators[name], { settings: { queue_ms: 300, duration_ms: 500 } });
+        const { id } = await create(`called of ${name}`, name);
+        const job = await jobOf(`called of ${name}`, simulators[name]);
+        assert.match(job.callback, new RegExp(`^${server.url}/v1/callbacks/att_[0-9a-z]{26}\\.[A-Za-z0-9_-]{43}$`));
+        assert.equal((await server.waitEnd(id)).status, 'completed');
+        const told = await until('the end is told', () => called(simulators[name]).some(({ state }) => state === 'completed') && called(simulators[name]));
+        for (const { status } of told) assert.equal(status, 200);
+        assert.equal(simulators[name].told('submit').entries.length, 1);
+    });
+test('a wrong signature is 404, and nothing happens', async () => {
+    prepare(kling, { settings: { queue_ms: 100, duration_ms: 100 }, rules: [{ on: 'submit', do: { call_back: 'forged' } }] });
+    const { id } = await create('forged');
+    const job = await jobOf('forged');
+    await until('three callbacks', () => called().length === 3);
+    assert.deepEqual(called().map(({ status }) => status), [404, 404, 404]);
+    await sleep(500);
+    assert.equal(pollsOf(job), 0);
+    assert.equal((await server.query(id)).status, 'pending');
+    assert.equal((await call(job)).status, 200);
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+    assert.equal(pollsOf(job), 1);
+});
+test('one that says «done» while the job runs changes nothing; it is done when a poll says so', async () => {
+    prepare(kling, { settings: { queue_ms: 0, duration_ms: 4000 }, rules: [{ on: 'submit', do: { call_back: 'lies' } }] });
+    const { id } = await create('a lie');
+    const job = await jobOf('a lie');
+    await until('the lie', () => called().some(({ state }) => state === 'completed'));
+    assert.ok(!job.isOver);
+    assert.equal((await call(job)).status, 200);
+    await until('a poll', () => pollsOf(job) >= 1);
+    if (!job.isOver) assert.equal((await server.query(id)).status, 'pending');
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+});
+test('before the answer to the submit it changes nothing', async () => {
+    prepare(kling, { settings: { queue_ms: 0, duration_ms: 50 }, rules: [{ on: 'submit', do: { call_back: 'early' } }] });
+    const { id } = await create('early');
+    const job = await jobOf('early');
+    assert.deepEqual(called().map(({ status }) => status), [200]);
+    await sleep(500);
+    assert.equal(pollsOf(job), 0);
+    await call(job);
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+});
+test('twice is as good as once', async () => {
+    prepare(kling, { settings: { queue_ms: 0, duration_ms: 300 }, rules: [{ on: 'submit', do: { call_back: 'twice' } }] });
+    const { id } = await create('twice');
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+    await until('all are told', () => called().length === 4);
+    assert.equal(kling.told('submit').entries.length, 1);
+});
+test('a storm makes no more than a poll in five seconds', async () => {
+    prepare(kling, { settings: { ...LONG, callbacks: true } });
+    const { id } = await create('a storm');
+    const job = await jobOf('a storm');
+    const began = performance.now();
+    for (let wave = 0; wave < 30; wave++) await Promise.all(Array.from({ length: 20 }, () => call(job)));
+    await until('a poll', () => pollsOf(job) >= 1);
+    await until('a second one', () => pollsOf(job) >= 2); // what was heard meanwhile is not lost
+    const polls = pollsOf(job);
+    assert.ok(polls <= 1 + Math.ceil((performance.now() - began) / EVERY_MS), `${polls} polls`);
+    assert.equal((await server.query(id)).status, 'pending');
+    job.end('video');
+    await call(job);
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+});
+test('the answer is the same for a task under way, one that is done, one that is deleted and one that never was', async () => {
+    prepare(kling, { settings: { queue_ms: 0, duration_ms: 100 } });
+    const { id } = await create('to be forgotten');
+    const job = await jobOf('to be forgotten');
+    const [before] = [await call(job), await server.waitEnd(id)];
+    const done = await call(job);
+    assert.equal((await server.call('DELETE', `/v1/video/tasks/${encodeURIComponent(id)}`)).status, 200);
+    const deleted = await call(job);
+    for (const answer of [before, done, deleted]) assert.deepEqual([answer.status, answer.text], [200, '{"status":"success"}']);
+    const { json } = await server.call('GET', `/v1/video/query?id=${encodeURIComponent(id)}`);
+    assert.equal(json.code, 'task_not_exist');
+});
+test('of what is said only a challenge is read, and sent back', async () => {
+    prepare(kling, { settings: { ...LONG, callbacks: false } });
+    await create('challenged');
+    const target = targetOf(await jobOf('challenged'));
+    const post = (options) => server.call('POST', target, { key: null, ...options });
+    assert.equal((await post({ json: { challenge: 'c-1 «é»' } })).text, '{"challenge":"c-1 «é»"}');
+    assert.equal((await post({ json: { challenge: 'x'.repeat(1024) } })).json.challenge.length, 1024);
+    for (const options of [{}, { body: 'challenge=1' }, { body: '{"challenge":' }, { json: ['challenge'] }, { json: { challenge: 7 } }, { json: { challenge: 'x'.repeat(1025) } }, { body: Buffer.alloc(65536, 'a') }])
+        assert.deepEqual([(await post(options)).text], ['{"status":"success"}']);
+    const forged = target.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A'));
+    const refused = await server.call('POST', forged, { key: null, json: { challenge: 'hush' } });
+    assert.equal(refused.status, 404);
+    assert.ok(!refused.text.includes('hush'));
+    assert.equal((await server.call('POST', target, { key: null, body: Buffer.alloc(65537, 'a') })).status, 413);
+    assert.equal((await server.call('GET', target, { key: null })).status, 405);
+});
+test('no other address fits', async () => {
+    const [attempt, signature] = targetOf(await jobOf('challenged')).split('/').at(-1).split('.');
+    const other = attempt.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
+    for (const name of ['', '.', attempt, `${attempt}.`, `.${signature}`, `${other}.${signature}`, `${attempt}.${signature}.`, `${attempt}.${signature}=`, `${attempt}.${signature}/x`, `${attempt}.${signature.slice(1)}`, signature])
+        assert.equal((await server.call('POST', `/v1/callbacks/${name}`, { key: null })).status, 404, name);
+});
+test('the log tells the attempt, and no signature', async () => {
+    assert.match(server.log, /POST \/v1\/callbacks\/att_[0-9a-z]{26} 200/);
+    assert.doesNotMatch(server.log, /callbacks\/att_[0-9a-z]{26}\.[A-Za-z0-9_-]/);
+});
+test('it is heard after a restart, and after the link key was changed', async () => {
+    prepare(kling, { settings: { queue_ms: 0, duration_ms: 200, callbacks: true }, rules: [{ on: 'submit', do: { call_back: 'forged' } }] });
+    const { id } = await create('rotated');
+    const job = await jobOf('rotated');
+    await server.stop();
+    const rotation = await command(['links', 'rotate', '--data', server.data]);
+    assert.equal(rotation.status, 0, rotation.stderr);
+    await server.launch();
+    assert.equal((await server.query(id)).status, 'pending');
+    assert.equal((await call(job)).status, 200);
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+});
+test('without `callback: true` no address is given', async () => {
+    await server.restart({ config: `public_url: ${server.url}\n${channelsYaml(simulators, NAMES)}` });
+    prepare(kling);
+    const { id } = await create('nobody is called');
+    assert.equal((await server.waitEnd(id)).status, 'completed');
+    assert.equal((await jobOf('nobody is called')).callback, null);
+    assert.deepEqual(called(), []);
+});
+
+// What a channel cannot do is refused before anything runs.
+const channel = (adapter, more = {}) => ({ name: 'c', adapter, models: ['m'], callback: true, ...more });
+const REFUSED = {
+    'no public address': [{ channels: [channel('fal', { key: 'k' })] }, /:\d+: channel "c" has "callback: true", which needs "public_url"/],
+    'an adapter that passes none on': [{ public_url: 'https://x.example', channels: [channel('unified', { key: 'k', base_url: 'https://y.example' })] }, /the adapter "unified" passes no address on/],
+    'the built-in engine': [{ public_url: 'https://x.example', channels: [channel('animatic')] }, /proxy, ca, callback or options; leave them out/],
+};
+for (const [what, [config, sentence]] of Object.entries(REFUSED))
+    test(`refused: ${what}`, async () => {
+        const directory = newDirectory();
+        fs.writeFileSync(path.join(directory, 'filmgate.yaml'), JSON.stringify(config));
+        const { status, stderr } = await command(['serve', '--listen', '127.0.0.1:0', '--data', directory, '--config', path.join(directory, 'filmgate.yaml')]);
+        assert.equal(status, 2);
+        assert.match(stderr, sentence);
+    });
+
+test('the servers ended well', endedWell);
