@@ -114,7 +114,8 @@ static bool is_upstream_sound(const struct task *task)
     const struct attempt_record *attempt = &task->attempt;
     const bool was_attempted = is_under_way(task->state) || task->state == TASK_COMPLETED;
     if (attempt->id[0] == '\0')
-        return is_blank(attempt) && (task->is_builtin || !was_attempted);
+        return is_blank(attempt) && (task->is_builtin || !was_attempted) &&
+               (task->is_builtin || !task->is_command);
     if (!id_is_typeid(attempt->id, "att") || (unsigned)attempt->state >= ATTEMPT_STATE_COUNT)
         return false;
     const bool has_job_id = attempt_has_job_id(attempt);

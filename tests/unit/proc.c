@@ -311,7 +311,7 @@ static void on_ended(void *context, enum proc_end end, int signal_or_status, con
 
 static struct proc_limits patient_limits(void)
 {
-    return (struct proc_limits){PATIENCE_MS, PATIENCE_MS, 0, 0};
+    return (struct proc_limits){.total_ms = PATIENCE_MS, .stall_ms = PATIENCE_MS};
 }
 
 static void run_init(struct run *run)
