@@ -359,6 +359,9 @@ static bool set_defaults(struct settings_reader *reader, struct settings_draft *
     return true;
 }
 
+/* Where nothing is said: a program may fill the one graphics card that there is. */
+enum { JOBS_AT_ONCE = 4, PROGRAMS_AT_ONCE = 1 };
+
 /* What only the whole of a channel tells. `place` is where it begins. */
 static bool finish(struct settings_reader *reader, struct settings_draft *draft,
                    struct settings_place place)
@@ -375,6 +378,9 @@ static bool finish(struct settings_reader *reader, struct settings_draft *draft,
             return settings_fail(reader, place, "the channel \"%s\" stands already in line %d",
                                  channel->name, settings->channels[i].line);
     }
+    if (channel->concurrency == 0)
+        channel->concurrency =
+            strcmp(channel->adapter, "command") == 0 ? PROGRAMS_AT_ONCE : JOBS_AT_ONCE;
     if (channel->ca != NULL && (channel->ca = settings_path(reader, channel->ca, place)) == NULL)
         return false;
     return settings_check_command(reader, channel, place) && take_key(reader, draft, place) &&

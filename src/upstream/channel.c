@@ -16,12 +16,7 @@
 #include "base/reference.h"
 #include "upstream/channel_parts.h"
 
-enum {
-    MEMORY_BYTES = 64 * 1024 * 1024, /* for what adapters say of themselves */
-    /* Where `concurrency` is not set. A program may fill the one graphics card that there is. */
-    JOBS_AT_ONCE = 4,
-    PROGRAMS_AT_ONCE = 1,
-};
+enum { MEMORY_BYTES = 64 * 1024 * 1024 }; /* for what adapters say of themselves */
 
 static const char BUILTIN[] = "animatic";
 static const char COMMAND[] = "command";
@@ -152,7 +147,7 @@ static bool take_command(const struct maker *maker, const struct settings_channe
         return fail(maker, source, "%s", error);
     channel->credentials = &NO_CREDENTIAL;
     channel->n_credentials = 1;
-    channel->concurrency = source->concurrency > 0 ? source->concurrency : PROGRAMS_AT_ONCE;
+    channel->concurrency = source->concurrency;
     channel->is_strict = strcmp(source->fit, "strict") == 0;
     channel->options = source->options;
     return true;
@@ -255,7 +250,7 @@ static bool take_upstream(const struct maker *maker, const struct settings_chann
         return fail(maker, source, "cannot use the adapter \"%s\": %s", source->adapter, error);
     channel->connect_ms = settings->upstream_connect;
     channel->exchange_total_ms = settings->upstream_exchange;
-    channel->concurrency = source->concurrency > 0 ? source->concurrency : JOBS_AT_ONCE;
+    channel->concurrency = source->concurrency;
     channel->submits_per_minute = source->submits_per_minute;
     channel->polls_per_minute = source->polls_per_minute;
     set_pace(source, channel);

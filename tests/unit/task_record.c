@@ -192,6 +192,7 @@ static void every_state_is_read_as_written(void **context)
         assert_int_equal(read->attempts, task->attempts);
         assert_string_equal(shared_text_of(read->channel), shared_text_of(task->channel));
         assert_int_equal(read->is_builtin, task->is_builtin);
+        assert_int_equal(read->is_command, task->is_command);
         assert_int_equal(read->failure, task->failure);
         assert_string_equal(shared_text_of(read->failure_note), shared_text_of(task->failure_note));
         assert_memory_equal(&read->result, &task->result, sizeof read->result);
