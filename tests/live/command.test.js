@@ -207,6 +207,11 @@ test('as many at once as its channel says', async () => {
     fs.rmSync(path.join(notes, 'works.pids'));
     const made = await Promise.all([create('works'), create('works'), create('works')]);
     await until('two at work', () => fs.existsSync(path.join(notes, 'works.pids')) && pids('works').length === 2);
+    const waits = await until('the third to be told why it waits', async () => {
+        const all = await Promise.all(made.map(({ id }) => server.query(id)));
+        return all.map((one) => one.detail?.pending_info?.queue_status_message).find((text) => text);
+    });
+    assert.doesNotMatch(waits, /upstream/i);
     const { json } = await server.call('GET', '/v1/channels', operator);
     const { data } = json;
     const shown = data.find((one) => one.channel === 'local' || one.name === 'local');

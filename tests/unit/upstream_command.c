@@ -238,6 +238,8 @@ static void test_ends(void **state)
         {"test $HOUSE-$HOME-$LANG = stone-/nonexistent-C.UTF-8 && test \"$TMPDIR\" = \"$PWD\" && "
          "echo x >output.mp4",
          COMMAND_DONE, 0, "", ""},
+        {"test ! -e /proc/$$/fd/3 && test \"$(umask)\" = 0077 && echo x >output.mp4", COMMAND_DONE,
+         0, "", ""},
         {"mkdir a; echo x >a/b; echo '{\"output\":\"a/b\"}'", COMMAND_DONE, 0, "", ""},
         {"echo x >b; echo \"{\\\"output\\\":\\\"$PWD/b\\\"}\"", COMMAND_DONE, 0, "", ""},
         {"echo why >&2; echo x >output.mp4; exit 3", COMMAND_DIED, 3, "why", ""},
