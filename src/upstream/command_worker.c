@@ -329,6 +329,7 @@ int command_helper_main(void)
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
         return EXIT_FAILURE;
     command_reader_init(&worker->reader);
+    worker->status = SIGKILL; /* of a program that cannot even be reaped */
     worker->directory = command_open_directory(&worker->job);
     if (worker->directory < 0 ||
         command_spawn(&worker->job, worker->directory, &worker->program) < 0) {

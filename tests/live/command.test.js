@@ -2,9 +2,11 @@
 //
 // Programs of an operator's as an engine: one that works, and one that misbehaves in every way that its prompt names.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { command, endedWell, isAlive, newDirectory, ROOT, start, until } from './harness.js';
 import { cold, dataUri, probe, saved, tiny } from './media.js';
 
@@ -251,6 +253,21 @@ test('SIGTERM in the middle: the same', async () => {
     await server.restart();
     fs.writeFileSync(path.join(notes, 'go'), '');
     assert.equal((await server.waitEnd(id)).status, 'completed');
+});
+test('a channel that was an upstream and is a program now: its job there waits for the upstream', async () => {
+    const upstream = http.createServer((request, answer) => request.resume().on('end', () => {
+        answer.setHeader('Content-Type', 'application/json');
+        answer.end(JSON.stringify({ id: 'job-1', status: 'pending', progress: 1 }));
+    })).listen(0, '127.0.0.1');
+    after(() => upstream.close());
+    await once(upstream, 'listening');
+    const other = await start({ config: `channels:\n  - {name: turned, adapter: unified, base_url: "http://127.0.0.1:${upstream.address().port}", key: k, models: [local-film]}\n` });
+    const { id } = await other.create({ model: 'local-film', prompt: 'way text' });
+    await until('it to be there', async () => (await other.query(id)).detail?.pending_info?.status === 'processing');
+    await other.restart({ config: `channels:\n${channel('turned', '    models: [local-film]\n')}` });
+    await until('the log to tell', () => /its job is at channel .*turned.* which is not configured/.test(other.log));
+    assert.equal((await other.query(id)).status, 'pending');
+    assert.equal((await other.cancel(id)).status, 200);
 });
 test('the example works, with and without an image', async () => {
     for (const images of [[], [dataUri(cold)]]) {

@@ -128,6 +128,21 @@ static void test_long_lines(void **state)
     }
 }
 
+/* Cut off it would be a word. */
+static void test_long_blank(void **state)
+{
+    static const char word[] = "{\"progress\":0.5}";
+    struct command_reader reader;
+    (void)state;
+    command_reader_init(&reader);
+    command_reader_take(&reader, word, strlen(word));
+    for (int i = 0; i < COMMAND_LINE_MAX; i++)
+        command_reader_take(&reader, " ", 1);
+    command_reader_end(&reader);
+    assert_true(reader.progress < 0);
+    assert_int_equal(reader.n_passed_over, 1);
+}
+
 static void test_print(void **state)
 {
     char text[8];
@@ -372,9 +387,9 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),       cmocka_unit_test(test_errors),
         cmocka_unit_test(test_passed_over), cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_print),       cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_out_of_time), cmocka_unit_test(test_children),
-        cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_long_blank),  cmocka_unit_test(test_print),
+        cmocka_unit_test(test_ends),        cmocka_unit_test(test_out_of_time),
+        cmocka_unit_test(test_children),    cmocka_unit_test(test_directories),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);
 }
