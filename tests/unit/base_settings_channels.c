@@ -276,6 +276,14 @@ static const struct refused REFUSED[] = {
      "filmgate.yaml:2:45: \"channels.drain\" must be true or false, not \"yes\""},
     {CHANNEL "ca: ''}\n",
      "filmgate.yaml:2:42: \"channels.ca\" must be the name of a file, not \"\""},
+    /* commands */
+    {CHANNEL "command: /bin/a}\n",
+     "filmgate.yaml:2:47: \"channels.command\" must be a list: a program and its arguments (like "
+     "[/opt/sd/run.sh, --steps, \"20\"])"},
+    {CHANNEL "command_env: [a]}\n", "filmgate.yaml:2:38: \"channels.command_env\" must be a group "
+                                    "(like {HF_HOME: /var/cache/hf})"},
+    {CHANNEL "command_env: {1A: b}}\n",
+     "filmgate.yaml:2:52: \"1A\" cannot be the name of a variable"},
     /* models */
     {"channels:\n- {name: a, adapter: b, models: c}\n",
      "filmgate.yaml:2:33: \"channels.models\" must be a list of models"},

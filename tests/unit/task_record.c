@@ -178,6 +178,7 @@ static void every_state_is_read_as_written(void **context)
             task->expired_ms = task->ended_ms + 5;
             task->result.has_watermark = true;
         }
+        task->is_command = task->is_builtin && i % 2 == 0;
         struct task *read = round_trip(task);
         assert_int_equal(read->state, task->state);
         assert_int_equal(read->revision, task->revision);
