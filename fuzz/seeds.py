@@ -467,6 +467,18 @@ def answers():
         write("condense", "bytes-" + name, b"\1" + data)
 
 
+def programs():
+    """The first byte and one: in how large pieces the rest comes."""
+    lines = {"progress": '{"progress": 0.5}\n{"progress":1}\n', "output": '{"progress": 0}\r\n\n{"output": "out/a.mp4"}', "bad-progress": '{"progress": 1.5}\n{"progress": "a"}\n',
+             "bad-output": '{"output": 1}\n{"output": ""}\n{"output": "' + "a" * 512 + '"}', "noise": "Loading 100%\nx{\n[]\n5\n", "blank": "\n \t\n",
+             "refused": '{"error": {"kind": "refused", "code": "size", "message": "only squares"}}\n{"error": {"kind": "moderated"}}',
+             "moderated": '{"error": {"kind": "moderated", "message": "a\\nb\\u001bc\\u00e9 ' + "\u6620" * 120 + '"}}', "failed": '{"error": {"kind": "failed"}}',
+             "bad-error": '{"error": "x"}\n{"error": {"kind": 5}}', "long": "x" * 17000 + '\n{"progress": 0.5}', "long-words": '{"progress": 0.5, "x": "' + "x" * 17000 + '"}', "empty": ""}
+    for n, (name, text) in enumerate(lines.items()):
+        write("command", name, bytes([17 * n % 256]) + text.encode())
+    write("command", "bytes", b"\0\xff\xfe{\x00\n\x1b\x7f\xc2\x80\xe6\x98")
+
+
 def requests():
     image = {"$image": 0, "as": ["url", "data_uri", "base64"]}
     specs = {
@@ -506,7 +518,7 @@ def requests():
 
 def main():
     shutil.rmtree(os.path.join(HERE, "corpus"), ignore_errors=True)
-    for maker in (pictures, videos, create, forms, ids, arguments, links, configurations, records, urls, heads, answers, requests):
+    for maker in (pictures, videos, create, forms, ids, arguments, links, configurations, records, urls, heads, answers, programs, requests):
         maker()
     sys.stdout.write("".join(f"{name}: {len(os.listdir(os.path.join(HERE, 'corpus', name)))} files\n"
                              for name in sorted(os.listdir(os.path.join(HERE, "corpus")))))

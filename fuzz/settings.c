@@ -89,6 +89,14 @@ static void check_channel(const struct settings_channel *channel)
         check_printable(channel->headers[i].name);
         check_printable(channel->headers[i].value);
     }
+    check_list(channel->command);
+    check_number(channel->command_timeout, 1000, 604800000);
+    must(channel->command.count <= SETTINGS_COMMAND_MAX);
+    must(channel->n_command_env <= SETTINGS_COMMAND_MAX);
+    for (size_t i = 0; i < channel->n_command_env; i++) {
+        check_text(channel->command_env[i].name);
+        check_text(channel->command_env[i].value);
+    }
     must(json_is_object(channel->options) && channel->line > 0);
     CLEANUP(free_pointer) char *text = json_dumps(channel->options, 0);
     must(text != NULL);

@@ -23,6 +23,7 @@
 #include "media/media.h"
 #include "serve.h"
 #include "upstream/adapter.h"
+#include "upstream/command.h"
 
 static const char HELP[] =
     "Usage: filmgate COMMAND [OPTION]...\n"
@@ -188,6 +189,8 @@ int main(int argc, char **argv)
         return media_helper_main();
     if (is_helper && strcmp(argv[2], "adapter") == 0)
         return adapter_helper_main();
+    if (is_helper && strcmp(argv[2], "command") == 0)
+        return command_helper_main();
     signal(SIGPIPE, SIG_IGN); /* a reader that left is an error of write() */
     signal(SIGXFSZ, SIG_IGN); /* so is a file at its size limit */
     if (wants_json(argc, argv))

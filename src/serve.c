@@ -35,6 +35,7 @@
 #include "store/store.h"
 #include "upstream/adapter.h"
 #include "upstream/channel.h"
+#include "upstream/command.h"
 
 static const char HELP[] =
     "Usage: filmgate serve [OPTION]...\n"
@@ -214,6 +215,9 @@ static int open_data(struct gateway *gateway)
     if (store_open(data, &gateway->store, error) != 0 || open_link_keys(gateway, error) != 0 ||
         asset_open_directory(data, &gateway->assets, error) != 0)
         return cli_complain(CLI_LOCAL, "%s", error);
+    int fault = command_directories_clear(data); /* of programs that a crash has ended */
+    if (fault < 0)
+        log_warn("cannot remove what programs have left behind: %s", strerror(-fault));
     return CLI_OK;
 }
 

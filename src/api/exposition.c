@@ -174,6 +174,15 @@ static void write_helpers(struct exposition *out)
     }
 }
 
+static void write_commands(struct exposition *out)
+{
+    char labels[LABELS_SIZE];
+    for (int i = 0; i < COMMAND_END_COUNT; i++) {
+        snprintf(labels, sizeof(labels), "{end=\"%s\"}", command_end_name((enum command_end)i));
+        sample(out, labels, load(&out->engine->commands[i]));
+    }
+}
+
 static void write_webhooks(struct exposition *out)
 {
     sample(out, "{end=\"delivered\"}", load(&out->engine->webhooks_delivered));

@@ -31,8 +31,9 @@ struct timeline {
     struct api_request *request;
     const struct task *task;
     bool for_operator;
-    bool has_states;   /* events told of some */
-    int64_t n_builtin; /* the attempt of the built-in engine that is open; 0: none */
+    bool has_states;    /* events told of some */
+    int64_t n_builtin;  /* the attempt made here that is open; 0: none */
+    const char *engine; /* whose work that is */
     struct entry *entries;
     size_t n_entries;
 };
@@ -53,12 +54,12 @@ static json_t *add_entry(struct timeline *timeline, int64_t at_ms, const char *k
 }
 
 static json_t *add_attempt(struct timeline *timeline, int64_t at_ms, const char *what,
-                           int64_t number, bool is_builtin)
+                           int64_t number, const char *engine)
 {
     json_t *json = add_entry(timeline, at_ms, "attempt");
     json_set_text(json, "what", what);
     json_set(json, "attempt", json_integer(number));
-    json_set_text(json, "engine", is_builtin ? "animatic" : "upstream");
+    json_set_text(json, "engine", engine);
     return json;
 }
 
@@ -91,28 +92,36 @@ static void add_end(struct timeline *timeline)
 
 /* ---- events ---- */
 
-static bool is_builtin(const struct timeline *timeline, const char *name)
+/* Whose work an attempt at the channel is when it is done here; NULL: an upstream's. */
+static const char *local_engine(const struct timeline *timeline, const char *name)
 {
+    const struct task *task = timeline->task;
     const struct channel_table *table = engine_channel_table(timeline->request->api->parts.engine);
     const struct channel *channel = channel_named(table, name);
     if (channel != NULL)
-        return channel->is_builtin;
-    return timeline->task->is_builtin && strcmp(shared_text_of(timeline->task->channel), name) == 0;
+        return channel_is_local(channel) ? channel_engine(channel) : NULL;
+    if (!task->is_builtin || strcmp(shared_text_of(task->channel), name) != 0)
+        return NULL;
+    return task->is_command ? "command" : "animatic";
 }
 
-/* The built-in engine keeps no record of its attempts: they begin and end with states. */
+/* Of attempts that are made here there is no record: they begin and end with states. */
 static void add_builtin(struct timeline *timeline, const struct store_event *event,
                         enum task_state state, const json_t *body)
 {
     const char *channel = json_text(body, "channel");
     bool is_over = state == TASK_QUEUED || task_state_is_end(state);
-    if (state == TASK_SUBMITTING && channel != NULL && is_builtin(timeline, channel)) {
+    const char *engine =
+        state == TASK_SUBMITTING && channel != NULL ? local_engine(timeline, channel) : NULL;
+    if (engine != NULL) {
         timeline->n_builtin = json_int(body, "attempt", 0);
-        json_t *json = add_attempt(timeline, event->at_ms, "begun", timeline->n_builtin, true);
+        timeline->engine = engine;
+        json_t *json = add_attempt(timeline, event->at_ms, "begun", timeline->n_builtin, engine);
         if (timeline->for_operator)
             json_set_text(json, "channel", channel);
     } else if (is_over && timeline->n_builtin > 0) {
-        json_t *json = add_attempt(timeline, event->at_ms, "closed", timeline->n_builtin, true);
+        json_t *json =
+            add_attempt(timeline, event->at_ms, "closed", timeline->n_builtin, timeline->engine);
         json_set_text(json, "state",
                       state == TASK_COMPLETED ? "finished"
                       : state == TASK_QUEUED  ? "stopped"
@@ -208,7 +217,7 @@ static void add_moment(struct timeline *timeline, const struct store_attempt *at
 {
     if (at_ms <= 0)
         return;
-    json_t *json = add_attempt(timeline, at_ms, what, attempt->record.number, false);
+    json_t *json = add_attempt(timeline, at_ms, what, attempt->record.number, "upstream");
     add_names(timeline, attempt, json);
     if (strcmp(what, "closed") == 0) {
         json_set_text(json, "state", attempt_state_name(attempt->record.state));

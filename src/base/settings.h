@@ -60,10 +60,14 @@ struct settings_channel {
     bool callback;
     const struct settings_header *headers;
     size_t n_headers;
-    const char *proxy; /* NULL: none */
-    const char *ca;    /* NULL: none; else a path, already seen from the file's folder */
-    json_t *options;   /* an object, never NULL; `options_file` is in it. The settings' reference */
-    int line;          /* where it stands, for later errors */
+    struct settings_list command; /* a program and its arguments; empty: none */
+    const struct settings_header *command_env;
+    size_t n_command_env;
+    int64_t command_timeout; /* ms */
+    const char *proxy;       /* NULL: none */
+    const char *ca;          /* NULL: none; else a path, already seen from the file's folder */
+    json_t *options; /* an object, never NULL; `options_file` is in it. The settings' reference */
+    int line;        /* where it stands, for later errors */
     uint32_t from_environment; /* bits by row of base/settings_channel.def: not shown in a dump */
 };
 
@@ -81,6 +85,8 @@ enum {
     SETTINGS_CREDENTIALS_MAX = 64,     /* of one channel */
     SETTINGS_CHANNEL_HEADERS_MAX = 32, /* of one channel */
     SETTINGS_MODEL_MAX = 128,          /* bytes of a model's name, here and there */
+    SETTINGS_COMMAND_MAX = 64,         /* words of a command, and variables of its environment */
+    SETTINGS_COMMAND_BYTES = 16384,    /* of both together */
 };
 
 /* `file` NULL: defaults only. `overrides`: {path, value, path, value, …, NULL} from the command

@@ -74,9 +74,8 @@ static bool read_group(struct settings_reader *reader, struct fy_node *node,
     return true;
 }
 
-/* Room for what a list or group holds; NULL after settings_fail(). */
-static void *room_for(struct settings_reader *reader, int count, int most, size_t size,
-                      const char *path, struct settings_place place)
+void *settings_room(struct settings_reader *reader, int count, int most, size_t size,
+                    const char *path, struct settings_place place)
 {
     if (count > most) {
         settings_fail(reader, place, "\"%s\" holds more than %d items", path, most);
@@ -116,8 +115,8 @@ static bool read_models(struct settings_reader *reader, struct fy_node *node,
         return settings_fail(reader, settings_place_of(node, place),
                              "\"channels.models\" must be a list of models");
     struct settings_model *models =
-        room_for(reader, fy_node_sequence_item_count(node), SETTINGS_ITEMS_MAX, sizeof(*models),
-                 "channels.models", place);
+        settings_room(reader, fy_node_sequence_item_count(node), SETTINGS_ITEMS_MAX,
+                      sizeof(*models), "channels.models", place);
     if (models == NULL)
         return false;
     channel->models = models;
@@ -189,8 +188,8 @@ static bool read_credentials(struct settings_reader *reader, struct fy_node *nod
                              "\"channels.credentials\" must be a list of credentials, at least "
                              "one");
     struct settings_credential *credentials =
-        room_for(reader, fy_node_sequence_item_count(node), SETTINGS_CREDENTIALS_MAX,
-                 sizeof(*credentials), "channels.credentials", place);
+        settings_room(reader, fy_node_sequence_item_count(node), SETTINGS_CREDENTIALS_MAX,
+                      sizeof(*credentials), "channels.credentials", place);
     if (credentials == NULL)
         return false;
     channel->credentials = credentials;
@@ -275,8 +274,8 @@ static bool read_headers(struct settings_reader *reader, struct fy_node *node,
         return settings_fail(reader, settings_place_of(node, place),
                              "\"channels.headers\" must be a group (like {X-Team: video})");
     struct settings_header *headers =
-        room_for(reader, fy_node_mapping_item_count(node), SETTINGS_CHANNEL_HEADERS_MAX,
-                 sizeof(*headers), "channels.headers", place);
+        settings_room(reader, fy_node_mapping_item_count(node), SETTINGS_CHANNEL_HEADERS_MAX,
+                      sizeof(*headers), "channels.headers", place);
     if (headers == NULL)
         return false;
     channel->headers = headers;
@@ -339,6 +338,8 @@ static const struct {
     {"channels.credentials", read_credentials},
     {"channels.headers", read_headers},
     {"channels.options", read_options},
+    {"channels.command", settings_read_command},
+    {"channels.command_env", settings_read_command_env},
 };
 
 static bool read_tree(struct settings_reader *reader, struct fy_node *node,
@@ -388,6 +389,9 @@ static bool set_defaults(struct settings_reader *reader, struct settings_draft *
     return true;
 }
 
+/* Where nothing is said: a program may fill the one graphics card that there is. */
+enum { JOBS_AT_ONCE = 4, PROGRAMS_AT_ONCE = 1 };
+
 /* What only the whole of a channel tells. `place` is where it begins. */
 static bool finish(struct settings_reader *reader, struct settings_draft *draft,
                    struct settings_place place)
@@ -404,9 +408,13 @@ static bool finish(struct settings_reader *reader, struct settings_draft *draft,
             return settings_fail(reader, place, "the channel \"%s\" stands already in line %d",
                                  channel->name, settings->channels[i].line);
     }
+    if (channel->concurrency == 0)
+        channel->concurrency =
+            strcmp(channel->adapter, "command") == 0 ? PROGRAMS_AT_ONCE : JOBS_AT_ONCE;
     if (channel->ca != NULL && (channel->ca = settings_path(reader, channel->ca, place)) == NULL)
         return false;
-    return take_key(reader, draft, place) && merge_options_file(reader, draft, place);
+    return settings_check_command(reader, channel, place) && take_key(reader, draft, place) &&
+           merge_options_file(reader, draft, place);
 }
 
 static bool read_draft(struct settings_reader *reader, struct fy_node *node,
@@ -438,8 +446,8 @@ bool settings_read_channels(struct settings_reader *reader, struct fy_node *node
         return settings_fail(reader, settings_place_of(node, place),
                              "\"channels\" must be a list of channels");
     struct settings_channel *channels =
-        room_for(reader, fy_node_sequence_item_count(node), SETTINGS_ITEMS_MAX, sizeof(*channels),
-                 "channels", place);
+        settings_room(reader, fy_node_sequence_item_count(node), SETTINGS_ITEMS_MAX,
+                      sizeof(*channels), "channels", place);
     if (channels == NULL)
         return false;
     settings->channels = channels;

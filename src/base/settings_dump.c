@@ -110,7 +110,7 @@ static void write_item(FILE *out, bool *is_first, const char *text)
     *is_first = false;
 }
 
-/* Of credentials, headers and options only the names. */
+/* Of credentials, headers, options and variables only the names, of a command only the program. */
 static void write_tree(FILE *out, const struct settings_channel *channel, size_t offset)
 {
     bool is_first = true;
@@ -122,6 +122,12 @@ static void write_tree(FILE *out, const struct settings_channel *channel, size_t
     } else if (offset == offsetof(struct settings_draft, channel.headers)) {
         for (size_t i = 0; i < channel->n_headers; i++)
             write_item(out, &is_first, channel->headers[i].name);
+    } else if (offset == offsetof(struct settings_draft, channel.command)) {
+        if (channel->command.count > 0)
+            write_item(out, &is_first, channel->command.items[0]);
+    } else if (offset == offsetof(struct settings_draft, channel.command_env)) {
+        for (size_t i = 0; i < channel->n_command_env; i++)
+            write_item(out, &is_first, channel->command_env[i].name);
     } else {
         void *at = json_object_iter(channel->options);
         for (; at != NULL; at = json_object_iter_next(channel->options, at))

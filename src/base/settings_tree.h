@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the readers of the configuration's tree share among themselves (settings_yaml.c, settings_channels.c,
- * settings_options.c). Nobody else includes this. */
+ * settings_command.c, settings_options.c). Nobody else includes this. */
 #pragma once
 
 #include <libfyaml.h>
@@ -35,6 +35,17 @@ CHECKED bool settings_read_all(int fd, struct buf *text, char ret_fault[SETTINGS
 
 /* settings_channels.c: the list `channels:`. */
 CHECKED bool settings_read_channels(struct settings_reader *reader, struct fy_node *node,
+                                    struct settings_place place);
+/* Room for what a list or group holds; NULL after settings_fail(). */
+void *settings_room(struct settings_reader *reader, int count, int most, size_t size,
+                    const char *path, struct settings_place place);
+/* settings_command.c: `command`, `command_env`, and both together. */
+CHECKED bool settings_read_command(struct settings_reader *reader, struct fy_node *node,
+                                   struct settings_place place, struct settings_draft *draft);
+CHECKED bool settings_read_command_env(struct settings_reader *reader, struct fy_node *node,
+                                       struct settings_place place, struct settings_draft *draft);
+CHECKED bool settings_check_command(struct settings_reader *reader,
+                                    const struct settings_channel *channel,
                                     struct settings_place place);
 /* settings_options.c: a group as JSON. NULL after settings_fail(); a new reference. */
 json_t *settings_read_options(struct settings_reader *reader, struct fy_node *node,

@@ -85,6 +85,10 @@ struct adapter_set *adapters_open(const struct adapters_order *order, int *ret_s
 
 int adapters_complain_unknown(const struct adapter_set *set, const char *name)
 {
+    if (strcmp(name, "command") == 0)
+        return cli_complain(CLI_USAGE,
+                            "\"command\" is no adapter: a channel with it runs a program of "
+                            "yours (docs/upstreams/command.md)");
     size_t n = adapter_count(set);
     const char **names = calloc(n + 1, sizeof *names);
     for (size_t i = 0; names && i < n; i++)
@@ -111,6 +115,20 @@ static json_t *describe(const struct adapter *adapter, const json_t *about)
     json_set(row, "cancel", json_deep_copy(states));
     json_set_text(row, "file", file);
     json_set_text(row, "summary", json_text(about, "summary"));
+    return row;
+}
+
+/* No adapter, though a channel names it like one. Its evidence is its own contract, which our tests keep. */
+static json_t *describe_command(void)
+{
+    json_t *row = json_object();
+    json_set_text(row, "name", "command");
+    json_set_text(row, "evidence", "own");
+    json_set_text(row, "auth", "none");
+    json_set(row, "cancel", json_pack("[s, s]", "pending", "rendering"));
+    json_set_text(row, "file", NULL);
+    json_set_text(row, "summary",
+                  "A program of yours, run for each task; no adapter (docs/upstreams/command.md)");
     return row;
 }
 
@@ -163,6 +181,7 @@ static int list_adapters(const struct adapters_order *order)
         else
             status = adapters_complain_invalid(error);
     }
+    (void)json_array_append_new(rows, describe_command());
     (void)print_rows(order, rows);
     adapter_set_free(set);
     return status;

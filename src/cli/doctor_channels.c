@@ -45,7 +45,7 @@ static bool is_nearby(const char *host)
 static bool is_naked(const struct channel *channel)
 {
     static const char scheme[] = "http://";
-    return !channel->is_builtin && channel->auth != CHANNEL_AUTH_NONE &&
+    return channel->auth != CHANNEL_AUTH_NONE &&
            strncmp(channel->base_url, scheme, sizeof(scheme) - 1) == 0 &&
            !is_nearby(channel->base_url + sizeof(scheme) - 1);
 }
@@ -55,9 +55,12 @@ static void describe(const struct channel *channel, struct buf *line)
 {
     if (channel->is_builtin)
         buf_puts(line, "the built-in engine");
+    else if (channel->program.n_argv > 0)
+        buf_printf(line, "runs %s, %lld at once", channel->program.argv[0],
+                   (long long)channel->concurrency);
     else
         buf_printf(line, "adapter %s at %s", adapter_name(channel->adapter), channel->base_url);
-    if (!channel->is_builtin && channel->auth != CHANNEL_AUTH_NONE)
+    if (channel->auth != CHANNEL_AUTH_NONE)
         buf_printf(line, ", %zu credential%s", channel->n_credentials,
                    channel->n_credentials == 1 ? "" : "s");
     for (size_t i = 0; i < channel->n_models; i++)

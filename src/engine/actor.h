@@ -50,6 +50,7 @@ struct actor {
     bool is_scheduled;             /* `entry` is on the schedule */
     bool is_running;               /* counts as running for its tenant */
     bool has_builtin_slot;         /* of the built-in engine */
+    const struct channel *channel; /* of its slot, where the work is done here */
     struct credential *credential; /* in whose jobs in flight it counts; NULL: none */
     const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */
     /* Its end is durable: it is here only until the upstream has answered a cancel. */
@@ -61,7 +62,7 @@ struct actor {
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;
     struct schedule_entry entry;
-    struct attempt *attempt; /* of the built-in engine; NULL unless running */
+    struct attempt *attempt; /* of ours; NULL unless running */
     struct remote *remote;   /* at an upstream; NULL unless there is one */
     unsigned orphaned; /* effects that wait for a channel or credential to be configured again */
     struct engine_cancel *cancels; /* waiting for the commit, by `next` */
@@ -94,5 +95,7 @@ void actor_discard(struct actor *actor);
 void actor_begin(struct actor *actor, const struct route *route);
 /* Its channel or credential was not configured; it may be now. */
 void actor_look_again(struct actor *actor);
+/* Does an attempt of ours work for it, which a stop parks? */
+bool actor_works_here(const struct actor *actor);
 /* Would a stop lose something that cannot be taken up again? */
 bool actor_is_busy(const struct actor *actor);

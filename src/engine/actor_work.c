@@ -47,7 +47,7 @@ static void learn_duration(struct actor *actor)
     }
     double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
     histogram_add(&engine->counts.attempt_seconds, took_s);
-    if (!actor->task->is_builtin) {
+    if (!actor->task->is_builtin || actor->task->is_command) {
         return;
     }
     engine->mean_render_s = engine->mean_render_s < 0 ? took_s
@@ -72,6 +72,23 @@ static void on_held_progress(struct loop_timer *timer)
                &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = actor->held_progress});
 }
 
+/* What operators are shown of a program's channel. */
+static void note_command(const struct actor *actor, const struct task_event *event)
+{
+    struct credential *credential = actor->credential;
+    if (event->kind == TASK_EVENT_STARTED) {
+        credential->n_accepted++;
+    } else if (event->kind == TASK_EVENT_TURNED_AWAY) {
+        credential->n_refused++;
+    } else if (event->kind == TASK_EVENT_RENDERED) {
+        policy_learn(&credential->durations, clock_mono_ms() - actor->slot_granted_ms, 0);
+    }
+    if (event->kind == TASK_EVENT_FAILED || event->kind == TASK_EVENT_TURNED_AWAY) {
+        credential_note_error(credential,
+                              event->note ? event->note : task_failure_message(event->failure));
+    }
+}
+
 static void on_attempt_event(void *context, const struct task_event *event)
 {
     struct actor *actor = context;
@@ -84,6 +101,9 @@ static void on_attempt_event(void *context, const struct task_event *event)
     }
     if (event->kind == TASK_EVENT_TURNED_AWAY) {
         actor->avoided = actor->credential;
+    }
+    if (actor->attempt && actor->credential) {
+        note_command(actor, event);
     }
     if (actor->credential && credential_take_wanted(actor->credential)) {
         engine_grant_soon(actor->engine);
@@ -161,7 +181,7 @@ static bool take_up(struct actor *actor)
     const struct channel *channel =
         channel_named(engine->channels, shared_text_of(record->channel));
     const struct channel_credential *key =
-        channel && !channel->is_builtin
+        channel && !channel_is_local(channel)
             ? channel_credential_named(channel, shared_text_of(record->credential))
             : NULL;
     if (!key) {
@@ -223,9 +243,17 @@ void actor_look_again(struct actor *actor)
     }
 }
 
+bool actor_works_here(const struct actor *actor)
+{
+    enum task_state state = actor->task->state;
+    bool is_under_way =
+        state == TASK_SUBMITTING || state == TASK_RENDERING || state == TASK_FETCHING;
+    return actor->is_running && actor->task->is_builtin && is_under_way;
+}
+
 bool actor_is_busy(const struct actor *actor)
 {
-    return actor->has_builtin_slot || (actor->remote && (remote_is_sending(actor->remote) ||
+    return actor_works_here(actor) || (actor->remote && (remote_is_sending(actor->remote) ||
                                                          actor->task->state == TASK_SUBMITTING ||
                                                          actor->task->state == TASK_FETCHING));
 }
@@ -236,7 +264,7 @@ static void act_here(struct actor *actor, unsigned effects)
 {
     if (effects & TASK_EFFECT_START) {
         const struct attempt_handler handler = {on_attempt_event, actor};
-        actor->attempt = attempt_start(&actor->engine->room, actor->task, &handler);
+        actor->attempt = attempt_start(&actor->engine->room, actor->channel, actor->task, &handler);
     }
     if (effects & TASK_EFFECT_STORE_RESULT) {
         attempt_store(actor->attempt);
@@ -255,11 +283,19 @@ void actor_begin(struct actor *actor, const struct route *route)
     struct engine *engine = actor->engine;
     actor->slot_granted_ms = clock_mono_ms();
     actor_take_slot(actor, route->channel->is_builtin);
-    if (route->channel->is_builtin) {
-        credential_of(engine->credentials, route->channel->name, "")->n_submits++;
+    actor->channel = route->channel;
+    if (channel_is_local(route->channel)) {
+        struct credential *credential = route->credential;
+        if (credential) {
+            actor_occupy(actor, credential);
+        } else {
+            credential = credential_of(engine->credentials, route->channel->name, "");
+        }
+        credential->n_submits++;
         actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
                                                .channel = route->channel->name,
-                                               .is_builtin = true});
+                                               .is_builtin = true,
+                                               .is_command = !route->channel->is_builtin});
     } else {
         actor_occupy(actor, route->credential);
         new_remote(actor, route);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An attempt of the built-in engine walks through: inputs -> render (helper) -> result (variants, store). All of its
- * files are unnamed spool files until they are stored, so whatever ends it leaves nothing behind. */
+ * An attempt of ours walks through: inputs -> animatic (helper), or an operator's program -> result (variants, store). All
+ * of our files are unnamed spool files until they are stored, so whatever ends it leaves nothing behind. */
 #include "engine/attempt.h"
 
 #include <errno.h>
@@ -11,38 +11,27 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/must.h"
-#include "engine/inputs.h"
-#include "engine/result.h"
+#include "engine/attempt_own.h"
 
-struct attempt {
-    const struct engine_room *room;
-    const struct task *task;
-    struct attempt_handler handler;
-    struct inputs *inputs;
-    int video; /* what is rendered */
-    struct media_job *media;
-    struct loop_timer early; /* tells that there is no place for the video */
-    struct result *result;
-};
-
-static void tell(struct attempt *attempt, const struct task_event *event)
+void attempt_tell(struct attempt *attempt, const struct task_event *event)
 {
     attempt->handler.event(attempt->handler.context, event);
 }
 
-static void tell_failure(struct attempt *attempt, enum task_failure failure, bool may_retry,
-                         const char *note)
+void attempt_tell_failure(struct attempt *attempt, enum task_failure failure, bool may_retry,
+                          const char *note)
 {
-    tell(attempt,
-         &(struct task_event){
-             .kind = TASK_EVENT_FAILED, .failure = failure, .may_retry = may_retry, .note = note});
+    attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_FAILED,
+                                               .failure = failure,
+                                               .may_retry = may_retry,
+                                               .note = note});
 }
 
 /* ---- render ---- */
 
 static void on_progress(void *context, double progress)
 {
-    tell(context, &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = progress});
+    attempt_tell(context, &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = progress});
 }
 
 static void on_rendered(void *context, enum media_end end, const struct media_facts *facts,
@@ -56,9 +45,9 @@ static void on_rendered(void *context, enum media_end end, const struct media_fa
     result_log_end(attempt->task, end, "rendering", note);
     enum task_failure failure = result_failure_of(end, &may_retry, &has_note);
     if (failure != TASK_FAILURE_NONE) {
-        tell_failure(attempt, failure, may_retry, has_note ? note : NULL);
+        attempt_tell_failure(attempt, failure, may_retry, has_note ? note : NULL);
     } else {
-        tell(attempt, &(struct task_event){.kind = TASK_EVENT_RENDERED});
+        attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_RENDERED});
     }
 }
 
@@ -95,32 +84,36 @@ static void start_rendering(struct attempt *attempt)
         media_animatic_start(attempt->room->loop, &animatic, &limits, &handler, &attempt->media);
     if (fault < 0) {
         log_task(LOG_ERROR, request->id, "cannot start a renderer: %s", strerror(-fault));
-        tell_failure(attempt, TASK_FAILURE_RENDER_CRASHED, true, NULL);
+        attempt_tell_failure(attempt, TASK_FAILURE_RENDER_CRASHED, true, NULL);
         return;
     }
-    tell(attempt, &(struct task_event){.kind = TASK_EVENT_STARTED});
+    attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_STARTED});
 }
 
 static void on_inputs(void *context, enum task_failure failure, bool may_retry, const char *note)
 {
     struct attempt *attempt = context;
-    if (failure == TASK_FAILURE_NONE) {
-        start_rendering(attempt);
+    if (failure != TASK_FAILURE_NONE) {
+        attempt_tell_failure(attempt, failure, may_retry, note);
+    } else if (attempt->channel->program.n_argv > 0) {
+        attempt_run_command(attempt);
     } else {
-        tell_failure(attempt, failure, may_retry, note);
+        start_rendering(attempt);
     }
 }
 
 static void on_early(struct loop_timer *timer)
 {
-    tell_failure(CONTAINER_OF(timer, struct attempt, early), TASK_FAILURE_STORAGE, true, NULL);
+    attempt_tell_failure(CONTAINER_OF(timer, struct attempt, early), TASK_FAILURE_STORAGE, true,
+                         NULL);
 }
 
-struct attempt *attempt_start(const struct engine_room *room, const struct task *task,
-                              const struct attempt_handler *handler)
+struct attempt *attempt_start(const struct engine_room *room, const struct channel *channel,
+                              const struct task *task, const struct attempt_handler *handler)
 {
     struct attempt *attempt = must_calloc(1, sizeof *attempt);
     attempt->room = room;
+    attempt->channel = channel;
     attempt->task = task_ref(task);
     attempt->handler = *handler;
     attempt->early.fire = on_early;
@@ -144,9 +137,9 @@ static void on_result(void *context, const struct task_result *result, enum task
 {
     struct attempt *attempt = context;
     if (failure == TASK_FAILURE_NONE) {
-        tell(attempt, &(struct task_event){.kind = TASK_EVENT_STORED, .result = *result});
+        attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_STORED, .result = *result});
     } else {
-        tell_failure(attempt, failure, may_retry, note);
+        attempt_tell_failure(attempt, failure, may_retry, note);
     }
 }
 
@@ -164,6 +157,7 @@ static struct attempt *end_attempt(struct attempt *attempt, bool is_kept)
     loop_disarm(attempt->room->loop, &attempt->early);
     attempt->result = result_stop(attempt->result, is_kept);
     attempt->media = media_stop(attempt->media);
+    attempt->command = command_stop(attempt->command);
     attempt->inputs = inputs_stop(attempt->inputs);
     close_fd(&attempt->video);
     task_unref(attempt->task);

@@ -95,10 +95,7 @@ static void show(struct errand *errand, const struct credential *credential,
     view->state = state_of(credential, channel, clock_mono_ms(), &view->rest_ms);
     snprintf(view->channel, sizeof view->channel, "%s", credential->channel);
     snprintf(view->credential, sizeof view->credential, "%s", credential->name);
-    snprintf(view->adapter, sizeof view->adapter, "%s",
-             is_builtin ? "animatic"
-             : channel  ? adapter_name(channel->adapter)
-                        : "");
+    snprintf(view->adapter, sizeof view->adapter, "%s", channel ? channel_engine(channel) : "");
     snprintf(view->last_error, sizeof view->last_error, "%s", credential->last_error);
 }
 

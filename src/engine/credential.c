@@ -226,6 +226,9 @@ static void search_channel(struct search *search, const struct channel *channel)
         }
     } else if (channel_fits(channel, model, search->task->request, &fit, wrong)) {
         search_upstream(search, channel);
+        search->route.waits_builtin =
+            search->route.waits_builtin ||
+            (channel_is_local(channel) && search->route.kind == ROUTE_WAIT);
     }
 }
 

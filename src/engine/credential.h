@@ -71,7 +71,7 @@ struct route {
     const struct channel_credential *key; /* NULL for the built-in engine */
     struct credential *credential;
     int64_t retry_ms;
-    bool waits_builtin; /* WAIT: among them is the built-in engine */
+    bool waits_builtin; /* WAIT: among them is one whose work is done here */
 };
 
 /* Who asks for a route, and when. */

@@ -148,6 +148,7 @@ struct engine_counts {
     _Atomic uint64_t created;                      /* tasks */
     _Atomic uint64_t attempts, retries;            /* begun; of them after a failed one */
     _Atomic uint64_t renders[MEDIA_END_COUNT];     /* rendering helpers, by their end */
+    _Atomic uint64_t commands[COMMAND_END_COUNT];  /* operators' programs, by their end */
     _Atomic uint64_t variants[MEDIA_END_COUNT];    /* helpers that made variants, by their end */
     _Atomic uint64_t webhooks_delivered, webhooks_failed; /* tries, by their end */
     _Atomic uint64_t webhooks_given_up;                   /* deliveries */

@@ -2,7 +2,7 @@
  *
  * What parent and helper have agreed on, private to proc/. A message is one JSON object, behind which a NUL and an
  * attachment of any bytes may stand (JSON as we write it holds no NUL):
- *     {"job": …, "parent": pid, "memory_bytes": n, "file_bytes": n}   first, the job's descriptors beside it
+ *     {"job": …, "parent": pid, "memory_bytes": n, "file_bytes": n, "descriptors": n}   first, the job's descriptors beside it
  *     {"job": …}                                                      any number of further ones, to a helper that serves
  *     {"progress": …}                                                 any number of times
  *     {"result": …}                                                   once */
@@ -21,6 +21,7 @@ enum {
 #define CHANNEL_PARENT "parent"
 #define CHANNEL_MEMORY "memory_bytes"
 #define CHANNEL_FILE "file_bytes"
+#define CHANNEL_DESCRIPTORS "descriptors"
 #define CHANNEL_PROGRESS "progress"
 #define CHANNEL_RESULT "result"
 

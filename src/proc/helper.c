@@ -18,7 +18,7 @@
 #include "proc/proc.h"
 
 enum {
-    DESCRIPTORS_MAX = 128, /* open at a time, the job's included */
+    DESCRIPTORS_MAX = 128, /* open at a time, the job's included, where the parent says nothing */
     SEND_WAIT_S = 60,      /* for a parent that does not read */
     EXIT_UNSPEAKABLE = 3,  /* the result cannot be written, or is longer than a message */
 };
@@ -37,9 +37,10 @@ static int set_limits(const json_t *envelope)
 {
     int64_t memory = json_int(envelope, CHANNEL_MEMORY, 0);
     int64_t file = json_int(envelope, CHANNEL_FILE, 0);
+    int64_t descriptors = json_int(envelope, CHANNEL_DESCRIPTORS, 0);
     int error = set_limit(RLIMIT_CORE, 0);
     if (error == 0)
-        error = set_limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
+        error = set_limit(RLIMIT_NOFILE, descriptors > 0 ? descriptors : DESCRIPTORS_MAX);
     if (error == 0 && file > 0)
         error = set_limit(RLIMIT_FSIZE, file);
     /* Sanitizers reserve more address space than any limit we could set. */
@@ -150,14 +151,14 @@ int proc_next(struct proc_job *job)
     return job->job ? 0 : -EBADMSG;
 }
 
-/* Sends {key: value}; leaves the process when that cannot be. In one piece, as the sandbox
- * forbids sendmsg(): it could pass descriptors. */
-static void send_or_leave(const char *key, json_t *value, const struct proc_attachment *attachment)
+/* {key: value} with the attachment, as one piece; leaves the process when that cannot be a message. Steals `value`. */
+static char *make_message(const char *key, json_t *value, const struct proc_attachment *attachment,
+                          size_t *ret_length)
 {
     CLEANUP(json_unref_pointer) json_t *message = json_object();
     must(message && value);
     json_set(message, key, value);
-    CLEANUP(free_pointer) char *text = json_dumps(message, JSON_WRITE_FLAGS);
+    char *text = json_dumps(message, JSON_WRITE_FLAGS);
     size_t length = text ? strlen(text) : 0;
     size_t n_attached = attachment && attachment->length > 0 ? attachment->length + 1 : 0;
     if (length == 0 || n_attached > PROC_MESSAGE_MAX || length > PROC_MESSAGE_MAX - n_attached)
@@ -167,11 +168,25 @@ static void send_or_leave(const char *key, json_t *value, const struct proc_atta
         memcpy(text + length + 1, attachment->bytes, attachment->length);
         length += n_attached;
     }
+    *ret_length = length;
+    return text;
+}
+
+/* In one piece, as the sandbox forbids sendmsg(): it could pass descriptors. */
+static int send_message(const char *text, size_t length, int flags)
+{
     ssize_t sent;
     do
-        sent = send(CHANNEL_FD, text, length, MSG_NOSIGNAL);
+        sent = send(CHANNEL_FD, text, length, MSG_NOSIGNAL | flags);
     while (sent < 0 && errno == EINTR);
-    if (sent < 0)
+    return sent < 0 ? -errno : 0;
+}
+
+static void send_or_leave(const char *key, json_t *value, const struct proc_attachment *attachment)
+{
+    size_t length;
+    CLEANUP(free_pointer) char *text = make_message(key, value, attachment, &length);
+    if (send_message(text, length, 0) < 0)
         _exit(EXIT_SUCCESS); /* the parent is gone or has lost interest */
 }
 
@@ -183,6 +198,18 @@ void proc_report(json_t *message)
 void proc_report_with(json_t *message, const struct proc_attachment *attachment)
 {
     send_or_leave(CHANNEL_PROGRESS, message, attachment);
+}
+
+int proc_try_report(json_t *message)
+{
+    size_t length;
+    CLEANUP(free_pointer) char *text = make_message(CHANNEL_PROGRESS, message, NULL, &length);
+    return send_message(text, length, MSG_DONTWAIT);
+}
+
+int proc_orphan(void)
+{
+    return prctl(PR_SET_PDEATHSIG, 0) < 0 ? -errno : CHANNEL_FD;
 }
 
 _Noreturn void proc_finish(json_t *result)

@@ -6,7 +6,7 @@
  *
  *     proc_start --> running --> process gone, reaped --> ended() --> freed
  *                       |
- *                       +-- killed, or out of time (then ended() at once)
+ *                       +-- let go of, killed, or out of time (then ended() at once)
  *                                  --> forgotten --> reaped --> freed
  *
  * The job is put into the socket before the process exists: starting never waits. Runs on the
@@ -97,6 +97,7 @@ static int put_job(int fd, const json_t *job, const int *fds, size_t n_fds,
     json_set(envelope, CHANNEL_PARENT, json_integer(getpid()));
     json_set(envelope, CHANNEL_MEMORY, json_integer(limits->memory_bytes));
     json_set(envelope, CHANNEL_FILE, json_integer(limits->file_bytes));
+    json_set(envelope, CHANNEL_DESCRIPTORS, json_integer(limits->descriptors));
     return send_envelope(fd, envelope, NULL, fds, n_fds);
 }
 
@@ -225,7 +226,6 @@ static void close_watch(struct loop *loop, struct loop_watch *watch)
 static void forget(struct proc *proc)
 {
     proc->is_forgotten = true;
-    kill_now(proc);
     close_watch(proc->loop, &proc->socket);
     loop_disarm(proc->loop, &proc->total);
     loop_disarm(proc->loop, &proc->stall);
@@ -244,6 +244,7 @@ static void proc_free(struct proc *proc)
 static void run_out(struct proc *proc, enum proc_end end)
 {
     struct proc_handler handler = proc->handler;
+    kill_now(proc);
     forget(proc);
     handler.ended(handler.context, end, -SIGKILL, NULL);
 }
@@ -256,6 +257,11 @@ static void on_total(struct loop_timer *timer)
 static void on_stall(struct loop_timer *timer)
 {
     run_out(CONTAINER_OF(timer, struct proc, stall), PROC_STALLED);
+}
+
+static void on_patience(struct loop_timer *timer)
+{
+    kill_now(CONTAINER_OF(timer, struct proc, total));
 }
 
 /* ---- messages ---- */
@@ -416,8 +422,20 @@ struct proc_attachment proc_attachment(const struct proc *proc)
 
 struct proc *proc_kill(struct proc *proc)
 {
-    if (proc)
+    if (proc) {
+        kill_now(proc);
         forget(proc);
+    }
+    return NULL;
+}
+
+struct proc *proc_let_go(struct proc *proc)
+{
+    if (proc) {
+        forget(proc);
+        proc->total.fire = on_patience;
+        loop_arm(proc->loop, &proc->total, PROC_LET_GO_MS);
+    }
     return NULL;
 }
 

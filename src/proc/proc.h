@@ -22,6 +22,7 @@
 enum {
     PROC_FDS_MAX = 48,             /* descriptors that go with a job */
     PROC_MESSAGE_MAX = 128 * 1024, /* bytes of one message with its attachment, either way */
+    PROC_LET_GO_MS = 20 * 1000,    /* for a helper to end by itself once its channel is closed */
 };
 
 /* Bytes that go along with a message as they are. Length 0: none. */
@@ -34,7 +35,8 @@ struct proc_limits {
     int64_t total_ms;     /* wall time of the whole job; 0: its owner has clocks of its own */
     int64_t stall_ms;     /* longest silence between messages; 0: the same */
     int64_t memory_bytes; /* address space; 0: unlimited (sanitizer builds ignore it) */
-    int64_t file_bytes;   /* largest file it may write */
+    int64_t file_bytes;   /* largest file it may write; 0: unlimited */
+    int64_t descriptors;  /* open at a time; 0: PROC's own small number */
 };
 
 enum proc_end {
@@ -74,6 +76,9 @@ struct proc_attachment proc_attachment(const struct proc *proc);
  * that long before loop_free(). May be called from within the handler's callbacks (from `ended` it
  * must not: the proc is gone). */
 struct proc *proc_kill(struct proc *proc);
+/* The same for a helper that has something to put away first: its channel is closed, which it is to look out for
+ * (proc_orphan()), and it is killed only when it has not ended after PROC_LET_GO_MS. */
+struct proc *proc_let_go(struct proc *proc);
 int proc_pid(const struct proc *proc); /* for tests and the log */
 
 /* Helper's side, single-threaded. */
@@ -98,5 +103,11 @@ CHECKED int proc_next(struct proc_job *job);
 void proc_report(json_t *message);
 /* The same with an attachment, borrowed. Beyond PROC_MESSAGE_MAX with the message the process exits. */
 void proc_report_with(json_t *message, const struct proc_attachment *attachment);
+/* Sends a progress message if that goes at once, and leaves it to the caller what follows from it: 0, -EAGAIN when the parent
+ * has not read what came before, or another negative errno when it is gone. Steals `message`. */
+CHECKED int proc_try_report(json_t *message);
+/* After proc_accept(): does not die with its parent any more. It polls the descriptor that this returns (borrowed), which is readable or
+ * hung up once the parent is gone or has let go of it, and then ends by itself. 0 and up, or negative errno. */
+CHECKED int proc_orphan(void);
 /* Sends the result and exits with status 0. Steals `result`. */
 _Noreturn void proc_finish(json_t *result);

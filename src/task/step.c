@@ -59,11 +59,13 @@ static void on_slot_granted(const struct scene *scene)
         return;
     must(channel != NULL && channel[0] != '\0' && strlen(channel) < ATTEMPT_NAME_SIZE);
     must(event->is_builtin == (event->credential == NULL));
+    must(event->is_builtin || !event->is_command);
     struct task *task = scene_move(scene, TASK_SUBMITTING, TASK_EFFECT_PERSIST | TASK_EFFECT_START);
     task->attempts++;
     if (strcmp(shared_text_of(task->channel), channel) != 0)
         shared_text_set(&task->channel, channel);
     task->is_builtin = event->is_builtin;
+    task->is_command = event->is_command;
     clear_attempt(task);
     if (!event->is_builtin)
         upstream_begin(scene, task);
@@ -114,8 +116,10 @@ static void on_rendered(const struct scene *scene)
         return;
     if (scene_is_upstream(scene->task))
         upstream_rendered(scene);
-    else
-        (void)scene_move(scene, TASK_FETCHING, TASK_EFFECT_PERSIST | TASK_EFFECT_STORE_RESULT);
+    else /* a program's place is free for the next one, while thumbnails are made */
+        (void)scene_move(scene, TASK_FETCHING,
+                         TASK_EFFECT_PERSIST | TASK_EFFECT_STORE_RESULT |
+                             (scene->task->is_command ? (unsigned)TASK_EFFECT_VACATE : 0U));
 }
 
 static void on_stored(const struct scene *scene)

@@ -19,7 +19,7 @@ enum task_on_unknown {
 
 enum task_event_kind {
     TASK_EVENT_SLOT_GRANTED, /* queued: a slot on `channel` is ours */
-    TASK_EVENT_STARTED,      /* submitting: the built-in engine accepted and works on it */
+    TASK_EVENT_STARTED,      /* submitting: it is worked on here */
     TASK_EVENT_PROGRESS,     /* rendering: `progress` 0..1 */
     TASK_EVENT_RENDERED,     /* rendering: a result lies in the spool */
     TASK_EVENT_STORED,       /* fetching: `result` is stored as assets */
@@ -27,13 +27,13 @@ enum task_event_kind {
     TASK_EVENT_CANCEL,    /* its owner asks */
     TASK_EVENT_DEADLINE,  /* its deadline passed */
     TASK_EVENT_RECOVERED, /* found unfinished at start of the process */
-    TASK_EVENT_PARKED,  /* the process stops while an attempt of the built-in engine is under way */
-    TASK_EVENT_EXPIRED, /* an end: retention takes result and inputs out of the answers */
-    TASK_EVENT_ERASED,  /* an end: its owner has everything erased but what accounts need */
+    TASK_EVENT_PARKED,    /* the process stops while an attempt of ours is under way */
+    TASK_EVENT_EXPIRED,   /* an end: retention takes result and inputs out of the answers */
+    TASK_EVENT_ERASED,    /* an end: its owner has everything erased but what accounts need */
     TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more, or each that does has refused it */
     /* Of an attempt at an upstream: */
-    TASK_EVENT_ACCEPTED, /* submitting: the upstream has it, as `job` */
-    TASK_EVENT_TURNED_AWAY, /* submitting, or queued with a slot: certainly not taken, `failure`, `note`; `is_final`: this
+    TASK_EVENT_ACCEPTED,    /* submitting: the upstream has it, as `job` */
+    TASK_EVENT_TURNED_AWAY, /* submitting, or queued with a slot, or under way here with `is_final`: certainly not taken, `failure`, `note`; `is_final`: this
                                channel will never take it, else not before `retry_after_ms` */
     TASK_EVENT_ANSWER_LOST, /* submitting: the request left and nobody knows what became of it */
     TASK_EVENT_CONFIRMED,   /* rendering, confirming: the upstream knows the job */
@@ -47,8 +47,9 @@ enum task_event_kind {
 struct task_event {
     enum task_event_kind kind;
     const char *channel; /* SLOT_GRANTED; TURNED_AWAY while queued: whose slot it was */
-    bool is_builtin;     /* SLOT_GRANTED */
-    /* SLOT_GRANTED, of an upstream: its name; NULL for the built-in engine. */
+    bool is_builtin;     /* SLOT_GRANTED: the work is done here, … */
+    bool is_command;     /* … by an operator's program */
+    /* SLOT_GRANTED, of an upstream: its name; NULL for what is done here. */
     const char *credential;
     const char *attempt_id; /* SLOT_GRANTED, of an upstream: att_<26> */
     /* SLOT_GRANTED (NULL, or the id that we chose), ACCEPTED, KEPT, RENEWED, RENDERED of an upstream; CONFIRMED, FAILED and

@@ -125,7 +125,8 @@ static struct task *give_back(const struct scene *scene, enum attempt_state clos
     }
     struct task *task = scene_move(scene, TASK_QUEUED, effects);
     task->attempts--;
-    scene_close_attempt(scene, task, closed);
+    if (scene_is_upstream(scene->task))
+        scene_close_attempt(scene, task, closed);
     return task;
 }
 
@@ -144,7 +145,7 @@ static void defer(const struct scene *scene, enum attempt_state closed, int64_t 
 
 static const char *refusing_channel(const struct scene *scene)
 {
-    if (scene->task->state == TASK_SUBMITTING)
+    if (scene_is_under_way(scene->task->state))
         return shared_text_of(scene->task->channel);
     must(scene->event->channel != NULL);
     return scene->event->channel;
@@ -158,7 +159,7 @@ static void refuse(const struct scene *scene)
     const bool is_new = !task_was_refused_by(old, channel);
     if (is_final_word(event->failure) || (is_new && old->n_refused == TASK_REFUSALS_MAX)) {
         struct task *task = scene_end(scene, event->failure, event->note, SCENE_END | SCENE_LET_GO);
-        if (old->state == TASK_SUBMITTING) {
+        if (scene_is_upstream(old)) {
             task->attempts--;
             scene_close_attempt(scene, task, ATTEMPT_REFUSED);
         }
@@ -173,11 +174,12 @@ static void refuse(const struct scene *scene)
 void upstream_turned_away(const struct scene *scene)
 {
     const struct task *task = scene->task;
+    const bool is_command = scene_is_under_way(task->state) && task->is_command;
     const bool may_be =
         task->state == TASK_QUEUED || (task->state == TASK_SUBMITTING && !task->is_builtin);
     if (is_cancelling(task) && task->attempt.accepted_ms == 0)
         close_after_end(scene, ATTEMPT_REFUSED, SCENE_END | TASK_EFFECT_RELEASE);
-    else if (may_be && scene->event->is_final)
+    else if ((may_be || is_command) && scene->event->is_final)
         refuse(scene);
     else if (may_be)
         defer(scene, ATTEMPT_REFUSED, scene->event->retry_after_ms);

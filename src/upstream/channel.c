@@ -19,6 +19,7 @@
 enum { MEMORY_BYTES = 64 * 1024 * 1024 }; /* for what adapters say of themselves */
 
 static const char BUILTIN[] = "animatic";
+static const char COMMAND[] = "command";
 
 /* What the catch-all offers by name; it takes every other name too. */
 static const char *const FAMILY[] = {
@@ -79,7 +80,7 @@ static bool fail_adapter(const struct maker *maker, const struct settings_channe
 {
     CLEANUP(buf_fini) struct buf known;
     buf_init(&known, 200);
-    buf_puts(&known, BUILTIN);
+    buf_printf(&known, "%s, %s", BUILTIN, COMMAND);
     size_t count = maker->adapters != NULL ? adapter_count(maker->adapters) : 0;
     for (size_t i = 0; i < count; i++)
         buf_printf(&known, ", %s", adapter_name(adapter_at(maker->adapters, i)));
@@ -138,6 +139,20 @@ static bool take_builtin(const struct maker *maker, const struct settings_channe
         return fail(maker, source,
                     "is the built-in engine, which needs no base_url, credentials, headers, "
                     "proxy, ca, callback or options; leave them out");
+    return true;
+}
+
+static bool take_command(const struct maker *maker, const struct settings_channel *source,
+                         struct channel *channel)
+{
+    char error[SETTINGS_ERROR_SIZE];
+    if (!channel_read_command(source, maker->table->arena, channel, error))
+        return fail(maker, source, "%s", error);
+    channel->credentials = &NO_CREDENTIAL;
+    channel->n_credentials = 1;
+    channel->concurrency = source->concurrency;
+    channel->is_strict = strcmp(source->fit, "strict") == 0;
+    channel->options = source->options;
     return true;
 }
 
@@ -345,8 +360,15 @@ static bool add_channel(const struct maker *maker, const struct settings_channel
     };
     if (!take_models(maker, source, &channel))
         return false;
-    bool is_taken = strcmp(source->adapter, BUILTIN) == 0 ? take_builtin(maker, source, &channel)
-                                                          : take_upstream(maker, source, &channel);
+    bool is_command = strcmp(source->adapter, COMMAND) == 0;
+    if (!is_command && (source->command.count > 0 || source->n_command_env > 0))
+        return fail(maker, source,
+                    "has a \"command\" or \"command_env\", which only the adapter \"%s\" runs",
+                    COMMAND);
+    bool is_taken = is_command ? take_command(maker, source, &channel)
+                    : strcmp(source->adapter, BUILTIN) == 0
+                        ? take_builtin(maker, source, &channel)
+                        : take_upstream(maker, source, &channel);
     if (is_taken)
         insert_by_priority(maker->table, &channel);
     return is_taken;
@@ -493,6 +515,18 @@ const struct channel_credential *channel_credential_named(const struct channel *
             return &channel->credentials[i];
     }
     return NULL;
+}
+
+bool channel_is_local(const struct channel *channel)
+{
+    return channel->is_builtin || channel->program.n_argv > 0;
+}
+
+const char *channel_engine(const struct channel *channel)
+{
+    if (channel->is_builtin)
+        return BUILTIN;
+    return channel->program.n_argv > 0 ? COMMAND : adapter_name(channel->adapter);
 }
 
 bool channel_serves(const struct channel *channel, const char *model, const char **ret_upstream)

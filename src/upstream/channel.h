@@ -17,6 +17,7 @@
 #include "task/step.h"
 #include "task/task.h"
 #include "upstream/adapter.h"
+#include "upstream/command.h"
 #include "upstream/service_account.h"
 
 enum channel_auth {
@@ -61,6 +62,9 @@ struct channel_capability {
 struct channel {
     const char *name;
     bool is_builtin; /* the animatic engine; the fields of upstreams are then empty */
+    /* An operator's program: argv is then not empty, and of the fields of upstreams only concurrency, is_strict, options and one
+     * empty credential are set. */
+    struct command_program program;
     int64_t priority, weight;
     const struct channel_model *models;
     size_t n_models;
@@ -117,6 +121,11 @@ const struct channel *channel_at(const struct channel_table *table,
 const struct channel *channel_named(const struct channel_table *table, const char *name);
 const struct channel_credential *channel_credential_named(const struct channel *channel,
                                                           const char *name);
+
+/* Does it run here, and not at an upstream? */
+bool channel_is_local(const struct channel *channel);
+/* Whose work it is, as people are told: `animatic`, `command`, or the adapter's name. */
+const char *channel_engine(const struct channel *channel);
 
 /* Does the channel serve this public name, and what is it called there (`ret_upstream`, of the channel's life or
  * `model` itself)? */

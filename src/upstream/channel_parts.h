@@ -21,6 +21,9 @@ CHECKED bool channel_read_pair(const char *text, char between, int *ret_first, i
 /* `720p` is 720, `4k` 2160; 0: no resolution. */
 int channel_read_lines(const char *text);
 
+/* channel_command.c: fills `program`; lists come from `arena`. False with a sentence that goes on after the channel's name. */
+CHECKED bool channel_read_command(const struct settings_channel *source, struct arena *arena,
+                                  struct channel *channel, char ret_error[SETTINGS_ERROR_SIZE]);
 /* channel_about.c: fills what the adapter's `about` says; lists come from `arena`, texts stay the tree's. False with a
  * sentence that names the member. */
 CHECKED bool channel_read_about(const json_t *about, struct arena *arena, struct channel *channel,

@@ -118,6 +118,25 @@ static void test_every_key(void **state)
     settings_free(settings);
 }
 
+static void test_command(void **state)
+{
+    (void)state;
+    struct settings *settings = load_good(
+        "channels: [{name: a, adapter: command, models: [b], command: [/bin/c, --steps, \"20\", "
+        "'two words'], command_env: {A_1: x, _b: \"y=z\"}}]\n");
+    const struct settings_channel *channel = settings->channels;
+    assert_int_equal(channel->concurrency, 1);
+    assert_int_equal(channel->command_timeout, 3600000);
+    assert_int_equal(channel->command.count, 4);
+    assert_string_equal(channel->command.items[0], "/bin/c");
+    assert_string_equal(channel->command.items[2], "20");
+    assert_string_equal(channel->command.items[3], "two words");
+    assert_int_equal(channel->n_command_env, 2);
+    assert_string_equal(channel->command_env[0].name, "A_1");
+    assert_string_equal(channel->command_env[1].value, "y=z");
+    settings_free(settings);
+}
+
 static void test_credentials(void **state)
 {
     (void)state;
@@ -299,6 +318,14 @@ static const struct refused REFUSED[] = {
      "filmgate.yaml:2:45: \"channels.drain\" must be true or false, not \"yes\""},
     {CHANNEL "ca: ''}\n",
      "filmgate.yaml:2:42: \"channels.ca\" must be the name of a file, not \"\""},
+    /* commands */
+    {CHANNEL "command: /bin/a}\n",
+     "filmgate.yaml:2:47: \"channels.command\" must be a list: a program and its arguments (like "
+     "[/opt/sd/run.sh, --steps, \"20\"])"},
+    {CHANNEL "command_env: [a]}\n", "filmgate.yaml:2:38: \"channels.command_env\" must be a group "
+                                    "(like {HF_HOME: /var/cache/hf})"},
+    {CHANNEL "command_env: {1A: b}}\n",
+     "filmgate.yaml:2:52: \"1A\" cannot be the name of a variable"},
     /* models */
     {"channels:\n- {name: a, adapter: b, models: c}\n",
      "filmgate.yaml:2:33: \"channels.models\" must be a list of models"},
@@ -529,6 +556,27 @@ static void test_limits(void **state)
     assert_non_null(strstr(error, "is too rich"));
 }
 
+static void test_command_limits(void **state)
+{
+    char error[SETTINGS_ERROR_SIZE];
+    (void)state;
+    for (size_t count = 64; count <= 65; count++) {
+        CLEANUP(free_pointer)
+        char *words = numbered(CHANNEL "command: [", "x,", count, "]}\n");
+        struct settings *settings = load(words, error);
+        assert_int_equal(settings != NULL, count == 64);
+        settings_free(settings);
+    }
+    assert_non_null(strstr(error, "\"channels.command\" holds more than 64 items"));
+    for (size_t length = 16383; length <= 16384; length++) {
+        CLEANUP(free_pointer)
+        char *long_one = numbered(CHANNEL "command: [\"", "x", length, "\"], command_env: {}}\n");
+        struct settings *settings = load(long_one, error);
+        assert_int_equal(settings != NULL, length == 16383);
+        settings_free(settings);
+    }
+}
+
 /* ---- the dump ---- */
 
 static void test_dump(void **state)
@@ -544,24 +592,32 @@ static void test_dump(void **state)
                   "- {name: f, adapter: g, models: [\"${FG_TEST_KEY}\"], ca: \"${FG_TEST_KEY}\", "
                   "credentials: [{name: one, key: whisper-7, secret: whisper-8}, "
                   "{name: two, key: whisper-9}], base_url: 'http://x/${FG_TEST_KEY}', "
-                  "proxy: 'http://127.0.0.1:3128'}\n");
+                  "proxy: 'http://127.0.0.1:3128'}\n"
+                  "- {name: h, adapter: command, models: [i], command: [/bin/h, whisper-a], "
+                  "command_env: {X: whisper-b, Y: '${FG_TEST_KEY}'}, command_timeout: 90s}\n"
+                  "- {name: j, adapter: command, models: [k], command: [/bin/h, "
+                  "'${FG_TEST_KEY}']}\n");
     char *text = dumped(settings);
     assert_null(strstr(text, "whisper"));
     assert_non_null(
         strstr(text, "\n| name | adapter | models | base_url | credentials | priority | weight | "
                      "concurrency | submits_per_minute | polls_per_minute | poll_first | "
-                     "poll_every | callback | on_unknown | fit | "
-                     "drain | headers | proxy | ca | options |\n"));
+                     "poll_every | callback | on_unknown | fit | drain | headers | proxy | ca | "
+                     "options | command | command_env | command_timeout |\n"));
     assert_non_null(
         strstr(text, "\n| `a` | `b` | `c`, `d` as `e` | `https://x.example.com` | `default` | "
                      "`0` | `1` | `4` | `0` | `0` | `0` | `0` | `false` | `hold` | `strict` | "
                      "`false` | `X-Team` | "
-                     "`http://***@[::1]:1` |  | `style`, `n` |\n"));
+                     "`http://***@[::1]:1` |  | `style`, `n` |  |  | `1h` |\n"));
     assert_non_null(
         strstr(text, "\n| `f` | `g` | (from the environment) | (from the environment) | `one`, "
                      "`two` | `0` | `1` | `4` | `0` | `0` | `0` | `0` | `false` | `hold` | "
                      "`nearest` | `false` |  | "
-                     "`http://127.0.0.1:3128` | (from the environment) |  |\n"));
+                     "`http://127.0.0.1:3128` | (from the environment) |  |  |  | `1h` |\n"));
+    assert_non_null(
+        strstr(text, "| `1` | `0` | `0` | `0` | `0` | `false` | `hold` | `nearest` | `false` |  |  "
+                     "|  |  | `/bin/h` | `X`, `Y` | `90s` |\n"));
+    assert_non_null(strstr(text, "|  | (from the environment) |  | `1h` |\n"));
     free(text);
     settings_free(settings);
 }
@@ -575,7 +631,7 @@ static void test_dump_keys(void **state)
     assert_non_null(out);
     settings_dump_channel_keys(out);
     fclose(out);
-    assert_non_null(strstr(text, "\n| `concurrency` | `4` | 1 to 10000 | "));
+    assert_non_null(strstr(text, "\n| `concurrency` |  | 1 to 10000 | "));
     assert_non_null(strstr(text, "\n| `on_unknown` | `hold` |  | "));
     free(text);
 }
@@ -609,6 +665,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_key),
+        cmocka_unit_test(test_command),     cmocka_unit_test(test_command_limits),
         cmocka_unit_test(test_credentials), cmocka_unit_test(test_options),
         cmocka_unit_test(test_key_file),    cmocka_unit_test(test_options_file),
         cmocka_unit_test(test_refused),     cmocka_unit_test(test_limits),

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/compiler.h"
 #include "base/json.h"
 #include "base/loop.h"
@@ -210,6 +211,28 @@ static _Noreturn void be_overladen(struct proc_job *job)
     _exit(0);
 }
 
+/* Outlives the end of its channel by as long as it needs to write that down. */
+static _Noreturn void be_tidy(struct proc_job *job)
+{
+    struct pollfd watched = {.fd = proc_orphan(), .events = POLLIN};
+    must(watched.fd >= 0 && proc_try_report(json_object()) == 0);
+    must(poll(&watched, 1, PATIENCE_MS) == 1);
+    must(proc_try_report(json_object()) == -EPIPE);
+    must(write(job->fds[0], "tidy", 4) == 4);
+    _exit(0);
+}
+
+/* Reports until its parent, which does not read, has no more room. */
+static _Noreturn void be_flooding(struct proc_job *job)
+{
+    int fault;
+    do
+        fault = proc_try_report(json_object());
+    while (fault == 0);
+    must(fault == -EAGAIN && write(job->fds[0], "full", 4) == 4);
+    be_hanging(job);
+}
+
 static const struct {
     const char *kind;
     void (*be)(struct proc_job *job);
@@ -219,7 +242,8 @@ static const struct {
     {"failing", be_failing},   {"silent", be_silent},         {"nonsense", be_nonsense},
     {"shouting", be_shouting}, {"writer", be_writer},         {"long-winded", be_long_winded},
     {"big-file", be_big_file}, {"memory-hog", be_memory_hog}, {"witness", be_witness},
-    {"server", be_server},     {"overladen", be_overladen},
+    {"server", be_server},     {"overladen", be_overladen},   {"tidy", be_tidy},
+    {"flooding", be_flooding},
 };
 
 static int helper_main(const char *kind)
@@ -311,7 +335,7 @@ static void on_ended(void *context, enum proc_end end, int signal_or_status, con
 
 static struct proc_limits patient_limits(void)
 {
-    return (struct proc_limits){PATIENCE_MS, PATIENCE_MS, 0, 0};
+    return (struct proc_limits){.total_ms = PATIENCE_MS, .stall_ms = PATIENCE_MS};
 }
 
 static void run_init(struct run *run)
@@ -569,6 +593,51 @@ static void test_serving(void **state)
     run_fini(&run);
 }
 
+/* What a helper has written, once it has. */
+static void await_word(int fd, const char *word)
+{
+    char text[8] = "";
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    while (pread(fd, text, sizeof text - 1, 0) <= 0 && clock_mono_ms() < until_ms)
+        (void)poll(NULL, 0, TURN_MS);
+    assert_string_equal(text, word);
+}
+
+static void test_let_go(void **state)
+{
+    struct run run;
+    struct proc_limits limits = patient_limits();
+    (void)state;
+    run_init(&run);
+    int fd = memfd_create("word", MFD_CLOEXEC);
+    CLEANUP(json_unref_pointer) json_t *job = json_object();
+    run.stop_when_heard = true;
+    start(&run, "tidy", job, &fd, 1, &limits);
+    loop_run(run.loop);
+    assert_int_equal(run.n_progress, 1);
+    assert_null(proc_let_go(run.proc));
+    await_word(fd, "tidy");
+    assert_int_equal(run.n_ended, 0);
+    (void)close(fd);
+    run_fini(&run);
+    assert_null(proc_let_go(NULL));
+}
+
+static void test_report_does_not_wait(void **state)
+{
+    struct run run;
+    struct proc_limits limits = patient_limits();
+    (void)state;
+    run_init(&run);
+    int fd = memfd_create("word", MFD_CLOEXEC);
+    CLEANUP(json_unref_pointer) json_t *job = json_object();
+    start(&run, "flooding", job, &fd, 1, &limits);
+    await_word(fd, "full");
+    (void)proc_kill(run.proc);
+    (void)close(fd);
+    run_fini(&run);
+}
+
 /* A helper that reads nothing. Its job, a new reference. */
 static json_t *start_hanging(struct run *run)
 {
@@ -774,6 +843,8 @@ int main(int argc, char **argv)
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         cmocka_unit_test(test_memory_limit),
 #endif
+        cmocka_unit_test(test_let_go),
+        cmocka_unit_test(test_report_does_not_wait),
         cmocka_unit_test(test_helper_sees_nothing_of_us),
         cmocka_unit_test(test_refused_starts),
         cmocka_unit_test(test_helper_dies_with_parent),

@@ -477,7 +477,7 @@ static void on_ended(void *context, enum proc_end end, int signal_or_status, con
 
 static struct run run_helper(const char *kind, const int *fds, size_t n_fds)
 {
-    const struct proc_limits limits = {PATIENCE_MS, PATIENCE_MS, 0, 0};
+    const struct proc_limits limits = {.total_ms = PATIENCE_MS, .stall_ms = PATIENCE_MS};
     struct run run = {0};
     struct proc_handler handler = {on_progress, on_ended, &run};
     CLEANUP(json_unref_pointer) json_t *job = json_object();

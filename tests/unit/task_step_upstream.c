@@ -404,6 +404,50 @@ static void numbers_never_repeat(void **context)
     task_unref(task);
 }
 
+/* What a program refuses, other channels may take: it goes back at no cost. Animatic refuses nothing. */
+static void a_program_may_refuse(void **context)
+{
+    (void)context;
+    for (int is_command = 0; is_command <= 1; is_command++) {
+        struct task *task = sample_task(TASK_QUEUED);
+        struct task_event away = event_of(TASK_EVENT_TURNED_AWAY, "", NULL);
+        (void)feed(&task, (struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
+                                              .channel = "l",
+                                              .is_builtin = true,
+                                              .is_command = is_command});
+        assert_int_equal(task->is_command, is_command);
+        (void)feed(&task, (struct task_event){.kind = TASK_EVENT_STARTED});
+        (void)feed(&task, away); /* not for good: programs do not say that */
+        assert_int_equal(task->state, TASK_RENDERING);
+        away.is_final = true;
+        away.failure = TASK_FAILURE_UPSTREAM_REFUSED;
+        unsigned effects = feed(&task, away);
+        assert_int_equal(task->state, is_command ? TASK_QUEUED : TASK_RENDERING);
+        assert_int_equal((effects & TASK_EFFECT_RELEASE) != 0, is_command);
+        assert_int_equal((effects & TASK_EFFECT_ENQUEUE) != 0, is_command);
+        assert_int_equal(task_was_refused_by(task, "l"), is_command);
+        assert_int_equal(task->attempts, !is_command);
+        (void)feed(&task, (struct task_event){.kind = TASK_EVENT_UNSERVED});
+        assert_int_equal(task->state, is_command ? TASK_FAILED : TASK_RENDERING);
+        task_unref(task);
+    }
+}
+
+/* A program's place is free for the next one as soon as it is done. */
+static void a_program_that_is_done_makes_room(void **context)
+{
+    (void)context;
+    for (int is_command = 0; is_command <= 1; is_command++) {
+        struct task *task = sample_task(TASK_RENDERING);
+        task->is_command = is_command;
+        unsigned effects = feed(&task, (struct task_event){.kind = TASK_EVENT_RENDERED});
+        assert_int_equal(task->state, TASK_FETCHING);
+        assert_int_equal((effects & TASK_EFFECT_VACATE) != 0, is_command);
+        assert_true(effects & TASK_EFFECT_STORE_RESULT);
+        task_unref(task);
+    }
+}
+
 static void what_may_have_cost_is_remembered(void **context)
 {
     (void)context;
@@ -785,6 +829,8 @@ int main(void)
         cmocka_unit_test(an_open_attempt_is_erased_when_it_is_closed),
         cmocka_unit_test(a_submit_is_written_ahead),
         cmocka_unit_test(numbers_never_repeat),
+        cmocka_unit_test(a_program_may_refuse),
+        cmocka_unit_test(a_program_that_is_done_makes_room),
         cmocka_unit_test(what_may_have_cost_is_remembered),
         cmocka_unit_test(resubmitting_ends_with_the_attempts_and_the_deadline),
         cmocka_unit_test(being_deferred_fails_nothing),

@@ -508,10 +508,25 @@ struct refused {
     const char *error; /* after `filmgate.yaml:12: channel "mine" ` */
 };
 
+static const char *const RELATIVE = "sh", *const MISSING = "/nonexistent/sh", *const FOLDER = "/",
+                         *const SHELL = "/bin/sh";
+
 static const struct refused REFUSED[] = {
     {{MINE, .adapter = "flux"},
-     "has the adapter \"flux\", which is not known; known: animatic, bearer, broken, google, "
-     "homeless, caller, jwt, signs, whole"},
+     "has the adapter \"flux\", which is not known; known: animatic, command, bearer, broken, "
+     "google, homeless, caller, jwt, signs, whole"},
+    {{MINE, .adapter = "command"}, "needs a \"command\": a program and its arguments, as a list"},
+    {{MINE, .adapter = "command", .command = {&RELATIVE, 1}},
+     "has the program \"sh\", which must be an absolute path: nothing is searched for"},
+    {{MINE, .adapter = "command", .command = {&MISSING, 1}},
+     "has the program \"/nonexistent/sh\", which cannot be found: No such file or directory"},
+    {{MINE, .adapter = "command", .command = {&FOLDER, 1}},
+     "has the program \"/\", which is not an executable file"},
+    {{MINE, .adapter = "command", .command = {&SHELL, 1}, .poll_first = 1},
+     "runs a program, which needs no base_url, credentials, headers, proxy, ca, polls or limits a "
+     "minute; leave them out"},
+    {{MINE, .adapter = "bearer", .command = {&SHELL, 1}},
+     "has a \"command\" or \"command_env\", which only the adapter \"command\" runs"},
     {{MINE, .adapter = "broken"},
      "cannot be used: adapter \"broken\", line 3: nothing comes of it"},
     {{MINE, .adapter = "homeless"},
@@ -566,6 +581,34 @@ static const struct refused REFUSED[] = {
      "its own"},
 };
 
+/* A program: local, and with one credential that has no key. */
+static void test_command(void **state)
+{
+    static const char *const words[] = {"/bin/sh", "-c"};
+    static const struct settings_header variable = {"HOUSE", "stone=old"};
+    const struct settings_channel source = {MINE,
+                                            .adapter = "command",
+                                            .command = {words, 2},
+                                            .command_env = &variable,
+                                            .n_command_env = 1,
+                                            .command_timeout = 5000};
+    (void)state;
+    struct channel_table *table = make_of(&source, 1);
+    const struct channel *channel = channel_at(table, 0);
+    assert_false(channel->is_builtin);
+    assert_true(channel_is_local(channel));
+    assert_string_equal(channel_engine(channel), "command");
+    assert_int_equal(channel->program.n_argv, 2);
+    assert_string_equal(channel->program.argv[1], "-c");
+    assert_int_equal(channel->program.n_environment, 1);
+    assert_string_equal(channel->program.environment[0], "HOUSE=stone=old");
+    assert_int_equal(channel->program.timeout_ms, 5000);
+    assert_int_equal(channel->concurrency, 4);
+    assert_int_equal(channel->n_credentials, 1);
+    assert_string_equal(channel->credentials[0].key, "");
+    channel_table_free(table);
+}
+
 static void assert_refused(const struct settings_channel *source, const struct adapter_set *set,
                            const char *expected)
 {
@@ -606,7 +649,8 @@ static void test_refused(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(REFUSED); i++)
         assert_refused(&REFUSED[i].source, &SET, REFUSED[i].error);
     const struct settings_channel flux = {MINE, .adapter = "flux"};
-    assert_refused(&flux, NULL, "has the adapter \"flux\", which is not known; known: animatic");
+    assert_refused(&flux, NULL,
+                   "has the adapter \"flux\", which is not known; known: animatic, command");
 }
 
 /* `about` with one member changed, and what is said of it. */
@@ -719,8 +763,8 @@ int main(void)
         cmocka_unit_test(test_upstream_names), cmocka_unit_test(test_whole_channel),
         cmocka_unit_test(test_modest_channel), cmocka_unit_test(test_two_of_one_adapter),
         cmocka_unit_test(test_signing),        cmocka_unit_test(test_accounts),
-        cmocka_unit_test(test_callbacks),      cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_abouts),
+        cmocka_unit_test(test_callbacks),      cmocka_unit_test(test_command),
+        cmocka_unit_test(test_refused),        cmocka_unit_test(test_abouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
