@@ -12,8 +12,6 @@
 # queued, refuses what runs and erases the record of what is over, so it is asked for only while the last poll said
 # queued.
 #
-# callback: callback_url
-#
 # Options: body: an object laid over the request (generate_audio, camera_fixed, service_tier, return_last_frame,
 # execution_expires_after, safety_identifier …).
 
@@ -26,6 +24,7 @@ def about:
     evidence: "third-party",
     base_url: "https://ark.ap-southeast.bytepluses.com/api/v3",
     auth: {kind: "bearer"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 20, every_s: 5, longest_s: 60},
     result: {life_s: 86400, renews: false, auth: false},

@@ -14,8 +14,6 @@
 #
 # What it cannot do: cancel (there is no such endpoint), progress, a wait apart from the work, a seed, images by URL.
 #
-# callback: webhookConfig.uris
-#
 # Options: person_generation: allow_all | allow_adult | dont_allow; body: an object laid over the request, group by
 # group ({parameters: {sampleCount: 1}}).
 
@@ -24,6 +22,7 @@ def about:
     evidence: "third-party",
     base_url: "https://generativelanguage.googleapis.com/v1beta",
     auth: {kind: "header", name: "x-goog-api-key"},
+    callback: true,
     submit: {total_s: 120}, # images go along as base64
     poll: {first_s: 20, every_s: 10, longest_s: 60},
     result: {life_s: 172800, renews: false, auth: true},

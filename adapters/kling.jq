@@ -15,8 +15,6 @@
 # What it cannot do: cancel (there is no such call), tell progress, motion control, reference videos, elements, voices. A
 # seed and a negative prompt have no place.
 #
-# callback: options.callback_url
-#
 # Options: body: an object laid over the request, group by group (settings: {audio: native}, options: {…}).
 
 def about:
@@ -24,6 +22,7 @@ def about:
     evidence: "third-party",
     base_url: "https://api-singapore.klingai.com",
     auth: {kind: "bearer"},
+    callback: true,
     job: {chosen: true},
     submit: {total_s: 60},
     poll: {first_s: 30, every_s: 5, longest_s: 60},

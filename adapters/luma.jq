@@ -10,8 +10,6 @@
 # URI), tell progress or costs, choose the job's id. It does not cancel: DELETE removes a generation, and nothing says
 # that this stops a running one, so it would only be out of sight, and paid.
 #
-# callback: callback_url
-#
 # Options: body: an object laid over the request (loop, concepts …).
 
 def about:
@@ -19,6 +17,7 @@ def about:
     evidence: "documented",
     base_url: "https://api.lumalabs.ai/dream-machine/v1",
     auth: {kind: "bearer"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 20, every_s: 5, longest_s: 60},
     result: {life_s: null, renews: false, auth: false},

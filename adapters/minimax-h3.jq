@@ -6,8 +6,6 @@
 # Sources: the vendor's npm client on the wire (create, query, words: wire; no references for H3-Max: sdk); the vendor's
 # API pages and OpenAPI file (limits, errors, what DELETE does: documented).
 #
-# callback: callback_url. A receiver must first echo the vendor's {challenge}.
-#
 # What it cannot do: cancel what renders, tell progress, a seed, a negative prompt, carry an id of ours, references that
 # are videos or sounds.
 #
@@ -21,6 +19,7 @@ def about:
     evidence: "documented",
     base_url: "https://api.minimax.io",
     auth: {kind: "bearer"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 30, every_s: 10, longest_s: 60},
     result: {life_s: null, renews: true, auth: false},

@@ -7,8 +7,6 @@
 # of a public client (file_id, backup_download_url: sdk); dated notes of gateways that tried it (errors come with HTTP
 # 200, an id that is not known, 2061: third-party).
 #
-# callback: callback_url. A receiver must first echo the vendor's {challenge}.
-#
 # What it cannot do: cancel (there is no such call), tell progress, a seed, a negative prompt, carry an id of ours. A
 # text alone makes a landscape video; with an image the video takes its shape from that.
 #
@@ -19,6 +17,7 @@ def about:
     evidence: "third-party",
     base_url: "https://api.minimax.io",
     auth: {kind: "bearer"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 30, every_s: 10, longest_s: 60},
     result: {life_s: 3600, renews: true, auth: false},

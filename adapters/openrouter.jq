@@ -11,8 +11,6 @@
 # What it cannot do: cancel (there is no such call), tell progress, choose the job's id, continue an earlier job, take
 # videos or sounds. A negative prompt has no place; some models take one in `provider`.
 #
-# callback: callback_url (an HTTPS URL; any other is refused, so it is not sent)
-#
 # Options: body: an object laid over the request (generate_audio: true, provider: {options: …}).
 
 def lengths($least; $most): {least: $least, most: $most};
@@ -30,6 +28,7 @@ def about:
     evidence: "third-party",
     base_url: "https://openrouter.ai/api/v1",
     auth: {kind: "bearer"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 15, every_s: 10, longest_s: 60},
     result: {life_s: null, renews: true, auth: true},

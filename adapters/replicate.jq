@@ -11,8 +11,6 @@
 # What it cannot do: tell progress (there are only logs), choose the job's id, know a model's input. What a model calls
 # its fields is the channel's to say.
 #
-# callback: webhook, with webhook_events_filter: [completed] (an HTTPS URL; no other is sent)
-#
 # Options: duration: number | text | seconds | none (8, "8", "8s", left out; default number); fields: an object from our
 # names (prompt, negative_prompt, aspect_ratio, resolution, duration, seed, width, height, enhance_prompt, image,
 # last_image, reference_images) to the model's, null leaves one out; result: a JSON pointer to the URL within the output,
@@ -23,6 +21,7 @@ def about:
     evidence: "third-party",
     base_url: "https://api.replicate.com/v1",
     auth: {kind: "bearer"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 10, every_s: 5, longest_s: 60},
     result: {life_s: 3600, renews: false, auth: false},

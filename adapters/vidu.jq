@@ -6,8 +6,6 @@
 # Sources: the vendor's API pages (paths, states, error codes, cancel, a URL for 24 hours: documented); copies of them and
 # adapters in public repositories (what a model takes, that a URL is signed anew: third-party).
 #
-# callback: callback_url.
-#
 # What it cannot do: cancel what renders, tell progress, a negative prompt; subjects, reference videos, several key
 # frames. `payload` carries our attempt's id and is echoed; it is no key against doubles, so a lost answer stays unknown.
 #
@@ -18,6 +16,7 @@ def about:
     evidence: "third-party",
     base_url: "https://api.vidu.com/ent/v2",
     auth: {kind: "header", name: "Authorization", prefix: "Token "},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 20, every_s: 5, longest_s: 60},
     result: {life_s: 86400, renews: true, auth: false},
