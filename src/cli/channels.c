@@ -53,20 +53,11 @@ enum {
     STATE_COLUMNS = 9,
 };
 
-enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY };
-
-static const struct option LONG_OPTIONS[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option LONG_OPTIONS[] = {CLIENT_OPTIONS};
 
 struct order {
-    const char *url, *key;
+    struct client_order server;
     const char *verb, *name; /* NULL: none */
-    bool json;
 };
 
 /* ---- options ---- */
@@ -75,17 +66,8 @@ static int take_option(void *context, int option)
 {
     struct order *order = context;
     switch (option) {
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
-    case OPTION_URL:
-        order->url = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        order->key = optarg;
-        return CLI_OK;
     default:
-        return CLI_USAGE;
+        return client_take_option(&order->server, option);
     }
 }
 
@@ -95,7 +77,7 @@ static int take_option(void *context, int option)
 static int ask(const struct order *order, const char *command, const char *path, const json_t *body,
                struct client_answer *ret_answer)
 {
-    struct client *client = client_open(command, order->url, order->key);
+    struct client *client = client_open(command, &order->server);
     if (client == NULL)
         return CLI_USAGE;
     const struct client_call call = {.path = path, .json = body};
@@ -161,7 +143,7 @@ static int give_order(const struct order *order)
         return cli_complain_usage("channels", "that is too long for the name of a channel");
     int status = ask(order, "channels", buf_text(&path), body, &answer);
     if (status == CLI_OK)
-        print_channels(answer.json, order->json);
+        print_channels(answer.json, order->server.json);
     return status;
 }
 
@@ -170,7 +152,7 @@ static int list_channels(const struct order *order)
     CLEANUP(client_answer_fini) struct client_answer answer = {0};
     int status = ask(order, "channels", "/v1/channels", NULL, &answer);
     if (status == CLI_OK)
-        print_channels(answer.json, order->json);
+        print_channels(answer.json, order->server.json);
     return status;
 }
 
@@ -216,7 +198,7 @@ int reload_main(int argc, char **argv)
     status = ask(&order, "reload", "/v1/reload", body, &answer);
     if (status != CLI_OK)
         return status;
-    if (order.json)
+    if (order.server.json)
         cli_print_json(answer.json);
     else
         cli_note("the gateway has read its configuration anew");

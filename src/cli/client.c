@@ -123,10 +123,27 @@ struct client *client_new(const char *url, const char *key, char ret_error[CLIEN
     return client;
 }
 
-struct client *client_open(const char *command, const char *url, const char *key)
+int client_take_option(struct client_order *order, int option)
+{
+    switch (option) {
+    case CLIENT_OPTION_JSON:
+        order->json = true;
+        return CLI_OK;
+    case CLIENT_OPTION_URL:
+        order->url = optarg;
+        return CLI_OK;
+    case CLIENT_OPTION_KEY:
+        order->key = optarg;
+        return CLI_OK;
+    default:
+        return CLI_USAGE;
+    }
+}
+
+struct client *client_open(const char *command, const struct client_order *order)
 {
     char error[CLIENT_SENTENCE_SIZE];
-    struct client *client = client_new(url, key, error);
+    struct client *client = client_new(order->url, order->key, error);
     if (client == NULL)
         cli_complain_usage(command, "%s", error);
     return client;

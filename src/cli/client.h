@@ -20,8 +20,22 @@ struct client;
  * SIGTERM, which from now on interrupt calls and pauses instead of ending the process. NULL with a
  * sentence when one of them cannot be used. */
 struct client *client_new(const char *url, const char *key, char ret_error[CLIENT_SENTENCE_SIZE]);
-/* The same for `command`; NULL after complaining: its exit status is CLI_USAGE. */
-struct client *client_open(const char *command, const char *url, const char *key);
+/* What every command is told that asks a gateway. */
+struct client_order {
+    const char *url, *key; /* as client_new() has them */
+    bool json;             /* print the whole answer */
+};
+/* Their letters, and rows for getopt_long(): the last ones of a command's table. Letters of its own begin at CLIENT_OPTION_NEXT. */
+enum { CLIENT_OPTION_JSON = 256, CLIENT_OPTION_URL, CLIENT_OPTION_KEY, CLIENT_OPTION_NEXT };
+#define CLIENT_OPTIONS                                                                             \
+    {"json", no_argument, NULL, CLIENT_OPTION_JSON},                                               \
+        {"url", required_argument, NULL, CLIENT_OPTION_URL},                                       \
+        {"key", required_argument, NULL, CLIENT_OPTION_KEY}, {"help", no_argument, NULL, 'h'},     \
+        {NULL, 0, NULL, 0},
+/* CLI_OK, or CLI_USAGE for an option that is none of them. */
+CHECKED int client_take_option(struct client_order *order, int option);
+/* As client_new(), for `command`; NULL after complaining: its exit status is CLI_USAGE. */
+struct client *client_open(const char *command, const struct client_order *order);
 struct client *client_free(struct client *client);
 /* From now on no call takes longer than that. */
 void client_hurry(struct client *client, int64_t most_ms);

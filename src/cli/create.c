@@ -72,7 +72,7 @@ enum {
 };
 
 enum option_letter {
-    OPTION_ORIENTATION = 256,
+    OPTION_ORIENTATION = CLIENT_OPTION_NEXT,
     OPTION_SIZE,
     OPTION_DURATION,
     OPTION_ASPECT_RATIO,
@@ -81,9 +81,6 @@ enum option_letter {
     OPTION_TITLE,
     OPTION_IDEMPOTENCY_KEY,
     OPTION_BODY,
-    OPTION_JSON,
-    OPTION_URL,
-    OPTION_KEY,
 };
 
 static const struct option LONG_OPTIONS[] = {
@@ -100,12 +97,7 @@ static const struct option LONG_OPTIONS[] = {
     {"body", required_argument, NULL, OPTION_BODY},
     {"wait", no_argument, NULL, 'w'},
     {"output", required_argument, NULL, 'o'},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+    CLIENT_OPTIONS};
 
 enum { FIELDS = 7 };
 
@@ -138,8 +130,9 @@ struct wish {
     const char *images[IMAGES_MOST];
     size_t n_images;
     bool has_file; /* one of the images at least */
-    bool wait, json, help;
-    const char *output, *url, *key, *idempotency_key;
+    bool wait;
+    const char *output, *idempotency_key;
+    struct client_order server;
 };
 
 /* ---- options ---- */
@@ -211,17 +204,10 @@ static int take_option(void *context, int option)
     case OPTION_BODY:
         wish->body_file = optarg;
         return CLI_OK;
-    case OPTION_JSON:
-        wish->json = true;
-        return CLI_OK;
-    case OPTION_URL:
-        wish->url = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        wish->key = optarg;
-        return CLI_OK;
     default:
-        return set_field(wish, option, optarg);
+        return client_take_option(&wish->server, option) == CLI_OK
+                   ? CLI_OK
+                   : set_field(wish, option, optarg);
     }
 }
 
@@ -377,7 +363,7 @@ static enum client_outcome send_wish(struct client *client, const struct wish *w
 
 static void print_result(const struct wish *wish, const json_t *answer, const char *id)
 {
-    if (wish->json)
+    if (wish->server.json)
         cli_print_json(answer);
     else
         puts(id);
@@ -394,7 +380,7 @@ static int finish(struct client *client, const struct wish *wish, const char *id
     await_explain(view);
     if (status == CLI_OK && wish->output != NULL)
         status = output_save(client, view, wish->output);
-    else if (status == CLI_OK && !wish->json && json_text(view, "video_url") != NULL)
+    else if (status == CLI_OK && !wish->server.json && json_text(view, "video_url") != NULL)
         fprintf(stderr, "video: %s\n", json_text(view, "video_url"));
     print_result(wish, view, id);
     return status;
@@ -459,7 +445,7 @@ int create_main(int argc, char **argv)
         wish.idempotency_key = fresh;
     if (!is_idempotency_key(wish.idempotency_key))
         return cli_complain_usage(COMMAND, "an idempotency key is 1 to 255 printable characters");
-    struct client *client = client_open(COMMAND, wish.url, wish.key);
+    struct client *client = client_open(COMMAND, &wish.server);
     if (client == NULL)
         return CLI_USAGE;
     status = run(client, &wish);

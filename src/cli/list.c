@@ -50,10 +50,7 @@ enum {
 };
 
 enum option_letter {
-    OPTION_JSON = 256,
-    OPTION_URL,
-    OPTION_KEY,
-    OPTION_ALL,
+    OPTION_ALL = CLIENT_OPTION_NEXT,
     OPTION_STATUS,
     OPTION_MODEL,
     OPTION_SINCE,
@@ -61,25 +58,19 @@ enum option_letter {
     OPTION_SEARCH,
 };
 
-static const struct option OPTIONS[] = {
-    {"limit", required_argument, NULL, 'n'},
-    {"all", no_argument, NULL, OPTION_ALL},
-    {"status", required_argument, NULL, OPTION_STATUS},
-    {"model", required_argument, NULL, OPTION_MODEL},
-    {"since", required_argument, NULL, OPTION_SINCE},
-    {"until", required_argument, NULL, OPTION_UNTIL},
-    {"search", required_argument, NULL, OPTION_SEARCH},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option OPTIONS[] = {{"limit", required_argument, NULL, 'n'},
+                                        {"all", no_argument, NULL, OPTION_ALL},
+                                        {"status", required_argument, NULL, OPTION_STATUS},
+                                        {"model", required_argument, NULL, OPTION_MODEL},
+                                        {"since", required_argument, NULL, OPTION_SINCE},
+                                        {"until", required_argument, NULL, OPTION_UNTIL},
+                                        {"search", required_argument, NULL, OPTION_SEARCH},
+                                        CLIENT_OPTIONS};
 
 struct order {
-    const char *url, *key;
+    struct client_order server;
     struct buf filter; /* of the query: `&name=value` … */
-    bool json, all;
+    bool all;
     long long limit;
     long long shown; /* tasks, so far */
 };
@@ -112,17 +103,8 @@ static int take_option(void *context, int option)
 {
     struct order *order = context;
     switch (option) {
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
     case OPTION_ALL:
         order->all = true;
-        return CLI_OK;
-    case OPTION_URL:
-        order->url = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        order->key = optarg;
         return CLI_OK;
     case OPTION_STATUS:
         add_argument(order, "status", optarg);
@@ -142,7 +124,7 @@ static int take_option(void *context, int option)
             return CLI_OK;
         return cli_complain_usage("list", "the limit must be a number from 1, not \"%s\"", optarg);
     default:
-        return CLI_USAGE;
+        return client_take_option(&order->server, option);
     }
 }
 
@@ -199,7 +181,7 @@ static void print_page(const json_t *data, struct order *order)
     const json_t *view;
     json_array_foreach(data, index, view)
     {
-        if (order->json) {
+        if (order->server.json) {
             puts(order->shown == 0 ? "[" : ",");
             json_dumpf(view, stdout, JSON_WRITE_FLAGS);
         } else {
@@ -214,7 +196,7 @@ static void print_page(const json_t *data, struct order *order)
 
 static void print_end(const struct order *order)
 {
-    if (order->json)
+    if (order->server.json)
         puts(order->shown == 0 ? "[]" : "\n]");
     else if (order->shown == 0 && isatty(STDOUT_FILENO) == 1)
         puts(order->filter.length > 0 ? "no such tasks" : "no tasks yet");
@@ -262,7 +244,7 @@ static int read_and_list(struct order *order, int argc, char **argv)
         return cli_complain_usage("list", "what is \"%s\" for?", argv[optind]);
     if (order->filter.overflowed)
         return cli_complain_usage("list", "that is too much to ask for at once");
-    struct client *client = client_open("list", order->url, order->key);
+    struct client *client = client_open("list", &order->server);
     if (client == NULL)
         return CLI_USAGE;
     status = list(client, order);

@@ -25,22 +25,16 @@ static const char HELP[] =
     "  filmgate list --status failed --all --json | jq -r '.[].id' | xargs -r filmgate rm\n"
     "\n" CLI_EXIT_HELP;
 
-enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY, OPTION_CANCEL };
+enum option_letter { OPTION_CANCEL = CLIENT_OPTION_NEXT };
 
-static const struct option OPTIONS[] = {
-    {"cancel", no_argument, NULL, OPTION_CANCEL},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option OPTIONS[] = {{"cancel", no_argument, NULL, OPTION_CANCEL},
+                                        CLIENT_OPTIONS};
 
 enum { PATH_BYTES = 4096 };
 
 struct order {
-    const char *url, *key;
-    bool json, cancels;
+    struct client_order server;
+    bool cancels;
 };
 
 static enum client_outcome ask_delete(struct client *client, const char *id,
@@ -83,7 +77,7 @@ static int remove_one(struct client *client, const struct order *order, const ch
         outcome = cancel_and_delete(client, id, &answer);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
-    if (order->json) {
+    if (order->server.json) {
         json_dumpf(answer.json, stdout, JSON_WRITE_FLAGS);
         putchar('\n');
     } else {
@@ -111,20 +105,11 @@ static int take_option(void *context, int option)
 {
     struct order *order = context;
     switch (option) {
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
     case OPTION_CANCEL:
         order->cancels = true;
         return CLI_OK;
-    case OPTION_URL:
-        order->url = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        order->key = optarg;
-        return CLI_OK;
     default:
-        return CLI_USAGE;
+        return client_take_option(&order->server, option);
     }
 }
 
@@ -139,7 +124,7 @@ int remove_main(int argc, char **argv)
         return cli_complain_usage("rm", "say which tasks: their ids are missing");
     if (cli_check_ids("rm", argv + optind) != CLI_OK)
         return CLI_USAGE;
-    struct client *client = client_open("rm", order.url, order.key);
+    struct client *client = client_open("rm", &order.server);
     if (client == NULL)
         return CLI_USAGE;
     status = remove_all(client, &order, argv + optind);

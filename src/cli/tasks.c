@@ -41,15 +41,7 @@ static const char CANCEL_HELP[] =
     "  filmgate cancel \"$id\"\n"
     "\n" CLI_EXIT_HELP;
 
-enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY };
-
-static const struct option LONG_OPTIONS[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option LONG_OPTIONS[] = {CLIENT_OPTIONS};
 
 /* ---- options ---- */
 
@@ -57,17 +49,8 @@ static int take_option(void *context, int option)
 {
     struct tasks_order *order = context;
     switch (option) {
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
-    case OPTION_URL:
-        order->url = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        order->key = optarg;
-        return CLI_OK;
     default:
-        return CLI_USAGE;
+        return client_take_option(&order->server, option);
     }
 }
 
@@ -86,7 +69,7 @@ int tasks_run_on_one(const char *command, const char *help, tasks_run_fn *run, i
     if (cli_check_ids(command, argv + optind) != CLI_OK)
         return CLI_USAGE;
     order.id = argv[optind];
-    struct client *client = client_open(command, order.url, order.key);
+    struct client *client = client_open(command, &order.server);
     if (client == NULL)
         return CLI_USAGE;
     status = run(client, &order);
@@ -138,7 +121,7 @@ static int query(struct client *client, const struct tasks_order *order)
     enum client_outcome outcome = await_query(client, order->id, &answer);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
-    tasks_show(answer.json, order->json);
+    tasks_show(answer.json, order->server.json);
     return CLI_OK;
 }
 
@@ -151,7 +134,7 @@ static int cancel(struct client *client, const struct tasks_order *order)
     enum client_outcome outcome = client_call(client, &call, &answer);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
-    tasks_show(answer.json, order->json);
+    tasks_show(answer.json, order->server.json);
     return CLI_OK;
 }
 

@@ -19,8 +19,8 @@ int cancel_main(int argc, char **argv);
 
 /* What a command about one task was told. */
 struct tasks_order {
-    const char *id, *url, *key;
-    bool json;
+    const char *id;
+    struct client_order server;
 };
 typedef int tasks_run_fn(struct client *client, const struct tasks_order *order);
 /* Such a command: reads its options and the id, then runs it with a client. Returns its exit status. */

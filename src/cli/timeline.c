@@ -141,7 +141,7 @@ static int show(struct client *client, const struct tasks_order *order)
         client_call(client, &(struct client_call){.path = buf_text(&path)}, &answer);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
-    if (order->json)
+    if (order->server.json)
         cli_print_json(answer.json);
     else
         print_timeline(json_object_get(answer.json, "data"));

@@ -46,22 +46,14 @@ enum {
     PAUSE_MAX_MS = 2000,
 };
 
-enum option_letter { OPTION_JSON = 256, OPTION_URL, OPTION_KEY };
-
-static const struct option LONG_OPTIONS[] = {
-    {"output", required_argument, NULL, 'o'},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option LONG_OPTIONS[] = {{"output", required_argument, NULL, 'o'},
+                                             CLIENT_OPTIONS};
 
 struct order {
-    const char *url, *key, *output;
+    struct client_order server;
+    const char *output;
     char *const *ids;
     size_t n_ids; /* 0: all */
-    bool json;
 };
 
 struct watching {
@@ -109,7 +101,7 @@ static void tell(struct watching *watching, const char *text, const json_t *data
     watching->has_failed = watching->has_failed || (is_end && strcmp(status, "completed") != 0);
     if (is_sole(watching) && is_end)
         return; /* it is shown whole */
-    if (watching->order->json) {
+    if (watching->order->server.json) {
         puts(text);
     } else if (is_sole(watching) && watching->progress.is_live) {
         progress_show(&watching->progress, json_number(data, "progress", 0) / 100,
@@ -249,7 +241,7 @@ static int show_end(struct watching *watching)
     int status = await_end(watching->client, order->ids[0], NULL, &view);
     if (status != CLI_OK)
         return status;
-    if (order->json) {
+    if (order->server.json) {
         CLEANUP(free_pointer) char *line = json_dumps(view, JSON_WRITE_FLAGS);
         must(line != NULL);
         puts(line);
@@ -289,20 +281,11 @@ static int take_option(void *context, int option)
 {
     struct order *order = context;
     switch (option) {
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
-    case OPTION_URL:
-        order->url = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        order->key = optarg;
-        return CLI_OK;
     case 'o':
         order->output = optarg;
         return CLI_OK;
     default:
-        return CLI_USAGE;
+        return client_take_option(&order->server, option);
     }
 }
 
@@ -321,7 +304,7 @@ int watch_main(int argc, char **argv)
         return CLI_USAGE;
     if (order.output != NULL && order.n_ids != 1)
         return cli_complain_usage("watch", "--output is for one task");
-    struct client *client = client_open("watch", order.url, order.key);
+    struct client *client = client_open("watch", &order.server);
     if (client == NULL)
         return CLI_USAGE;
     status = watch(client, &order);

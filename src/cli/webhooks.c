@@ -51,30 +51,21 @@ static const char HELP[] =
 enum { PATH_BYTES = 4096, ID_COLUMNS = 30, STATE_COLUMNS = 9, TYPE_COLUMNS = 15, LIMIT_MOST = 100 };
 
 enum option_letter {
-    OPTION_JSON = 256,
-    OPTION_URL,
-    OPTION_KEY,
-    OPTION_ENDPOINT,
+    OPTION_ENDPOINT = CLIENT_OPTION_NEXT,
     OPTION_TASK,
     OPTION_STATUS,
 };
 
-static const struct option LONG_OPTIONS[] = {
-    {"endpoint", required_argument, NULL, OPTION_ENDPOINT},
-    {"task", required_argument, NULL, OPTION_TASK},
-    {"status", required_argument, NULL, OPTION_STATUS},
-    {"limit", required_argument, NULL, 'n'},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"url", required_argument, NULL, OPTION_URL},
-    {"key", required_argument, NULL, OPTION_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option LONG_OPTIONS[] = {{"endpoint", required_argument, NULL, OPTION_ENDPOINT},
+                                             {"task", required_argument, NULL, OPTION_TASK},
+                                             {"status", required_argument, NULL, OPTION_STATUS},
+                                             {"limit", required_argument, NULL, 'n'},
+                                             CLIENT_OPTIONS};
 
 struct order {
-    const char *url, *key, *endpoint, *task, *status;
+    struct client_order server;
+    const char *endpoint, *task, *status;
     long long limit; /* 0: not said */
-    bool json;
 };
 
 typedef void show_fn(const json_t *answer);
@@ -106,15 +97,6 @@ static int take_option(void *context, int option)
 {
     struct order *order = context;
     switch (option) {
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
-    case OPTION_URL:
-        order->url = optarg;
-        return CLI_OK;
-    case OPTION_KEY:
-        order->key = optarg;
-        return CLI_OK;
     case OPTION_ENDPOINT:
         order->endpoint = optarg;
         return CLI_OK;
@@ -130,7 +112,7 @@ static int take_option(void *context, int option)
         return cli_complain_usage("webhooks",
                                   "the limit must be a number from 1 to 100, not \"%s\"", optarg);
     default:
-        return CLI_USAGE;
+        return client_take_option(&order->server, option);
     }
 }
 
@@ -276,7 +258,7 @@ static int call(const struct verb *verb, const struct order *order, const char *
         return cli_complain_usage("webhooks", "that is too long");
     if (strcmp(verb->name, "add") == 0)
         json_set_text(body, "url", argument);
-    struct client *client = client_open("webhooks", order->url, order->key);
+    struct client *client = client_open("webhooks", &order->server);
     if (client == NULL)
         return CLI_USAGE;
     const struct client_call call = {
@@ -288,7 +270,7 @@ static int call(const struct verb *verb, const struct order *order, const char *
     client_free(client);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
-    if (order->json)
+    if (order->server.json)
         cli_print_json(answer.json);
     else
         verb->show(answer.json);

@@ -112,7 +112,7 @@ test('a name that is not there suggests the nearest one', async () => {
 });
 
 test('all adapters and all bad answers: a table, in which nothing may be wrong', async () => {
-    const names = JSON.parse(await ok('list', '--json')).map(({ name }) => name);
+    const names = JSON.parse(await ok('list', '--json')).map(({ name }) => name).filter((name) => name !== 'command'); // runs a program
     const text = await ok('test');
     for (const heading of ['submitted', 'polled', 'cancelled']) {
         const [, ...rows] = text.split('\n\n').find((part) => part.startsWith(`${heading} `)).split('\n');

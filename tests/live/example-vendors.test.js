@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
-import { BINARY, PATIENCE, ROOT } from './harness.js';
+import { BINARY, PATIENCE, ROOT, endedWell } from './harness.js';
 
 function run(file, ...args) {
     return new Promise((done, fail) => {
@@ -27,3 +27,5 @@ test('each model is rendered by its own vendor', async () => {
         ['grok-video-3', 'completed', 'xai'],
     ]);
 });
+
+test('the servers ended well', endedWell);
