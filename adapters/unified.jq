@@ -128,7 +128,8 @@ def kind_of_code:
     request_too_large: "refused",
     model_not_found: "refused",
     task_not_exist: "refused",
-    # They were not accepted, whatever the HTTP status says: no channel had room, or filmgate says so itself.
+    # They were not accepted, whatever the HTTP status says: no channel had room, or filmgate says so itself. `not_taken` is
+    # said of them.
     get_channel_failed: "busy",
     too_many_tasks: "busy",
     daily_limit_reached: "busy",
@@ -168,9 +169,10 @@ def submitted:
     elif .status >= 200 and .status < 300 and kind_of_code[$code] == null then
       {error: {code: "no_job_id", message: "the answer to the create names no task", kind: "unknown"}}
     else
-      {error: {code: (if $code == "" then "http_\(.status)" else $code end),
+      {error: ({code: (if $code == "" then "http_\(.status)" else $code end),
                  message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
-                 kind: kind_of_answer($code; $message)}}
+                 kind: kind_of_answer($code; $message)}
+              + (if .status >= 500 and kind_of_answer($code; $message) == "busy" then {not_taken: true} else {} end))}
     end;
 
 # ---- how it stands ----

@@ -15,7 +15,7 @@
 #include "engine/attempt_own.h"
 #include "upstream/describe.h"
 
-enum { NAME_SIZE = 32 }; /* of an image's file */
+enum { NAME_SIZE = 48 }; /* of an image's file */
 
 static const struct {
     enum task_failure failure;

@@ -207,64 +207,6 @@ bool remote_has_news(const struct remote *remote, const json_t *said)
            differs(enhanced_of(said), job ? job->enhanced_prompt : NULL);
 }
 
-/* ---- cancel ---- */
-
-/* `said` is NULL where nothing was. */
-static void close_cancel(struct remote *remote, bool was_stopped, const json_t *said)
-{
-    struct attempt_job *job = remote_used(remote, said);
-    log_task(LOG_INFO, remote->task->request->id, "channel \"%s\": the job %s",
-             remote->channel->name,
-             was_stopped ? "was stopped" : "may go on there, and be charged for");
-    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_CANCEL_CLOSED,
-                                             .was_stopped = was_stopped,
-                                             .job = job});
-    attempt_job_unref(job);
-}
-
-static void ask_cancel(struct remote *remote);
-
-static void on_cancelled(void *context, const struct dialogue_outcome *outcome)
-{
-    struct remote *remote = context;
-    const char *state = json_text(outcome->result, "state");
-    bool is_clear = outcome->end == DIALOGUE_ANSWERED && (!state || strcmp(state, "unclear") != 0);
-    if (is_clear) {
-        close_cancel(remote, state && strcmp(state, "cancelled") == 0, outcome->result);
-        return;
-    }
-    remote_note(remote, LOG_WARN, "a cancel was not answered", outcome->note);
-    remote->dialogue = dialogue_stop(remote->dialogue);
-    if (++remote->n_tries >= REMOTE_CANCEL_TRIES) {
-        close_cancel(remote, false, NULL);
-    } else {
-        remote_retry(remote, ask_cancel, remote->n_tries);
-    }
-}
-
-static void ask_cancel(struct remote *remote)
-{
-    json_t *input = remote_input(remote);
-    json_set_text(input, "state", remote->is_pending ? "pending" : "rendering");
-    remote_ask(remote, DIALOGUE_CANCEL, input, on_cancelled);
-}
-
-static void cannot_cancel(struct remote *remote)
-{
-    close_cancel(remote, false, NULL);
-}
-
-void remote_cancel(struct remote *remote, const struct task *task)
-{
-    const struct channel *channel = remote->channel;
-    bool can = remote->is_pending ? channel->can_cancel_pending : channel->can_cancel_rendering;
-    remote_take(remote, task);
-    remote->n_tries = 0;
-    remote->dialogue = dialogue_stop(remote->dialogue);
-    remote_leave_polls(remote);
-    remote_later(remote, can ? ask_cancel : cannot_cancel, 0);
-}
-
 /* ---- beginning and end ---- */
 
 struct remote *remote_new(const struct engine_room *room, struct credentials *credentials,

@@ -54,6 +54,7 @@ struct remote {
     bool has_sent;                  /* in this process: else its durations teach nothing */
     int64_t n_beside;               /* jobs in flight with that credential when it was sent */
     bool is_resumed;
+    bool is_seen;    /* a poll of this process found the job under way */
     bool is_pending; /* waits at the upstream, as far as we know */
     uint8_t verdict; /* of the last poll: enum remote_verdict */
     uint8_t n_verdicts;

@@ -82,6 +82,10 @@ static void on_done(struct remote *remote, const json_t *said,
 {
     const json_t *outputs = json_object_get(said, "outputs");
     remote_judge(remote, REMOTE_VERDICT_DONE, NULL);
+    if (json_array_size(outputs) == 0 && !policy_note_empty(&remote->watch, clock_mono_ms())) {
+        plan_poll(remote, 0);
+        return;
+    }
     if (json_array_size(outputs) == 0) {
         fail(remote, said, TASK_FAILURE_NO_VIDEO, false);
         return;
@@ -140,6 +144,7 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
 {
     double progress = json_number(said, "progress", -1.0);
     remote->is_pending = is_pending;
+    remote->is_seen = true;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
     go_on(remote);
     remote_judge(remote,

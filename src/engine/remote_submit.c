@@ -71,11 +71,19 @@ static int64_t retry_of(const json_t *error, const struct dialogue_outcome *outc
                                                     : outcome->retry_after_ms;
 }
 
+/* Behind such an answer the job may have been taken, whatever the body tells: an adapter that knows better says so. */
+static bool is_doubtful(const json_t *error, const struct dialogue_outcome *outcome)
+{
+    bool is_broken = outcome->status >= 500 || outcome->status == 408 || outcome->status == 499;
+    return outcome->was_bought && is_broken && !json_flag(error, "not_taken", false);
+}
+
 static void on_refusal(struct remote *remote, const json_t *error,
                        const struct dialogue_outcome *outcome)
 {
     const char *message = json_text(error, "message");
-    const struct refusal *refusal = refusal_of(json_text(error, "kind"));
+    const struct refusal *refusal =
+        is_doubtful(error, outcome) ? NULL : refusal_of(json_text(error, "kind"));
     int64_t retry_ms = retry_of(error, outcome);
     if (refusal) {
         remote_note(remote, LOG_WARN, refusal->kind, message ? message : "no reason was given");

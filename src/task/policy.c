@@ -307,15 +307,29 @@ void policy_note_trouble(struct policy_watch *watch, int64_t now_ms)
         watch->n_troubles++;
 }
 
-bool policy_note_gone(struct policy_watch *watch, int64_t now_ms)
+/* In a row, of one kind. */
+static bool note_doubt(struct policy_watch *watch, bool is_empty, int64_t now_ms)
 {
     note_answer(watch, now_ms);
     watch->n_troubles = 0;
+    if (watch->is_empty != is_empty)
+        watch->n_gone = 0;
+    watch->is_empty = is_empty;
     if (watch->n_gone == 0)
         watch->gone_first_ms = now_ms;
     if (watch->n_gone < INT_MAX)
         watch->n_gone++;
     return watch->n_gone >= POLICY_GONE_POLLS && now_ms - watch->gone_first_ms >= POLICY_GONE_MS;
+}
+
+bool policy_note_gone(struct policy_watch *watch, int64_t now_ms)
+{
+    return note_doubt(watch, false, now_ms);
+}
+
+bool policy_note_empty(struct policy_watch *watch, int64_t now_ms)
+{
+    return note_doubt(watch, true, now_ms);
 }
 
 /* ---- when clients poll us ---- */

@@ -47,7 +47,8 @@ struct policy_watch {
     int64_t gone_first_ms; /* meaningful when n_gone > 0 */
     int n_polls;
     int n_troubles;        /* in a row: no verdict */
-    int n_gone;            /* in a row */
+    int n_gone;            /* in a row: not there, or done without a result */
+    bool is_empty;         /* they were the latter */
     double progress;       /* the last that was told, 0..1 */
     int64_t progress_ms;   /* when it last grew; 0: never told */
     int64_t hastened_ms;   /* the last look that a callback brought forward; 0: none did */
@@ -102,6 +103,8 @@ void policy_note_trouble(struct policy_watch *watch, int64_t now_ms);
 /* The upstream says that it does not know the job. True once POLICY_GONE_POLLS answers in a row over at least
  * POLICY_GONE_MS said so. Trouble between two of them changes nothing, any other verdict begins anew. */
 CHECKED bool policy_note_gone(struct policy_watch *watch, int64_t now_ms);
+/* It is done, and there is no result: to be believed? As long: who says so may be a step before who names it. */
+CHECKED bool policy_note_empty(struct policy_watch *watch, int64_t now_ms);
 
 /* ---- pauses ---- */
 

@@ -2,6 +2,7 @@
  *
  * One attempt at an upstream: which answers of a submit mean accepted, turned away or lost, what it takes of its
  * credential, what a cancel ends with, and that nothing is left when it is halted. */
+#include "engine/remote_own.h"
 #include "engine_remote_stage.h"
 
 /* ---- submit ---- */
@@ -39,6 +40,17 @@ static const struct submit SUBMITS[] = {
     {"plain", {SENT, ERROR("busy")}, "ready " AWAY("later, 0"), RESTS, POLICY_BREAKER_FIRST_MS},
     {"plain", {SENT, ERROR("auth")}, "ready " AWAY("later, 0"), RESTS, POLICY_BREAKER_FIRST_MS},
     {"plain", {SENT, ERROR("quota")}, "ready " AWAY("later, 0"), RESTS, POLICY_BREAKER_FIRST_MS},
+    /* … which nobody knows behind such a status, unless the adapter does */
+    {"plain", {SAYS(BUY), ANSWERS(503), ERROR("busy")}, "ready lost(-)", WORSE, 0},
+    {"plain", {SAYS(BUY), ANSWERS(500), ERROR("refused")}, "ready lost(-)", WORSE, 0},
+    {"plain", {SAYS(BUY), ANSWERS(499), ERROR("moderated")}, "ready lost(-)", WORSE, 0},
+    {"plain", {SAYS(BUY), ANSWERS(408), ERROR("auth")}, "ready lost(-)", WORSE, 0},
+    {"plain",
+     {SAYS(BUY), ANSWERS(503),
+      SAYS("{\"error\":{\"kind\":\"busy\",\"message\":\"m\",\"not_taken\":true}}")},
+     "ready " AWAY("later, 0"),
+     RESTS,
+     POLICY_BREAKER_FIRST_MS},
     /* … for as long as its header says, else its body */
     {"plain",
      {SAYS(BUY), ANSWERS_LATER(429, 9000), ERROR("busy")},
@@ -362,6 +374,7 @@ static void a_cancel_ends_one_way_or_the_other(void **state)
             }
             remote_halt(place.remote, false);
         }
+        place.remote->is_seen = true;
         call(&place, remote_cancel);
         while (place.told[0] == '\0' && go_on()) {
         }
@@ -379,10 +392,43 @@ static void the_program_sees_in_which_state_it_cancels(void **state)
     static const struct turn turns[] = {SAYS("null"), {0}};
     struct place place;
     begin(&place, "able", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    place.remote->is_seen = true;
     call(&place, remote_cancel);
     play_out();
     assert_string_equal(stage.asked, "cancel(0, {\"step\": 1}, job-1, pending) ");
     end(&place);
+}
+
+/* After a restart nothing is known of the job, and one call may stop or erase it: it is looked at first. */
+static void a_job_of_before_is_looked_at_before_it_is_cancelled(void **state)
+{
+    (void)state;
+    static const struct cancel_row {
+        struct turn turns[TURNS_MAX];
+        const char *told;
+        int n_exchanges;
+    } rows[] = {
+        {{ASKED, STATE("pending"), STOPS, STATE("cancelled")}, "closed(stopped)", 2},
+        {{ASKED, STATE("rendering")}, "closed(-)", 1},
+        {{ASKED, DONE("[{\"url\":\"u\"}]")}, "closed(-)", 1},
+        {{ASKED, STATE("failed")}, "closed(-)", 1},
+        {{ASKED, STATE("gone")}, "closed(-)", 1},
+        {{ASKED, STATE("unclear"), AGAIN, STATE("pending"), STOPS, STATE("cancelled")},
+         "closed(stopped)",
+         3},
+        {{FAULTY, FAULTY, FAULTY, FAULTY, FAULTY}, "closed(-)", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct place place;
+        begin(&place, "able", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED),
+              rows[i].turns);
+        call(&place, remote_cancel);
+        while (place.told[0] == '\0' && go_on()) {
+        }
+        check_told(&place, rows[i].told, "look", i);
+        assert_int_equal(stage.n_exchanges, rows[i].n_exchanges);
+        end(&place);
+    }
 }
 
 /* ---- halted ---- */
@@ -433,6 +479,7 @@ int main(void)
         cmocka_unit_test(only_its_own_trial_is_withdrawn),
         cmocka_unit_test(a_cancel_ends_one_way_or_the_other),
         cmocka_unit_test(the_program_sees_in_which_state_it_cancels),
+        cmocka_unit_test(a_job_of_before_is_looked_at_before_it_is_cancelled),
         cmocka_unit_test(halted_anywhere_it_tells_nothing_more),
     };
     log_init(LOG_ERROR, LOG_TEXT);

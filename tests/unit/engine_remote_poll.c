@@ -42,8 +42,14 @@ static const struct poll POLLS[] = {
      0},
     /* done */
     {{ASKED, DONE("[{\"url\":\"u\"}]")}, "rendered([{\"url\":\"u\"}])", false, AS_BEFORE, 0},
-    {{ASKED, DONE("[]")}, "failed(no_video)", false, AS_BEFORE, 0},
-    {{ASKED, STATE("done")}, "failed(no_video)", false, AS_BEFORE, 0},
+    /* without a result: believed after a minute of it, as below */
+    {{ASKED, DONE("[]")}, "", true, AS_BEFORE, 0},
+    {{ASKED, STATE("done")}, "", true, AS_BEFORE, 0},
+    {{ASKED, DONE("[]"), AGAIN, DONE("[{\"url\":\"u\"}]")},
+     "rendered([{\"url\":\"u\"}])",
+     false,
+     AS_BEFORE,
+     0},
     /* failed: may another attempt mend it? */
     {{ASKED, FAILED("failed")}, "failed(upstream_failed, again)", false, AS_BEFORE, 0},
     {{ASKED, FAILED("refused")}, "failed(upstream_failed)", false, AS_BEFORE, 0},
@@ -59,11 +65,6 @@ static const struct poll POLLS[] = {
      0},
     {{ASKED, SAYS("{\"state\":\"cancelled\",\"usage\":{\"s\":1.5}}")},
      "failed(upstream_failed) used({\"s\":1.5})",
-     false,
-     AS_BEFORE,
-     0},
-    {{ASKED, SAYS("{\"state\":\"done\",\"outputs\":[],\"usage\":{\"s\":8}}")},
-     "failed(no_video) used({\"s\":8})",
      false,
      AS_BEFORE,
      0},
@@ -131,23 +132,39 @@ static void polls_tell_how_the_job_stands(void **state)
     }
 }
 
+/* Polls until something is told, which is `told`, and not before a minute of such answers. */
+static void believe(const struct turn *turns, const char *told)
+{
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    while (place.told[0] == '\0' && go_on()) {
+    }
+    assert_string_equal(place.told, told);
+    assert_true(place.credential->n_polls >= POLICY_GONE_POLLS);
+    assert_true(stage.now_ms - START_MS >= POLICY_GONE_MS);
+    assert_int_equal(stage.n_timers, 0);
+    stage.at = stage.n_turns;
+    end(&place);
+}
+
 static void a_job_is_gone_after_a_minute_of_it(void **state)
 {
     (void)state;
     static const struct turn turns[TURNS_MAX] = {GONE_POLL,  GONE_AGAIN, GONE_AGAIN, GONE_AGAIN,
                                                  GONE_AGAIN, GONE_AGAIN, GONE_AGAIN, GONE_AGAIN,
                                                  GONE_AGAIN, GONE_AGAIN, GONE_AGAIN, GONE_AGAIN};
-    struct place place;
-    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
-    call(&place, remote_poll);
-    while (place.told[0] == '\0' && go_on()) {
-    }
-    assert_string_equal(place.told, "gone ");
-    assert_true(place.credential->n_polls >= POLICY_GONE_POLLS);
-    assert_true(stage.now_ms - START_MS >= POLICY_GONE_MS);
-    assert_int_equal(stage.n_timers, 0);
-    stage.at = stage.n_turns;
-    end(&place);
+    believe(turns, "gone ");
+}
+
+#define EMPTY AGAIN, SAYS("{\"state\":\"done\",\"outputs\":[],\"usage\":{\"s\":8}}")
+
+static void a_job_without_a_result_is_believed_as_late(void **state)
+{
+    (void)state;
+    static const struct turn turns[TURNS_MAX] = {ASKED, DONE("[]"), EMPTY, EMPTY, EMPTY, EMPTY,
+                                                 EMPTY, EMPTY,      EMPTY, EMPTY, EMPTY, EMPTY};
+    believe(turns, "failed(no_video) used({\"s\":8}) ");
 }
 
 /* ---- for the timeline ---- */
@@ -516,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(polls_tell_how_the_job_stands),
         cmocka_unit_test(a_job_is_gone_after_a_minute_of_it),
+        cmocka_unit_test(a_job_without_a_result_is_believed_as_late),
         cmocka_unit_test(a_verdict_is_told_when_it_differs),
         cmocka_unit_test(verdicts_are_not_told_without_end),
         cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Asking an upstream to stop a job. Some have one call that stops what is under way and erases what is done and paid for: so a job of which
+ * nothing was heard since we started is looked at first. */
+#include "engine/remote_own.h"
+
+#include <string.h>
+
+#include "base/json.h"
+
+/* `said` is NULL where nothing was. */
+static void close_cancel(struct remote *remote, bool was_stopped, const json_t *said)
+{
+    struct attempt_job *job = remote_used(remote, said);
+    log_task(LOG_INFO, remote->task->request->id, "channel \"%s\": the job %s",
+             remote->channel->name,
+             was_stopped ? "was stopped" : "may go on there, and be charged for");
+    remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_CANCEL_CLOSED,
+                                             .was_stopped = was_stopped,
+                                             .job = job});
+    attempt_job_unref(job);
+}
+
+static void ask_cancel(struct remote *remote);
+
+static void on_cancelled(void *context, const struct dialogue_outcome *outcome)
+{
+    struct remote *remote = context;
+    const char *state = json_text(outcome->result, "state");
+    bool is_clear = outcome->end == DIALOGUE_ANSWERED && (!state || strcmp(state, "unclear") != 0);
+    if (is_clear) {
+        close_cancel(remote, state && strcmp(state, "cancelled") == 0, outcome->result);
+        return;
+    }
+    remote_note(remote, LOG_WARN, "a cancel was not answered", outcome->note);
+    remote->dialogue = dialogue_stop(remote->dialogue);
+    if (++remote->n_tries >= REMOTE_CANCEL_TRIES) {
+        close_cancel(remote, false, NULL);
+    } else {
+        remote_retry(remote, ask_cancel, remote->n_tries);
+    }
+}
+
+static void ask_cancel(struct remote *remote)
+{
+    bool can = remote->is_pending ? remote->channel->can_cancel_pending
+                                  : remote->channel->can_cancel_rendering;
+    if (!can) {
+        close_cancel(remote, false, NULL);
+        return;
+    }
+    json_t *input = remote_input(remote);
+    json_set_text(input, "state", remote->is_pending ? "pending" : "rendering");
+    remote_ask(remote, DIALOGUE_CANCEL, input, on_cancelled);
+}
+
+static void look(struct remote *remote);
+
+/* What is not under way any more is left as it is. */
+static void on_looked(void *context, const struct dialogue_outcome *outcome)
+{
+    struct remote *remote = context;
+    const char *state = json_text(outcome->result, "state");
+    bool is_clear = outcome->end == DIALOGUE_ANSWERED && state && strcmp(state, "unclear") != 0;
+    bool is_under_way =
+        is_clear && (strcmp(state, "pending") == 0 || strcmp(state, "rendering") == 0);
+    remote->credential->n_polls++;
+    if (is_under_way) {
+        remote->is_pending = state[0] == 'p';
+        remote->is_seen = true;
+        remote->dialogue = dialogue_stop(remote->dialogue);
+        remote->n_tries = 0;
+        remote_later(remote, ask_cancel, 0);
+    } else if (is_clear) {
+        close_cancel(remote, false, outcome->result);
+    } else {
+        remote_note(remote, LOG_WARN, "a look before a cancel told nothing", outcome->note);
+        remote->dialogue = dialogue_stop(remote->dialogue);
+        if (++remote->n_tries >= REMOTE_CANCEL_TRIES) {
+            close_cancel(remote, false, NULL);
+        } else {
+            remote_retry(remote, look, remote->n_tries);
+        }
+    }
+}
+
+static void look(struct remote *remote)
+{
+    remote_ask(remote, DIALOGUE_POLL, remote_input(remote), on_looked);
+}
+
+void remote_cancel(struct remote *remote, const struct task *task)
+{
+    const struct channel *channel = remote->channel;
+    bool can_at_all = channel->can_cancel_pending || channel->can_cancel_rendering;
+    bool is_known = remote->has_sent || remote->is_seen || !can_at_all;
+    remote_take(remote, task);
+    remote->n_tries = 0;
+    remote->dialogue = dialogue_stop(remote->dialogue);
+    remote_leave_polls(remote);
+    remote_later(remote, is_known ? ask_cancel : look, 0);
+}
