@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/redact.h"
 #include "upstream/describe.h"
 
 uint64_t remote_dice(void)
@@ -47,11 +48,24 @@ static void on_time(struct loop_timer *timer)
     remote->at_time(remote);
 }
 
+char *remote_quote(const struct remote *remote, const char *text)
+{
+    char *quoted = must_strdup(text ? text : "");
+    redact(quoted, remote->key->key);
+    redact(quoted, remote->key->secret);
+    if (remote->key->account) {
+        redact(quoted, tokens_at_hand(remote->room->tokens, remote->channel, remote->key));
+    }
+    redact_behind(quoted, "/callbacks/");
+    return quoted;
+}
+
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note)
 {
+    CLEANUP(free_pointer) char *quoted = remote_quote(remote, note);
     log_task(level, remote->task->request->id, "channel \"%s\": %s: %s", remote->channel->name,
-             what, note);
-    credential_note_error(remote->credential, note);
+             what, quoted);
+    credential_note_error(remote->credential, quoted);
 }
 
 /* ---- the task at hand ---- */

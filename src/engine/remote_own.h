@@ -81,6 +81,8 @@ uint64_t remote_dice(void);
  * restart any may be the first. */
 void remote_take(struct remote *remote, const struct task *task);
 void remote_tell(struct remote *remote, const struct task_event *event);
+/* An upstream's words without what it was sent in confidence: credential, token, the address to call back. malloc'ed. */
+char *remote_quote(const struct remote *remote, const char *text);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
 /* Does `what` after `delay_ms`, in place of whatever was to come next. */
 void remote_later(struct remote *remote, void (*what)(struct remote *remote), int64_t delay_ms);

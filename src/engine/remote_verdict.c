@@ -27,7 +27,8 @@ void remote_judge(struct remote *remote, enum remote_verdict verdict, const char
     }
     remote->verdict = (uint8_t)verdict;
     remote->n_verdicts++;
-    remote->handler.verdict(remote->handler.context, verdict, message);
+    CLEANUP(free_pointer) char *quoted = message ? remote_quote(remote, message) : NULL;
+    remote->handler.verdict(remote->handler.context, verdict, quoted);
 }
 
 /* Why a poll told nothing. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/redact.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -407,9 +408,24 @@ static void allocation_copies_and_zeroes(void **state)
     assert_null(second);
 }
 
+/* ---- redact ---- */
+
+static void test_redact(void **state)
+{
+    (void)state;
+    char text[] = "key-12345678 and key-12345678, \"/callbacks/a.b\" and /callbacks/";
+    redact(text, "key-12345678");
+    redact(text, "and"); /* too short to be a secret */
+    redact(text, NULL);
+    assert_string_equal(text, "************ and ************, \"/callbacks/a.b\" and /callbacks/");
+    redact_behind(text, "/callbacks/");
+    assert_string_equal(text, "************ and ************, \"/callbacks/***\" and /callbacks/");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_redact),
         cmocka_unit_test(buf_stops_at_its_ceiling),
         cmocka_unit_test(buf_grows_and_is_taken),
         cmocka_unit_test(buf_writes_json_strings),

@@ -353,6 +353,24 @@ static const struct {
     {"able", NULL, {FAULTY, FAULTY, FAULTY, FAULTY, FAULTY}, "closed(-)", 0},
 };
 
+/* Whoever repeats what he was sent does not get it into our log, nor to where operators look. */
+static void what_was_sent_in_confidence_is_not_quoted(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {
+        SENT,
+        SAYS("{\"error\":{\"kind\":\"auth\",\"message\":\"top-secret is not "
+             "https://f.example/v1/callbacks/att_1.SIGNATURE\"}}"),
+        {0}};
+    struct place place;
+    begin(&place, "signs", sample_upstream_task(TASK_SUBMITTING, ATTEMPT_SUBMITTING), turns);
+    call(&place, remote_prepare);
+    play_out();
+    assert_string_equal(place.credential->last_error,
+                        "********** is not https://f.example/v1/callbacks/***************");
+    end(&place);
+}
+
 static void a_cancel_ends_one_way_or_the_other(void **state)
 {
     (void)state;
@@ -478,6 +496,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_stays_taken),
         cmocka_unit_test(only_its_own_trial_is_withdrawn),
         cmocka_unit_test(a_cancel_ends_one_way_or_the_other),
+        cmocka_unit_test(what_was_sent_in_confidence_is_not_quoted),
         cmocka_unit_test(the_program_sees_in_which_state_it_cancels),
         cmocka_unit_test(a_job_of_before_is_looked_at_before_it_is_cancelled),
         cmocka_unit_test(halted_anywhere_it_tells_nothing_more),
