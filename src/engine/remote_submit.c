@@ -108,7 +108,7 @@ static void on_accepted(struct remote *remote, const char *id, const json_t *sai
     policy_breaker_succeed(&remote->credential->breaker);
     remote->credential->n_accepted++;
     log_task(LOG_INFO, remote->task->request->id,
-             "channel \"%s\", credential \"%s\": accepted as job %.100s", remote->channel->name,
+             "channel \"%s\", credential \"%s\": accepted as job %.300s", remote->channel->name,
              remote->key->name, id);
     remote_hold(remote, json_object_get(said, "polled"), outcome);
     remote->dialogue = dialogue_stop(remote->dialogue);
