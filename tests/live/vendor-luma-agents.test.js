@@ -8,7 +8,7 @@ import { start as simulate } from '../simulators/core.js';
 import { lumaAgents } from '../simulators/luma-agents.js';
 import { endedWell, start, until } from './harness.js';
 import { dataUri, tiny } from './media.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulator = await simulate(lumaAgents, { settings: SHORT });
@@ -80,10 +80,7 @@ test('luma-agents: failures have codes', async () => {
 test('luma-agents: bytes go along with their type, and a link that died is signed anew', async () => {
     prepare(simulator);
     const server = await start({ config: channelsYaml({ 'luma-agents': simulator }, ['luma-agents']) });
-    const ask = { model: 'm-luma-agents', prompt: 'a boat [sim:expired]', size: undefined, duration: undefined, images: [dataUri(tiny)] };
-    const { id } = await server.create(ask);
-    const done = await server.waitEnd(id);
-    assert.equal(done.status, 'completed', JSON.stringify(done.error) + server.log.slice(-1500));
+    await isDone(server, film(server, 'm-luma-agents', 'a boat [sim:expired]', { images: [dataUri(tiny)] }));
     const [{ job }] = submits(simulator);
     const { start_frame: frame } = simulator.jobs.get(job).wish.body.video;
     assert.equal(frame.media_type, 'image/png');

@@ -9,7 +9,7 @@ import { start as simulate } from '../simulators/core.js';
 import { runway } from '../simulators/runway.js';
 import { attemptsOf } from './books.js';
 import { endedWell, start, until } from './harness.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsOf } from './upstreams.js';
 
 const simulator = await simulate(runway, { settings: SHORT });
@@ -114,14 +114,13 @@ test('runway: a gateway edits a video, keeps what it cost, and deletes what its 
     const models = [{ name: 'm-runway', upstream: 'gen4.5' }, { name: 'm-restyle', upstream: 'aleph2' }];
     const channels = channelsOf({ runway: simulator }, ['runway'], { models });
     const server = await start({ config: `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify(channels)}\n` });
-    const ask = (more) => server.create({ prompt: 'a boat', size: undefined, duration: undefined, ...more });
-    const edited = await server.waitEnd((await ask({ model: 'm-restyle', video_url: CLIP })).id);
-    assert.equal(edited.status, 'completed', JSON.stringify(edited.error) + server.log.slice(-1500));
+    const ask = (model, more) => film(server, model, 'a boat', more);
+    await isDone(server, ask('m-restyle', { video_url: CLIP }));
     assert.deepEqual(simulator.jobs.get(submits(simulator)[0].job).wish.body, { model: 'aleph2', promptText: 'a boat', videoUri: CLIP });
-    const refused = await server.waitEnd((await ask({ model: 'm-runway', video_url: CLIP })).id);
+    const refused = await server.waitEnd((await ask('m-runway', { video_url: CLIP })).id);
     assert.equal(refused.error.code, 'upstream_refused');
     assert.equal(simulator.program({ settings: LONG }), null);
-    const { id } = await ask({ model: 'm-runway' });
+    const { id } = await ask('m-runway');
     await until('it is there', () => attemptsOf(server).some((row) => row.state === 'accepted' && row.closed_ms === 0));
     assert.equal((await server.cancel(id)).status, 200);
     await until('it is deleted there', () => simulator.told('cancel').entries.length === 1);
