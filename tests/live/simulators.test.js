@@ -369,7 +369,7 @@ test('unified: both kinds of errors', async () => {
 
 // ---- what tests lean on
 
-test('a body that is none is the vendor\'s own 400', async () => {
+test('a body that is none is the vendor\'s own 400', async () => { // of those that have no vendor-NAME.test.js, which asks the same
     const targets = {
         unified: '/v1/video/create', 'openai-videos': '/v1/videos', fal: '/fal-ai/veo3', 'gemini-omni': '/v1beta/interactions',
         'kling-legacy': '/v1/videos/text2video', comfyui: '/prompt',

@@ -9,7 +9,7 @@ import { luma } from '../simulators/luma.js';
 import { start as simulate } from '../simulators/core.js';
 import { endedWell, start, until } from './harness.js';
 import { dataUri, tiny } from './media.js';
-import { KEY, LIMIT, LONG, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulator = await simulate(luma, { settings: SHORT });
@@ -73,6 +73,7 @@ test('luma: its classes of errors', async () => {
         { keyframes: { frame0: { type: 'generation', id: 'none' } } }, { loop: true, keyframes: { frame1: frame(IMAGE) } },
         { loop: true, keyframes: { frame0: frame(IMAGE), frame1: frame(IMAGE) } }];
     for (const wrong of bad) await assert.rejects(client.generations.video.create({ ...WISH, ...wrong }), LumaAI.BadRequestError, JSON.stringify(wrong));
+    for (const body of BAD_BODIES) assert.equal((await talk(simulator, 'POST', '/dream-machine/v1/generations/video', { body })).status, 400, body);
     await assert.rejects(client.generations.video.create({ ...WISH, prompt: '[sim:busy]' }), LumaAI.RateLimitError);
     await assert.rejects(clientOf('no').generations.list(), (error) => error instanceof LumaAI.AuthenticationError && error.error.detail === 'Invalid API key provided');
     const { id } = await client.generations.video.create(WISH);

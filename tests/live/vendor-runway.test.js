@@ -9,7 +9,7 @@ import { start as simulate } from '../simulators/core.js';
 import { runway } from '../simulators/runway.js';
 import { attemptsOf } from './books.js';
 import { endedWell, start, until } from './harness.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsOf } from './upstreams.js';
 
 const simulator = await simulate(runway, { settings: SHORT });
@@ -105,6 +105,7 @@ test('runway: its classes of errors', async () => {
     await assert.rejects(clientOf('no').textToVideo.create(WISH), RunwayML.AuthenticationError);
     const old = await talk(simulator, 'POST', '/v1/text_to_video', { body: WISH });
     assert.deepEqual([old.status, old.json], [400, { error: 'X-Runway-Version must be 2024-11-06' }]);
+    for (const body of BAD_BODIES) assert.equal((await talk(simulator, 'POST', '/v1/text_to_video', { body, headers: { 'x-runway-version': '2024-11-06' } })).status, 400, body);
     const { id } = await client.textToVideo.create(WISH);
     await assert.rejects(clientOf(`${KEY}-2`).tasks.retrieve(id), RunwayML.NotFoundError, 'another account does not find it');
     assert.equal(submits(simulator).length, 1);
