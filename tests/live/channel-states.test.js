@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { command, endedWell, start, until } from './harness.js';
 import { startAll } from '../simulators/run.js';
+import { film } from './simulated.js';
 import { channelsYaml, VENDORS } from './upstreams.js';
 
 const sims = await startAll({ portBase: 0 });
@@ -25,7 +26,7 @@ async function program(script) {
     assert.equal(answer.status, 200, await answer.text());
 }
 
-const ask = (prompt) => server.create({ model: VENDORS.unified.model, prompt, size: undefined, duration: undefined });
+const ask = (prompt) => film(server, VENDORS.unified.model, prompt);
 
 test('an upstream that asks for a rest is open for so long, and is asked again', async () => {
     await program({ rules: [{ on: 'submit', times: 1, do: { status: 429, headers: { 'retry-after': '3600' } } }], settings: { duration_ms: 400, queue_ms: 100 } });
@@ -60,7 +61,7 @@ test('a task that was turned away for an hour goes to another channel that serve
     const second = { name: 'second', adapter: 'fal', base_url: sims.fal.url, key: 'sim-key', models: [{ name: 'both', upstream: 'fal-ai/veo3' }] };
     const two = await start({ key: { operator: true }, config: `channels: ${JSON.stringify([first, second])}\n` });
     await program({ rules: [{ on: 'submit', do: { status: 429, headers: { 'retry-after': '3600' } } }] });
-    const { id } = await two.create({ model: 'both', prompt: 'elsewhere', size: undefined, duration: undefined });
+    const { id } = await film(two, 'both', 'elsewhere');
     assert.equal((await two.waitEnd(id)).status, 'completed');
     const { data } = (await two.call('GET', '/v1/channels')).json;
     assert.deepEqual(data.map((row) => [row.name, row.state, row.submits, row.accepted]), [['first', 'open', 1, 0], ['second', 'ready', 1, 1]]);
@@ -71,7 +72,7 @@ test('a task that is turned away for a moment goes to another channel, though th
     const second = { name: 'second', adapter: 'fal', base_url: sims.fal.url, key: 'sim-key', models: [{ name: 'both', upstream: 'fal-ai/veo3' }] };
     const two = await start({ key: { operator: true }, config: `channels: ${JSON.stringify([first, second])}\n` });
     await program({ rules: [{ on: 'submit', do: { status: 429, headers: { 'retry-after': '1' } } }] });
-    const { id } = await two.create({ model: 'both', prompt: 'elsewhere, soon', size: undefined, duration: undefined });
+    const { id } = await film(two, 'both', 'elsewhere, soon');
     assert.equal((await two.waitEnd(id)).status, 'completed');
     const { data } = (await two.call('GET', '/v1/channels')).json;
     assert.deepEqual(data.map((row) => [row.name, row.submits, row.accepted]), [['first', 1, 0], ['second', 1, 1]]);

@@ -6,6 +6,7 @@ import http from 'node:http';
 import { after, test } from 'node:test';
 import { endedWell, start, until } from './harness.js';
 import { startAll } from '../simulators/run.js';
+import { film, isDone } from './simulated.js';
 import { VENDORS, channelsOf } from './upstreams.js';
 
 const server = await start({ key: { operator: true }, config: 'render:\n  slots: 1\ntasks:\n  backoff: 50ms\n' });
@@ -147,7 +148,7 @@ const keys = [{ name: 'one', key: 'sim-key' }, { name: 'two', key: 'sim-key' }];
 const [works] = channelsOf(sims, ['unified'], { concurrency: 1, key: undefined, credentials: keys.slice(0, 1) });
 const [busy, broken] = strangers.map((stranger, i) => ({ ...works, name: ['busy', 'broken'][i], base_url: `http://127.0.0.1:${stranger.address().port}`, models: [['m-busy', 'm-broken'][i]], credentials: keys }));
 const upstream = await start({ key: { operator: true }, config: `channels: ${JSON.stringify([works, busy, broken])}\n` });
-const ask = (model) => upstream.create({ model, prompt: 'a paper boat', size: undefined, duration: undefined });
+const ask = (model) => film(upstream, model, 'a paper boat');
 
 // What is told of one credential, by the names of its metrics.
 async function tells(channel, credential) {
@@ -164,10 +165,9 @@ test('a channel\'s credential: each has its series', async () => {
     assert.equal(text.split('\n').filter((line) => line.startsWith('filmgate_channel_paused{')).length, 5);
 });
 test('a channel that works counts what it does', async () => {
-    const { id } = await ask(VENDORS.unified.model);
+    const asked = await ask(VENDORS.unified.model);
     await until('it to be at the upstream', async () => (await tells('unified', 'one')).accepted === 1);
-    const ended = await upstream.waitEnd(id);
-    assert.equal(ended.status, 'completed', upstream.log.slice(-1500));
+    await isDone(upstream, asked);
     const { polls, troubles, ...rest } = await tells('unified', 'one');
     assert.ok(polls >= 1 && troubles <= polls);
     assert.deepEqual({ ...rest, polls: 0, troubles: 0 }, { ...nothing, submits: 1, accepted: 1 });

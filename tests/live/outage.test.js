@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { addsUp, attemptsOf } from './books.js';
 import { endedWell, sleep, start, until } from './harness.js';
+import { film } from './simulated.js';
 import { VENDORS, channelsYaml, chosen } from './upstreams.js';
 import { startAll } from '../simulators/run.js';
 
@@ -23,7 +24,7 @@ const server = await start({ config: `tasks:\n  backoff: 200ms\n${channelsYaml(s
 const tasks = [];
 
 async function ask(vendor, prompt, more = {}) {
-    const { id } = await server.create({ model: VENDORS[vendor].model, prompt: `${prompt} ${VENDORS[vendor].model}`, size: undefined, duration: undefined, ...more });
+    const { id } = await film(server, VENDORS[vendor].model, `${prompt} ${VENDORS[vendor].model}`, more);
     const task = { id, prompt: `${prompt} ${VENDORS[vendor].model}` };
     tasks.push(task);
     return task;

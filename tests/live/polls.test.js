@@ -8,6 +8,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { endedWell, newDirectory, sleep, start, until } from './harness.js';
+import { film } from './simulated.js';
 
 // Each poll asks for the place that the one before named.
 const ADAPTER = `
@@ -58,7 +59,7 @@ const server = await start({ config: `adapters: ${adapters}\nchannels: ${JSON.st
 const kept = () => JSON.parse(execFileSync('sqlite3', ['-json', path.join(server.data, 'filmgate.db'), 'SELECT keep FROM attempts'], { encoding: 'utf8' }))[0].keep;
 
 test('a poll goes by what the poll before kept', async () => {
-    await server.create({ model: 'm', prompt: 'count', size: undefined, duration: undefined });
+    await film(server, 'm', 'count');
     await until('six polls', () => polls['job-0']?.length >= 6);
     assert.deepEqual(polls['job-0'].slice(0, 6), [0, 1, 2, 3, 3, 3]);
     assert.deepEqual(JSON.parse(kept()), { place: 3, word: 'unchanged' });
@@ -67,7 +68,7 @@ test('64 submits and 256 polls are on their way at a time, and the others follow
     const CROWD = 300, HANGING = 40, before = Object.keys(polls).length;
     const jobs = () => Object.values(polls).slice(before);
     gates.POST.close();
-    for (let i = 0; i < CROWD; i++) await server.create({ model: 'm', prompt: 'crowd', size: undefined, duration: undefined });
+    for (let i = 0; i < CROWD; i++) await film(server, 'm', 'crowd');
     await until('64 submits', () => gates.POST.held === 64);
     await sleep(500);
     assert.equal(gates.POST.held, 64);

@@ -10,6 +10,7 @@ import { attemptsOf } from './books.js';
 import { command, endedWell, newDirectory, start, until } from './harness.js';
 import { start as simulate } from '../simulators/core.js';
 import { accountOf, vertexVeo } from '../simulators/vertex-veo.js';
+import { film, isDone } from './simulated.js';
 
 const vertex = await simulate(vertexVeo, { settings: { queue_ms: 0, duration_ms: 300 } });
 after(() => vertex.close());
@@ -20,7 +21,7 @@ const channel = (more) => ({
     name: 'vertex', adapter: 'vertex-veo', base_url: vertex.url + HOME, models: [{ name: model, upstream: 'veo-3.1-generate-001' }], poll_first: '200ms', poll_every: '200ms', ...more,
 });
 const yaml = (...channels) => `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify(channels)}\n`;
-const ask = (server, prompt) => server.create({ model, prompt, size: undefined, duration: undefined });
+const ask = (server, prompt) => film(server, model, prompt);
 const tokens = () => vertex.stats().by_operation.token ?? 0;
 const calm = () => {
     vertex.ledger.reset();
@@ -42,16 +43,12 @@ test('a key in a file: one token for many tasks, results from the bucket', async
     fs.writeFileSync(path.join(folder, 'sa.json'), `${JSON.stringify(account, null, 2)}\n`);
     const server = await start({ config: yaml(channel({ key_file: path.join(folder, 'sa.json'), options: { storage_uri: 'gs://films/veo/', storage_api: vertex.url } })) });
     const made = await Promise.all(Array.from({ length: 4 }, (_, index) => ask(server, `boat ${index}`)));
-    for (const { id } of made) {
-        const ended = await server.waitEnd(id);
-        assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
-    }
+    for (const one of made) await isDone(server, one);
     assert.equal(tokens(), 1);
     assert.equal(vertex.told('download').entries.length, 4);
     // All tokens are void from now on: the next request finds out, and another one is fetched.
     vertex.program({ settings: { token_epoch: 1 } });
-    const ended = await server.waitEnd((await ask(server, 'after a 401')).id);
-    assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+    await isDone(server, ask(server, 'after a 401'));
     assert.equal(tokens(), 2);
     assert.equal(vertex.told('submit').entries.filter(({ prompt }) => prompt === 'after a 401').length, 1);
     isSilent(server.log, account);
@@ -73,11 +70,10 @@ test('an endpoint that is away is waited for', async () => {
     vertex.program({ settings: { token_status: 503 } });
     const account = accountOf(vertex);
     const server = await start({ config: yaml(channel({ key: JSON.stringify(account) })) });
-    const { id } = await ask(server, 'later');
+    const asked = await ask(server, 'later');
     await until('the first failure', () => /no access token from .*: it answered with status 503/.test(server.log));
     vertex.program({ settings: { token_status: null } });
-    const ended = await server.waitEnd(id);
-    assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+    await isDone(server, asked);
     assert.equal(vertex.told('submit').entries.length, 1);
     isSilent(server.log, account);
 });

@@ -14,7 +14,7 @@ import OpenAI, { toFile } from 'openai';
 import { Dice } from '../simulators/jobs.js';
 import { startAll } from '../simulators/run.js';
 import { endedWell, newDirectory, until } from './harness.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
 
 const folder = newDirectory();
 const simulators = await startAll({ portBase: 0, ledger: folder, settings: SHORT });
@@ -369,7 +369,7 @@ test('unified: both kinds of errors', async () => {
 
 // ---- what tests lean on
 
-test('a body that is none is the vendor\'s own 400', async () => {
+test('a body that is none is the vendor\'s own 400', async () => { // of those that have no vendor-NAME.test.js, which asks the same
     const targets = {
         unified: '/v1/video/create', 'openai-videos': '/v1/videos', fal: '/fal-ai/veo3', 'gemini-omni': '/v1beta/interactions',
         'kling-legacy': '/v1/videos/text2video', comfyui: '/prompt',
@@ -377,7 +377,7 @@ test('a body that is none is the vendor\'s own 400', async () => {
     for (const [name, target] of Object.entries(targets)) {
         prepare(simulators[name]);
         const headers = { authorization: `${name === 'fal' ? 'Key' : 'Bearer'} ${KEY}`, 'x-goog-api-key': KEY };
-        for (const body of ['{', 'null', '[]', '7'])
+        for (const body of BAD_BODIES)
             assert.equal((await talk(simulators[name], 'POST', target, { key: null, headers, body })).status, 400, `${name} ${body}`);
         const form = { ...headers, 'content-type': 'multipart/form-data; boundary=x' };
         const body = '--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\ncut';

@@ -10,6 +10,7 @@ import { after, test } from 'node:test';
 import { startAll } from '../simulators/run.js';
 import { dataUri, tiny } from './media.js';
 import { command, endedWell, holdStore, newDirectory, sleep, start, tool, until } from './harness.js';
+import { film } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const sims = await startAll({ portBase: 0 });
@@ -198,7 +199,7 @@ async function program(fault) {
 let bought;
 test('the timeline of a task at an upstream: attempts, and what polls told', async () => {
     await program({ status: 429 });
-    const created = await remote.create({ model: 'm-unified', prompt: 'a boat far away', size: undefined, duration: undefined, images: [dataUri(tiny)] });
+    const created = await film(remote, 'm-unified', 'a boat far away', { images: [dataUri(tiny)] });
     await until('a busy upstream', async () => words(await timeline(remote, created.id)).includes('poll busy'));
     await program({ status: 503 });
     bought = await remote.waitEnd(created.id);
@@ -313,7 +314,7 @@ test('of a task at an upstream the account stays, and nothing else', async () =>
     assert.equal(JSON.parse(stdout)[0].task_id, short(bought.id));
 });
 test('a cancelled task goes at once, though its upstream has not answered', async () => {
-    const { id } = await waiting.create({ model: 'm', prompt: 'far, and gone', size: undefined, duration: undefined });
+    const { id } = await film(waiting, 'm', 'far, and gone');
     await until('the job', async () => words(await timeline(waiting, id)).includes('attempt accepted'));
     assert.equal((await waiting.cancel(id)).status, 200);
     await until('the cancel there', () => cancels.length === 1);
@@ -331,7 +332,7 @@ test('a cancelled task goes at once, though its upstream has not answered', asyn
 });
 test('deleted twice at once while its upstream still has to answer: one is told so, the gateway lives', async () => {
     const known = cancels.length;
-    const { id } = await waiting.create({ model: 'm', prompt: 'twice', size: undefined, duration: undefined });
+    const { id } = await film(waiting, 'm', 'twice');
     await until('the job', async () => words(await timeline(waiting, id)).includes('attempt accepted'));
     assert.equal((await waiting.cancel(id)).status, 200);
     await until('the cancel there', () => cancels.length > known);

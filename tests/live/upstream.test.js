@@ -7,6 +7,7 @@ import { after, describe, test } from 'node:test';
 import { attemptsOf } from './books.js';
 import { endedWell, sleep, start, until } from './harness.js';
 import { startAll } from '../simulators/run.js';
+import { film, isDone } from './simulated.js';
 import { VENDORS, channelsYaml, chosen } from './upstreams.js';
 
 const sims = await startAll({ portBase: 0 });
@@ -72,12 +73,11 @@ describe('upstreams', { concurrency: true }, () => {
     for (const vendor of chosen) describe(vendor, { concurrency: false }, () => {
         const server = servers[vendor];
         const { model, image } = VENDORS[vendor];
-        const ask = (prompt, more = {}) => server.create({ model, prompt, size: undefined, duration: undefined, ...more });
+        const ask = (prompt, more) => film(server, model, prompt, more);
 
         test(`${vendor}: a task is done, and its result is at home`, async () => {
             await calm(vendor);
-            const ended = await server.waitEnd((await ask('a paper boat')).id);
-            assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+            const ended = await isDone(server, ask('a paper boat'));
             assert.equal(ended.detail.engine, 'upstream');
             const video = await server.fetchLink(ended.video_url);
             assert.equal(video.status, 200);
@@ -123,13 +123,12 @@ describe('upstreams', { concurrency: true }, () => {
         test(`${vendor}: a restart goes on where it was`, async () => {
             await calm(vendor);
             await program(vendor, { settings: { duration_ms: 3000 } });
-            const { id } = await ask('through a restart');
+            const asked = await ask('through a restart');
             await until('it is bought', async () => (await bought(vendor, 'through a restart')).length === 1);
             await sleep(200);
             await server.kill();
             await server.launch();
-            const ended = await server.waitEnd(id);
-            assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+            await isDone(server, asked);
             assert.equal((await bought(vendor, 'through a restart')).length, 1);
             await jobsAddUp(server, vendor);
         });
@@ -137,7 +136,7 @@ describe('upstreams', { concurrency: true }, () => {
 });
 if (chosen.includes('unified')) test('a stop that waits for a submit brings home nothing that is done meanwhile', async () => {
     const server = await start({ config: channelsYaml(sims, ['unified']) });
-    const ask = (prompt) => server.create({ model: VENDORS.unified.model, prompt, size: undefined, duration: undefined });
+    const ask = (prompt) => film(server, VENDORS.unified.model, prompt);
     await program('unified', { rules: [{ on: 'submit', match: { prompt: 'slow to be taken' }, do: { latency_ms: 4000 } }], settings: { duration_ms: 1500, queue_ms: 0 } });
     const done = await ask('done during a stop');
     await until('it is accepted', () => attemptsOf(server).some((row) => row.state === 'accepted'));

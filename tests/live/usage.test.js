@@ -9,6 +9,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { video } from '../simulators/videos.js';
 import { command, endedWell, newDirectory, start, until } from './harness.js';
+import { film } from './simulated.js';
 
 const ADAPTER = `
 def about: {summary: "Tells what was used.", evidence: "wire", auth: {kind: "none"}, cancel: {while: ["pending", "rendering"]}, result: {renews: true}};
@@ -59,7 +60,7 @@ const channel = { name: 'telling', adapter: 'telling', base_url: url, models: ['
 const server = await start({ config: `adapters: ${adapters}\nfetch: {allow: ["127.0.0.1"]}\nchannels: ${JSON.stringify([channel])}\n` });
 const operator = await server.addKey('ops', { operator: true });
 
-const create = (prompt) => server.create({ model: 'm', prompt, size: undefined, duration: undefined });
+const create = (prompt) => film(server, 'm', prompt);
 const timeline = (id, key) => server.call('GET', `/v1/video/tasks/${encodeURIComponent(id)}/timeline`, { key });
 const listed = async (id, ...args) => (await command(['attempts', 'list', '--task', id, '--data', server.data, ...args])).stdout;
 const usageOf = async (id) => JSON.parse(await listed(id, '--json'))[0].usage;

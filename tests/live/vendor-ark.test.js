@@ -10,7 +10,7 @@ import { ark as vendor } from '../simulators/ark.js';
 import { start } from '../simulators/core.js';
 import { attemptsOf } from './books.js';
 import { endedWell, start as serve, until } from './harness.js';
-import { KEY, LONG, PIXEL, SHORT, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LONG, PIXEL, SHORT, film, isVideo, prepare, submits, talk } from './simulated.js';
 
 const sim = await start(vendor, { settings: SHORT });
 const ENDED = { queue_ms: 0, duration_ms: 0 };
@@ -114,7 +114,7 @@ test('ark: what is not taken', async () => {
         { resolution: '720P' }, { ratio: '2:1' }, { duration: '5' }, { duration: 16 }, { seed: 1.5 }, { watermark: 'no' }, { callback_url: 'here' },
     ];
     for (const more of wrong) assert.deepEqual(await ask(more), [400, 'InvalidParameter'], JSON.stringify(more));
-    for (const body of ['{', 'null', '[]', '7']) assert.deepEqual(await refusal('POST', TASKS, { body }), [400, 'InvalidParameter']);
+    for (const body of BAD_BODIES) assert.deepEqual(await refusal('POST', TASKS, { body }), [400, 'InvalidParameter']);
     assert.equal(submits(sim).length, 0);
     assert.match(await create({ callback_url: 'https://video.example.com/callbacks/1', safety_identifier: 'ours-1' }, key), /^cgt-/);
     assert.equal(submits(sim)[0].correlation, 'ours-1');
@@ -125,7 +125,7 @@ test('ark: filmgate cancels what waits, and never asks DELETE of what runs', asy
     const channel = { name: 'ark', adapter: 'ark', base_url: `${sim.url}/api/v3`, key: KEY, models: [BODY.model], poll_first: '100ms', poll_every: '100ms' };
     const server = await serve({ config: `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify([channel])}\n` });
     const stopped = async (prompt) => {
-        const { id } = await server.create({ model: BODY.model, prompt, size: undefined, duration: undefined });
+        const { id } = await film(server, BODY.model, prompt);
         await until('a poll is answered', () => sim.stats().polls > 1); // the second one follows the first answer
         assert.equal((await server.cancel(id)).status, 200);
         await until('the attempt is closed', () => attemptsOf(server).every((row) => row.closed_ms > 0));

@@ -10,7 +10,7 @@ import { start } from '../simulators/core.js';
 import { dashscope as vendor } from '../simulators/dashscope.js';
 import { endedWell, start as serve } from './harness.js';
 import { dataUri, tiny } from './media.js';
-import { KEY, LONG, PIXEL, SHORT, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LONG, PIXEL, SHORT, film, isVideo, prepare, submits, talk } from './simulated.js';
 
 const sim = await start(vendor, { settings: SHORT });
 const ENDED = { queue_ms: 0, duration_ms: 0 };
@@ -116,7 +116,7 @@ test('dashscope: what is not taken', async () => {
     ];
     for (const args of wrong) assert.deepEqual(await ask(...args), [400, 'InvalidParameter'], JSON.stringify(args));
     assert.deepEqual(await refusal(post(body('wan2.2-kf2v-flash', { first_frame_url: PICTURE }), { target: FRAMES })), [400, 'InvalidParameter']);
-    for (const none of ['{', 'null', '[]', '7', '{}', '{"model":"wan2.6-t2v"}']) assert.deepEqual(await refusal(post(none)), [400, 'InvalidParameter']);
+    for (const none of [...BAD_BODIES, '{}', '{"model":"wan2.6-t2v"}']) assert.deepEqual(await refusal(post(none)), [400, 'InvalidParameter']);
     assert.equal(submits(sim).length, 0);
     assert.match(await create({ key }), /^[0-9a-f-]{36}$/);
     assert.deepEqual(await ask('wan2.6-t2v'), [429, 'Throttling']);
@@ -135,7 +135,7 @@ test('dashscope: filmgate speaks every dialect', async () => {
         'wan2.6-r2v': { reference_images: [PICTURE] },
     };
     const ends = await Promise.all(names.map(async (model) => {
-        const { id } = await server.create({ model, prompt: `by ${model}`, size: undefined, duration: undefined, ...images[model] });
+        const { id } = await film(server, model, `by ${model}`, images[model]);
         const { status, error } = await server.waitEnd(id);
         return [model, status, error ?? null];
     }));

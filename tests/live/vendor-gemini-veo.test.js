@@ -9,19 +9,15 @@ import { ApiError, GoogleGenAI } from '@google/genai';
 import { start } from '../simulators/core.js';
 import { geminiVeo } from '../simulators/gemini-veo.js';
 import { endedWell, newDirectory, until } from './harness.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, GOOGLE_IMAGE, KEY, LIMIT, LONG, PIXEL, SHORT, isVideo, operationsOf, prepare, submits, talk } from './simulated.js';
 
 const simulator = await start(geminiVeo, { settings: SHORT });
 const genai = new GoogleGenAI({ apiKey: KEY, httpOptions: { baseUrl: simulator.url } });
 const MODEL = 'veo-3.1-generate-preview';
 const withKey = { key: null, headers: { 'x-goog-api-key': KEY } };
 const create = (prompt, config = {}, more = {}) => genai.models.generateVideos({ model: MODEL, prompt, config, ...more });
-const look = (operation) => genai.operations.getVideosOperation({ operation });
-const end = (operation) => until('the operation', async () => {
-    const now = await look(operation);
-    return now.done && now;
-}, LIMIT);
-const image = { imageBytes: PIXEL.toString('base64'), mimeType: 'image/png' };
+const { look, end } = operationsOf(genai);
+const image = GOOGLE_IMAGE;
 const post = (body, model = MODEL) => talk(simulator, 'POST', `/v1beta/models/${model}:predictLongRunning`, { ...withKey, body });
 
 test('create with a first and a last frame, poll, download', async () => {
@@ -87,7 +83,7 @@ test('what the vendor does not take', async () => {
     }
     assert.equal((await post(good, 'gpt-4')).status, 404);
     assert.equal((await talk(simulator, 'POST', `/v1beta/models/${MODEL}:predictLongRunning`, { key: null, body: good })).status, 403);
-    for (const body of ['{', 'null', '[]', '7']) assert.equal((await post(body)).status, 400, body);
+    for (const body of BAD_BODIES) assert.equal((await post(body)).status, 400, body);
     const { json: { name } } = await post({ ...good, instances: [{ prompt: 'a [sim:word=dreaming]' }] });
     assert.equal((await talk(simulator, 'GET', `/v1beta/${name}`, withKey)).json.done, 'dreaming');
     assert.equal(submits(simulator).length, 2);

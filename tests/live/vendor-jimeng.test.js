@@ -9,7 +9,7 @@ import { start as startSimulator } from '../simulators/core.js';
 import { jimeng, signatureOf } from '../simulators/jimeng.js';
 import { endedWell, start, until } from './harness.js';
 import { dataUri, png } from './media.js';
-import { LIMIT, LONG, PIXEL, SHORT, isVideo, prepare, submits } from './simulated.js';
+import { BAD_BODIES, LIMIT, LONG, PIXEL, SHORT, film, isDone, isVideo, prepare, submits } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const sim = await startSimulator(jimeng, { settings: SHORT });
@@ -103,7 +103,7 @@ test('jimeng: wrong fields, too many at once, how jobs end', async () => {
         const { status, code } = await call(SUBMIT, { ...t2v, ...change });
         assert.deepEqual([status, code], [400, 50200], JSON.stringify(change).slice(0, 100));
     }
-    for (const body of ['{', 'null', '[]', '7']) assert.deepEqual(await call(SUBMIT, body).then(({ status, code }) => [status, code]), [400, 50200], body);
+    for (const body of BAD_BODIES) assert.deepEqual(await call(SUBMIT, body).then(({ status, code }) => [status, code]), [400, 50200], body);
     const another = { access: 'sim-access-b', secret: 'sim-secret-b' };
     assert.equal((await call(SUBMIT, { ...t2v, req_key: 'jimeng_i2v_first_tail_v30', binary_data_base64: [bytes, bytes] }, another)).code, 10000);
     assert.deepEqual(await call(SUBMIT, t2v, another).then(({ status, code }) => [status, code]), [429, 50430]);
@@ -122,9 +122,7 @@ test('jimeng: what the gateway sends is signed whole, also megabytes of it; no l
     const server = await start({ config: `log: {level: debug}\n${channelsYaml({ jimeng: sim }, ['jimeng'])}` });
     const noise = png(700, 700, () => [256 * Math.random(), 256 * Math.random(), 256 * Math.random()]);
     assert.ok(noise.length > 1 << 20);
-    const { id } = await server.create({ model: 'm-jimeng', prompt: 'a large picture', size: undefined, duration: undefined, images: [dataUri(noise)] });
-    const ended = await server.waitEnd(id);
-    assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
+    await isDone(server, film(server, 'm-jimeng', 'a large picture', { images: [dataUri(noise)] }));
     assert.deepEqual(submits(sim).map(({ model }) => model), ['jimeng_i2v_first_v30']);
     assert.doesNotMatch(server.log, /sim-secret|Signature=|HMAC-SHA256/);
 });
@@ -132,7 +130,7 @@ test('jimeng: a wrong secret is said to be one, and costs nothing', async () => 
     prepare(sim);
     const config = channelsYaml({ jimeng: sim }, ['jimeng']).replace('"sim-secret"', '"another-secret"');
     const server = await start({ config });
-    const { id } = await server.create({ model: 'm-jimeng', prompt: 'a boat', size: undefined, duration: undefined });
+    const { id } = await film(server, 'm-jimeng', 'a boat');
     await until('it is refused', () => server.log.includes('does not match the signature you provided'));
     assert.equal(submits(sim).length, 0);
     assert.doesNotMatch(server.log, /another-secret|Signature=/);

@@ -8,7 +8,7 @@ import { attemptsOf } from './books.js';
 import { endedWell, start, until } from './harness.js';
 import { start as startSimulator } from '../simulators/core.js';
 import { kling as vendor } from '../simulators/kling.js';
-import { KEY, LIMIT, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, LIMIT, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const kling = await startSimulator(vendor, { settings: SHORT });
@@ -84,7 +84,7 @@ test('what is wrong is told by a code', async () => {
 });
 test('a body that is none', async () => {
     prepare(kling);
-    for (const body of ['{', 'null', '[]', '7']) assert.equal((await talk(kling, 'POST', TEXT, { body })).status, 400, body);
+    for (const body of BAD_BODIES) assert.equal((await talk(kling, 'POST', TEXT, { body })).status, 400, body);
     assert.equal(submits(kling).length, 0);
 });
 test('our own id: found by it, and never twice', async () => {
@@ -130,11 +130,8 @@ test('the gateway: whatever becomes of the answer, the job is found by our id an
     const server = await start({ config: channelsYaml({ kling }, ['kling']) });
     const ways = ['reset', 'truncate', 'not_json', '5xx'];
     assert.equal(kling.program({ rules: ways.map((way) => ({ on: 'submit', times: 1, match: { prompt: way }, do: { accept_then: way } })) }), null);
-    const tasks = await Promise.all(ways.map((way) => server.create({ model: 'm-kling-3', prompt: `lost by ${way}`, size: undefined, duration: undefined })));
-    for (const { id } of tasks) {
-        const end = await server.waitEnd(id);
-        assert.equal(end.status, 'completed', JSON.stringify(end.error) + server.log.slice(-1500));
-    }
+    const tasks = await Promise.all(ways.map((way) => film(server, 'm-kling-3', `lost by ${way}`)));
+    for (const task of tasks) await isDone(server, task);
     const sold = submits(kling);
     assert.deepEqual(sold.map(({ prompt: text }) => text).sort(), ways.map((way) => `lost by ${way}`).sort());
     const rows = attemptsOf(server);

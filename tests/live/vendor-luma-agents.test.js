@@ -8,7 +8,7 @@ import { start as simulate } from '../simulators/core.js';
 import { lumaAgents } from '../simulators/luma-agents.js';
 import { endedWell, start, until } from './harness.js';
 import { dataUri, tiny } from './media.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulator = await simulate(lumaAgents, { settings: SHORT });
@@ -51,6 +51,7 @@ test('luma-agents: what it refuses, and how', async () => {
         video({ duration: 5 }), video({ duration: '9s' }), video({ resolution: '4k' }), video({ start_frame: {} }), video({ start_frame: { ...BYTES, ...ADDRESS } }),
         video({ start_frame: { data: BYTES.data } }), video({ end_frame: { generation_id: 'none' } })];
     for (const wish of wrong) assert.equal((await create(wish)).status, 400, JSON.stringify(wish));
+    for (const body of BAD_BODIES) assert.equal((await talk(simulator, 'POST', PATH, { body })).status, 400, body);
     const clashing = [{ duration: '10s', start_frame: ADDRESS }, { duration: '10s', loop: true }, { loop: true, end_frame: ADDRESS }, { hdr: true, resolution: '540p' }, { exr_export: true },
         { start_frame: { url: 'ftp://example.com/a.png' } }, { start_frame: { ...BYTES, data: `data:image/png;base64,${BYTES.data}` } }, { keyframes: [BYTES] }];
     for (const more of clashing) assert.equal((await create(video(more))).status, 422, JSON.stringify(more));
@@ -80,10 +81,7 @@ test('luma-agents: failures have codes', async () => {
 test('luma-agents: bytes go along with their type, and a link that died is signed anew', async () => {
     prepare(simulator);
     const server = await start({ config: channelsYaml({ 'luma-agents': simulator }, ['luma-agents']) });
-    const ask = { model: 'm-luma-agents', prompt: 'a boat [sim:expired]', size: undefined, duration: undefined, images: [dataUri(tiny)] };
-    const { id } = await server.create(ask);
-    const done = await server.waitEnd(id);
-    assert.equal(done.status, 'completed', JSON.stringify(done.error) + server.log.slice(-1500));
+    await isDone(server, film(server, 'm-luma-agents', 'a boat [sim:expired]', { images: [dataUri(tiny)] }));
     const [{ job }] = submits(simulator);
     const { start_frame: frame } = simulator.jobs.get(job).wish.body.video;
     assert.equal(frame.media_type, 'image/png');

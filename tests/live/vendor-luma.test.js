@@ -9,7 +9,7 @@ import { luma } from '../simulators/luma.js';
 import { start as simulate } from '../simulators/core.js';
 import { endedWell, start, until } from './harness.js';
 import { dataUri, tiny } from './media.js';
-import { KEY, LIMIT, LONG, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulator = await simulate(luma, { settings: SHORT });
@@ -73,6 +73,7 @@ test('luma: its classes of errors', async () => {
         { keyframes: { frame0: { type: 'generation', id: 'none' } } }, { loop: true, keyframes: { frame1: frame(IMAGE) } },
         { loop: true, keyframes: { frame0: frame(IMAGE), frame1: frame(IMAGE) } }];
     for (const wrong of bad) await assert.rejects(client.generations.video.create({ ...WISH, ...wrong }), LumaAI.BadRequestError, JSON.stringify(wrong));
+    for (const body of BAD_BODIES) assert.equal((await talk(simulator, 'POST', '/dream-machine/v1/generations/video', { body })).status, 400, body);
     await assert.rejects(client.generations.video.create({ ...WISH, prompt: '[sim:busy]' }), LumaAI.RateLimitError);
     await assert.rejects(clientOf('no').generations.list(), (error) => error instanceof LumaAI.AuthenticationError && error.error.detail === 'Invalid API key provided');
     const { id } = await client.generations.video.create(WISH);
@@ -82,16 +83,12 @@ test('luma: its classes of errors', async () => {
 test('luma: an image with an address goes along, one without is refused before anything is sent', async () => {
     prepare(simulator);
     const server = await start({ config: channelsYaml({ luma: simulator }, ['luma']) });
-    const ask = async (images) => {
-        const { id } = await server.create({ model: 'm-luma', prompt: 'a boat with an image', size: undefined, duration: undefined, images });
-        return server.waitEnd(id);
-    };
-    const refused = await ask([dataUri(tiny)]);
+    const ask = (images) => film(server, 'm-luma', 'a boat with an image', { images });
+    const refused = await server.waitEnd((await ask([dataUri(tiny)])).id);
     assert.deepEqual([refused.status, refused.error.code], ['failed', 'upstream_refused']);
     await until('the log says why', () => server.log.includes('each needs a public http(s) URL'));
     assert.equal(submits(simulator).length, 0);
-    const done = await ask([IMAGE]);
-    assert.equal(done.status, 'completed', JSON.stringify(done.error) + server.log.slice(-1500));
+    await isDone(server, ask([IMAGE]));
     const [{ job }] = submits(simulator);
     assert.deepEqual(simulator.jobs.get(job).wish.request.keyframes, { frame0: frame(IMAGE) });
 });

@@ -10,7 +10,7 @@ import { startAll } from '../simulators/run.js';
 import { attemptsOf } from './books.js';
 import { endedWell, start, until } from './harness.js';
 import { dataUri, tiny } from './media.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulators = await startAll({ portBase: 0, settings: SHORT });
@@ -90,7 +90,7 @@ test('wrong fields', async () => {
         { resolution: '720P' }, { resolution: '768p' }, { resolution: undefined }, { duration: 3 }, { duration: 16 }, { duration: '5' }, { duration: undefined }, { ratio: '2:1' },
         { ratio: 'adaptive' }, { ratio: undefined }, { aigc_watermark: 'no' }, { callback_url: 'nowhere' },
         { model: 'MiniMax-H3-Max', duration: 4 }, { model: 'MiniMax-H3-Max', resolution: '2K' }, { model: 'MiniMax-H3-Max', content: [text, image('reference_image')] },
-        '{', 'null', '[]', '7',
+        ...BAD_BODIES,
     ];
     for (const more of wrong) assert.equal(await ask(more), 400, JSON.stringify(more));
     assert.equal(submits(h3).length, 0);
@@ -123,24 +123,19 @@ test('what DELETE does: cancels, refuses, erases', async () => {
 
 // ---- filmgate
 
-const ask = (at, prompt, more = {}) => at.create({ model: 'm-h3', prompt, size: undefined, duration: undefined, ...more });
-const isDone = async (asked) => {
-    const ended = await server.waitEnd((await asked).id);
-    assert.equal(ended.status, 'completed', JSON.stringify(ended.error) + server.log.slice(-1500));
-    return ended;
-};
+const ask = (at, prompt, more) => film(at, 'm-h3', prompt, more);
 
 test('filmgate: frames and references by their roles, usage on record', async () => {
     prepare(h3);
-    await isDone(ask(server, 'two frames', { first_frame_image: dataUri(tiny), last_frame_image: dataUri(tiny), duration: 5 }));
+    await isDone(server, ask(server, 'two frames', { first_frame_image: dataUri(tiny), last_frame_image: dataUri(tiny), duration: 5 }));
     assert.deepEqual(lastWish().content.map(({ role }) => role), [undefined, 'first_frame', 'last_frame']);
     assert.deepEqual(JSON.parse(attemptsOf(server).at(-1).usage), { total_seconds: 5, input_seconds: 0, output_seconds: 5, input_image_count: 2, resolution: '768P' });
-    await isDone(ask(server, 'references', { reference_images: [dataUri(tiny), dataUri(tiny)] }));
+    await isDone(server, ask(server, 'references', { reference_images: [dataUri(tiny), dataUri(tiny)] }));
     assert.deepEqual(lastWish().content.map(({ role }) => role), [undefined, 'reference_image', 'reference_image']);
 });
 test('filmgate: a dead link is asked for anew', async () => {
     prepare(h3);
-    await isDone(ask(server, '[sim:expired] a boat'));
+    await isDone(server, ask(server, '[sim:expired] a boat'));
     assert.equal(submits(h3).length, 1);
 });
 test('filmgate: what waits is cancelled there, what renders is left alone', async () => {

@@ -8,7 +8,7 @@ import * as errors from '@openrouter/sdk/models/errors';
 import { endedWell, start, until } from './harness.js';
 import { start as startSimulator } from '../simulators/core.js';
 import { openrouter as vendor } from '../simulators/openrouter.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulator = await startSimulator(vendor, { settings: SHORT });
@@ -75,7 +75,7 @@ test('its classes of errors', async () => {
 });
 test('a body that is none', async () => {
     prepare(simulator);
-    for (const body of ['{', 'null', '[]', '7']) assert.equal((await talk(simulator, 'POST', '/api/v1/videos', { body })).status, 400, body);
+    for (const body of BAD_BODIES) assert.equal((await talk(simulator, 'POST', '/api/v1/videos', { body })).status, 400, body);
     assert.equal(submits(simulator).length, 0);
 });
 test('ends that are no video', async () => {
@@ -93,8 +93,7 @@ test('ends that are no video', async () => {
 test('the gateway: the video is fetched with the key, and begun anew where it broke off', async () => {
     prepare(simulator, { rules: [{ on: 'result', times: 1, do: { truncate: true } }] });
     const server = await start({ config: channelsYaml({ openrouter: simulator }, ['openrouter']) });
-    const end = await server.waitEnd((await server.create({ model: 'm-openrouter', prompt: 'a boat', size: undefined, duration: undefined })).id);
-    assert.equal(end.status, 'completed', JSON.stringify(end.error) + server.log.slice(-1500));
+    const end = await isDone(server, film(server, 'm-openrouter', 'a boat'));
     isVideo((await server.fetchLink(end.video_url)).bytes);
     assert.ok(simulator.told('download').entries.every(({ credential }) => credential !== null));
     assert.equal(submits(simulator).length, 1);

@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { start } from '../simulators/core.js';
 import { pixverse } from '../simulators/pixverse.js';
 import { endedWell, until } from './harness.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, isVideo, prepare, submits } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, isVideo, prepare, submits } from './simulated.js';
 
 const sim = await start(pixverse, { settings: SHORT });
 after(() => sim.close());
@@ -93,7 +93,7 @@ test('pixverse: wrong fields, too many at once, how jobs end', async () => {
         const answer = await generate('text', { ...text, ...change });
         assert.deepEqual([answer.status, answer.code], [200, code], JSON.stringify(change).slice(0, 100));
     }
-    for (const body of ['{', 'null', '[]', '7']) assert.deepEqual(await generate('text', body).then(({ status, code }) => [status, code]), [400, 400013], body);
+    for (const body of BAD_BODIES) assert.deepEqual(await generate('text', body).then(({ status, code }) => [status, code]), [400, 400013], body);
     const another = { key: 'sim-key-b' };
     assert.equal((await generate('text', text, another)).code, 0);
     assert.deepEqual(await generate('text', text, another).then(({ status, code }) => [status, code]), [429, 500044]);

@@ -7,7 +7,7 @@ import Replicate from 'replicate';
 import { endedWell, start, until } from './harness.js';
 import { start as startSimulator } from '../simulators/core.js';
 import { replicate as vendor } from '../simulators/replicate.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulator = await startSimulator(vendor, { settings: SHORT });
@@ -102,18 +102,16 @@ test('its errors', async () => {
 
 test('a body that is none', async () => {
     prepare(simulator);
-    for (const body of ['{', 'null', '[]', '7']) assert.equal((await talk(simulator, 'POST', `/v1/models/${MODEL}/predictions`, { body })).status, 400, body);
+    for (const body of BAD_BODIES) assert.equal((await talk(simulator, 'POST', `/v1/models/${MODEL}/predictions`, { body })).status, 400, body);
     assert.equal(submits(simulator).length, 0);
 });
 
 test('the gateway: every shape of output is brought home', async () => {
     prepare(simulator);
     const server = await start({ config: channelsYaml({ replicate: simulator }, ['replicate']) });
-    const ask = (prompt) => server.create({ model: 'm-replicate', prompt, size: undefined, duration: undefined });
     for (const output of ['list', 'object']) {
         assert.equal(simulator.program({ settings: { output } }), null);
-        const end = await server.waitEnd((await ask(`as ${output}`)).id);
-        assert.equal(end.status, 'completed', JSON.stringify(end.error) + server.log.slice(-1500));
+        const end = await isDone(server, film(server, 'm-replicate', `as ${output}`));
         isVideo((await server.fetchLink(end.video_url)).bytes);
     }
     assert.equal(submits(simulator).length, 2);

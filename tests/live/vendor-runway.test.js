@@ -9,7 +9,7 @@ import { start as simulate } from '../simulators/core.js';
 import { runway } from '../simulators/runway.js';
 import { attemptsOf } from './books.js';
 import { endedWell, start, until } from './harness.js';
-import { KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, PIXEL, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsOf } from './upstreams.js';
 
 const simulator = await simulate(runway, { settings: SHORT });
@@ -105,6 +105,7 @@ test('runway: its classes of errors', async () => {
     await assert.rejects(clientOf('no').textToVideo.create(WISH), RunwayML.AuthenticationError);
     const old = await talk(simulator, 'POST', '/v1/text_to_video', { body: WISH });
     assert.deepEqual([old.status, old.json], [400, { error: 'X-Runway-Version must be 2024-11-06' }]);
+    for (const body of BAD_BODIES) assert.equal((await talk(simulator, 'POST', '/v1/text_to_video', { body, headers: { 'x-runway-version': '2024-11-06' } })).status, 400, body);
     const { id } = await client.textToVideo.create(WISH);
     await assert.rejects(clientOf(`${KEY}-2`).tasks.retrieve(id), RunwayML.NotFoundError, 'another account does not find it');
     assert.equal(submits(simulator).length, 1);
@@ -114,14 +115,13 @@ test('runway: a gateway edits a video, keeps what it cost, and deletes what its 
     const models = [{ name: 'm-runway', upstream: 'gen4.5' }, { name: 'm-restyle', upstream: 'aleph2' }];
     const channels = channelsOf({ runway: simulator }, ['runway'], { models });
     const server = await start({ config: `fetch: {"allow": ["127.0.0.1"]}\nchannels: ${JSON.stringify(channels)}\n` });
-    const ask = (more) => server.create({ prompt: 'a boat', size: undefined, duration: undefined, ...more });
-    const edited = await server.waitEnd((await ask({ model: 'm-restyle', video_url: CLIP })).id);
-    assert.equal(edited.status, 'completed', JSON.stringify(edited.error) + server.log.slice(-1500));
+    const ask = (model, more) => film(server, model, 'a boat', more);
+    await isDone(server, ask('m-restyle', { video_url: CLIP }));
     assert.deepEqual(simulator.jobs.get(submits(simulator)[0].job).wish.body, { model: 'aleph2', promptText: 'a boat', videoUri: CLIP });
-    const refused = await server.waitEnd((await ask({ model: 'm-runway', video_url: CLIP })).id);
+    const refused = await server.waitEnd((await ask('m-runway', { video_url: CLIP })).id);
     assert.equal(refused.error.code, 'upstream_refused');
     assert.equal(simulator.program({ settings: LONG }), null);
-    const { id } = await ask({ model: 'm-runway' });
+    const { id } = await ask('m-runway');
     await until('it is there', () => attemptsOf(server).some((row) => row.state === 'accepted' && row.closed_ms === 0));
     assert.equal((await server.cancel(id)).status, 200);
     await until('it is deleted there', () => simulator.told('cancel').entries.length === 1);

@@ -118,15 +118,13 @@ function list(sim, call) {
     const [page, size] = [Number(call.query.get('page_num') ?? 1), Number(call.query.get('page_size') ?? 10)];
     if (!(page >= 1 && page <= 500 && size >= 1 && size <= 500)) throw wrong(sim, 'page_num and page_size must be 1..500');
     const wanted = call.query.get('filter.status');
-    const mine = [...sim.jobs.values()].reverse().filter((job) => job.credential === call.credential && sim.find(job.id) !== null);
-    const all = mine.map((job) => taskOf(sim, call, job)).filter(({ status }) => wanted === null || status === wanted);
+    const all = sim.ownAll(call).map((job) => taskOf(sim, call, job)).filter(({ status }) => wanted === null || status === wanted);
     return { json: { items: all.slice((page - 1) * size, page * size), total: all.length } };
 }
 
 // Queued: cancelled. Over: the record is erased, with the same answer. Running, or cancelled before: refused. Third-party.
 async function remove(sim, call) {
-    const found = sim.find(call.params.id);
-    const job = found?.credential === call.credential ? found : null;
+    const job = sim.own(call, call.params.id);
     const state = job?.state();
     await sim.cancelled(call, job, state === 'completed' || state === 'failed' ? 'delete' : 'cancel');
     if (job === null) throw refusal(sim, 'ResourceNotFound');

@@ -282,6 +282,17 @@ export class Simulator {
         return job === null || job.isGone || job.isDeleted ? null : job;
     }
 
+    // The same, if it is the caller's: another account's job is nobody's.
+    own(call, id) {
+        const job = this.find(id);
+        return job?.credential === call.credential ? job : null;
+    }
+
+    // All that own() would find, the newest first.
+    ownAll(call) {
+        return [...this.jobs.keys()].reverse().map((id) => this.own(call, id)).filter((job) => job !== null);
+    }
+
     // Applies the script of an operation: may wait, may throw the answer or the loss of it.
     async meddle(call, operation, subject = {}) {
         const deed = this.script.draw(operation, subject);

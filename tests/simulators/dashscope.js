@@ -129,8 +129,7 @@ async function query(sim, call) {
 
 // Of what waits; else 400 UnsupportedOperation: documented, third-party.
 async function cancel(sim, call) {
-    const found = sim.find(call.params.id);
-    const job = found?.credential === call.credential ? found : null;
+    const job = sim.own(call, call.params.id);
     const state = job?.state() ?? null;
     await sim.cancelled(call, job);
     if (state !== 'pending') throw sim.refuse(400, { code: 'UnsupportedOperation', message: 'Failed to cancel the task: it is not PENDING.' });
@@ -143,8 +142,8 @@ function list(sim, call) {
     const [page, size] = [Number(call.query.get('page_no') ?? 1), Number(call.query.get('page_size') ?? 10)];
     if (!(page >= 1 && size >= 1 && size <= 100)) throw wrong(sim, 'page_no must be at least 1, page_size from 1 to 100');
     const fits = (name, value) => [null, value].includes(call.query.get(name));
-    const all = [...sim.jobs.values()].reverse()
-        .filter((job) => job.credential === call.credential && fits('status', WORDS[job.state()]) && fits('model_name', job.model))
+    const all = sim.ownAll(call)
+        .filter((job) => fits('status', WORDS[job.state()]) && fits('model_name', job.model))
         .map((job) => ({ api_key_id: '1', model_name: job.model, status: WORDS[job.state()], task_id: job.id, start_time: job.created }));
     const data = all.slice((page - 1) * size, page * size);
     return { json: { request_id: randomUUID(), data, total: all.length, total_page: Math.ceil(all.length / size), page_no: page, page_size: size } };

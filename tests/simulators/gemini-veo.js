@@ -4,22 +4,22 @@
 // comment calls «wire» is what @google/genai 2.32.0 (npm) sends, «sdk» its types, «documented» Google's pages,
 // «third-party» others' reports; «ours» is not established.
 import { randomBytes } from 'node:crypto';
-import { authorise, problem, wrong } from './google.js';
+import { isFlag, isOneOf, isText, isWhole } from './checks.js';
+import { authorise, instanceOf, problem, wrong } from './google.js';
 import { video } from './videos.js';
 
 const TOP = ['instances', 'parameters', 'webhookConfig']; // wire
 const INSTANCE = ['prompt', 'image', 'lastFrame', 'referenceImages', 'video']; // wire
 // What may be said of each parameter. seed, generateAudio, fps and others belong to Vertex alone: the SDK refuses them.
 const PARAMETERS = {
-    sampleCount: (value) => Number.isInteger(value) && value >= 1 && value <= 4, // sdk
-    durationSeconds: (value) => [4, 5, 6, 7, 8].includes(value), // a number: wire; which: documented
-    aspectRatio: (value) => ['16:9', '9:16'].includes(value), // documented
-    resolution: (value) => ['720p', '1080p', '4k'].includes(value), // documented
-    personGeneration: (value) => ['dont_allow', 'allow_adult', 'allow_all'].includes(value), // sdk
-    negativePrompt: (value) => typeof value === 'string', // wire
-    enhancePrompt: (value) => typeof value === 'boolean', // wire
+    sampleCount: isWhole(1, 4), // sdk
+    durationSeconds: isWhole(4, 8), // a number: wire; which: documented
+    aspectRatio: isOneOf('16:9', '9:16'), // documented
+    resolution: isOneOf('720p', '1080p', '4k'), // documented
+    personGeneration: isOneOf('dont_allow', 'allow_adult', 'allow_all'), // sdk
+    negativePrompt: isText, // wire
+    enhancePrompt: isFlag, // wire
 };
-const MAX_REFERENCES = 3; // documented
 
 function only(sim, group, known, where) {
     if (typeof group !== 'object' || group === null || Array.isArray(group)) throw wrong(sim, `${where} must be an object`);
@@ -34,25 +34,7 @@ function checkImage(sim, image, where) {
     if (!/^image\/\w+$/.test(image.mimeType ?? '')) throw wrong(sim, `${where}.mimeType is missing`);
 }
 
-function checkReferences(sim, references) {
-    if (!Array.isArray(references) || references.length > MAX_REFERENCES) throw wrong(sim, `referenceImages must be a list of ${MAX_REFERENCES} at most`);
-    references.forEach((one, index) => {
-        only(sim, one, ['image', 'referenceType'], `referenceImages[${index}]`); // wire
-        if (!['asset', 'style'].includes(one.referenceType)) throw wrong(sim, `referenceImages[${index}].referenceType must be asset or style`); // sdk
-        checkImage(sim, one.image, `referenceImages[${index}].image`);
-    });
-}
-
-function instanceOf(sim, { instances }) {
-    if (!Array.isArray(instances) || instances.length !== 1) throw wrong(sim, 'instances must be a list of one');
-    const [instance] = instances;
-    only(sim, instance, INSTANCE, 'instances[0]');
-    if (typeof instance.prompt !== 'string') throw wrong(sim, 'instances[0].prompt must be a text');
-    for (const name of ['image', 'lastFrame']) if (instance[name] !== undefined) checkImage(sim, instance[name], name);
-    if (instance.lastFrame !== undefined && instance.image === undefined) throw wrong(sim, 'lastFrame needs an image'); // documented
-    if (instance.referenceImages !== undefined) checkReferences(sim, instance.referenceImages);
-    return instance;
-}
+const API = { instance: INSTANCE, only, checkImage };
 
 function parametersOf(sim, { parameters = {} }) {
     only(sim, parameters, Object.keys(PARAMETERS), 'parameters');
@@ -74,7 +56,7 @@ async function create(sim, call) {
     const model = modelOf(sim, call);
     const body = call.json();
     only(sim, body, TOP, 'the body');
-    const { prompt } = instanceOf(sim, body);
+    const { prompt } = instanceOf(sim, API, body);
     const { aspectRatio = '16:9', sampleCount = 1 } = parametersOf(sim, body);
     const id = `models/${model}/operations/${randomBytes(9).toString('hex')}`;
     const wish = { shape: aspectRatio, samples: sampleCount, file: randomBytes(6).toString('hex') };

@@ -169,8 +169,7 @@ function list(sim, call) {
     const { cursor = '', limit = 100, filters = [] } = call.json();
     if (!(Number.isInteger(limit) && limit >= 1 && limit <= 500)) throw wrong(sim, 'limit must be from 1 to 500');
     const wanted = filters.find(({ key }) => key === 'status')?.values;
-    const all = [...sim.jobs.values()].reverse()
-        .filter((job) => sim.find(job.id) !== null && job.credential === call.credential && (wanted?.includes(WORDS[job.state()]) ?? true));
+    const all = sim.ownAll(call).filter((job) => wanted?.includes(WORDS[job.state()]) ?? true);
     const from = cursor === '' ? 0 : Number(cursor);
     const page = all.slice(from, from + limit);
     const hasMore = from + limit < all.length;

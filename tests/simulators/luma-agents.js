@@ -41,7 +41,7 @@ function checkImage(sim, call, name, image) {
     const { url, data, generation_id: id, media_type: type } = image ?? {};
     if ([url, data, id].filter((one) => one !== undefined).length !== 1) throw wrong(sim, `${name} needs exactly one of url, data and generation_id`);
     if (url !== undefined && !/^https?:\/\/\S+$/.test(url)) throw clash(sim, `${name}: the URL cannot be fetched`);
-    if (id !== undefined && sim.find(id)?.credential !== call.credential) throw wrong(sim, `${name} is no generation of yours`);
+    if (id !== undefined && sim.own(call, id) === null) throw wrong(sim, `${name} is no generation of yours`);
     if (data === undefined) return;
     if (!/^image\/(png|jpeg|webp)$/.test(type ?? '')) throw wrong(sim, `${name}: data needs a media_type`);
     if (!/^[A-Za-z0-9+/]+={0,2}$/.test(data)) throw clash(sim, `${name}: invalid base64`);

@@ -27,7 +27,7 @@ function checkFrame(sim, call, name, frame) {
     if (frame === undefined) return;
     if (frame?.type === 'image') {
         if (typeof frame.url !== 'string' || !/^https?:\/\/\S+$/.test(frame.url)) throw wrong(sim, `${name}: the url of an image must be http or https`);
-    } else if (frame?.type !== 'generation' || sim.find(frame.id)?.credential !== call.credential) {
+    } else if (frame?.type !== 'generation' || sim.own(call, frame.id) === null) {
         throw wrong(sim, `${name} is neither an image nor a generation of yours`);
     }
 }
@@ -84,15 +84,15 @@ async function get(sim, call) {
 function list(sim, call) {
     const [limit, offset] = [Number(call.query.get('limit') ?? PAGE.first), Number(call.query.get('offset') ?? 0)];
     if (!(limit >= 1 && limit <= PAGE.most && offset >= 0)) throw wrong(sim, `limit must be 1 to ${PAGE.most}, offset 0 or more`);
-    const mine = [...sim.jobs.values()].reverse().filter((job) => job.credential === call.credential && sim.find(job.id) !== null);
+    const mine = sim.ownAll(call);
     const page = mine.slice(offset, offset + limit);
     return { json: { has_more: offset + limit < mine.length, count: page.length, limit, offset, generations: page.map((job) => generationOf(sim, call, job)) } };
 }
 
 // 204: wire. That this stops a running one is not promised, so here it goes on, and costs.
 async function remove(sim, call) {
-    const job = sim.find(call.params.id);
-    if (job?.credential !== call.credential) throw sim.refuse(404, { message: 'Generation not found' });
+    const job = sim.own(call, call.params.id);
+    if (job === null) throw sim.refuse(404, { message: 'Generation not found' });
     await sim.cancelled(call, job, 'delete');
     job.isDeleted = true;
     return { status: 204, bytes: Buffer.alloc(0) };

@@ -126,14 +126,13 @@ async function query(sim, call) {
 function list(sim, call) {
     const [page, size] = [Number(call.query.get('page_num') ?? 1), Number(call.query.get('page_size') ?? 20)];
     if (!(page >= 1 && size >= 1)) throw wrong(sim, 'page_num and page_size begin at 1');
-    const mine = [...sim.jobs.values()].reverse().filter((job) => job.credential === call.credential && sim.find(job.id) !== null);
+    const mine = sim.ownAll(call);
     return { json: { items: mine.slice((page - 1) * size, page * size).map((job) => taskOf(sim, call, job)), total: mine.length } };
 }
 
 // Cancels what is queued, erases what has ended, refuses the rest: documented.
 async function remove(sim, call) {
-    const found = sim.find(call.params.id);
-    const job = found?.credential === call.credential ? found : null;
+    const job = sim.own(call, call.params.id);
     const isOver = job !== null && ['completed', 'failed'].includes(job.state());
     await sim.cancelled(call, job, isOver ? 'delete' : 'cancel');
     if (job === null) throw invalid(sim);

@@ -5,6 +5,7 @@
 // the vendor's API pages and OpenAPI file, «sdk» in types of public clients, «third-party» in dated notes of those who
 // tried it; «ours» is not established.
 import { randomBytes } from 'node:crypto';
+import { isImage } from './checks.js';
 import { Refusal, isKnownKey, keyIn } from './core.js';
 
 const WORDS = { pending: 'Queueing', rendering: 'Processing', completed: 'Success', failed: 'Fail', cancelled: 'Fail' }; // documented
@@ -59,7 +60,7 @@ function authorise(call) {
 
 // A URL or a data URI: documented.
 function checkImage(name, image) {
-    if (typeof image !== 'string' || !/^(https?:\/\/|data:image\/[a-z]+;base64,)/.test(image)) throw wrong(`${name} is neither a URL nor a data URI`);
+    if (!isImage(image)) throw wrong(`${name} is neither a URL nor a data URI`);
 }
 
 // [{type: "character", image: [one]}]: documented.

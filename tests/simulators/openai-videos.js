@@ -186,8 +186,8 @@ function list(sim, call) {
     const order = call.query.get('order') ?? 'desc';
     if (!Number.isInteger(limit) || limit < 0 || limit > 100) throw wrong(sim, 'limit', 'Invalid \'limit\': an integer from 0 to 100.');
     if (!['asc', 'desc'].includes(order)) throw wrong(sim, 'order', 'Invalid \'order\': asc or desc.');
-    const all = [...sim.jobs.values()].filter((job) => sim.find(job.id) !== null && job.credential === call.credential);
-    if (order === 'desc') all.reverse();
+    const all = sim.ownAll(call);
+    if (order === 'asc') all.reverse();
     const after = call.query.get('after');
     const left = after === null ? all : all.slice(all.findIndex((job) => job.id === after) + 1);
     const data = left.slice(0, limit).map((job) => videoObject(call, job));

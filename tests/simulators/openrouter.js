@@ -127,8 +127,8 @@ async function poll(sim, call) {
 
 // video/mp4 with the key, no redirect, Range is passed over: report. What it says of a job under way is ours (409: sdk).
 async function content(sim, call) {
-    const job = sim.find(call.params.id);
-    if (job === null || job.credential !== call.credential) throw sim.refuse(404, { message: `Job ${call.params.id} not found` });
+    const job = sim.own(call, call.params.id);
+    if (job === null) throw sim.refuse(404, { message: `Job ${call.params.id} not found` });
     if (job.state() !== 'completed') throw sim.refuse(409);
     const count = job.outcome === 'no-video' ? 0 : 1;
     const index = Number(call.query.get('index') ?? 0);

@@ -161,16 +161,16 @@ async function get(sim, call) {
 
 // Answers the prediction (wire); of one that has ended it changes nothing (ours).
 async function cancel(sim, call) {
-    const job = sim.find(call.params.id);
+    const job = sim.own(call, call.params.id);
     await sim.cancelled(call, job);
-    if (job === null || job.credential !== call.credential) throw sim.refuse(404);
+    if (job === null) throw sim.refuse(404);
     if (!settle(job).isOver) job.cancel();
     return { json: prediction(sim, call, job) };
 }
 
 // {previous, next, results}: wire.
 function list(sim, call) {
-    const mine = [...sim.jobs.values()].reverse().filter((job) => job.credential === call.credential && sim.find(job.id) !== null);
+    const mine = sim.ownAll(call);
     return { json: { previous: null, next: null, results: mine.map((job) => prediction(sim, call, job)) } };
 }
 

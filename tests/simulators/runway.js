@@ -140,8 +140,7 @@ async function retrieve(sim, call) {
 
 // 204. What is under way is cancelled, what has ended is deleted; neither is found again: sdk.
 async function remove(sim, call) {
-    const job = sim.find(call.params.id);
-    if (job !== null && job.credential !== call.credential) throw sim.refuse(404, { message: 'Task not found' });
+    const job = sim.own(call, call.params.id);
     await sim.cancelled(call, job, job?.isOver === true ? 'delete' : 'cancel');
     if (job === null) throw sim.refuse(404, { message: 'Task not found' });
     if (!job.isOver) job.cancel();

@@ -3,6 +3,7 @@
 // What goes wrong, and when: rules that a test posts, and words in a prompt, such as [sim:moderate],
 // with which a person tries without one. A script with a mistake is refused, for a rule that never
 // fires proves nothing.
+import { isText } from './checks.js';
 import { Dice } from './jobs.js';
 
 // «document» is the second hop of a vendor who tells the result apart from the state (fal, minimax).
@@ -12,7 +13,6 @@ const MANNERS = ['early', 'twice', 'forged', 'lies'];
 const WAYS_TO_LOSE = ['5xx', 'reset', 'close', 'hang', 'truncate', 'not_json'];
 const isCount = (value) => Number.isInteger(value) && value >= 0;
 const isTrue = (value) => value === true;
-const isText = (value) => typeof value === 'string';
 
 // Each deed, and what may be said of it.
 const DEEDS = {

@@ -6,6 +6,7 @@
 // What a comment calls «documented» is in the relays' API pages, «third-party» in the public new-api engine
 // or in clients that read the answers; «ours» is not established.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { isImage } from './checks.js';
 import { isKnownKey, keyIn } from './core.js';
 
 const MAX_IMAGES = 16;
@@ -64,8 +65,7 @@ function checkImages(sim, images = []) {
     if (!Array.isArray(images)) throw bad(sim, 'images must be a list of URLs');
     if (images.length > MAX_IMAGES) throw bad(sim, `at most ${MAX_IMAGES} images`);
     for (const image of images)
-        if (typeof image !== 'string' || !/^(https?:\/\/|data:image\/[a-z]+;base64,)/.test(image))
-            throw bad(sim, 'an image must be a URL or a data URI');
+        if (!isImage(image)) throw bad(sim, 'an image must be a URL or a data URI');
 }
 
 // orientation, aspect_ratio, size: documented; what is not one of them is a landscape.

@@ -5,7 +5,9 @@
 // «third-party» others' reports; «ours» is not established. The JSON keys of its accounts are accountOf()'s, or
 // GET /_sim/account/NAME.
 import { createPublicKey, generateKeyPairSync, randomBytes, randomUUID, verify } from 'node:crypto';
+import { isFlag, isOneOf, isText, isWhole } from './checks.js';
 import { isKnownKey, keyIn } from './core.js';
+import { instanceOf, problem as envelope, wrong } from './google.js';
 import { video } from './videos.js';
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'; // documented
@@ -14,10 +16,6 @@ const LONGEST_S = 3600; // that an assertion may be good for: documented
 const LEEWAY_S = 5; // of the two clocks; ours
 const TOP = ['instances', 'parameters', 'labels']; // wire
 const INSTANCE = ['prompt', 'image', 'lastFrame', 'referenceImages', 'video', 'mask']; // wire
-const isOneOf = (...words) => (value) => words.includes(value);
-const isText = (value) => typeof value === 'string';
-const isFlag = (value) => typeof value === 'boolean';
-const isWhole = (least, most) => (value) => Number.isInteger(value) && value >= least && value <= most;
 const PARAMETERS = { // documented, sdk
     sampleCount: isWhole(1, 4),
     durationSeconds: isWhole(4, 8),
@@ -35,24 +33,20 @@ const PARAMETERS = { // documented, sdk
     enhancePrompt: isFlag,
 };
 
-const STATUSES = {
-    400: ['INVALID_ARGUMENT', 'Request contains an invalid argument.'],
-    401: ['UNAUTHENTICATED', 'Request had invalid authentication credentials. Expected OAuth 2 access token.'],
-    403: ['PERMISSION_DENIED', 'The caller does not have permission.'],
-    404: ['NOT_FOUND', 'Requested entity was not found.'],
-    429: ['RESOURCE_EXHAUSTED', 'Quota exceeded for aiplatform.googleapis.com.'],
-    503: ['UNAVAILABLE', 'The service is currently unavailable.'],
-    504: ['DEADLINE_EXCEEDED', 'The deadline passed.'],
+// Where the words are not those of the Gemini API.
+const WORDS = {
+    401: 'Request had invalid authentication credentials. Expected OAuth 2 access token.',
+    429: 'Quota exceeded for aiplatform.googleapis.com.',
+    500: 'Internal error encountered.',
+    503: 'The service is currently unavailable.',
 };
 
 // {error: {code, message, status}}: documented. The token endpoint has {error, error_description} (RFC 6749).
-function problem(code, { message, status, oauth } = {}) {
+function problem(code, { message = WORDS[code], status, oauth } = {}) {
     if (oauth !== undefined) return { json: { error: oauth, error_description: message } };
-    const [usual, text] = STATUSES[code] ?? (code < 500 ? STATUSES[400] : ['INTERNAL', 'Internal error encountered.']);
-    return { json: { error: { code, message: message ?? text, status: status ?? usual } } };
+    const { json: { error: { details, ...error } } } = envelope(code, { message, status });
+    return { json: { error } };
 }
-
-const wrong = (sim, message) => sim.refuse(400, { message });
 
 // ---- service accounts
 
@@ -132,28 +126,15 @@ function checkImage(sim, image, where) {
     if (!/^image\/\w+$/.test(image.mimeType ?? '')) throw wrong(sim, `${where}.mimeType is missing`);
 }
 
-function checkReferences(sim, references) {
-    if (!Array.isArray(references) || references.length > 3) throw wrong(sim, 'referenceImages must be a list of three at most'); // documented
-    for (const one of references) {
-        only(sim, one, ['image', 'referenceType'], 'referenceImages');
-        if (!['asset', 'style'].includes(one.referenceType)) throw wrong(sim, 'referenceType must be asset or style'); // documented
-        checkImage(sim, one.image, 'referenceImages.image');
-    }
-}
+const API = { instance: INSTANCE, only, checkImage };
 
 function wishOf(sim, body) {
     only(sim, body, TOP, 'the body');
-    const { instances, parameters = {} } = body;
-    if (!Array.isArray(instances) || instances.length !== 1) throw wrong(sim, 'instances must be a list of one');
-    const [instance] = instances;
-    only(sim, instance, INSTANCE, 'instances[0]');
-    if (typeof instance.prompt !== 'string') throw wrong(sim, 'instances[0].prompt must be a text');
-    for (const name of ['image', 'lastFrame']) if (instance[name] !== undefined) checkImage(sim, instance[name], name);
-    if (instance.lastFrame !== undefined && instance.image === undefined) throw wrong(sim, 'lastFrame needs an image'); // documented
-    if (instance.referenceImages !== undefined) checkReferences(sim, instance.referenceImages);
+    const { prompt } = instanceOf(sim, API, body);
+    const { parameters = {} } = body;
     only(sim, parameters, Object.keys(PARAMETERS), 'parameters');
     for (const [name, value] of Object.entries(parameters)) if (!PARAMETERS[name](value)) throw wrong(sim, `${name}: ${JSON.stringify(value)} is not supported`);
-    return { prompt: instance.prompt, ...parameters };
+    return { prompt, ...parameters };
 }
 
 // The answer is the name and nothing else: wire.

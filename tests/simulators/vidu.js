@@ -4,6 +4,7 @@
 // in the vendor's API pages, «third-party» in copies and tables of them and in adapters of public repositories; «ours» is
 // not established. There is no client of the vendor's to hold it against.
 import { randomBytes } from 'node:crypto';
+import { isImage } from './checks.js';
 import { isKnownKey, keyIn } from './core.js';
 
 const WORDS = { pending: 'queueing', rendering: 'processing', completed: 'success', failed: 'failed', cancelled: 'failed' }; // documented
@@ -75,7 +76,7 @@ function checkImages(sim, images, kind) {
     if (!Array.isArray(images)) throw invalid(sim, 'images');
     if (images.length < kind.least || images.length > kind.most) throw wrong(sim, 'FieldItemCountOutOfRange', 'field item count out of range: images');
     for (const image of images)
-        if (typeof image !== 'string' || !/^(https?:\/\/|data:image\/[a-z]+;base64,)/.test(image)) throw wrong(sim, 'ImageFormatInvalid', 'invalid image format');
+        if (!isImage(image)) throw wrong(sim, 'ImageFormatInvalid', 'invalid image format');
 }
 
 // Numbers are numbers: documented.
@@ -142,8 +143,7 @@ async function query(sim, call) {
 
 // {} while it waits, then 400 with its state; «scheduled» is documented, the other words are ours. The body has the id: documented.
 async function cancel(sim, call) {
-    const found = sim.find(call.params.id);
-    const job = found?.credential === call.credential ? found : null;
+    const job = sim.own(call, call.params.id);
     if (call.json().id !== call.params.id) throw invalid(sim, 'id');
     await sim.cancelled(call, job);
     if (job === null) throw sim.refuse(404, { reason: 'TaskNotFound', message: 'task not found' });
