@@ -2,7 +2,6 @@
 //
 // The upstreams as the tests configure them: a channel each, named like its simulator. Where one differs: `canConfirm` (a lost
 // answer is looked up), `isCertain` (what is not found so was not taken), `moderates`, `redirects` (its results may lie elsewhere), `noVideo` (how «done» without one ends).
-// The six upstreams as the tests configure them: a channel each, named like its simulator.
 import { accountOf } from '../simulators/vertex-veo.js';
 import { dataUri, tiny } from './media.js';
 
@@ -60,13 +59,10 @@ const copies = (channel, count) => Array.from({ length: count }, (_, index) => {
 export function channelsOf(simulators, names = Object.keys(VENDORS), { hasTwoKeys = false, times = 1, ...more } = {}) {
     return names.flatMap((name) => {
         const { adapter, model, upstream, path = '', key = 'sim-key', secret, options } = VENDORS[name];
-        const both = ['', '-2'].map((end, index) => ({ name: 'ab'[index], ...pair(key, secret, end) }));
-        const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '');
-        const channel = { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
-        return copies(channel, times);
         const both = ['', '-2'].map((end, index) => ({ name: 'ab'[index], ...pair(key, secret, end, simulators[name]) }));
         const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '', simulators[name]);
-        return { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
+        const channel = { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
+        return copies(channel, times);
     });
 }
 
