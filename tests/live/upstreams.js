@@ -52,7 +52,7 @@ const pair = (key, secret, end, simulator) => ({ key: keyOf(key, end, simulator)
 // Of a channel so many, each with its own model (`m-fal`, `m-fal-1`, …): what one suffers is not the others' trouble.
 const copies = (channel, count) => Array.from({ length: count }, (_, index) => {
     const end = index === 0 ? '' : `-${index}`;
-    return { ...channel, name: channel.name + end, models: [{ ...channel.models[0], name: channel.models[0].name + end }] };
+    return { ...channel, name: channel.name + end, models: channel.models.map((model) => ({ ...model, name: model.name + end })) };
 });
 
 // Channels to running simulators, with one credential each or two.
