@@ -72,10 +72,11 @@ for (const name of NAMES)
         assert.deepEqual(STATES.map((state) => wordOf(vendor.callbackOf(simulators[name], job, state))), WORDS[name]);
         assert.deepEqual(simulators[name].told('challenge').entries.map(({ echoed }) => echoed), vendor.challenges ? [true] : []);
     });
-test('an address that does not send its challenge back is not called', async () => {
+test('an address that does not send its challenge back is not called', async (t) => {
     const { minimax } = simulators;
     prepare(minimax, { settings: { queue_ms: 0, duration_ms: 200 } });
     const receiver = await Receiver.open();
+    t.after(() => receiver.close());
     receiver.manners = {
         '/echo': (_, response, { event }) => response.end(JSON.stringify(event.challenge === undefined ? {} : { challenge: event.challenge })),
         '/other': (_, response) => response.end('{"challenge":"another"}'),
@@ -94,7 +95,6 @@ test('an address that does not send its challenge back is not called', async () 
     assert.equal(words().filter((word) => word === 'challenge').length, 1, 'an address is tried once');
     assert.deepEqual(minimax.told('challenge').entries.filter(({ echoed }) => echoed).length, 1);
     for (const where of ['/other', '/refused', '/silent', '/words']) assert.deepEqual(receiver.at(where).map(({ event }) => Object.keys(event)), [['challenge']], where);
-    await receiver.close();
 });
 test('a wrong signature is 404, and nothing happens', async () => {
     prepare(kling, { settings: { queue_ms: 100, duration_ms: 100 }, rules: [{ on: 'submit', do: { call_back: 'forged' } }] });
