@@ -136,9 +136,17 @@ def state_of_word:
   { queued: "pending", running: "rendering", succeeded: "done", failed: "failed", expired: "failed",
     cancelled: "cancelled" };
 
+def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
+
+# Told of a video that is there; of any other end only where the vendor counted something.
+def usage_of: ((.usage | objects) // {}) + {duration, resolution, service_tier} | numbers_and_texts;
+
+def usage_without_a_video: if [.usage | objects | numbers_and_texts | .[]] == [] then {} else {usage: usage_of} end;
+
 # The input is at fault where the code says so; else another attempt may do.
 def failure($word):
   code_of as $code
+  | usage_without_a_video as $usage
   | ((.error | objects | .message | strings) // "") as $message
   | {state: "failed",
      error:
@@ -152,11 +160,8 @@ def failure($word):
            (if $code | tells_of_moderation then "moderated"
             elif $code | test("^(Invalid|Missing)Parameter") then "refused"
             else "failed"
-            end) }};
-
-def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
-
-def usage_of: ((.usage | objects) // {}) + {duration, resolution, service_tier} | numbers_and_texts;
+            end) }}
+  + $usage;
 
 def result:
   usage_of as $usage
@@ -171,7 +176,8 @@ def polled:
     .body
     | (texts("status")[0] // "") as $word
     | state_of_word[$word] as $state
-    | if $state == "pending" or $state == "rendering" or $state == "cancelled" then {state: $state}
+    | if $state == "pending" or $state == "rendering" then {state: $state}
+      elif $state == "cancelled" then {state: $state} + usage_without_a_video
       elif $state == "done" then result
       elif $state == "failed" then failure($word)
       else {state: "unclear", message: "the status \($word | tojson) is not known"}

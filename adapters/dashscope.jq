@@ -193,6 +193,11 @@ def state_of_word:
   { PENDING: "pending", RUNNING: "rendering", SUCCEEDED: "done", FAILED: "failed", CANCELED: "cancelled",
     UNKNOWN: "gone" };
 
+def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
+
+# The input is the whole body: usage stands beside output.
+def usage_of: (.usage | objects | numbers_and_texts | select(. != {})) // null;
+
 def failure:
   (texts("code")[0] // "") as $code
   | (texts("message")[0] // "") as $message
@@ -206,16 +211,12 @@ def failure:
             else "failed"
             end) }};
 
-def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
-
-# The input is the whole body: usage stands beside output.
 def result:
-  ((.usage | objects | numbers_and_texts) // {}) as $usage
-  | texts("output.actual_prompt")[0] as $prompt
+  texts("output.actual_prompt")[0] as $prompt
   | { state: "done",
       outputs: (texts("output.video_url") | map(select(test("^https?://"; "i")) | {url: .})),
       enhanced_prompt: $prompt,
-      usage: (if $usage == {} then null else $usage end) }
+      usage: usage_of }
   | with_entries(select(.value != null));
 
 def polled:
@@ -227,7 +228,8 @@ def polled:
     | (texts("output.task_status")[0] // "") as $word
     | state_of_word[$word] as $state
     | if $state == "done" then result
-      elif $state == "failed" then .output | failure
+      elif $state == "failed" then (.output | failure) + ({usage: usage_of} | drop_nulls)
+      elif $state == "cancelled" then {state: $state, usage: usage_of} | drop_nulls
       elif $state != null then {state: $state}
       else {state: "unclear", message: "the task_status \($word | tojson) is not known"}
       end

@@ -154,7 +154,8 @@ def failure($word; $state):
      error:
        { code: ($error.code // $word | tostring),
          message: $message,
-         kind: (if $message | tells_of_moderation then "moderated" else $state end) }};
+         kind: (if $message | tells_of_moderation then "moderated" else $state end) },
+     usage: at("usage")};
 
 # `$kept`: the URI of an earlier answer.
 def verdict($kept):
@@ -165,7 +166,7 @@ def verdict($kept):
     elif $state == "done" then
       {state: "done", outputs: outputs_of($uri), usage: at("usage"), keep: {uri: $uri}}
     elif $state == "failed" or $state == "refused" then failure($word; $state)
-    elif $state == "cancelled" then {state: "cancelled"}
+    elif $state == "cancelled" then {state: "cancelled", usage: at("usage")}
     else {state: "unclear", message: "the status \($word | tojson) is not known"}
     end
   | drop_nulls

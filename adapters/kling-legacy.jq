@@ -131,18 +131,22 @@ def state_of_word: {submitted: "pending", processing: "rendering", succeed: "don
 def tells_of_moderation:
   test("risk control|sensitive|content.?(security )?polic|violat|moderat|违规|敏感|审核|风控"; "i");
 
+def usage_of: at("final_unit_deduction") | if . == null then null else {final_unit_deduction: .} end;
+
 def failure:
   (texts("task_status_msg")[0] // "") as $message
   | {state: "failed",
      error:
        { code: "task_failed",
          message: (if $message == "" then "the task failed without a reason" else $message end),
-         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
+         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) },
+     usage: usage_of}
+  | with_entries(select(.value != null));
 
 def result:
   { state: "done",
     outputs: (texts("task_result.videos.0.url") | map(select(test("^https?://"; "i")) | {url: .})),
-    usage: (if at("final_unit_deduction") == null then null else {final_unit_deduction} end) }
+    usage: usage_of }
   | with_entries(select(.value != null));
 
 def verdict:

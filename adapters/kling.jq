@@ -169,14 +169,6 @@ def state_of_word: {submitted: "pending", processing: "rendering", succeeded: "d
 def tells_of_moderation:
   test("risk control|sensitive|content.?(security )?polic|violat|moderat|违规|敏感|审核|风控"; "i");
 
-def failure:
-  (texts("message")[0] // "") as $message
-  | {state: "failed",
-     error:
-       { code: "task_failed",
-         message: (if $message == "" then "the task failed without a reason" else $message end),
-         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
-
 def videos: [at("outputs") | arrays | .[] | objects | select(.type == "video")];
 
 # Units of a package, or money of the balance.
@@ -187,6 +179,16 @@ def usage_of:
     billing: ([at("billing") | arrays | .[] | objects | charge] | if length == 0 then null else . end) }
   | drop_nulls
   | if . == {} then null else . end;
+
+def failure:
+  (texts("message")[0] // "") as $message
+  | {state: "failed",
+     error:
+       { code: "task_failed",
+         message: (if $message == "" then "the task failed without a reason" else $message end),
+         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) },
+     usage: usage_of}
+  | with_entries(select(.value != null));
 
 def result:
   { state: "done",

@@ -133,27 +133,34 @@ def state_of_word:
   { queued: "pending", running: "rendering", succeeded: "done", failed: "failed", expired: "failed",
     cancelled: "cancelled" };
 
+# Told of a video that is there; of any other end only where the vendor counted something.
+def usage_of: ((.usage | objects) // {}) + {resolution: at("resolution")} | drop_nulls;
+
+def usage_without_a_video: if [.usage | objects | .[]] == [] then {} else {usage: usage_of} end;
+
 def result:
   { state: "done",
     outputs: (texts("content.url") | map(select(test("^https?://"; "i")) | {url: .})),
-    usage:
-      (((.usage | objects) // {}) + {resolution: at("resolution")} | drop_nulls | if . == {} then null else . end) }
+    usage: (usage_of | if . == {} then null else . end) }
   | with_entries(select(.value != null));
 
 # The code is a text, as "1026".
 def failure($word):
   (at("error.code") | if type == "string" or type == "number" then tostring else "" end) as $code
   | (texts("error.message")[0] // "") as $message
+  | usage_without_a_video as $usage
   | {state: "failed",
      error:
        { code: (if $code == "" then "task_\($word)" else $code end),
          message: (if $message == "" then "the task \($word) without a reason" else $message end),
-         kind: (kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end) }};
+         kind: (kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end) }}
+  + $usage;
 
 def verdict:
   (texts("status")[0] // "") as $word
   | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" or $state == "cancelled" then {state: $state}
+  | if $state == "pending" or $state == "rendering" then {state: $state}
+    elif $state == "cancelled" then {state: $state} + usage_without_a_video
     elif $state == "done" then result
     elif $state == "failed" then failure($word)
     else {state: "unclear", message: "the status \($word | tojson) is not known"}

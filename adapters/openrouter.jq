@@ -136,8 +136,11 @@ def state_of_word:
   { pending: "pending", in_progress: "rendering", completed: "done", failed: "failed", expired: "failed",
     cancelled: "cancelled" };
 
+def usage_of: at("usage") | if type == "object" then {cost, is_byok} | drop_nulls | null_if_empty else null end;
+
 def failure($word):
   text_of as $message
+  | usage_of as $usage
   | {state: "failed",
      error:
        { code: (if $word == "expired" then "expired" else "upstream_failed" end),
@@ -146,9 +149,9 @@ def failure($word):
             elif $word == "expired" then "the job exceeded the time that it may live"
             else "the video failed without a reason"
             end),
-         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
-
-def usage_of: at("usage") | if type == "object" then {cost, is_byok} | drop_nulls | null_if_empty else null end;
+         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) },
+     usage: $usage}
+  | with_entries(select(.value != null));
 
 # The bytes come through OpenRouter, with the key; an empty list says that there are none.
 def result($job):
@@ -166,7 +169,7 @@ def verdict($job):
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then result($job)
     elif $state == "failed" then failure($word)
-    elif $state == "cancelled" then {state: "cancelled"}
+    elif $state == "cancelled" then {state: "cancelled", usage: usage_of} | with_entries(select(.value != null))
     else {state: "unclear", message: "the status \($word | tojson) is not known"}
     end;
 

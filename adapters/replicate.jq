@@ -137,6 +137,9 @@ def state_of_word:
   { starting: "pending", processing: "rendering", succeeded: "done", failed: "failed", canceled: "cancelled",
     aborted: "aborted" };
 
+# Told of every end: what ran is paid for, however it ended.
+def usage_of: at("metrics") | if type == "object" and length > 0 then . else null end;
+
 def failure:
   (.error | if type == "string" then . elif . == null then "" else tojson end) as $message
   | {state: "failed",
@@ -156,15 +159,13 @@ def video_url($pointer):
   else [.. | strings | select(is_url)] | (map(select(is_of_a_video)) + .)[0]
   end;
 
-def usage_of: at("metrics") | if type == "object" and length > 0 then . else null end;
-
 def result($pointer):
   (.output | video_url($pointer)) as $url
-  | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end), usage: usage_of}
-  | with_entries(select(.value != null));
+  | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end)};
 
 def verdict($pointer):
   (texts("status")[0] // "") as $word
+  | usage_of as $usage
   | state_of_word[$word] as $state
   | if $state == "pending" or $state == "rendering" then {state: $state}
     # An hour after its end the data goes: the video was made, and is no longer there.
@@ -176,6 +177,9 @@ def verdict($pointer):
        error: {code: "aborted", message: "the prediction's deadline passed before it began", kind: "failed"}}
     elif $state == "cancelled" then {state: "cancelled"}
     else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    end
+  | if $usage != null and (.state == "done" or .state == "failed" or .state == "cancelled") then . + {usage: $usage}
+    else .
     end;
 
 def polled:
@@ -194,6 +198,8 @@ def cancel: {method: "POST", path: "/predictions/\(.job | @uri)/cancel"};
 # It answers the prediction: one that had ended keeps its word. One that still runs was told to stop.
 def cancelled:
   (texts("body.status")[0] // "") as $word
+  | at("body.completed_at") as $ended
+  | (.body | usage_of) as $usage
   | { state:
         (if .status == 404 then "finished"
          elif .status >= 200 and .status < 300 then
@@ -203,4 +209,5 @@ def cancelled:
             end)
          elif .status == 400 or .status == 409 or .status == 422 then "refused"
          else "unclear"
-         end) };
+         end) }
+  | if .state == "cancelled" and $ended != null and $usage != null then . + {usage: $usage} else . end;

@@ -213,25 +213,29 @@ def kind_of_failure:
   else "failed"
   end;
 
+# Told of every end.
+def credits: at("cost.credits") | if type == "number" then {cost: {credits: .}} else null end;
+
 def failure:
   (texts("failureCode")[0] // "task_failed") as $code
   | {state: "failed",
      error:
        { code: $code,
          message: (texts("failure")[0] // "the task failed without a reason"),
-         kind: ($code | kind_of_failure) }};
+         kind: ($code | kind_of_failure) },
+     usage: credits}
+  | drop_nulls;
 
 def progress: at("progress") | if type == "number" and . >= 0 and . <= 1 then . else null end;
 
 def outputs: [at("output") | arrays | .[] | strings | select(test("^https?://"; "i")) | {url: .}];
 
-def credits: at("cost.credits") | if type == "number" then {cost: {credits: .}} else null end;
-
 def verdict:
   (texts("status")[0] // "") as $word
   | state_of_word[$word] as $state
   | if $state == "rendering" then {state: $state, progress: progress} | drop_nulls
-    elif $state == "pending" or $state == "cancelled" then {state: $state}
+    elif $state == "pending" then {state: $state}
+    elif $state == "cancelled" then {state: $state, usage: credits} | drop_nulls
     elif $state == "done" then {state: "done", outputs: outputs, usage: credits} | drop_nulls
     elif $state == "failed" then failure
     else {state: "unclear", message: "the status \($word | tojson) is not known"}

@@ -160,22 +160,27 @@ def poll: {method: "GET", path: "/tasks/\(.job | @uri)/creations"};
 def state_of_word:
   {created: "pending", queueing: "pending", processing: "rendering", success: "done", failed: "failed"};
 
+# Told of every end: 0 of what failed.
+def usage_of: if at("credits") == null then null else {credits} end;
+
 def result:
   { state: "done",
     outputs: (texts("creations.0.url") | map(select(test("^https?://"; "i")) | {url: .})),
-    usage: (if at("credits") == null then null else {credits} end) }
+    usage: usage_of }
   | with_entries(select(.value != null));
 
 def failure:
   (texts("err_code")[0] // "") as $reason
-  | if $reason == "UserCancelled" or $reason == "Canceled" then {state: "cancelled"}
+  | if $reason == "UserCancelled" or $reason == "Canceled" then {state: "cancelled", usage: usage_of}
     else
       { state: "failed",
         error:
           { code: (if $reason == "" then "task_failed" else $reason end),
             message: (if $reason == "" then "the task failed without a reason" else "the task failed: \($reason)" end),
-            kind: (kind_of_reason[$reason] | if . == "moderated" or . == "refused" then . else "failed" end) } }
-    end;
+            kind: (kind_of_reason[$reason] | if . == "moderated" or . == "refused" then . else "failed" end) },
+        usage: usage_of }
+    end
+  | with_entries(select(.value != null));
 
 def verdict:
   (texts("state")[0] // "") as $word

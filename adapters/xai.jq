@@ -119,7 +119,14 @@ def poll: {method: "GET", path: "/videos/\(.job | @uri)"};
 
 def progress_of: at("progress") | if type == "number" then [[. / 100, 0] | max, 1] | min else null end;
 
-def failed($code; $message; $kind): {state: "failed", error: {code: $code, message: $message, kind: $kind}};
+# Told of every end: what was moderated costs, too.
+def usage_of:
+  { cost_in_usd_ticks: at("usage.cost_in_usd_ticks"), duration: at("video.duration") }
+  | drop_nulls
+  | if . == {} then {} else {usage: .} end;
+
+def failed($code; $message; $kind):
+  {state: "failed", error: {code: $code, message: $message, kind: $kind}} + usage_of;
 
 def failure($word):
   code_of as $code
@@ -135,14 +142,11 @@ def failure($word):
            end);
 
 def result:
-  ( (at("usage.cost_in_usd_ticks") | if . == null then {} else {cost_in_usd_ticks: .} end)
-    + (at("video.duration") | if . == null then {} else {duration: .} end) ) as $usage
-  | if at("video.respect_moderation") == false then
-      failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated")
-    else
-      {state: "done", outputs: (texts("video.url") | map(select(test("^https?://"; "i")) | {url: .}))}
-      + (if $usage == {} then {} else {usage: $usage} end)
-    end;
+  if at("video.respect_moderation") == false then
+    failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated")
+  else
+    {state: "done", outputs: (texts("video.url") | map(select(test("^https?://"; "i")) | {url: .}))} + usage_of
+  end;
 
 # An answer without a word is done when it has a video, and under way when its status is 202, whatever its body.
 def told($is_accepted):

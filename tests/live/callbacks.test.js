@@ -8,10 +8,24 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { startAll } from '../simulators/run.js';
 import { command, endedWell, newDirectory, sleep, start, until } from './harness.js';
-import { prepare } from './simulated.js';
+import { Receiver } from './receiver.js';
+import { prepare, talk } from './simulated.js';
 import { VENDORS, channelsYaml } from './upstreams.js';
 
-const NAMES = ['fal', 'kling-legacy'];
+// Those whose simulators call, and what each says of a job that waits, works, is done and has failed; null: it does not call.
+const WORDS = {
+    ark: ['queued', 'running', 'succeeded', 'failed'],
+    fal: [null, null, 'OK', 'ERROR'],
+    'gemini-veo': [null, null, 'video.generated', null],
+    kling: ['submitted', 'processing', 'succeeded', 'failed'],
+    'kling-legacy': ['submitted', 'processing', 'succeed', 'failed'],
+    luma: [null, 'dreaming', 'completed', 'failed'],
+    minimax: [null, 'processing', 'success', 'failed'],
+    'minimax-h3': ['queued', 'running', 'succeeded', 'failed'],
+    vidu: [null, 'processing', 'success', 'failed'],
+};
+const STATES = ['pending', 'rendering', 'completed', 'failed'];
+const NAMES = Object.keys(WORDS);
 const EVERY_MS = 5000; // POLICY_CALLBACK_EVERY_MS
 const LONG = { queue_ms: 0, duration_ms: 600_000 };
 const CALL = { json: { status: 'succeed' }, key: null };
@@ -37,17 +51,51 @@ async function jobOf(prompt, simulator = kling) {
     return job;
 }
 
+const wordOf = (said) => said && (said.task_status ?? said.state ?? said.task?.status ?? said.type ?? said.status);
+
+// All at once, as a second poll of a job waits for five seconds.
+const made = new Map(NAMES.map((name) => {
+    prepare(simulators[name], { settings: { queue_ms: 300, duration_ms: 500 } });
+    return [name, create(`called of ${name}`, name)];
+}));
 for (const name of NAMES)
     test(`${name}: a task is done soon after its callback`, async () => {
-        prepare(simulators[name], { settings: { queue_ms: 300, duration_ms: 500 } });
-        const { id } = await create(`called of ${name}`, name);
+        const { id } = await made.get(name);
         const job = await jobOf(`called of ${name}`, simulators[name]);
         assert.match(job.callback, new RegExp(`^${server.url}/v1/callbacks/att_[0-9a-z]{26}\\.[A-Za-z0-9_-]{43}$`));
         assert.equal((await server.waitEnd(id)).status, 'completed');
         const told = await until('the end is told', () => called(simulators[name]).some(({ state }) => state === 'completed') && called(simulators[name]));
         for (const { status } of told) assert.equal(status, 200);
+        for (const { state } of told) assert.notEqual(WORDS[name][STATES.indexOf(state)], null, state);
         assert.equal(simulators[name].told('submit').entries.length, 1);
+        const { vendor } = simulators[name];
+        assert.deepEqual(STATES.map((state) => wordOf(vendor.callbackOf(simulators[name], job, state))), WORDS[name]);
+        assert.deepEqual(simulators[name].told('challenge').entries.map(({ echoed }) => echoed), vendor.challenges ? [true] : []);
     });
+test('an address that does not send its challenge back is not called', async (t) => {
+    const { minimax } = simulators;
+    prepare(minimax, { settings: { queue_ms: 0, duration_ms: 200 } });
+    const receiver = await Receiver.open();
+    t.after(() => receiver.close());
+    receiver.manners = {
+        '/echo': (_, response, { event }) => response.end(JSON.stringify(event.challenge === undefined ? {} : { challenge: event.challenge })),
+        '/other': (_, response) => response.end('{"challenge":"another"}'),
+        '/refused': (_, response, { event }) => response.writeHead(404).end(JSON.stringify({ challenge: event.challenge })),
+        '/silent': () => {},
+    };
+    const submit = (where, prompt = where) => {
+        const body = { model: 'MiniMax-Hailuo-2.3', prompt, callback_url: receiver.url(where) };
+        return talk(minimax, 'POST', '/v1/video_generation', { body, headers: { 'content-type': 'application/json' } });
+    };
+    for (const where of ['/other', '/refused', '/silent', '/words', '/echo']) assert.equal((await submit(where)).json.base_resp.status_code, 0);
+    await until('five challenges', () => minimax.told('challenge').entries.length === 5);
+    assert.equal((await submit('/echo', 'again')).json.base_resp.status_code, 0);
+    const words = () => receiver.at('/echo').map(({ event }) => event.status ?? 'challenge').sort();
+    await until('both are done', () => words().filter((word) => word === 'success').length === 2);
+    assert.equal(words().filter((word) => word === 'challenge').length, 1, 'an address is tried once');
+    assert.deepEqual(minimax.told('challenge').entries.filter(({ echoed }) => echoed).length, 1);
+    for (const where of ['/other', '/refused', '/silent', '/words']) assert.deepEqual(receiver.at(where).map(({ event }) => Object.keys(event)), [['challenge']], where);
+});
 test('a wrong signature is 404, and nothing happens', async () => {
     prepare(kling, { settings: { queue_ms: 100, duration_ms: 100 }, rules: [{ on: 'submit', do: { call_back: 'forged' } }] });
     const { id } = await create('forged');

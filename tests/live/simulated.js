@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { until } from './harness.js';
 
 export const KEY = 'sim-key';
+export const NOBODY = 'http://127.0.0.1:9/told'; // an address to call back at which nobody is
 export const LIMIT = { limit: 20_000, every: 20 };
 export const SHORT = { queue_ms: 80, duration_ms: 120 };
 export const STEADY = { queue_ms: 600, duration_ms: 600 }; // where a test looks at what lies between

@@ -2,7 +2,6 @@
 //
 // The upstreams as the tests configure them: a channel each, named like its simulator. Where one differs: `canConfirm` (a lost
 // answer is looked up), `isCertain` (what is not found so was not taken), `moderates`, `redirects` (its results may lie elsewhere), `noVideo` (how «done» without one ends).
-// The six upstreams as the tests configure them: a channel each, named like its simulator.
 import { accountOf } from '../simulators/vertex-veo.js';
 import { dataUri, tiny } from './media.js';
 

@@ -10,7 +10,7 @@ import { ark as vendor } from '../simulators/ark.js';
 import { start } from '../simulators/core.js';
 import { attemptsOf } from './books.js';
 import { endedWell, start as serve, until } from './harness.js';
-import { BAD_BODIES, KEY, LONG, PIXEL, SHORT, film, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LONG, NOBODY, PIXEL, SHORT, film, isVideo, prepare, submits, talk } from './simulated.js';
 
 const sim = await start(vendor, { settings: SHORT });
 const ENDED = { queue_ms: 0, duration_ms: 0 };
@@ -116,7 +116,7 @@ test('ark: what is not taken', async () => {
     for (const more of wrong) assert.deepEqual(await ask(more), [400, 'InvalidParameter'], JSON.stringify(more));
     for (const body of BAD_BODIES) assert.deepEqual(await refusal('POST', TASKS, { body }), [400, 'InvalidParameter']);
     assert.equal(submits(sim).length, 0);
-    assert.match(await create({ callback_url: 'https://video.example.com/callbacks/1', safety_identifier: 'ours-1' }, key), /^cgt-/);
+    assert.match(await create({ callback_url: NOBODY, safety_identifier: 'ours-1' }, key), /^cgt-/);
     assert.equal(submits(sim)[0].correlation, 'ours-1');
     assert.deepEqual(await ask({}), [429, 'QuotaExceeded']);
 });

@@ -72,7 +72,7 @@ test('frames and references, each where it belongs', async () => {
 test('what is wrong is told by a code', async () => {
     prepare(kling);
     const wrong = [{ prompt: '' }, { prompt: 'x'.repeat(3073) }, { settings: { duration: '5' } }, { settings: { duration: 16 } }, { settings: { resolution: '8k' } },
-        { settings: { audio: 'on' } }, { settings: { aspect_ratio: '4:3' } }, { model: 'kling-3.0' }, { contents: [prompt] }, { options: { callback_url: 1 } }];
+        { settings: { audio: 'on' } }, { settings: { aspect_ratio: '4:3' } }, { model: 'kling-3.0' }, { contents: [prompt] }, { options: { callback_url: 1 } }, { options: { callback_url: 'here' } }];
     for (const one of wrong) assert.deepEqual(said(await create(TEXT, { prompt: 'a', ...one })), [400, 1201], JSON.stringify(one));
     assert.deepEqual(said(await create('/text-to-video/kling-3.0-omni', { prompt: 'a' })), [404, 1203]);
     assert.deepEqual(said(await create(TEXT, { prompt: 'a' }, { key: null })), [401, 1001]);

@@ -9,7 +9,7 @@ import { luma } from '../simulators/luma.js';
 import { start as simulate } from '../simulators/core.js';
 import { endedWell, start, until } from './harness.js';
 import { dataUri, tiny } from './media.js';
-import { BAD_BODIES, KEY, LIMIT, LONG, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
+import { BAD_BODIES, KEY, LIMIT, LONG, NOBODY, SHORT, STEADY, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 import { channelsYaml } from './upstreams.js';
 
 const simulator = await simulate(luma, { settings: SHORT });
@@ -26,7 +26,7 @@ const KEYS = ['id', 'generation_type', 'state', 'failure_reason', 'created_at', 
 
 test('luma: create, every state, the result, the list', async () => {
     prepare(simulator, { settings: STEADY });
-    const request = { ...WISH, aspect_ratio: '9:16', duration: '9s', resolution: '1080p', callback_url: 'https://example.com/told' };
+    const request = { ...WISH, aspect_ratio: '9:16', duration: '9s', resolution: '1080p', callback_url: NOBODY };
     const made = await client.generations.video.create(request);
     assert.deepEqual(Object.keys(made), KEYS);
     assert.deepEqual([made.state, made.model, made.request], ['queued', 'ray-2', request]);

@@ -87,6 +87,7 @@ test('its errors', async () => {
     await assert.rejects(client.predictions.create({ model: 'acme/none', input: { prompt: 'a' } }), isStatus(404));
     await assert.rejects(client.predictions.create({ version: 'latest', input: { prompt: 'a' } }), isStatus(422));
     await assert.rejects(client.predictions.create({ model: MODEL, input: { prompt: 'a' }, webhook_events_filter: ['end'] }), isStatus(422));
+    await assert.rejects(client.predictions.create({ model: MODEL, input: { prompt: 'a' }, webhook: 'http://example.com' }), isStatus(422));
     const { status, json } = await talk(simulator, 'POST', `/v1/models/${MODEL}/predictions`, { body: { inptu: { prompt: 'a' } } });
     assert.deepEqual([status, json.invalid_fields[0].description], [422, 'input is required']);
     const extra = await talk(simulator, 'POST', `/v1/models/${MODEL}/predictions`, { body: { input: { prompt: 'a' }, callback: 'x' } });

@@ -8,6 +8,7 @@ import { APICallError } from '@ai-sdk/provider';
 import { createXai } from '@ai-sdk/xai';
 import { start } from '../simulators/core.js';
 import { xai as vendor } from '../simulators/xai.js';
+import { attemptsOf } from './books.js';
 import { endedWell, start as serve } from './harness.js';
 import { BAD_BODIES, KEY, LONG, PIXEL, SHORT, film, isDone, isVideo, prepare, submits, talk } from './simulated.js';
 
@@ -100,6 +101,8 @@ test('xai: filmgate waits for an empty 202, and knows a moderated video in both 
     sim.settings.moderates_by_error = false;
     for (const task of [moderated, await end('[sim:moderate] again')]) assert.match(task.error.message, /blocked|policy/);
     assert.equal(submits(sim).length, 3, 'each was bought once');
+    const costs = attemptsOf(server).map(({ usage }) => JSON.parse(usage).cost_in_usd_ticks);
+    assert.ok(costs.length === 3 && costs.every((ticks) => ticks > 0), `all three cost: ${costs}`);
 });
 
 test('the servers ended well', async () => {

@@ -4,6 +4,7 @@
 // task's state. What a comment calls «wire» is what @ai-sdk/bytedance 1.0.29 (npm) sends, «documented» the vendor's list
 // of error codes, «third-party» readings of its pages and public gateways; «ours» is not established.
 import { randomBytes } from 'node:crypto';
+import { telling } from './callbacks.js';
 import { isKnownKey, keyIn } from './core.js';
 
 const WORDS = { pending: 'queued', rendering: 'running', completed: 'succeeded', failed: 'failed', cancelled: 'cancelled' }; // wire, third-party
@@ -84,13 +85,15 @@ async function create(sim, call) {
     const body = call.json();
     const wish = check(sim, body);
     const prompt = body.content.find(({ type }) => type === 'text')?.text ?? '';
-    const job = await sim.accept(call, { id: newId(), model: body.model, prompt, correlation: body.safety_identifier ?? null, wish });
+    const job = await sim.accept(call, {
+        id: newId(), model: body.model, prompt, correlation: body.safety_identifier ?? null, wish, callback: body.callback_url ?? null,
+    });
     return { json: { id: job.id } }; // nothing else: wire
 }
 
 // {id, model, status, created_at, updated_at (s)}; of an end {content} or {error}, usage in tokens: wire, third-party.
 function taskOf(sim, call, job) {
-    const state = job.state();
+    const state = call.state ?? job.state();
     const since = { pending: job.created, rendering: job.startsAt }[state] ?? job.endedAt;
     const { resolution, ratio, duration, seed } = job.wish;
     const task = {
@@ -144,6 +147,7 @@ export const ark = {
         if (isKnownKey(key)) return key;
         throw refusal(sim, 'AuthenticationError');
     },
+    callbackOf: (sim, job, state) => taskOf(sim, telling(state), job), // at each change, as a query answers: third-party
     routes: (sim) => [
         ['POST /api/v3/contents/generations/tasks', 'submit', (call) => create(sim, call)],
         ['GET /api/v3/contents/generations/tasks', 'list', (call) => list(sim, call)],

@@ -6,6 +6,7 @@
 // problem(), authorise(), routes()}; its handlers get a Call and return an answer {status, headers, json | text |
 // bytes, type} or throw a Refusal. Results are padded real videos, served with ranges.
 import http from 'node:http';
+import { Callbacks } from './callbacks.js';
 import { Ledger, fingerprint } from './ledger.js';
 import { Dice, Job } from './jobs.js';
 import { isMultipart, readMultipart } from './multipart.js';
@@ -176,6 +177,7 @@ export class Simulator {
         this.script.reset();
         this.jobs = new Map(); // by id, the oldest first
         this.shelf = new Map(); // what else a vendor keeps: uploads, files
+        this.callbacks = new Callbacks(this);
         this.counts = { requests: 0, by_operation: {}, by_status: {} };
         this.#dice = new Dice(this.#seed);
     }
@@ -207,7 +209,7 @@ export class Simulator {
         this.jobs.set(job.id, job);
         this.ledger.write('submit', { job: job.id, correlation, model, prompt, credential: call.credential });
         job.callback = callback;
-        if (callback !== null && this.settings.callbacks) await this.#promise(job, deed.call_back ?? 'once');
+        if (callback !== null && this.settings.callbacks) await this.callbacks.promise(job, deed.call_back ?? 'once');
         if (deed.accept_then !== undefined) [call.loss, call.lossStatus] = [deed.accept_then, deed.status];
         return job;
     }
@@ -215,34 +217,6 @@ export class Simulator {
     #busy(credential) {
         if (this.settings.slots === null) return 0;
         return [...this.jobs.values()].filter((job) => job.credential === credential && !job.isOver).length;
-    }
-
-    // ---- callbacks: the vendor's callbackOf(sim, job, state) is what it says of a state, null where it says nothing
-
-    async #promise(job, manner) {
-        job.manner = manner;
-        if (manner === 'early') await this.#callBack(job, 'completed');
-        if (manner === 'lies') setTimeout(() => this.#callBack(job, 'completed'), 100).unref();
-        this.#follow(job);
-    }
-
-    // Tells each state of a job once, when it comes.
-    #follow(job) {
-        if (this.isClosed || job.manner === null || this.jobs.get(job.id) !== job) return;
-        const state = job.state();
-        if (state !== job.toldState) {
-            job.toldState = state;
-            if (job.manner !== 'early') for (let i = job.manner === 'twice' ? 2 : 1; i > 0; i--) this.#callBack(job, state);
-        }
-        if (!job.isOver) setTimeout(() => this.#follow(job), Math.max(1, (state === 'pending' ? job.startsAt : job.endsAt) - Date.now() + 1)).unref();
-    }
-
-    async #callBack(job, state) {
-        const said = this.vendor.callbackOf(this, job, state);
-        if (said === null) return;
-        const url = job.manner === 'forged' ? job.callback.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')) : job.callback;
-        const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(said) }).catch(() => ({ status: 0 }));
-        this.ledger.write('callback', { job: job.id, state, status: answer.status });
     }
 
     // The job of a poll; null where the vendor does not know it.
@@ -273,7 +247,7 @@ export class Simulator {
         if (deed.fail) job.end('failed');
         if (deed.moderate) job.end('moderated');
         if (deed.done_without_video) job.end('no-video');
-        this.#follow(job);
+        this.callbacks.follow(job);
     }
 
     // The job of any other call; null where the vendor does not know it.

@@ -43,6 +43,16 @@ function parametersOf(sim, { parameters = {} }) {
     return parameters;
 }
 
+// {uris, userMetadata}: wire. That http will do is ours.
+function callbackAddress(sim, { webhookConfig: config }) {
+    if (config === undefined) return null;
+    only(sim, config, ['uris', 'userMetadata'], 'webhookConfig');
+    const { uris } = config;
+    const isList = Array.isArray(uris) && uris.length > 0 && uris.every((uri) => /^https?:\/\//.test(uri));
+    if (!isList) throw wrong(sim, 'webhookConfig.uris must be a list of addresses');
+    return uris[0];
+}
+
 function modelOf(sim, call) {
     const [model, verb] = call.params.model.split(':');
     if (verb !== 'predictLongRunning') throw sim.refuse(404);
@@ -60,7 +70,8 @@ async function create(sim, call) {
     const { aspectRatio = '16:9', sampleCount = 1 } = parametersOf(sim, body);
     const id = `models/${model}/operations/${randomBytes(9).toString('hex')}`;
     const wish = { shape: aspectRatio, samples: sampleCount, file: randomBytes(6).toString('hex') };
-    return { json: { name: (await sim.accept(call, { id, model, prompt, wish })).id } };
+    const callback = callbackAddress(sim, body);
+    return { json: { name: (await sim.accept(call, { id, model, prompt, wish, callback })).id } };
 }
 
 // {name, done, error | response}: wire, sdk. A strange word stands where `done` is.
@@ -81,6 +92,15 @@ function resultOf(sim, job) {
     const name = `files/${job.wish.file}`;
     const uri = sim.settings.file_names ? name : `${sim.url}/v1beta/${name}:download?alt=media`;
     return { generatedSamples: Array.from({ length: job.wish.samples }, () => ({ video: { uri } })) };
+}
+
+// {type, version, timestamp, data}, once, of a video that is there; no event is listed for one that failed: documented. That
+// it is signed, with a JWT in a header, is documented, too; here it is not.
+function callbackOf(sim, job, state) {
+    if (state !== 'completed' || job.outcome !== 'video') return null;
+    const name = `files/${job.wish.file}`;
+    const data = { id: job.id, output_file_uri: `${sim.url}/v1beta/${name}:download?alt=media`, file_name: name };
+    return { type: 'video.generated', version: 'v1', timestamp: new Date().toISOString(), data };
 }
 
 async function query(sim, call) {
@@ -104,6 +124,7 @@ export const geminiVeo = {
     renews: false, // a file lives two days, and cannot be renewed
     problem,
     authorise,
+    callbackOf,
     settings: {
         retired: [], // models that are no longer available
         file_names: false, // a result is told as files/{id}, not as an address: what the SDK can follow over plain http

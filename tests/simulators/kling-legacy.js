@@ -4,6 +4,7 @@
 // caller signs. What a comment calls «sdk» is in the public adaptors of the new-api engine, «third-party»
 // a dated reading of Kling's documentation, «documented» that documentation; «ours» is not established.
 import { createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
+import { telling } from './callbacks.js';
 import { isKnownKey, keyIn } from './core.js';
 
 const KINDS = [
@@ -159,7 +160,7 @@ export const klingLegacy = {
     renews: false, // results stay 30 days: documented
     problem,
     authorise,
-    callbackOf: (sim, job, state) => taskOf(sim, { word: null, linkOrigin: null, state }, job), // at each change, as a query's data: documented
+    callbackOf: (sim, job, state) => taskOf(sim, telling(state), job), // at each change, as a query's data: documented
     routes: (sim) => KINDS.flatMap((kind) => [
         [`POST /v1/videos/${kind}`, 'submit', (call) => create(sim, call, kind)],
         [`GET /v1/videos/${kind}`, 'list', (call) => list(sim, call, kind)],

@@ -4,6 +4,7 @@
 // «documented» is in the vendor's pages, read in public copies of September 2026; «run» is what clients of others met
 // when they ran it; «ours» is not established.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { telling } from './callbacks.js';
 import { isKnownKey, keyIn } from './core.js';
 
 const WORDS = { pending: 'submitted', rendering: 'processing', completed: 'succeeded', failed: 'failed', cancelled: 'failed' }; // documented
@@ -122,26 +123,28 @@ async function create(sim, call, family) {
     const { settings = {}, options = {} } = body;
     const { external_task_id: external = '', callback_url: callback } = options;
     check(sim, family, call.params.model, body);
-    if (callback !== undefined && typeof callback !== 'string') throw wrong(sim, 'callback_url must be a text');
+    if (!/^(https?:\/\/.*)?$/.test(callback ?? '')) throw wrong(sim, 'callback_url must be a URL'); // the field: documented
     if (external !== '' && byOurs(sim, call, external) !== undefined) throw wrong(sim, 'external_task_id already exists');
     const job = await sim.accept(call, {
+        callback: callback || null,
         id: newId(), model: call.params.model, prompt: promptOf(body), correlation: external === '' ? null : external,
-        wish: { duration: settings.duration ?? 5, resolution: settings.resolution ?? '720p', shape: settings.aspect_ratio ?? '16:9', callback },
+        wish: { duration: settings.duration ?? 5, resolution: settings.resolution ?? '720p', shape: settings.aspect_ratio ?? '16:9' },
     });
-    return success(headOf(job, WORDS.pending));
+    return success(headOf(job, job.state(), WORDS.pending));
 }
 
 // {id, status, create_time, update_time (ms), external_id}: documented.
-function headOf(job, status) {
-    const since = { pending: job.created, rendering: job.startsAt }[job.state()] ?? job.endedAt;
+function headOf(job, state, status) {
+    const since = { pending: job.created, rendering: job.startsAt }[state] ?? job.endedAt;
     return { id: job.id, status, create_time: job.created, update_time: since, external_id: job.correlation ?? '' };
 }
 
 // {outputs: [{type, id, url, watermark_url, duration (a text)}], billing: [{charge_type, amount (a text), package_type}]}: documented.
 function taskOf(sim, call, job) {
-    const task = { ...headOf(job, call.word ?? WORDS[job.state()]), message: '', outputs: [], billing: [] };
-    if (!job.isOver) return task;
-    if (job.state() !== 'completed') return { ...task, message: job.outcome === 'moderated' ? 'Failure to pass the risk control system' : 'The task failed', billing: [unit(0)] };
+    const state = call.state ?? job.state();
+    const task = { ...headOf(job, state, call.word ?? WORDS[state]), message: '', outputs: [], billing: [] };
+    if (['pending', 'rendering'].includes(state)) return task;
+    if (state !== 'completed') return { ...task, message: job.outcome === 'moderated' ? 'Failure to pass the risk control system' : 'The task failed', billing: [unit(0)] };
     const { duration, resolution } = job.wish;
     const video = { type: 'video', id: `9${job.id.slice(1)}`, url: sim.link(job, call), watermark_url: '', duration: (duration + 0.041).toFixed(3) };
     return { ...task, outputs: job.outcome === 'no-video' ? [] : [video], billing: [unit(duration * UNIT_PRICE[resolution])] };
@@ -187,6 +190,7 @@ export const kling = {
         if (isKnownKey(key)) return key;
         throw refusal(sim, 1002);
     },
+    callbackOf: (sim, job, state) => taskOf(sim, telling(state), job), // at each change, as a query's data: third-party
     routes: (sim) => [
         ...FAMILIES.map((family) => [`POST /${family}/:model`, 'submit', (call) => create(sim, call, family)]),
         ['GET /tasks', 'poll', (call) => query(sim, call)],

@@ -3,6 +3,7 @@
 // Luma's Dream Machine API, the older of two. What a comment calls «wire» is what lumaai 1.19.1 (npm) sends, «sdk» its
 // types, «documented» the vendor's pages; «ours» is not established.
 import { randomUUID } from 'node:crypto';
+import { telling } from './callbacks.js';
 import { isKnownKey, keyIn } from './core.js';
 
 const BASE = '/dream-machine/v1';
@@ -56,7 +57,7 @@ function check(sim, call, body) {
 
 // The whole object at every call: wire, sdk.
 function generationOf(sim, call, job) {
-    const state = job.state();
+    const state = call.state ?? job.state();
     const url = state === 'completed' && job.outcome !== 'no-video' ? sim.link(job, call) : null;
     return {
         id: job.id, generation_type: 'video', state: call.word ?? WORDS[state], failure_reason: state === 'failed' ? REASONS[job.outcome] : null,
@@ -70,9 +71,13 @@ async function create(sim, call) {
     check(sim, call, request);
     const job = await sim.accept(call, {
         id: randomUUID(), model: request.model, prompt: request.prompt ?? '', wish: { request, shape: request.aspect_ratio ?? '16:9' },
+        callback: request.callback_url ?? null,
     });
     return { status: 201, json: generationOf(sim, call, job) }; // wire: 201
 }
+
+// The whole object, at dreaming, completed and failed: documented.
+const callbackOf = (sim, job, state) => (state === 'pending' ? null : generationOf(sim, telling(state), job));
 
 async function get(sim, call) {
     const job = await sim.look(call, call.params.id);
@@ -108,6 +113,7 @@ export const luma = {
         if (isKnownKey(key)) return key;
         throw sim.refuse(401);
     },
+    callbackOf,
     routes: (sim) => [
         [`POST ${BASE}/generations/video`, 'submit', (call) => create(sim, call)], // wire
         [`POST ${BASE}/generations`, 'submit', (call) => create(sim, call)], // documented: the older path

@@ -4,6 +4,7 @@
 // or erases. What a comment calls «wire» is what @ai-sdk/minimax 3.0.45 (npm) sends and reads, «sdk» its source,
 // «documented» the vendor's API pages and OpenAPI file; «ours» is not established.
 import { randomBytes } from 'node:crypto';
+import { telling } from './callbacks.js';
 import { isKnownKey, keyIn } from './core.js';
 
 const WORDS = { pending: 'queued', rendering: 'running', completed: 'succeeded', failed: 'failed', cancelled: 'cancelled' }; // documented
@@ -91,14 +92,14 @@ async function create(sim, call) {
     const wish = check(sim, call.json());
     const prompt = wish.content.find(({ type }) => type === 'text').text;
     const id = `4${[...randomBytes(14)].map((byte) => byte % 10).join('')}`;
-    const job = await sim.accept(call, { id, model: wish.model, prompt, wish });
+    const job = await sim.accept(call, { id, model: wish.model, prompt, wish, callback: wish.callback_url ?? null });
     return { json: { task_id: job.id } }; // wire
 }
 
 // {id, model, status, content{url}, resolution, duration, ratio, usage, error{code, message}, task_type, modality}: wire, documented.
 function taskOf(sim, call, job) {
     const { duration, resolution, shape, roles } = job.wish;
-    const state = job.state();
+    const state = call.state ?? job.state();
     const task = {
         id: job.id, model: job.model, status: call.word ?? WORDS[state], created_at: job.createdS, updated_at: Math.floor(Date.now() / 1000),
         task_type: 'generation', modality: 'video',
@@ -150,6 +151,8 @@ export const minimaxH3 = {
     renews: true, // documented: query again for a new URL
     problem,
     authorise,
+    challenges: true, // documented
+    callbackOf: (sim, job, state) => ({ task: taskOf(sim, telling(state), job) }), // at each change, in the words of a query: third-party
     routes: (sim) => [
         ['POST /v2/video_generation', 'submit', (call) => create(sim, call)],
         ['GET /v2/query/video_generation', 'list', (call) => list(sim, call)],

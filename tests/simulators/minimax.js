@@ -9,6 +9,7 @@ import { isImage } from './checks.js';
 import { Refusal, isKnownKey, keyIn } from './core.js';
 
 const WORDS = { pending: 'Queueing', rendering: 'Processing', completed: 'Success', failed: 'Fail', cancelled: 'Fail' }; // documented
+const CALLED = { rendering: 'processing', completed: 'success', failed: 'failed' }; // the words of a callback: documented
 const MAX_PROMPT = 2000; // documented
 
 // What may be asked of a model: resolutions and seconds documented, which need an image documented.
@@ -107,7 +108,7 @@ const newFile = () => `8${digits(17)}1`;
 
 async function create(sim, call) {
     const wish = { ...check(call), file: newFile() };
-    const job = await sim.accept(call, { id: `4${digits(14)}`, model: wish.model, prompt: wish.prompt ?? '', wish });
+    const job = await sim.accept(call, { id: `4${digits(14)}`, model: wish.model, prompt: wish.prompt ?? '', wish, callback: wish.callback_url ?? null });
     return { json: { task_id: job.id, base_resp: baseResp(0) } }; // documented
 }
 
@@ -118,19 +119,26 @@ const withFile = (body, isNumber) => ({
 });
 
 // {task_id, status, file_id, video_width, video_height, base_resp}; the id of the file is a text: documented.
+function taskOf(job, state, status) {
+    const answer = { task_id: job.id, status, file_id: '', base_resp: baseResp(0) };
+    if (state === 'failed') answer.base_resp = baseResp(job.outcome === 'moderated' ? 1027 : 1033); // documented: 1027
+    if (state !== 'completed' || job.outcome === 'no-video') return answer; // ours: done without a file
+    const [width, height] = SIZES[job.wish.resolution];
+    return { ...answer, file_id: job.wish.file, video_width: width, video_height: height };
+}
+
 async function query(sim, call) {
     const id = call.query.get('task_id') ?? '';
     if (id === '') throw wrong('task_id is required');
     const job = await sim.look(call, id);
     if (job === null) throw wrong('invalid task_id'); // third-party
     const state = job.state();
-    const answer = { task_id: job.id, status: call.word ?? WORDS[state], file_id: '', base_resp: baseResp(0) };
-    if (state === 'failed') answer.base_resp = baseResp(job.outcome === 'moderated' ? 1027 : 1033); // documented: 1027
-    if (state !== 'completed' || call.word !== null) return withFile(answer, false);
-    if (job.outcome === 'no-video') return withFile(answer, false); // ours
-    const [width, height] = SIZES[job.wish.resolution];
-    return withFile({ ...answer, file_id: job.wish.file, video_width: width, video_height: height }, sim.settings.numeric_file_ids);
+    const told = call.word === null ? taskOf(job, state, WORDS[state]) : taskOf(job, 'rendering', call.word);
+    return withFile(told, sim.settings.numeric_file_ids);
 }
+
+// As a query answers, in words of their own, of which none is for the queue: documented.
+const callbackOf = (sim, job, state) => (state === 'pending' ? null : taskOf(job, state, CALLED[state]));
 
 // {file: {file_id (int64), bytes, created_at, filename, purpose, download_url}, base_resp}: documented.
 async function retrieve(sim, call) {
@@ -152,6 +160,8 @@ export const minimax = {
         numeric_file_ids: false, // the query tells the id of the file as a number too, as the file itself does
     },
     authorise,
+    challenges: true, // documented
+    callbackOf,
     routes: (sim) => [
         ['POST /v1/video_generation', 'submit', (call) => create(sim, call)],
         ['GET /v1/query/video_generation', 'poll', (call) => query(sim, call)],

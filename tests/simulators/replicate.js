@@ -64,7 +64,7 @@ function checkBody(sim, body, { needsVersion }) {
     if (typeof input !== 'object' || input === null || Array.isArray(input)) throw invalid(sim, '', 'input is required', 'required');
     for (const name of Object.keys(body)) if (!MEMBERS.includes(name)) throw invalid(sim, '', `Additional property ${name} is not allowed`, 'additional_property_not_allowed');
     if (needsVersion && typeof version !== 'string') throw invalid(sim, '', 'version is required', 'required');
-    if (webhook !== undefined && !/^https?:\/\//.test(webhook)) throw invalid(sim, 'webhook', 'Does not match format \'uri\'', 'format');
+    if (webhook !== undefined && !/^https:\/\//.test(webhook)) throw invalid(sim, 'webhook', 'Must be an HTTPS URL', 'format'); // documented; the words are ours
     if (events !== undefined && !(Array.isArray(events) && events.every((event) => EVENTS.includes(event)))) throw invalid(sim, 'webhook_events_filter', `must be some of ${EVENTS.join(', ')}`, 'enum');
 }
 

@@ -4,6 +4,7 @@
 // in the vendor's API pages, «third-party» in copies and tables of them and in adapters of public repositories; «ours» is
 // not established. There is no client of the vendor's to hold it against.
 import { randomBytes } from 'node:crypto';
+import { telling } from './callbacks.js';
 import { isImage } from './checks.js';
 import { isKnownKey, keyIn } from './core.js';
 
@@ -118,28 +119,36 @@ const creditsOf = ({ duration }) => duration * 11; // third-party: of viduq3-tur
 async function create(sim, call, name) {
     const { shape, ...body } = check(sim, call, name);
     const id = `8${[...randomBytes(17)].map((byte) => byte % 10).join('')}`; // a text; digits: third-party
-    const job = await sim.accept(call, { id, model: body.model, prompt: body.prompt ?? '', correlation: body.payload ?? null, wish: { ...body, name, shape } });
+    const job = await sim.accept(call, { id, model: body.model, prompt: body.prompt ?? '', correlation: body.payload ?? null, wish: { ...body, name, shape }, callback: body.callback_url ?? null });
     const said = { payload: '', off_peak: false, movement_amplitude: 'auto', seed: 7, ...body };
     return { json: { task_id: job.id, state: 'created', ...said, credits: creditsOf(body), created_at: new Date(job.created).toISOString() } };
 }
 
-function reasonOf(job) {
-    if (job.state() === 'cancelled') return 'UserCancelled'; // documented
+function reasonOf(job, state) {
+    if (state === 'cancelled') return 'UserCancelled'; // documented
     return job.outcome === 'moderated' ? 'CreationPolicyViolation' : 'InternalServiceFailure';
 }
 
 // {id, state, err_code, credits, payload, bgm, off_peak, creations[{id, url, cover_url}]}: documented.
+function creationsOf(sim, call, job) {
+    const now = call.state ?? job.state();
+    const { bgm = false, off_peak: isLate = false, payload = '' } = job.wish;
+    const state = call.word ?? WORDS[now];
+    const answer = { id: job.id, state, err_code: '', credits: creditsOf(job.wish), payload, bgm, off_peak: isLate, creations: [] };
+    if (state === 'failed') return { ...answer, err_code: reasonOf(job, now), credits: 0 };
+    if (state !== 'success' || job.outcome === 'no-video') return answer;
+    const url = sim.link(job, call);
+    return { ...answer, creations: [{ id: `9${job.id.slice(1)}`, url, cover_url: url.replace(/\.mp4$/, '.webp') }] };
+}
+
 async function query(sim, call) {
     const job = await sim.look(call, call.params.id);
     if (job === null) throw sim.refuse(404, { reason: 'TaskNotFound', message: 'task not found' });
-    const { bgm = false, off_peak: isLate = false, payload = '' } = job.wish;
-    const state = call.word ?? WORDS[job.state()];
-    const answer = { id: job.id, state, err_code: '', credits: creditsOf(job.wish), payload, bgm, off_peak: isLate, creations: [] };
-    if (state === 'failed') return { json: { ...answer, err_code: reasonOf(job), credits: 0 } };
-    if (state !== 'success' || job.outcome === 'no-video') return { json: answer };
-    const url = sim.link(job, call);
-    return { json: { ...answer, creations: [{ id: `9${job.id.slice(1)}`, url, cover_url: url.replace(/\.mp4$/, '.webp') }] } };
+    return { json: creationsOf(sim, call, job) };
 }
+
+// As a query answers, from `processing` on: documented. That it is signed is, too; here it is not.
+const callbackOf = (sim, job, state) => (state === 'pending' ? null : creationsOf(sim, telling(state), job));
 
 // {} while it waits, then 400 with its state; «scheduled» is documented, the other words are ours. The body has the id: documented.
 async function cancel(sim, call) {
@@ -160,6 +169,7 @@ export const vidu = {
     renews: true, // third-party
     problem,
     authorise,
+    callbackOf,
     routes: (sim) => [
         ...Object.keys(KINDS).map((name) => [`POST /ent/v2/${name}`, 'submit', (call) => create(sim, call, name)]),
         ['GET /ent/v2/tasks/:id/creations', 'poll', (call) => query(sim, call)],
