@@ -43,23 +43,18 @@ def about:
 
 # ---- what is asked ----
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
+def references_most:
+  if test("seedance-(1-5|1-0-(pro|lite-t2v))") then 0 elif test("seedance-1-0-lite-i2v") then 4 else null end;
 
-def takes_references: test("seedance-(1-5|1-0-(pro|lite-t2v))") | not;
 def takes_last: test("seedance-1-0-(pro-fast|lite-t2v)") | not;
 def takes_first: test("seedance-1-0-lite-t2v") | not;
 
 def why_not:
-  (reference_images | length) as $references
-  | if (.task | frames) > 1 then "one image is the first frame: further ones need the role last or reference"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
-    elif $references > 0 and first_image != null then "this API takes frames or references, not both"
-    elif $references > 0 and (.task.model | takes_references | not) then "this model takes no references"
-    elif $references > 4 and (.task.model | test("seedance-1-0-lite-i2v")) then "this model takes at most 4 references"
-    elif last_image != null and (.task.model | takes_last | not) then "this model takes no last frame"
-    elif first_image != null and (.task.model | takes_first | not) then "this model takes no images"
-    else null
-    end;
+  if first_image != null and (.task.model | takes_first | not) then "this model takes no images"
+  else
+    (.task.model | {last: takes_last, references: references_most, apart: true}) as $takes
+    | frames_why_not($takes)
+  end;
 
 def item($index; $role):
   if $index == null then empty

@@ -89,21 +89,15 @@ def kind_of_task:
 def negative_most: 500;
 
 def why_not($kind):
-  ([.task.images[] | select(.role == "first" or .role == "input")] | length) as $firsts
-  | (reference_images | length) as $references
+  frames_why_not($kind | {last: (.frames > 1), references, apart}) as $frames
   | if $kind == null then
       "it is not known which body the model \(.task.model) takes: options.kind may say it"
     elif (.task.prompt | length) > $kind.prompt then
       "a prompt of this model has at most \($kind.prompt) characters: the vendor would cut it"
     elif (.task.negative_prompt // "" | length) > negative_most then
       "a negative prompt has at most \(negative_most) characters: the vendor would cut it"
-    elif $firsts > 1 then "one image is the first frame: further ones need the role last or reference"
-    elif $firsts > $kind.frames then "this model takes no first frame"
-    elif last_image != null and $kind.frames < 2 then "this model takes no last frame"
-    elif last_image != null and $firsts == 0 then "a last frame needs a first frame"
-    elif $references > 0 and $kind.references == 0 then "this model takes no references"
-    elif $references > $kind.references then "this model takes at most \($kind.references) references"
-    elif $references > 0 and $firsts > 0 and $kind.apart then "this model takes frames or references, not both"
+    elif $kind.frames == 0 and first_image != null then "this model takes no first frame"
+    elif $frames != null then $frames
     elif (.task.images | length) < $kind.least then "this model needs images: at least \($kind.least)"
     else null
     end;

@@ -71,11 +71,13 @@ def submit:
   | (default_fields + ($task.options.fields // {})) as $fields
   | said as $said
   | ($said | without_field($fields)) as $missing
-  | ([$task.images[] | select(.role == "first" or .role == "input")] | length) as $frames
+  | (first_images | length) as $firsts
+  | (last_images | length) as $lasts
   | if $task.model | is_app_path | not then
       refuse("the model must be the path of an app, as fal-ai/veo3, not \($task.model)")
     elif $missing != null then refuse("options.fields does not say what this app calls \($missing)")
-    elif $frames > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $firsts > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $lasts > 1 then refuse("there is one field for a last image")
     else
       {method: "POST", path: "/\($task.model)", json: (($said | named($fields)) + ($task.options.body // {}))}
       + (if $task.callback == null then {} else {query: {fal_webhook: $task.callback}} end)

@@ -37,20 +37,12 @@ def about:
 
 # ---- what is asked ----
 
-def references_most: 3;
-
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
+def references_most: if test("^veo-(2|3\\.0|3\\.1-lite)") then 0 else 3 end;
 
 def why_not:
-  (reference_images | length) as $references
-  | if .task.model | test("^[A-Za-z0-9._-]+$") | not then "a model's name of this API has no other signs than - . and _"
-    elif frames > 1 then "one image is the first frame: a further one needs the role last or reference"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
-    elif $references > 0 and first_image != null then "this API takes frames or references, not both"
-    elif $references > references_most then "this API takes \(references_most) references at most"
-    elif $references > 0 and (.task.model | test("^veo-(2|3\\.0|3\\.1-lite)")) then "this model takes no references"
-    else null
-    end;
+  if .task.model | test("^[A-Za-z0-9._-]+$") | not then "a model's name of this API has no other signs than - . and _"
+  else frames_why_not({last: true, references: (.task.model | references_most), apart: true})
+  end;
 
 # Bytes whose type is not known yet are judged by the end of their URL.
 def type_of_url:

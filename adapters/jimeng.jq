@@ -63,15 +63,12 @@ def req_key:
 
 def takes($count): images_of_key as $counts | $counts == null or ($counts | index([$count]) != null);
 
-def firsts: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not:
   (frames | length) as $count
   | req_key as $key
+  | frames_why_not({last: true, references: 0}) as $frames
   | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif (reference_images | length) > 0 then "this API takes a first and a last frame, no references"
-    elif (.task | firsts) > 1 then "one image is the first frame: a further one needs the role last"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
+    elif $frames != null then $frames
     elif $key == null then "\(.task.model) takes no last frame"
     elif $key | takes($count) | not then "\($key) is not for \($count) images"
     elif [.task.duration] | inside([5, 10]) | not then "this API makes 5 or 10 seconds, not \(.task.duration)"

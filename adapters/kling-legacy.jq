@@ -37,15 +37,11 @@ def about:
 
 def prompt_most: 2500;
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not:
   if .task.model | test("omni|video-o1") then "this model is served by another path than text2video and image2video"
   elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif (.task | frames) > 1 then "one image is the first frame: a further one needs the role last"
-  elif last_image != null and first_image == null then "a last frame needs a first frame"
-  else null
+  else frames_why_not({last: true, references: 0})
   end;
 
 # Bare base64, without `data:` before it.

@@ -53,21 +53,19 @@ def prompt_most:
   else 3072
   end;
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not:
   (.task | prompt_most) as $prompt_most
   | (first_image != null) as $has_first
   | (last_image != null) as $has_last
   | (reference_images | length > 0) as $has_references
+  | frames_why_not({last: true}) as $frames
   | .task
   | if .model | test("^[A-Za-z0-9][A-Za-z0-9._-]*$") | not then
       "the model must be a name as it stands in the path, as kling-3.0, not \(.model)"
     elif (.prompt | length) > $prompt_most then "a prompt of this model has at most \($prompt_most) characters"
     elif $has_references and (.model | is_omni | not) then
       "references are for kling-3.0-omni and kling-o1, not for \(.model)"
-    elif frames > 1 then "one image is the first frame: a further one needs the role last or reference"
-    elif $has_last and ($has_first | not) then "a last frame needs a first frame"
+    elif $frames != null then $frames
     elif $has_last and (.model | test("turbo$")) and (.model | test("^kling-2") | not) then
       "\(.model) takes a first frame alone"
     elif $has_last and (.model | test("^kling-2")) and .resolution != "1080p" then

@@ -27,17 +27,14 @@ def about:
 
 def prompt_most: 6000;
 
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
-
 def has_address: .url // "" | test("^https?://"; "i");
 
 def why_not:
   if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif frames > 1 then "one image is the first frame: a further one needs the role last"
   elif any(.task.images[]; has_address or .type != null | not) then
     "the type of an image without a URL must be known, and is not"
-  else null
+  else frames_why_not({last: true, alone: true, references: 0})
   end;
 
 # The address of an image, or its bytes with their type.

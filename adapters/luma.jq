@@ -31,18 +31,14 @@ def about:
 def prompt_least: 3;
 def prompt_most: 5000;
 
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
-
 def has_address: .url // "" | test("^https?://"; "i");
 
 def why_not:
   if (.task.prompt | length) < prompt_least then "a prompt of this API has at least \(prompt_least) characters"
   elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif (reference_images | length) > 0 then "this API takes a first and a last frame, no references"
-  elif frames > 1 then "one image is the first frame: a further one needs the role last"
   elif any(.task.images[]; has_address | not) then
     "this API fetches images itself: each needs a public http(s) URL, a file or a data URI cannot be sent"
-  else null
+  else frames_why_not({last: true, alone: true, references: 0})
   end;
 
 def keyframe($index): if $index == null then null else {type: "image", url: image($index; ["url"])} end;

@@ -36,24 +36,11 @@ def about:
 
 def prompt_most: 7000;
 
-def references_most: 9;
-
-def count_of($roles): [.images[] | select(.role as $role | $roles | index([$role]) != null)] | length;
-
-def firsts: count_of(["first", "input"]);
-
-def lasts: count_of(["last"]);
-
-def references: count_of(["reference"]);
+def references_most: if startswith("MiniMax-H3-Max") then 0 else 9 end;
 
 def why_not:
-  if (.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif references > 0 and firsts + lasts > 0 then "this API takes frames or references, not both"
-  elif firsts > 1 then "one image is the first frame: further ones need the role last or reference"
-  elif lasts > 1 then "there is one last frame"
-  elif references > references_most then "this API takes at most \(references_most) references"
-  elif references > 0 and (.model | startswith("MiniMax-H3-Max")) then "the model \(.model) takes frames, no references"
-  else null
+  if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+  else frames_why_not({last: true, alone: true, references: (.task.model | references_most), apart: true})
   end;
 
 def content_role: {first: "first_frame", input: "first_frame", last: "last_frame", reference: "reference_image"};
@@ -72,13 +59,13 @@ def create_body:
     content: content,
     resolution: (if .resolution == null then null else .resolution | ascii_upcase end),
     duration: .duration,
-    ratio: (if firsts + lasts > 0 then null else .aspect_ratio end),
+    ratio: (if any(.images[]; .role != "reference") then null else .aspect_ratio end),
     aigc_watermark: .watermark,
     callback_url: .callback }
   | drop_nulls;
 
 def submit:
-  (.task | why_not) as $why_not
+  why_not as $why_not
   | if $why_not != null then refuse($why_not)
     else .task | {method: "POST", path: "/v2/video_generation", json: (create_body + (.options.body // {}))}
     end;

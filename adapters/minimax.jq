@@ -38,8 +38,6 @@ def about:
 
 def prompt_most: 2000;
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def is_subject_model: .model | startswith("S2V-01");
 
 def takes_last_frame: .model | startswith("MiniMax-Hailuo-02");
@@ -54,12 +52,8 @@ def why_not_subject:
 
 def why_not_frames:
   if any(.images[]; .role == "reference") then "the model \(.model) takes frames, no references"
-  elif frames > 1 then "one image is the first frame: a further one needs the role last"
-  elif any(.images[]; .role == "last") | not then null
-  elif takes_last_frame | not then "the model \(.model) takes no last frame"
-  elif frames == 0 then "a last frame needs a first frame"
-  elif .resolution == "512p" then "a last frame is not for 512P"
-  else null
+  elif any(.images[]; .role == "last") and .resolution == "512p" then "a last frame is not for 512P"
+  else takes_last_frame as $last | {task: .} | frames_why_not({last: $last, references: 0})
   end;
 
 def why_not:

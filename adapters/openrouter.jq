@@ -57,15 +57,12 @@ def about:
 
 # ---- what is asked ----
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 # Beside frames, references would be taken and not looked at.
 def why_not:
   (first_image != null or last_image != null) as $has_frame
-  | if .task | frames > 1 then "one image is the first frame: a further one needs the role last or reference"
-    elif $has_frame and (reference_images | length) > 0 then
+  | if $has_frame and (reference_images | length) > 0 then
       "this API takes frames or references, and would pass over the references"
-    else null
+    else frames_why_not({last: true, alone: true})
     end;
 
 def picture($index): {type: "image_url", image_url: {url: image($index; ["url", "data_uri"])}};

@@ -46,8 +46,6 @@ def about:
 def prompt_most: if last_image != null then 2048 else 5000 end;
 def negative_most: 2048;
 
-def firsts: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 # Longer ones are not made in 1080p (documented).
 def is_too_long_for_1080p:
   .resolution == "1080p"
@@ -58,10 +56,8 @@ def why_not:
   elif (.task.negative_prompt // "" | length) > negative_most then
     "a negative prompt has at most \(negative_most) characters here"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif (.task | firsts) > 1 then "one image is the first frame: a further one needs the role last"
-  elif last_image != null and first_image == null then "a last frame needs a first frame"
   elif .task | is_too_long_for_1080p then "\(.task.model) makes no \(.task.duration) seconds in 1080p"
-  else null
+  else frames_why_not({last: true, references: 0})
   end;
 
 # The images in the order of their uploads.

@@ -91,11 +91,13 @@ def submit:
   | said as $said
   | ($said | without_field($fields)) as $missing
   | ($task.model | place_of) as $place
-  | ([$task.images[] | select(.role == "first" or .role == "input")] | length) as $frames
+  | (first_images | length) as $firsts
+  | (last_images | length) as $lasts
   | if $place == null then
       refuse("the model must be owner/name, owner/name:version, or deployments/owner/name, not \($task.model)")
     elif $missing != null then refuse("options.fields does not say what this model calls \($missing)")
-    elif $frames > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $firsts > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $lasts > 1 then refuse("there is one field for a last image")
     else
       (($said | named($fields)) + ($task.options.body // {})) as $input
       | {method: "POST", path: $place.path, json: ($task | create_body($place.version; $input))}

@@ -92,10 +92,9 @@ def traits:
 # The vendor counts UTF-16 units.
 def units: reduce explode[] as $point (0; . + (if $point > 65535 then 2 else 1 end));
 
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not($traits):
   (reference_images | length) as $references
+  | frames_why_not({last: true, apart: true}) as $frames
   | if video_url == null and $traits.needs_video == true then "\(.task.model) edits a video: it needs a video_url"
     elif video_url != null and $traits.video == null then "\(.task.model) edits no video"
     elif video_url != null and (video_url | type != "string" or (test("^https://"; "i") | not)) then
@@ -105,12 +104,9 @@ def why_not($traits):
     elif $traits.needs_image == true and first_image == null then "\(.task.model) needs a first image"
     elif (.task.prompt | units) > ($traits.prompt // 100000) then
       "a prompt of \(.task.model) has at most \($traits.prompt) characters"
-    elif frames > 1 then "one image is the first frame: a further one needs the role last or reference"
     elif last_image != null and $traits.last != true then "\(.task.model) has no last frame"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
     elif $references > 0 and $traits.references != true then "this adapter sends \(.task.model) no references"
-    elif $references > 0 and first_image != null then "a first frame and references exclude each other"
-    else null
+    else $frames
     end;
 
 # ---- what is asked ----

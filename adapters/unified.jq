@@ -105,7 +105,9 @@ def create_body:
 
 def submit:
   ((.task | create_body) + images_by_role | drop_nulls) as $body
-  | {method: "POST", path: "/v1/video/create", json: ($body + (.task.options.body // {}))};
+  | if .task.options.roles == true and (last_images | length) > 1 then refuse("there is one last frame")
+    else {method: "POST", path: "/v1/video/create", json: ($body + (.task.options.body // {}))}
+    end;
 
 # ---- how it is refused ----
 

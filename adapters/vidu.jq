@@ -55,17 +55,14 @@ def count_of($role): [.images[] | select(.role == $role)] | length;
 def has_references: count_of("reference") > 0 or count_of("input") > 1;
 
 def why_not:
-  (count_of("first") + count_of("last")) as $frames
-  | if (.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif has_references and $frames > 0 then "this API takes frames or references, not both"
-    elif has_references and (.images | length) > references_most then
+  (.task | count_of("first") + count_of("last")) as $frames
+  | (.task | has_references) as $has_references
+  | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+    elif $has_references and $frames > 0 then "this API takes frames or references, not both"
+    elif $has_references and (.task.images | length) > references_most then
       "this API takes at most \(references_most) references"
-    elif has_references then null
-    elif count_of("first") + count_of("input") > 1 then
-      "one image is the first frame: a further one needs the role last"
-    elif count_of("last") > 1 then "there is one last frame"
-    elif count_of("last") == 1 and (.images | length) == 1 then "a last frame needs a first frame"
-    else null
+    elif $has_references then null
+    else frames_why_not({last: true, references: 0})
     end;
 
 def path_of:
@@ -97,7 +94,7 @@ def create_body:
   | drop_nulls;
 
 def submit:
-  (.task | why_not) as $why_not
+  why_not as $why_not
   | if $why_not != null then refuse($why_not)
     else .task | {method: "POST", path: path_of, json: (create_body + (.options.body // {}))}
     end;

@@ -39,14 +39,10 @@ def references_seconds: 10;
 def takes_last: test("^grok-imagine-video-1\\.5") and (test("-lite") | not);
 
 def why_not:
-  ([.task.images[] | select(.role == "first" or .role == "input")] | length) as $firsts
-  | (reference_images | length) as $references
+  (reference_images | length) as $references
+  | frames_why_not({last: (.task.model | takes_last), references: references_most, apart: true}) as $frames
   | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif $firsts > 1 then "one image is the first frame: further ones need the role last or reference"
-    elif last_image != null and (.task.model | takes_last | not) then "this model takes no last frame"
-    elif last_image != null and $firsts == 0 then "a last frame needs a first frame"
-    elif $references > 0 and $firsts > 0 then "this API takes frames or references, not both"
-    elif $references > references_most then "this API takes at most \(references_most) references"
+    elif $frames != null then $frames
     elif $references > 0 and .task.duration > references_seconds then
       "a video with references has at most \(references_seconds) seconds"
     elif $references > 0 and .task.resolution == "1080p" then "a video with references has at most 720p"
