@@ -107,7 +107,7 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status < 400 or .status > 499 then "unknown"
              elif $code | tells_of_moderation then "moderated"
              else kind_of_code[$code] // (.status | kind_of_status)
@@ -115,9 +115,8 @@ def refusal:
 
 def submitted:
   (.body | texts("id")[0]) as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("task")
     else {job: $job}
     end;
 
@@ -155,13 +154,12 @@ def usage_of: ((.usage | objects) // {}) + {duration, resolution, service_tier} 
 
 def result:
   usage_of as $usage
-  | {state: "done", outputs: (texts("content.video_url") | map(select(test("^https?://"; "i")) | {url: .}))}
+  | {state: "done", outputs: (texts("content.video_url") | map(select(is_url) | {url: .}))}
     + (if $usage == {} then {} else {usage: $usage} end);
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  elif is_success | not then unclear_answer(.body | code_of; .body | text_of)
   else
     .body
     | (texts("status")[0] // "") as $word
@@ -169,7 +167,7 @@ def polled:
     | if $state == "pending" or $state == "rendering" or $state == "cancelled" then {state: $state}
       elif $state == "done" then result
       elif $state == "failed" then failure($word)
-      else {state: "unclear", message: "the status \($word | tojson) is not known"}
+      else unknown_word("status"; $word)
       end
   end;
 
@@ -181,7 +179,7 @@ def cancel: if .state == "pending" then {method: "DELETE", path: task_path} else
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif .status >= 200 and .status < 300 then "cancelled"
+       elif is_success then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 or .status == 409 or .status == 422 then "refused"
        else "unclear"

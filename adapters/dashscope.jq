@@ -163,16 +163,15 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status >= 400 and .status < 500 then kind_of_code[$code] // (.status | kind_of_status)
              else "unknown"
              end) };
 
 def submitted:
   (.body | texts("output.task_id")[0]) as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("task")
     else {job: $job}
     end;
 
@@ -207,15 +206,14 @@ def result:
   ((.usage | objects | numbers_and_texts) // {}) as $usage
   | texts("output.actual_prompt")[0] as $prompt
   | { state: "done",
-      outputs: (texts("output.video_url") | map(select(test("^https?://"; "i")) | {url: .})),
+      outputs: (texts("output.video_url") | map(select(is_url) | {url: .})),
       enhanced_prompt: $prompt,
       usage: (if $usage == {} then null else $usage end) }
   | with_entries(select(.value != null));
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  elif is_success | not then unclear_answer(.body | code_of; .body | text_of)
   else
     .body
     | (texts("output.task_status")[0] // "") as $word
@@ -223,7 +221,7 @@ def polled:
     | if $state == "done" then result
       elif $state == "failed" then .output | failure
       elif $state != null then {state: $state}
-      else {state: "unclear", message: "the task_status \($word | tojson) is not known"}
+      else unknown_word("task_status"; $word)
       end
   end;
 
@@ -235,7 +233,7 @@ def cancel: if .state == "pending" then {method: "POST", path: "\(task_path)/can
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif .status >= 200 and .status < 300 then "cancelled"
+       elif is_success then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 and (.body | code_of) == "UnsupportedOperation" then "refused"
        else "unclear"

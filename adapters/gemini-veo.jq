@@ -120,7 +120,7 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind:
         (if .status == 400 and $code != "API_KEY_INVALID" and ($message | tells_of_moderation) then "moderated"
          else kind_of_code[$code] // (.status | kind_of_status)
@@ -135,9 +135,8 @@ def name_of:
 
 def submitted:
   (.body | name_of) as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no operation", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("operation")
     else {job: $job}
     end;
 
@@ -174,7 +173,7 @@ def video_of($sample): $sample | at("video") | objects;
 # By URL, by the name of a file (some relays), or inline.
 def output_of($video):
   ($video.uri | strings) as $uri
-  | if $uri | test("^https?://"; "i") then {url: $uri, auth: true, redirects: 5}
+  | if $uri | is_url then {url: $uri, auth: true, redirects: 5}
     elif $uri | test("^files/[A-Za-z0-9_-]+$") then
       {request: {method: "GET", path: "/\($uri):download", query: {alt: "media"}, redirects: 5}, auth: true}
     else empty
@@ -201,7 +200,6 @@ def verdict:
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .body | verdict
   end;

@@ -95,9 +95,7 @@ def kind_of_code:
 # The vendor asks for a second at least; a slot is free when a video of minutes is done.
 def retry_of_code: {"1302": 2, "1303": 5};
 
-def code_of: at("code") | if type == "number" or type == "string" then tostring else "" end;
-
-def job_of: at("data.task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
+def code_of: word_at("code");
 
 def refusal:
   (.body | code_of) as $code
@@ -108,13 +106,12 @@ def refusal:
       retry_after_s: retry_of_code[$code] }
   | drop_nulls;
 
-def is_ok: .status >= 200 and .status < 300 and (.body | code_of) == "0";
+def is_ok: is_success and (.body | code_of) == "0";
 
 def submitted:
-  (.body | job_of) as $job
+  (.body | word_at("data.task_id")) as $job
   | if is_ok | not then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no task_id", kind: "unknown"}}
+    elif $job == "" then no_job("task_id")
     else {job: $job, keep: {path: (.task | path_of)}}
     end;
 
@@ -137,7 +134,7 @@ def failure:
 
 def result:
   { state: "done",
-    outputs: (texts("task_result.videos.0.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    outputs: (texts("task_result.videos.0.url") | map(select(is_url) | {url: .})),
     usage: (if at("final_unit_deduction") == null then null else {final_unit_deduction} end) }
   | with_entries(select(.value != null));
 
@@ -147,13 +144,11 @@ def verdict:
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then result
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the task_status \($word | tojson) is not known"}
+    else unknown_word("task_status"; $word)
     end;
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif is_ok | not then
-    { state: "unclear",
-      message: "the query was answered with HTTP \(.status), code \(.body | code_of): \(.body | text_of)" }
+  elif is_ok | not then unclear_answer(.body | code_of; .body | text_of)
   else .body.data | verdict
   end;

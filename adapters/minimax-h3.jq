@@ -93,22 +93,17 @@ def code_of:
   | texts("error.message")[0] // ""
   | first((capture("\\((?<code>[0-9]{4,5})\\)\\s*$") | .code), $type);
 
-def is_success: .status >= 200 and .status < 300;
-
 def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end) };
 
-def job_of: at("task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
-
 def submitted:
-  (.body | job_of) as $job
+  (.body | word_at("task_id")) as $job
   | if is_success | not then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task_id", kind: "unknown"}}
+    elif $job == "" then no_job("task_id")
     else {job: $job}
     end;
 
@@ -122,14 +117,14 @@ def state_of_word:
 
 def result:
   { state: "done",
-    outputs: (texts("content.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    outputs: (texts("content.url") | map(select(is_url) | {url: .})),
     usage:
       (((.usage | objects) // {}) + {resolution: at("resolution")} | drop_nulls | if . == {} then null else . end) }
   | with_entries(select(.value != null));
 
 # The code is a text, as "1026".
 def failure($word):
-  (at("error.code") | if type == "string" or type == "number" then tostring else "" end) as $code
+  word_at("error.code") as $code
   | (texts("error.message")[0] // "") as $message
   | {state: "failed",
      error:
@@ -143,14 +138,13 @@ def verdict:
   | if $state == "pending" or $state == "rendering" or $state == "cancelled" then {state: $state}
     elif $state == "done" then result
     elif $state == "failed" then failure($word)
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # After seven days a task is no longer known, and that is 400.
 def polled:
   if .status == 404 or (.status == 400 and (.body | text_of | test("invalid task.?id"; "i"))) then {state: "gone"}
-  elif is_success | not then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .body | at("task") | verdict
   end;
 

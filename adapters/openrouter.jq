@@ -119,9 +119,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no job", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("job")
     else {job: $job}
     end;
 
@@ -164,15 +163,14 @@ def verdict($job):
     elif $state == "done" then result($job)
     elif $state == "failed" then failure($word)
     elif $state == "cancelled" then {state: "cancelled"}
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # A 404 of this API names the job; one of a path that there is not (a wrong base_url) is a page.
 def polled:
   .job as $job
   | if .status == 404 and (at("body.error") | type) == "object" then {state: "gone"}
-    elif .status < 200 or .status > 299 then
-      {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+    elif is_success | not then unclear_answer
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no job"}
     else .body | verdict($job)
     end;

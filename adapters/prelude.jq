@@ -59,15 +59,36 @@ def frames_why_not($takes):
 # Is the answer a page, of somebody before the API most likely? It tells nothing of the job. Of an input with an answer.
 def is_page: .body == null and .text != "";
 
-# What a file's name ends in, by its type: `.png`, or "" where it is not known.
-def extension_of:
-  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
-
 # A message out of the usual shapes of an error, or "". The input is the body.
 def text_of:
   def text: if type == "string" then . else empty end;
   if type != "object" then ""
   else first((.error | if type == "object" then .message | text else text end), (.message | text), (.detail | text), "") end;
+
+# Of an input with an answer: 2xx?
+def is_success: .status >= 200 and .status < 300;
+
+# Is this the URL of a file?
+def is_url: type == "string" and test("^https?://"; "i");
+
+# An id or a code at a path, which may be a number, as a text; "" where there is none.
+def word_at($path): at($path) | if type == "string" or type == "number" then tostring else "" end;
+
+# A success without an id: the job may have been taken.
+def no_job($what):
+  {error: {code: "no_job_id", message: "the answer to the submit names no \($what)", kind: "unknown"}};
+
+# A poll whose answer, or whose word for a state, tells nothing of the job.
+def unclear_answer($code; $message):
+  { state: "unclear",
+    message: (["the query was answered with HTTP \(.status)" + (if $code == "" then "" else ", code \($code)" end),
+               ($message | strings | select(. != ""))] | join(": ")) };
+def unclear_answer: unclear_answer(""; .body | text_of);
+def unknown_word($name; $word): {state: "unclear", message: "the \($name) \($word | tojson) is not known"};
+
+# What a file's name ends in, by its type: `.png`, or "" where it is not known.
+def extension_of:
+  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
 
 # What an adapter without these can do: not cancel.
 def cancel: null;

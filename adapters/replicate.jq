@@ -124,9 +124,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no prediction", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("prediction")
     else {job: $job}
     end;
 
@@ -147,15 +146,13 @@ def failure:
          message: (if $message == "" then "the prediction failed without a reason" else $message end),
          kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
 
-def is_url: test("^https?://"; "i");
-
 def is_of_a_video: test("^[^?#]*\\.(mp4|webm|mov|mkv|m4v)([?#]|$)"; "i");
 
 # The output is a URL, a list of them, or an object.
 def video_url($pointer):
   if ($pointer | type) == "string" and ($pointer | test("[^/]")) then
     texts($pointer | ltrimstr("/") | gsub("/"; ".")) | map(select(is_url)) | .[0]
-  else [.. | strings | select(is_url)] | (map(select(is_of_a_video)) + .)[0]
+  else [.. | select(is_url)] | (map(select(is_of_a_video)) + .)[0]
   end;
 
 def usage_of: at("metrics") | if type == "object" and length > 0 then . else null end;
@@ -177,14 +174,13 @@ def verdict($pointer):
       {state: "failed",
        error: {code: "aborted", message: "the prediction's deadline passed before it began", kind: "failed"}}
     elif $state == "cancelled" then {state: "cancelled"}
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 def polled:
   .task.options.result as $pointer
   | if .status == 404 then {state: "gone"}
-    elif .status < 200 or .status > 299 then
-      {state: "unclear", message: "the query was answered with HTTP \(.status): \(message_of("no message"))"}
+    elif is_success | not then unclear_answer(""; message_of(""))
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no prediction"}
     else .body | verdict($pointer)
     end;
@@ -198,7 +194,7 @@ def cancelled:
   (texts("body.status")[0] // "") as $word
   | { state:
         (if .status == 404 then "finished"
-         elif .status >= 200 and .status < 300 then
+         elif is_success then
            (if $word == "succeeded" or $word == "failed" then "finished"
             elif state_of_word[$word] != null then "cancelled"
             else "unclear"

@@ -184,9 +184,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no task", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("task")
     else {job: $job}
     end;
 
@@ -219,7 +218,7 @@ def failure:
 
 def progress: at("progress") | if type == "number" and . >= 0 and . <= 1 then . else null end;
 
-def outputs: [at("output") | arrays | .[] | strings | select(test("^https?://"; "i")) | {url: .}];
+def outputs: [at("output") | arrays | .[] | select(is_url) | {url: .}];
 
 def credits: at("cost.credits") | if type == "number" then {cost: {credits: .}} else null end;
 
@@ -230,14 +229,13 @@ def verdict:
     elif $state == "pending" or $state == "cancelled" then {state: $state}
     elif $state == "done" then {state: "done", outputs: outputs, usage: credits} | drop_nulls
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # A task that was deleted is not found any more.
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .body | verdict
   end;
 
@@ -250,7 +248,7 @@ def cancel: request("DELETE"; "/v1/tasks/\(.job | @uri)");
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif .status >= 200 and .status < 300 then "cancelled"
+       elif is_success then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 or .status == 409 then "refused"
        else "unclear"

@@ -123,7 +123,7 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind:
         (if .status == 400 and $code != "API_KEY_INVALID" and ($message | tells_of_moderation) then "moderated"
          else kind_of_code[$code] // (.status | kind_of_status)
@@ -138,9 +138,8 @@ def name_of:
 
 def submitted:
   (.body | name_of) as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no operation", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("operation")
     else {job: $job, keep: {model: .task.model}}
     end;
 
@@ -203,7 +202,6 @@ def verdict($storage):
 def polled:
   (.task.options.storage_api // "https://storage.googleapis.com") as $storage
   | if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .body | verdict($storage)
   end;

@@ -131,22 +131,17 @@ def kind_of_reason:
 # `code` is the HTTP status again, as a number; as a text it is the reason.
 def reason_of: texts("reason", "code")[0] // "";
 
-def is_success: .status >= 200 and .status < 300;
-
 def refusal:
   (.body | reason_of) as $reason
   | (.body | text_of) as $message
   | { code: (if $reason == "" then "http_\(.status)" else $reason end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status < 500 then kind_of_reason[$reason] // (.status | kind_of_status) else "unknown" end) };
 
-def job_of: at("task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
-
 def submitted:
-  (.body | job_of) as $job
+  (.body | word_at("task_id")) as $job
   | if is_success | not then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task_id", kind: "unknown"}}
+    elif $job == "" then no_job("task_id")
     else {job: $job}
     end;
 
@@ -159,7 +154,7 @@ def state_of_word:
 
 def result:
   { state: "done",
-    outputs: (texts("creations.0.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    outputs: (texts("creations.0.url") | map(select(is_url) | {url: .})),
     usage: (if at("credits") == null then null else {credits} end) }
   | with_entries(select(.value != null));
 
@@ -180,14 +175,12 @@ def verdict:
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then result
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the state \($word | tojson) is not known"}
+    else unknown_word("state"; $word)
     end;
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif is_success | not then
-    { state: "unclear",
-      message: "the query was answered with HTTP \(.status), \(.body | reason_of): \(.body | text_of)" }
+  elif is_success | not then unclear_answer(.body | reason_of; .body | text_of)
   else .body | verdict
   end;
 

@@ -102,10 +102,9 @@ def error_of($kind; $default):
 
 def submitted:
   (.body | texts("request_id")[0]) as $job
-  | if .status < 200 or .status > 299 then
-      {error: error_of(kind_of_refusal(.body | text_of); "the create was answered with HTTP \(.status)")}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no request_id", kind: "unknown"}}
+  | if is_success | not then
+      {error: error_of(kind_of_refusal(.body | text_of); "the submit was answered with HTTP \(.status)")}
+    elif $job == null then no_job("request_id")
     else {job: $job}
     end;
 
@@ -136,7 +135,7 @@ def result:
   | if at("video.respect_moderation") == false then
       failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated")
     else
-      {state: "done", outputs: (texts("video.url") | map(select(test("^https?://"; "i")) | {url: .}))}
+      {state: "done", outputs: (texts("video.url") | map(select(is_url) | {url: .}))}
       + (if $usage == {} then {} else {usage: $usage} end)
     end;
 
@@ -147,7 +146,7 @@ def told($is_accepted):
       {state: "rendering", progress: progress_of} | with_entries(select(.value != null))
     elif $word == "done" or ($word == "" and at("video.url") != null) then result
     elif $word == "failed" or $word == "expired" then failure($word)
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # A run that was moderated, or whose input was wrong, answers the query with its own error.
@@ -159,8 +158,7 @@ def is_of_the_run:
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status >= 200 and .status < 300 then .status as $status | .body | told($status == 202)
+  elif is_success then .status as $status | .body | told($status == 202)
   elif is_of_the_run then .body | failure("failed")
-  else
-    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  else unclear_answer(.body | code_of; .body | text_of)
   end;
