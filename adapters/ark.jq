@@ -43,23 +43,18 @@ def about:
 
 # ---- what is asked ----
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
+def references_most:
+  if test("seedance-(1-5|1-0-(pro|lite-t2v))") then 0 elif test("seedance-1-0-lite-i2v") then 4 else null end;
 
-def takes_references: test("seedance-(1-5|1-0-(pro|lite-t2v))") | not;
 def takes_last: test("seedance-1-0-(pro-fast|lite-t2v)") | not;
 def takes_first: test("seedance-1-0-lite-t2v") | not;
 
 def why_not:
-  (reference_images | length) as $references
-  | if (.task | frames) > 1 then "one image is the first frame: further ones need the role last or reference"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
-    elif $references > 0 and first_image != null then "this API takes frames or references, not both"
-    elif $references > 0 and (.task.model | takes_references | not) then "this model takes no references"
-    elif $references > 4 and (.task.model | test("seedance-1-0-lite-i2v")) then "this model takes at most 4 references"
-    elif last_image != null and (.task.model | takes_last | not) then "this model takes no last frame"
-    elif first_image != null and (.task.model | takes_first | not) then "this model takes no images"
-    else null
-    end;
+  if first_image != null and (.task.model | takes_first | not) then "this model takes no images"
+  else
+    (.task.model | {last: takes_last, references: references_most, apart: true}) as $takes
+    | frames_why_not($takes)
+  end;
 
 def item($index; $role):
   if $index == null then empty
@@ -112,7 +107,7 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status < 400 or .status > 499 then "unknown"
              elif $code | tells_of_moderation then "moderated"
              else kind_of_code[$code] // (.status | kind_of_status)
@@ -120,9 +115,8 @@ def refusal:
 
 def submitted:
   (.body | texts("id")[0]) as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("task")
     else {job: $job}
     end;
 
@@ -165,13 +159,12 @@ def failure($word):
 
 def result:
   usage_of as $usage
-  | {state: "done", outputs: (texts("content.video_url") | map(select(test("^https?://"; "i")) | {url: .}))}
+  | {state: "done", outputs: (texts("content.video_url") | map(select(is_url) | {url: .}))}
     + (if $usage == {} then {} else {usage: $usage} end);
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  elif is_success | not then unclear_answer(.body | code_of; .body | text_of)
   else
     .body
     | (texts("status")[0] // "") as $word
@@ -180,7 +173,7 @@ def polled:
       elif $state == "cancelled" then {state: $state} + usage_without_a_video
       elif $state == "done" then result
       elif $state == "failed" then failure($word)
-      else {state: "unclear", message: "the status \($word | tojson) is not known"}
+      else unknown_word("status"; $word)
       end
   end;
 
@@ -192,7 +185,7 @@ def cancel: if .state == "pending" then {method: "DELETE", path: task_path} else
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif .status >= 200 and .status < 300 then "cancelled"
+       elif is_success then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 or .status == 409 or .status == 422 then "refused"
        else "unclear"

@@ -147,7 +147,7 @@ def refusal($what; $kind):
 # An upload buys nothing: what went wrong with it may be tried again.
 def uploaded:
   texts("body.name")[0] as $name
-  | if .status < 200 or .status > 299 then
+  | if is_success | not then
       refusal("an upload"; .status | kind_of_status | if . == "unknown" then "busy" else . end)
     elif $name == null then refusal("an upload, without the name of a file,"; "refused")
     else {next: true, keep: {images: ((.keep.images // []) + [texts("body.subfolder", "body.name") | join("/")])}}
@@ -155,9 +155,8 @@ def uploaded:
 
 def accepted:
   texts("body.prompt_id")[0] as $job
-  | if .status < 200 or .status > 299 then refusal("the prompt"; .status | kind_of_status)
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the prompt names no prompt_id", kind: "unknown"}}
+  | if is_success | not then refusal("the prompt"; .status | kind_of_status)
+    elif $job == null then no_job("prompt_id")
     else {job: $job}
     end;
 
@@ -193,14 +192,14 @@ def record($options):
   | if message("execution_interrupted") != null then {state: "cancelled"}
     elif message("execution_error") != null or $word == "error" then failure
     elif $word == "success" then {state: "done", outputs: (videos($options.output) | map(view))}
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 def history_polled:
   .job as $job
   | .task.options as $options
   | (.body | at($job)) as $record
-  | if .status < 200 or .status > 299 then {state: "unclear", message: "the history was answered with HTTP \(.status)"}
+  | if is_success | not then {state: "unclear", message: "the history was answered with HTTP \(.status)"}
     elif ($record | type) == "object" then $record | record($options)
     elif .body == {} then {next: true, keep: .keep}
     else {state: "unclear", message: "the history's answer is of another kind"}
@@ -235,4 +234,4 @@ def cancel:
 
 # Both answer 200 with nothing in it, whatever they found.
 def cancelled:
-  {state: (if is_page then "unclear" elif .status >= 200 and .status < 300 then "cancelled" else "refused" end)};
+  {state: (if is_page then "unclear" elif is_success then "cancelled" else "refused" end)};

@@ -89,21 +89,15 @@ def kind_of_task:
 def negative_most: 500;
 
 def why_not($kind):
-  ([.task.images[] | select(.role == "first" or .role == "input")] | length) as $firsts
-  | (reference_images | length) as $references
+  frames_why_not($kind | {last: (.frames > 1), references, apart}) as $frames
   | if $kind == null then
       "it is not known which body the model \(.task.model) takes: options.kind may say it"
     elif (.task.prompt | length) > $kind.prompt then
       "a prompt of this model has at most \($kind.prompt) characters: the vendor would cut it"
     elif (.task.negative_prompt // "" | length) > negative_most then
       "a negative prompt has at most \(negative_most) characters: the vendor would cut it"
-    elif $firsts > 1 then "one image is the first frame: further ones need the role last or reference"
-    elif $firsts > $kind.frames then "this model takes no first frame"
-    elif last_image != null and $kind.frames < 2 then "this model takes no last frame"
-    elif last_image != null and $firsts == 0 then "a last frame needs a first frame"
-    elif $references > 0 and $kind.references == 0 then "this model takes no references"
-    elif $references > $kind.references then "this model takes at most \($kind.references) references"
-    elif $references > 0 and $firsts > 0 and $kind.apart then "this model takes frames or references, not both"
+    elif $kind.frames == 0 and first_image != null then "this model takes no first frame"
+    elif $frames != null then $frames
     elif (.task.images | length) < $kind.least then "this model needs images: at least \($kind.least)"
     else null
     end;
@@ -169,16 +163,15 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status >= 400 and .status < 500 then kind_of_code[$code] // (.status | kind_of_status)
              else "unknown"
              end) };
 
 def submitted:
   (.body | texts("output.task_id")[0]) as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("task")
     else {job: $job}
     end;
 
@@ -214,15 +207,14 @@ def failure:
 def result:
   texts("output.actual_prompt")[0] as $prompt
   | { state: "done",
-      outputs: (texts("output.video_url") | map(select(test("^https?://"; "i")) | {url: .})),
+      outputs: (texts("output.video_url") | map(select(is_url) | {url: .})),
       enhanced_prompt: $prompt,
       usage: usage_of }
   | with_entries(select(.value != null));
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  elif is_success | not then unclear_answer(.body | code_of; .body | text_of)
   else
     .body
     | (texts("output.task_status")[0] // "") as $word
@@ -231,7 +223,7 @@ def polled:
       elif $state == "failed" then (.output | failure) + ({usage: usage_of} | drop_nulls)
       elif $state == "cancelled" then {state: $state, usage: usage_of} | drop_nulls
       elif $state != null then {state: $state}
-      else {state: "unclear", message: "the task_status \($word | tojson) is not known"}
+      else unknown_word("task_status"; $word)
       end
   end;
 
@@ -243,7 +235,7 @@ def cancel: if .state == "pending" then {method: "POST", path: "\(task_path)/can
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif .status >= 200 and .status < 300 then "cancelled"
+       elif is_success then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 and (.body | code_of) == "UnsupportedOperation" then "refused"
        else "unclear"

@@ -71,11 +71,13 @@ def submit:
   | (default_fields + ($task.options.fields // {})) as $fields
   | said as $said
   | ($said | without_field($fields)) as $missing
-  | ([$task.images[] | select(.role == "first" or .role == "input")] | length) as $frames
+  | (first_images | length) as $firsts
+  | (last_images | length) as $lasts
   | if $task.model | is_app_path | not then
       refuse("the model must be the path of an app, as fal-ai/veo3, not \($task.model)")
     elif $missing != null then refuse("options.fields does not say what this app calls \($missing)")
-    elif $frames > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $firsts > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $lasts > 1 then refuse("there is one field for a last image")
     else
       {method: "POST", path: "/\($task.model)", json: (($said | named($fields)) + ($task.options.body // {}))}
       + (if $task.callback == null then {} else {query: {fal_webhook: $task.callback}} end)
@@ -110,10 +112,9 @@ def urls_of: {status_url, response_url, cancel_url} | with_entries(select(.value
 
 def submitted:
   texts("body.request_id")[0] as $job
-  | if .status < 200 or .status > 299 then
+  | if is_success | not then
       {error: error_of(kind_of_refusal; "the submit was answered with HTTP \(.status)")}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no request_id", kind: "unknown"}}
+    elif $job == null then no_job("request_id")
     else {job: $job, keep: (.body | urls_of)}
     end;
 
@@ -138,7 +139,7 @@ def unclear($what):
 
 def status_polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then unclear("status")
+  elif is_success | not then unclear("status")
   else
     (texts("body.status")[0] // "") as $word
     | (at("body.queue_position") | if type == "number" and . >= 0 then . else null end) as $position
@@ -146,14 +147,14 @@ def status_polled:
     | if $state == "pending" then {state: "pending", queue_position: $position} | drop_nulls
       elif $state == "rendering" then {state: "rendering"}
       elif $state == "result" then {next: true, keep: .keep}
-      else {state: "unclear", message: "the status \($word | tojson) is not known"}
+      else unknown_word("status"; $word)
       end
   end;
 
 def video_url($pointer):
   texts(($pointer | strings | ltrimstr("/") | gsub("/"; ".")),
         "video.url", "video", "videos.0.url", "videos.0", "video_url", "output.video.url")
-  | map(select(test("^https?://"; "i")))
+  | map(select(is_url))
   | .[0];
 
 def result:
@@ -167,7 +168,7 @@ def is_of_the_run: .headers["x-fal-error-type"] != null or at("body.detail") != 
 def failed($kind): {state: "failed", error: error_of($kind; "the run failed with HTTP \(.status)")};
 
 def result_polled:
-  if .status >= 200 and .status < 300 then result
+  if is_success then result
   elif .status == 400 and (message_of("") | test("still in progress"; "i")) then {state: "rendering"}
   elif .status == 404 and .headers["x-fal-error-type"] == null then {state: "gone"}
   # Of the queue, or of this credential: no verdict on the run.
@@ -188,7 +189,7 @@ def cancel: {method: "PUT"} + place(.keep.cancel_url; "/cancel");
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif .status >= 200 and .status < 300 then "cancelled"
+       elif is_success then "cancelled"
        elif .status == 404 or (.status == 400 and at("body.status") == "ALREADY_COMPLETED") then "finished"
        elif .status == 400 then "refused"
        else "unclear"

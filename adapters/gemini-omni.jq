@@ -112,7 +112,7 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind:
         (if .status == 400 and $code != "API_KEY_INVALID" and ($message | tells_of_moderation) then "moderated"
          else kind_of_code[$code] // (.status | kind_of_status)
@@ -136,7 +136,7 @@ def state_of_word:
 
 def videos: [list_at("steps")[] | select(.type == "model_output") | list_at("content")[] | select(.type == "video")];
 
-def uri_of: [videos[].uri | strings | select(test("^https?://"; "i"))] | .[0];
+def uri_of: [videos[].uri | select(is_url)] | .[0];
 
 # Only what is as long as a video is cut out of an answer.
 def blob_of: [videos[].data | select(type == "object" and has("$blob"))] | .[0];
@@ -167,7 +167,7 @@ def verdict($kept):
       {state: "done", outputs: outputs_of($uri), usage: at("usage"), keep: {uri: $uri}}
     elif $state == "failed" or $state == "refused" then failure($word; $state)
     elif $state == "cancelled" then {state: "cancelled", usage: at("usage")}
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end
   | drop_nulls
   | if .keep == {} then del(.keep) else . end;
@@ -183,9 +183,8 @@ def accepted($job):
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no interaction", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("interaction")
     else .body | accepted($job)
     end;
 
@@ -195,8 +194,7 @@ def poll: {method: "GET", path: "/interactions/\(.job | @uri)", query: {stream: 
 def polled:
   at("keep.uri") as $kept
   | if .status == 404 then {state: "gone"}
-    elif .status < 200 or .status > 299 then
-      {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+    elif is_success | not then unclear_answer
     else .body | verdict($kept)
     end;
 
@@ -206,7 +204,7 @@ def cancel: {method: "POST", path: "/interactions/\(.job | @uri)/cancel"};
 
 def cancelled:
   { state:
-      (if .status >= 200 and .status < 300 then
+      (if is_success then
          (texts("body.status")[0] // "") as $word
          | if $word == "cancelled" then "cancelled"
            elif state_of_word[$word] == "done" or state_of_word[$word] == "failed" then "finished"

@@ -37,20 +37,12 @@ def about:
 
 # ---- what is asked ----
 
-def references_most: 3;
-
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
+def references_most: if test("^veo-(2|3\\.0|3\\.1-lite)") then 0 else 3 end;
 
 def why_not:
-  (reference_images | length) as $references
-  | if .task.model | test("^[A-Za-z0-9._-]+$") | not then "a model's name of this API has no other signs than - . and _"
-    elif frames > 1 then "one image is the first frame: a further one needs the role last or reference"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
-    elif $references > 0 and first_image != null then "this API takes frames or references, not both"
-    elif $references > references_most then "this API takes \(references_most) references at most"
-    elif $references > 0 and (.task.model | test("^veo-(2|3\\.0|3\\.1-lite)")) then "this model takes no references"
-    else null
-    end;
+  if .task.model | test("^[A-Za-z0-9._-]+$") | not then "a model's name of this API has no other signs than - . and _"
+  else frames_why_not({last: true, references: (.task.model | references_most), apart: true})
+  end;
 
 # Bytes whose type is not known yet are judged by the end of their URL.
 def type_of_url:
@@ -128,7 +120,7 @@ def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind:
         (if .status == 400 and $code != "API_KEY_INVALID" and ($message | tells_of_moderation) then "moderated"
          else kind_of_code[$code] // (.status | kind_of_status)
@@ -143,9 +135,8 @@ def name_of:
 
 def submitted:
   (.body | name_of) as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no operation", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("operation")
     else {job: $job}
     end;
 
@@ -182,7 +173,7 @@ def video_of($sample): $sample | at("video") | objects;
 # By URL, by the name of a file (some relays), or inline.
 def output_of($video):
   ($video.uri | strings) as $uri
-  | if $uri | test("^https?://"; "i") then {url: $uri, auth: true, redirects: 5}
+  | if $uri | is_url then {url: $uri, auth: true, redirects: 5}
     elif $uri | test("^files/[A-Za-z0-9_-]+$") then
       {request: {method: "GET", path: "/\($uri):download", query: {alt: "media"}, redirects: 5}, auth: true}
     else empty
@@ -209,7 +200,6 @@ def verdict:
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .body | verdict
   end;

@@ -63,15 +63,12 @@ def req_key:
 
 def takes($count): images_of_key as $counts | $counts == null or ($counts | index([$count]) != null);
 
-def firsts: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not:
   (frames | length) as $count
   | req_key as $key
+  | frames_why_not({last: true, references: 0}) as $frames
   | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif (reference_images | length) > 0 then "this API takes a first and a last frame, no references"
-    elif (.task | firsts) > 1 then "one image is the first frame: a further one needs the role last"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
+    elif $frames != null then $frames
     elif $key == null then "\(.task.model) takes no last frame"
     elif $key | takes($count) | not then "\($key) is not for \($count) images"
     elif [.task.duration] | inside([5, 10]) | not then "this API makes 5 or 10 seconds, not \(.task.duration)"
@@ -82,7 +79,7 @@ def why_not:
 def images_of($frames):
   .task.images as $images
   | if $frames == [] then {}
-    elif $frames | all(.[]; $images[.].url // "" | test("^https?://"; "i")) then
+    elif $frames | all(.[]; $images[.].url | is_url) then
       {image_urls: ($frames | map(image(.; ["url"])))}
     else {binary_data_base64: ($frames | map(image(.; ["base64"])))}
     end;
@@ -136,7 +133,7 @@ def code: first(code_of);
 
 def message: texts("message", "ResponseMetadata.Error.Message")[0] // "";
 
-def is_ok: .status >= 200 and .status < 300 and (.body | code) == "10000";
+def is_ok: is_success and (.body | code) == "10000";
 
 def refusal:
   (.body | code) as $code
@@ -147,13 +144,10 @@ def refusal:
       retry_after_s: retry_of_code[$code] }
   | drop_nulls;
 
-def job_of: at("data.task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
-
 def submitted:
-  (.body | job_of) as $job
+  (.body | word_at("data.task_id")) as $job
   | if is_ok | not then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_task_id", message: "the answer to the submit names no task_id", kind: "unknown"}}
+    elif $job == "" then no_job("task_id")
     else {job: $job, keep: {req_key: req_key}}
     end;
 
@@ -169,7 +163,7 @@ def state_of_word:
     not_found: "gone", expired: "gone" };
 
 def result:
-  {state: "done", outputs: (texts("data.video_url") | map(select(test("^https?://"; "i")) | {url: .}))};
+  {state: "done", outputs: (texts("data.video_url") | map(select(is_url) | {url: .}))};
 
 def failed($kind):
   (.body | code) as $code
@@ -188,8 +182,7 @@ def polled:
   | if kind_of_code[$code] == "moderated" then failed("moderated")
     elif $state == "done" and is_ok then .body | result
     elif $state == "done" and $code != "" and $code != "10000" then failed("failed")
-    elif is_ok | not then
-      {state: "unclear", message: "the query was answered with HTTP \(.status), code \($code): \(.body | message)"}
-    elif $state == null or $state == "done" then {state: "unclear", message: "the status \($word | tojson) is not known"}
+    elif is_ok | not then unclear_answer($code; .body | message)
+    elif $state == null or $state == "done" then unknown_word("status"; $word)
     else {state: $state}
     end;

@@ -37,15 +37,11 @@ def about:
 
 def prompt_most: 2500;
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not:
   if .task.model | test("omni|video-o1") then "this model is served by another path than text2video and image2video"
   elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif (.task | frames) > 1 then "one image is the first frame: a further one needs the role last"
-  elif last_image != null and first_image == null then "a last frame needs a first frame"
-  else null
+  else frames_why_not({last: true, references: 0})
   end;
 
 # Bare base64, without `data:` before it.
@@ -99,9 +95,7 @@ def kind_of_code:
 # The vendor asks for a second at least; a slot is free when a video of minutes is done.
 def retry_of_code: {"1302": 2, "1303": 5};
 
-def code_of: at("code") | if type == "number" or type == "string" then tostring else "" end;
-
-def job_of: at("data.task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
+def code_of: word_at("code");
 
 def refusal:
   (.body | code_of) as $code
@@ -112,13 +106,12 @@ def refusal:
       retry_after_s: retry_of_code[$code] }
   | drop_nulls;
 
-def is_ok: .status >= 200 and .status < 300 and (.body | code_of) == "0";
+def is_ok: is_success and (.body | code_of) == "0";
 
 def submitted:
-  (.body | job_of) as $job
+  (.body | word_at("data.task_id")) as $job
   | if is_ok | not then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no task_id", kind: "unknown"}}
+    elif $job == "" then no_job("task_id")
     else {job: $job, keep: {path: (.task | path_of)}}
     end;
 
@@ -145,7 +138,7 @@ def failure:
 
 def result:
   { state: "done",
-    outputs: (texts("task_result.videos.0.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    outputs: (texts("task_result.videos.0.url") | map(select(is_url) | {url: .})),
     usage: usage_of }
   | with_entries(select(.value != null));
 
@@ -155,13 +148,11 @@ def verdict:
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then result
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the task_status \($word | tojson) is not known"}
+    else unknown_word("task_status"; $word)
     end;
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif is_ok | not then
-    { state: "unclear",
-      message: "the query was answered with HTTP \(.status), code \(.body | code_of): \(.body | text_of)" }
+  elif is_ok | not then unclear_answer(.body | code_of; .body | text_of)
   else .body.data | verdict
   end;

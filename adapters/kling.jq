@@ -53,21 +53,19 @@ def prompt_most:
   else 3072
   end;
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not:
   (.task | prompt_most) as $prompt_most
   | (first_image != null) as $has_first
   | (last_image != null) as $has_last
   | (reference_images | length > 0) as $has_references
+  | frames_why_not({last: true}) as $frames
   | .task
   | if .model | test("^[A-Za-z0-9][A-Za-z0-9._-]*$") | not then
       "the model must be a name as it stands in the path, as kling-3.0, not \(.model)"
     elif (.prompt | length) > $prompt_most then "a prompt of this model has at most \($prompt_most) characters"
     elif $has_references and (.model | is_omni | not) then
       "references are for kling-3.0-omni and kling-o1, not for \(.model)"
-    elif frames > 1 then "one image is the first frame: a further one needs the role last or reference"
-    elif $has_last and ($has_first | not) then "a last frame needs a first frame"
+    elif $frames != null then $frames
     elif $has_last and (.model | test("turbo$")) and (.model | test("^kling-2") | not) then
       "\(.model) takes a first frame alone"
     elif $has_last and (.model | test("^kling-2")) and .resolution != "1080p" then
@@ -131,9 +129,7 @@ def kind_of_code:
 # The vendor asks for a second at least; a slot is free when a video of minutes is done.
 def retry_of_code: {"1302": 2, "1303": 5};
 
-def code_of: at("code") | if type == "number" or type == "string" then tostring else "" end;
-
-def id_of: if (type == "string" and . != "") or type == "number" then tostring else null end;
+def code_of: word_at("code");
 
 # Our id is there already: somebody on the way sent the submit twice, and the first was taken.
 def is_taken($code; $message): $code == "1201" and ($message | test("already.{0,8}exist"; "i"));
@@ -148,12 +144,12 @@ def refusal:
       retry_after_s: retry_of_code[$code] }
   | drop_nulls;
 
-def is_ok: .status >= 200 and .status < 300 and (.body | code_of) == "0";
+def is_ok: is_success and (.body | code_of) == "0";
 
 def submitted:
-  (at("body.data.id") | id_of) as $job
+  word_at("body.data.id") as $job
   | if is_ok | not then {error: refusal}
-    elif $job == null then {error: {code: "no_job_id", message: "the answer to the submit names no id", kind: "unknown"}}
+    elif $job == "" then no_job("id")
     else {job: $job}
     end;
 
@@ -192,7 +188,7 @@ def failure:
 
 def result:
   { state: "done",
-    outputs: ([videos[] | texts("url")[] | select(test("^https?://"; "i")) | {url: .}] | .[0:1]),
+    outputs: ([videos[] | texts("url")[] | select(is_url) | {url: .}] | .[0:1]),
     usage: usage_of }
   | with_entries(select(.value != null));
 
@@ -202,7 +198,7 @@ def verdict:
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then result
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # Only an empty list says that there is no such task. An old host answers 404 to /tasks, whatever it is asked for.
@@ -210,10 +206,8 @@ def polled:
   .job as $job
   | at("body.data") as $tasks
   | [ $tasks | arrays | .[] | objects
-      | select((.id | id_of) == $job or (.external_id | id_of) == $job) ] as $mine
-  | if is_ok | not then
-      { state: "unclear",
-        message: "the query was answered with HTTP \(.status), code \(.body | code_of): \(.body | text_of)" }
+      | select(word_at("id") == $job or word_at("external_id") == $job) ] as $mine
+  | if is_ok | not then unclear_answer(.body | code_of; .body | text_of)
     elif $tasks == [] then {state: "gone"}
     elif ($mine | length) == 0 then {state: "unclear", message: "the answer to the query does not hold this task"}
     else $mine[0] | verdict

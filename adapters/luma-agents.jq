@@ -27,17 +27,14 @@ def about:
 
 def prompt_most: 6000;
 
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
-
-def has_address: .url // "" | test("^https?://"; "i");
+def has_address: .url | is_url;
 
 def why_not:
   if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif frames > 1 then "one image is the first frame: a further one needs the role last"
   elif any(.task.images[]; has_address or .type != null | not) then
     "the type of an image without a URL must be known, and is not"
-  else null
+  else frames_why_not({last: true, alone: true, references: 0})
   end;
 
 # The address of an image, or its bytes with their type.
@@ -92,9 +89,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no generation", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("generation")
     else {job: $job}
     end;
 
@@ -119,7 +115,7 @@ def failure:
 
 # The video first: an EXR export may stand beside it.
 def outputs:
-  [at("output") | arrays | .[] | objects | select(.url | type == "string" and test("^https?://"; "i"))]
+  [at("output") | arrays | .[] | objects | select(.url | is_url)]
   | map(select(.type == "video")) + map(select(.type != "video"))
   | map({url: .url});
 
@@ -129,12 +125,11 @@ def verdict:
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then {state: "done", outputs: outputs}
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the state \($word | tojson) is not known"}
+    else unknown_word("state"; $word)
     end;
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(message_of("no message"))"}
+  elif is_success | not then unclear_answer(""; message_of(""))
   else .body | verdict
   end;

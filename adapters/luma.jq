@@ -31,18 +31,14 @@ def about:
 def prompt_least: 3;
 def prompt_most: 5000;
 
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
-
-def has_address: .url // "" | test("^https?://"; "i");
+def has_address: .url | is_url;
 
 def why_not:
   if (.task.prompt | length) < prompt_least then "a prompt of this API has at least \(prompt_least) characters"
   elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif (reference_images | length) > 0 then "this API takes a first and a last frame, no references"
-  elif frames > 1 then "one image is the first frame: a further one needs the role last"
   elif any(.task.images[]; has_address | not) then
     "this API fetches images itself: each needs a public http(s) URL, a file or a data URI cannot be sent"
-  else null
+  else frames_why_not({last: true, alone: true, references: 0})
   end;
 
 def keyframe($index): if $index == null then null else {type: "image", url: image($index; ["url"])} end;
@@ -88,9 +84,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no generation", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("generation")
     else {job: $job}
     end;
 
@@ -111,7 +106,7 @@ def failure:
   (texts("failure_reason")[0] // "the generation failed without a reason") as $reason
   | {state: "failed", error: {code: "generation_failed", message: $reason, kind: ($reason | kind_of_reason)}};
 
-def outputs: texts("assets.video") | map(select(test("^https?://"; "i")) | {url: .});
+def outputs: texts("assets.video") | map(select(is_url) | {url: .});
 
 def verdict:
   (texts("state")[0] // "") as $word
@@ -119,13 +114,11 @@ def verdict:
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then {state: "done", outputs: outputs}
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the state \($word | tojson) is not known"}
+    else unknown_word("state"; $word)
     end;
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    (.body | message_of("no message")) as $message
-    | {state: "unclear", message: "the query was answered with HTTP \(.status): \($message)"}
+  elif is_success | not then unclear_answer(""; .body | message_of(""))
   else .body | verdict
   end;

@@ -36,24 +36,11 @@ def about:
 
 def prompt_most: 7000;
 
-def references_most: 9;
-
-def count_of($roles): [.images[] | select(.role as $role | $roles | index([$role]) != null)] | length;
-
-def firsts: count_of(["first", "input"]);
-
-def lasts: count_of(["last"]);
-
-def references: count_of(["reference"]);
+def references_most: if startswith("MiniMax-H3-Max") then 0 else 9 end;
 
 def why_not:
-  if (.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif references > 0 and firsts + lasts > 0 then "this API takes frames or references, not both"
-  elif firsts > 1 then "one image is the first frame: further ones need the role last or reference"
-  elif lasts > 1 then "there is one last frame"
-  elif references > references_most then "this API takes at most \(references_most) references"
-  elif references > 0 and (.model | startswith("MiniMax-H3-Max")) then "the model \(.model) takes frames, no references"
-  else null
+  if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+  else frames_why_not({last: true, alone: true, references: (.task.model | references_most), apart: true})
   end;
 
 def content_role: {first: "first_frame", input: "first_frame", last: "last_frame", reference: "reference_image"};
@@ -72,13 +59,13 @@ def create_body:
     content: content,
     resolution: (if .resolution == null then null else .resolution | ascii_upcase end),
     duration: .duration,
-    ratio: (if firsts + lasts > 0 then null else .aspect_ratio end),
+    ratio: (if any(.images[]; .role != "reference") then null else .aspect_ratio end),
     aigc_watermark: .watermark,
     callback_url: .callback }
   | drop_nulls;
 
 def submit:
-  (.task | why_not) as $why_not
+  why_not as $why_not
   | if $why_not != null then refuse($why_not)
     else .task | {method: "POST", path: "/v2/video_generation", json: (create_body + (.options.body // {}))}
     end;
@@ -106,22 +93,17 @@ def code_of:
   | texts("error.message")[0] // ""
   | first((capture("\\((?<code>[0-9]{4,5})\\)\\s*$") | .code), $type);
 
-def is_success: .status >= 200 and .status < 300;
-
 def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end) };
 
-def job_of: at("task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
-
 def submitted:
-  (.body | job_of) as $job
+  (.body | word_at("task_id")) as $job
   | if is_success | not then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task_id", kind: "unknown"}}
+    elif $job == "" then no_job("task_id")
     else {job: $job}
     end;
 
@@ -140,13 +122,13 @@ def usage_without_a_video: if [.usage | objects | .[]] == [] then {} else {usage
 
 def result:
   { state: "done",
-    outputs: (texts("content.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    outputs: (texts("content.url") | map(select(is_url) | {url: .})),
     usage: (usage_of | if . == {} then null else . end) }
   | with_entries(select(.value != null));
 
 # The code is a text, as "1026".
 def failure($word):
-  (at("error.code") | if type == "string" or type == "number" then tostring else "" end) as $code
+  word_at("error.code") as $code
   | (texts("error.message")[0] // "") as $message
   | usage_without_a_video as $usage
   | {state: "failed",
@@ -163,14 +145,13 @@ def verdict:
     elif $state == "cancelled" then {state: $state} + usage_without_a_video
     elif $state == "done" then result
     elif $state == "failed" then failure($word)
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # After seven days a task is no longer known, and that is 400.
 def polled:
   if .status == 404 or (.status == 400 and (.body | text_of | test("invalid task.?id"; "i"))) then {state: "gone"}
-  elif is_success | not then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .body | at("task") | verdict
   end;
 

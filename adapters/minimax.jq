@@ -38,8 +38,6 @@ def about:
 
 def prompt_most: 2000;
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 def is_subject_model: .model | startswith("S2V-01");
 
 def takes_last_frame: .model | startswith("MiniMax-Hailuo-02");
@@ -54,12 +52,8 @@ def why_not_subject:
 
 def why_not_frames:
   if any(.images[]; .role == "reference") then "the model \(.model) takes frames, no references"
-  elif frames > 1 then "one image is the first frame: a further one needs the role last"
-  elif any(.images[]; .role == "last") | not then null
-  elif takes_last_frame | not then "the model \(.model) takes no last frame"
-  elif frames == 0 then "a last frame needs a first frame"
-  elif .resolution == "512p" then "a last frame is not for 512P"
-  else null
+  elif any(.images[]; .role == "last") and .resolution == "512p" then "a last frame is not for 512P"
+  else takes_last_frame as $last | {task: .} | frames_why_not({last: $last, references: 0})
   end;
 
 def why_not:
@@ -118,17 +112,12 @@ def kind_of_code:
     "2061": "refused"  # a model that the plan does not have
   };
 
-def code_of: at("base_resp.status_code") | if type == "number" or type == "string" then tostring else "" end;
+def code_of: word_at("base_resp.status_code");
 
 def message_of: texts("base_resp.status_msg")[0] // text_of;
 
 # An id beyond 2^53 comes as a text, a smaller one may be a number.
-def id_at($path):
-  at($path)
-  | if type == "number" or type == "string" then tostring else "" end
-  | if . == "" or . == "0" then null else . end;
-
-def is_success: .status >= 200 and .status < 300;
+def id_at($path): word_at($path) | if . == "" or . == "0" then null else . end;
 
 def refusal:
   (.body | code_of) as $code
@@ -141,8 +130,7 @@ def submitted:
   (.body | code_of) as $code
   | (.body | id_at("task_id")) as $job
   | if (is_success | not) or ($code != "" and $code != "0" and $job == null) then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no task_id", kind: "unknown"}}
+    elif $job == null then no_job("task_id")
     elif $code != "" and $code != "0" then
       { error:
           { code: $code, message: "the submit was answered with the code \($code), and yet with the task \($job)",
@@ -157,9 +145,7 @@ def poll:
   else {method: "GET", path: "/v1/files/retrieve", query: {file_id: .keep.file_id}}
   end;
 
-def unclear($what):
-  { state: "unclear",
-    message: "the \($what) was answered with HTTP \(.status), code \(.body | code_of): \(.body | message_of)" };
+def unclear: unclear_answer(.body | code_of; .body | message_of);
 
 def state_of_word:
   {Preparing: "pending", Queueing: "pending", Processing: "rendering", Success: "file", Fail: "failed"};
@@ -183,22 +169,23 @@ def task_polled:
   (.body | code_of) as $code
   | (texts("body.status")[0] // "") as $word
   | state_of_word[$word] as $state
-  | if is_success | not then unclear("query")
+  | if is_success | not then unclear
     elif $state == "failed" or ($word == "" and kind_of_code[$code] == "moderated") then .body | failure($code)
     elif $code == "2013" and (.body | message_of | test("task.?id"; "i")) then {state: "gone"}
-    elif $code != "" and $code != "0" then unclear("query")
+    elif $code != "" and $code != "0" then unclear
     elif $state == "file" then .body | file_step
     elif $state != null then {state: $state}
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 def usage_of: {video_width, video_height} | drop_nulls | if . == {} then null else . end;
 
 def file_polled:
   (.body | code_of) as $code
-  | (texts("body.file.download_url", "body.file.backup_download_url") | map(select(test("^https?://"; "i"))) | .[0])
+  | (texts("body.file.download_url", "body.file.backup_download_url") | map(select(is_url)) | .[0])
     as $url
-  | if (is_success | not) or ($code != "" and $code != "0") then unclear("look for the file")
+  | if (is_success | not) or ($code != "" and $code != "0") then
+      unclear | .message |= sub("^the query"; "the look for the file")
     elif $url == null then {state: "unclear", message: "the file \(.keep.file_id) has no URL"}
     else {state: "done", outputs: [{url: $url}], usage: (.keep | usage_of)} | with_entries(select(.value != null))
     end;

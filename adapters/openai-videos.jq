@@ -86,20 +86,17 @@ def kind_of_answer($code; $message):
   else .status | kind_of_status
   end;
 
-def job_of:
-  [at("id"), at("task_id")] | map(select((type == "string" and . != "") or type == "number") | tostring) | .[0];
+def job_of: [word_at("id", "task_id") | select(. != "")] | .[0];
 
 def submitted:
   (.body | job_of) as $job
   | (.body | code_of) as $code
   | (.body | text_of) as $message
-  | if .status >= 200 and .status < 300 then
-      if $job != null then {job: $job}
-      else {error: {code: "no_job_id", message: "the answer to the create names no video", kind: "unknown"}}
-      end
+  | if is_success then
+      if $job != null then {job: $job} else no_job("video") end
     else
       {error: {code: (if $code == "" then "http_\(.status)" else $code end),
-                 message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+                 message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
                  kind: kind_of_answer($code; $message)}}
     end;
 
@@ -123,7 +120,7 @@ def progress_of:
   | if . == null then null else [[., 0] | max, 1] | min end;
 
 def url_of:
-  texts("url", "video_url", "metadata.url", "unsigned_urls.0") | map(select(test("^https?://"; "i"))) | .[0];
+  texts("url", "video_url", "metadata.url", "unsigned_urls.0") | map(select(is_url)) | .[0];
 
 # The credential goes to home hosts only, so it may go along with a URL of a relay too.
 def output($job; $options):
@@ -150,8 +147,7 @@ def polled:
   .job as $job
   | (.task.options // {}) as $options
   | if .status == 404 or .status == 410 then {state: "gone"}
-    elif .status < 200 or .status > 299 then
-      {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+    elif is_success | not then unclear_answer
     else
       .body
       | (texts("status")[0] // "" | ascii_downcase) as $word
@@ -161,6 +157,6 @@ def polled:
         elif $state == "done" then {state: "done", outputs: [output($job; $options)]}
         elif $state == "failed" then failure
         elif $state == "cancelled" then {state: "cancelled"}
-        else {state: "unclear", message: "the status \($word | tojson) is not known"}
+        else unknown_word("status"; $word)
         end
     end;

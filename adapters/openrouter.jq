@@ -57,15 +57,12 @@ def about:
 
 # ---- what is asked ----
 
-def frames: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 # Beside frames, references would be taken and not looked at.
 def why_not:
   (first_image != null or last_image != null) as $has_frame
-  | if .task | frames > 1 then "one image is the first frame: a further one needs the role last or reference"
-    elif $has_frame and (reference_images | length) > 0 then
+  | if $has_frame and (reference_images | length) > 0 then
       "this API takes frames or references, and would pass over the references"
-    else null
+    else frames_why_not({last: true, alone: true})
     end;
 
 def picture($index): {type: "image_url", image_url: {url: image($index; ["url", "data_uri"])}};
@@ -122,9 +119,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no job", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("job")
     else {job: $job}
     end;
 
@@ -170,15 +166,14 @@ def verdict($job):
     elif $state == "done" then result($job)
     elif $state == "failed" then failure($word)
     elif $state == "cancelled" then {state: "cancelled", usage: usage_of} | with_entries(select(.value != null))
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # A 404 of this API names the job; one of a path that there is not (a wrong base_url) is a page.
 def polled:
   .job as $job
   | if .status == 404 and (at("body.error") | type) == "object" then {state: "gone"}
-    elif .status < 200 or .status > 299 then
-      {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+    elif is_success | not then unclear_answer
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no job"}
     else .body | verdict($job)
     end;

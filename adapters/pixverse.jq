@@ -46,8 +46,6 @@ def about:
 def prompt_most: if last_image != null then 2048 else 5000 end;
 def negative_most: 2048;
 
-def firsts: [.images[] | select(.role == "first" or .role == "input")] | length;
-
 # Longer ones are not made in 1080p (documented).
 def is_too_long_for_1080p:
   .resolution == "1080p"
@@ -58,10 +56,8 @@ def why_not:
   elif (.task.negative_prompt // "" | length) > negative_most then
     "a negative prompt has at most \(negative_most) characters here"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif (.task | firsts) > 1 then "one image is the first frame: a further one needs the role last"
-  elif last_image != null and first_image == null then "a last frame needs a first frame"
   elif .task | is_too_long_for_1080p then "\(.task.model) makes no \(.task.duration) seconds in 1080p"
-  else null
+  else frames_why_not({last: true, references: 0})
   end;
 
 # The images in the order of their uploads.
@@ -124,9 +120,9 @@ def kind_of_code:
 
 def retry_of_code: {"500044": 10, "500069": 10};
 
-def code_of: at("ErrCode") | if type == "number" or type == "string" then tostring else "" end;
+def code_of: word_at("ErrCode");
 
-def is_ok: .status >= 200 and .status < 300 and (.body | code_of) == "0";
+def is_ok: is_success and (.body | code_of) == "0";
 
 def id_at($path): at($path) | if type == "number" or (type == "string" and . != "") then . else null end;
 
@@ -139,20 +135,19 @@ def refusal($what):
       retry_after_s: retry_of_code[$code] }
   | drop_nulls;
 
-def no_id($name): {error: {code: "no_\($name)", message: "the answer names no \($name)", kind: "unknown"}};
-
 def uploaded:
   id_at("body.Resp.img_id") as $id
   | if is_ok | not then {error: refusal("an upload")}
-    elif $id == null then no_id("img_id")
+    elif $id == null then
+      {error: {code: "no_img_id", message: "the answer to an upload names no img_id", kind: "unknown"}}
     else {next: true, keep: {images: ((.keep.images // []) + [$id])}}
     end;
 
 def taken:
-  id_at("body.Resp.video_id") as $id
+  word_at("body.Resp.video_id") as $job
   | if is_ok | not then {error: refusal("the submit")}
-    elif $id == null then no_id("video_id")
-    else {job: ($id | tostring)}
+    elif $job == "" then no_job("video_id")
+    else {job: $job}
     end;
 
 def submitted: if .step < (frames | length) then uploaded else taken end;
@@ -168,20 +163,20 @@ def usage: {credits, outputWidth, outputHeight} | with_entries(select(.value | t
 
 def result:
   { state: "done",
-    outputs: (texts("url") | map(select(test("^https?://"; "i")) | {url: .})),
+    outputs: (texts("url") | map(select(is_url) | {url: .})),
     usage: (usage | if . == {} then null else . end) }
   | with_entries(select(.value != null));
 
 def failed($kind; $message): {state: "failed", error: {code: "status_\(at("status"))", message: $message, kind: $kind}};
 
 def verdict:
-  (at("status") | if type == "number" or type == "string" then tostring else "" end) as $status
+  word_at("status") as $status
   | state_of_status[$status] as $state
   | if $state == "rendering" or $state == "cancelled" then {state: $state}
     elif $state == "done" then result
     elif $state == "moderated" then failed("moderated"; "the content moderation did not let the video pass")
     elif $state == "failed" then failed("failed"; "the generation failed without a reason")
-    else {state: "unclear", message: "the status \($status | tojson) is not known"}
+    else unknown_word("status"; $status)
     end;
 
 # 500008: no such data; 500064: it was deleted.
@@ -189,8 +184,6 @@ def is_gone: .status == 404 or (.body | code_of | . == "500008" or . == "500064"
 
 def polled:
   if is_gone then {state: "gone"}
-  elif is_ok | not then
-    { state: "unclear",
-      message: "the query was answered with HTTP \(.status), code \(.body | code_of): \(.body | texts("ErrMsg")[0] // "")" }
+  elif is_ok | not then unclear_answer(.body | code_of; .body | texts("ErrMsg")[0])
   else .body.Resp | verdict
   end;

@@ -29,24 +29,66 @@ def refuse($message): {error: {code: "not_supported", message: $message, kind: "
 # The place of image $n in a request, in the first of the forms that can be had.
 def image($n; $forms): {"$image": $n, "as": $forms};
 
-# Which of the task's images plays one of these parts: its index, or null. The input is that of submit.
+# Which of the task's images play one of these parts: their indexes; of one, its index or null. The input is that of submit.
 def _images_as($roles): [.task.images | to_entries[] | select(.value.role as $role | $roles | index([$role]) != null) | .key];
-def first_image: _images_as(["first", "input"])[0];
-def last_image: _images_as(["last"])[0];
+def first_images: _images_as(["first", "input"]);
+def first_image: first_images[0];
+def last_images: _images_as(["last"]);
+def last_image: last_images[0];
 def reference_images: _images_as(["reference"]);
+
+# Why these images cannot go along, or null. $takes: {last, alone, references, apart}; what it does not say is not limited.
+def frames_why_not($takes):
+  (first_images | length) as $firsts
+  | (last_images | length) as $lasts
+  | (reference_images | length) as $references
+  | ([if $takes.last == false then empty else "last" end, if $takes.references == 0 then empty else "reference" end]
+     | join(" or ")) as $roles
+  | if $firsts > 1 and $roles == "" then "there is one first frame"
+    elif $firsts > 1 then "one image is the first frame: a further one needs the role \($roles)"
+    elif $lasts > 1 then "there is one last frame"
+    elif $lasts > 0 and $takes.last == false then "this model takes no last frame"
+    elif $lasts > 0 and $firsts == 0 and $takes.alone != true then "a last frame needs a first frame"
+    elif $references > 0 and $takes.references == 0 then "this model takes no references"
+    elif $references > ($takes.references // $references) then "this model takes at most \($takes.references) references"
+    elif $references > 0 and $firsts + $lasts > 0 and $takes.apart == true then
+      "this model takes frames or references, not both"
+    else null
+    end;
 
 # Is the answer a page, of somebody before the API most likely? It tells nothing of the job. Of an input with an answer.
 def is_page: .body == null and .text != "";
-
-# What a file's name ends in, by its type: `.png`, or "" where it is not known.
-def extension_of:
-  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
 
 # A message out of the usual shapes of an error, or "". The input is the body.
 def text_of:
   def text: if type == "string" then . else empty end;
   if type != "object" then ""
   else first((.error | if type == "object" then .message | text else text end), (.message | text), (.detail | text), "") end;
+
+# Of an input with an answer: 2xx?
+def is_success: .status >= 200 and .status < 300;
+
+# Is this the URL of a file?
+def is_url: type == "string" and test("^https?://"; "i");
+
+# An id or a code at a path, which may be a number, as a text; "" where there is none.
+def word_at($path): at($path) | if type == "string" or type == "number" then tostring else "" end;
+
+# A success without an id: the job may have been taken.
+def no_job($what):
+  {error: {code: "no_job_id", message: "the answer to the submit names no \($what)", kind: "unknown"}};
+
+# A poll whose answer, or whose word for a state, tells nothing of the job.
+def unclear_answer($code; $message):
+  { state: "unclear",
+    message: (["the query was answered with HTTP \(.status)" + (if $code == "" then "" else ", code \($code)" end),
+               ($message | strings | select(. != ""))] | join(": ")) };
+def unclear_answer: unclear_answer(""; .body | text_of);
+def unknown_word($name; $word): {state: "unclear", message: "the \($name) \($word | tojson) is not known"};
+
+# What a file's name ends in, by its type: `.png`, or "" where it is not known.
+def extension_of:
+  {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif"}[. // ""] // "";
 
 # What an adapter without these can do: not cancel.
 def cancel: null;

@@ -91,11 +91,13 @@ def submit:
   | said as $said
   | ($said | without_field($fields)) as $missing
   | ($task.model | place_of) as $place
-  | ([$task.images[] | select(.role == "first" or .role == "input")] | length) as $frames
+  | (first_images | length) as $firsts
+  | (last_images | length) as $lasts
   | if $place == null then
       refuse("the model must be owner/name, owner/name:version, or deployments/owner/name, not \($task.model)")
     elif $missing != null then refuse("options.fields does not say what this model calls \($missing)")
-    elif $frames > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $firsts > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
+    elif $lasts > 1 then refuse("there is one field for a last image")
     else
       (($said | named($fields)) + ($task.options.body // {})) as $input
       | {method: "POST", path: $place.path, json: ($task | create_body($place.version; $input))}
@@ -122,9 +124,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no prediction", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("prediction")
     else {job: $job}
     end;
 
@@ -148,15 +149,13 @@ def failure:
          message: (if $message == "" then "the prediction failed without a reason" else $message end),
          kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
 
-def is_url: test("^https?://"; "i");
-
 def is_of_a_video: test("^[^?#]*\\.(mp4|webm|mov|mkv|m4v)([?#]|$)"; "i");
 
 # The output is a URL, a list of them, or an object.
 def video_url($pointer):
   if ($pointer | type) == "string" and ($pointer | test("[^/]")) then
     texts($pointer | ltrimstr("/") | gsub("/"; ".")) | map(select(is_url)) | .[0]
-  else [.. | strings | select(is_url)] | (map(select(is_of_a_video)) + .)[0]
+  else [.. | select(is_url)] | (map(select(is_of_a_video)) + .)[0]
   end;
 
 def result($pointer):
@@ -176,7 +175,7 @@ def verdict($pointer):
       {state: "failed",
        error: {code: "aborted", message: "the prediction's deadline passed before it began", kind: "failed"}}
     elif $state == "cancelled" then {state: "cancelled"}
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end
   | if $usage != null and (.state == "done" or .state == "failed" or .state == "cancelled") then . + {usage: $usage}
     else .
@@ -185,8 +184,7 @@ def verdict($pointer):
 def polled:
   .task.options.result as $pointer
   | if .status == 404 then {state: "gone"}
-    elif .status < 200 or .status > 299 then
-      {state: "unclear", message: "the query was answered with HTTP \(.status): \(message_of("no message"))"}
+    elif is_success | not then unclear_answer(""; message_of(""))
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no prediction"}
     else .body | verdict($pointer)
     end;
@@ -202,7 +200,7 @@ def cancelled:
   | (.body | usage_of) as $usage
   | { state:
         (if .status == 404 then "finished"
-         elif .status >= 200 and .status < 300 then
+         elif is_success then
            (if $word == "succeeded" or $word == "failed" then "finished"
             elif state_of_word[$word] != null then "cancelled"
             else "unclear"

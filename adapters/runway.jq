@@ -92,10 +92,9 @@ def traits:
 # The vendor counts UTF-16 units.
 def units: reduce explode[] as $point (0; . + (if $point > 65535 then 2 else 1 end));
 
-def frames: [.task.images[] | select(.role == "first" or .role == "input")] | length;
-
 def why_not($traits):
   (reference_images | length) as $references
+  | frames_why_not({last: true, apart: true}) as $frames
   | if video_url == null and $traits.needs_video == true then "\(.task.model) edits a video: it needs a video_url"
     elif video_url != null and $traits.video == null then "\(.task.model) edits no video"
     elif video_url != null and (video_url | type != "string" or (test("^https://"; "i") | not)) then
@@ -105,12 +104,9 @@ def why_not($traits):
     elif $traits.needs_image == true and first_image == null then "\(.task.model) needs a first image"
     elif (.task.prompt | units) > ($traits.prompt // 100000) then
       "a prompt of \(.task.model) has at most \($traits.prompt) characters"
-    elif frames > 1 then "one image is the first frame: a further one needs the role last or reference"
     elif last_image != null and $traits.last != true then "\(.task.model) has no last frame"
-    elif last_image != null and first_image == null then "a last frame needs a first frame"
     elif $references > 0 and $traits.references != true then "this adapter sends \(.task.model) no references"
-    elif $references > 0 and first_image != null then "a first frame and references exclude each other"
-    else null
+    else $frames
     end;
 
 # ---- what is asked ----
@@ -188,9 +184,8 @@ def refusal:
 
 def submitted:
   texts("body.id")[0] as $job
-  | if .status < 200 or .status > 299 then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the submit names no task", kind: "unknown"}}
+  | if is_success | not then {error: refusal}
+    elif $job == null then no_job("task")
     else {job: $job}
     end;
 
@@ -228,7 +223,7 @@ def failure:
 
 def progress: at("progress") | if type == "number" and . >= 0 and . <= 1 then . else null end;
 
-def outputs: [at("output") | arrays | .[] | strings | select(test("^https?://"; "i")) | {url: .}];
+def outputs: [at("output") | arrays | .[] | select(is_url) | {url: .}];
 
 def verdict:
   (texts("status")[0] // "") as $word
@@ -238,14 +233,13 @@ def verdict:
     elif $state == "cancelled" then {state: $state, usage: credits} | drop_nulls
     elif $state == "done" then {state: "done", outputs: outputs, usage: credits} | drop_nulls
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # A task that was deleted is not found any more.
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .body | verdict
   end;
 
@@ -258,7 +252,7 @@ def cancel: request("DELETE"; "/v1/tasks/\(.job | @uri)");
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif .status >= 200 and .status < 300 then "cancelled"
+       elif is_success then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 or .status == 409 then "refused"
        else "unclear"

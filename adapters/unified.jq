@@ -105,7 +105,9 @@ def create_body:
 
 def submit:
   ((.task | create_body) + images_by_role | drop_nulls) as $body
-  | {method: "POST", path: "/v1/video/create", json: ($body + (.task.options.body // {}))};
+  | if .task.options.roles == true and (last_images | length) > 1 then refuse("there is one last frame")
+    else {method: "POST", path: "/v1/video/create", json: ($body + (.task.options.body // {}))}
+    end;
 
 # ---- how it is refused ----
 
@@ -152,25 +154,22 @@ def kind_of_answer($code; $message):
   else .status | kind_of_status
   end;
 
-# Pages of veo have it in the answer to the create, others in the query's.
+# Pages of veo have it in the answer to the submit, others in the query's.
 def enhanced: texts("enhanced_prompt", "detail.enhanced_prompt")[0];
 
 def job_of:
-  [("id", "task_id", "data.id", "data.task_id") as $path | at($path)]
-  | map(select((type == "string" and . != "") or type == "number") | tostring)
-  | .[0];
+  [word_at("id", "task_id", "data.id", "data.task_id") | select(. != "")] | .[0];
 
 def submitted:
   (.body | job_of) as $job
   | (.body | code_of) as $code
   | (.body | text_of) as $message
-  | if .status >= 200 and .status < 300 and $job != null then
+  | if is_success and $job != null then
       {job: $job, keep: (.body | {enhanced_prompt: enhanced})} | drop_nulls
-    elif .status >= 200 and .status < 300 and kind_of_code[$code] == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task", kind: "unknown"}}
+    elif is_success and kind_of_code[$code] == null then no_job("task")
     else
       {error: ({code: (if $code == "" then "http_\(.status)" else $code end),
-                 message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+                 message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
                  kind: kind_of_answer($code; $message)}
               + (if .status >= 500 and kind_of_answer($code; $message) == "busy" then {not_taken: true} else {} end))}
     end;
@@ -224,7 +223,7 @@ def video_url:
     "video_url", "detail.upsample_video_url", "detail.video_url", "detail.url", "url", "result_url", "video.url",
     "output", "outputs.0", "outputs.0.url", "data.output", "data.video_url", "data.url", "metadata.url",
     "creations.0.url", "detail.draft_info.downloadable_url", "detail.draft_info.url")
-  | map(select(test("^https?://"; "i")))
+  | map(select(is_url))
   | .[0];
 
 def failure_text:
@@ -275,14 +274,13 @@ def verdict($keep):
     elif $state == "failed" and code_of == "cancelled" then {state: "cancelled"}
     elif $state == "failed" then failure
     elif $state == "cancelled" then {state: "cancelled"}
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # A filmgate says task_not_exist with status "failed" beside it: the code goes before the word.
 def polled:
   if .status == 404 or (.body | code_of) == "task_not_exist" then {state: "gone"}
-  elif .status < 200 or .status > 299 then
-    {state: "unclear", message: "the query was answered with HTTP \(.status): \(.body | text_of)"}
+  elif is_success | not then unclear_answer
   else .keep as $keep | .body | unwrapped | verdict($keep)
   end;
 
@@ -294,7 +292,7 @@ def cancel:
 # A task that had ended is answered 409; one that is cancelled reads as failed with that code. A relay has no such route.
 def cancelled:
   { state:
-      (if .status >= 200 and .status < 300 then
+      (if is_success then
          (.body | unwrapped
           | if code_of == "cancelled" or state_of_word[word_of] == "cancelled" then "cancelled" else "unclear" end)
        elif .status == 409 or (.body | code_of) == "task_not_exist" then "finished"

@@ -55,17 +55,14 @@ def count_of($role): [.images[] | select(.role == $role)] | length;
 def has_references: count_of("reference") > 0 or count_of("input") > 1;
 
 def why_not:
-  (count_of("first") + count_of("last")) as $frames
-  | if (.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif has_references and $frames > 0 then "this API takes frames or references, not both"
-    elif has_references and (.images | length) > references_most then
+  (.task | count_of("first") + count_of("last")) as $frames
+  | (.task | has_references) as $has_references
+  | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
+    elif $has_references and $frames > 0 then "this API takes frames or references, not both"
+    elif $has_references and (.task.images | length) > references_most then
       "this API takes at most \(references_most) references"
-    elif has_references then null
-    elif count_of("first") + count_of("input") > 1 then
-      "one image is the first frame: a further one needs the role last"
-    elif count_of("last") > 1 then "there is one last frame"
-    elif count_of("last") == 1 and (.images | length) == 1 then "a last frame needs a first frame"
-    else null
+    elif $has_references then null
+    else frames_why_not({last: true, references: 0})
     end;
 
 def path_of:
@@ -97,7 +94,7 @@ def create_body:
   | drop_nulls;
 
 def submit:
-  (.task | why_not) as $why_not
+  why_not as $why_not
   | if $why_not != null then refuse($why_not)
     else .task | {method: "POST", path: path_of, json: (create_body + (.options.body // {}))}
     end;
@@ -134,22 +131,17 @@ def kind_of_reason:
 # `code` is the HTTP status again, as a number; as a text it is the reason.
 def reason_of: texts("reason", "code")[0] // "";
 
-def is_success: .status >= 200 and .status < 300;
-
 def refusal:
   (.body | reason_of) as $reason
   | (.body | text_of) as $message
   | { code: (if $reason == "" then "http_\(.status)" else $reason end),
-      message: (if $message == "" then "the create was answered with HTTP \(.status)" else $message end),
+      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
       kind: (if .status < 500 then kind_of_reason[$reason] // (.status | kind_of_status) else "unknown" end) };
 
-def job_of: at("task_id") | if (type == "string" and . != "") or type == "number" then tostring else null end;
-
 def submitted:
-  (.body | job_of) as $job
+  (.body | word_at("task_id")) as $job
   | if is_success | not then {error: refusal}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no task_id", kind: "unknown"}}
+    elif $job == "" then no_job("task_id")
     else {job: $job}
     end;
 
@@ -165,7 +157,7 @@ def usage_of: if at("credits") == null then null else {credits} end;
 
 def result:
   { state: "done",
-    outputs: (texts("creations.0.url") | map(select(test("^https?://"; "i")) | {url: .})),
+    outputs: (texts("creations.0.url") | map(select(is_url) | {url: .})),
     usage: usage_of }
   | with_entries(select(.value != null));
 
@@ -188,14 +180,12 @@ def verdict:
   | if $state == "pending" or $state == "rendering" then {state: $state}
     elif $state == "done" then result
     elif $state == "failed" then failure
-    else {state: "unclear", message: "the state \($word | tojson) is not known"}
+    else unknown_word("state"; $word)
     end;
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif is_success | not then
-    { state: "unclear",
-      message: "the query was answered with HTTP \(.status), \(.body | reason_of): \(.body | text_of)" }
+  elif is_success | not then unclear_answer(.body | reason_of; .body | text_of)
   else .body | verdict
   end;
 

@@ -39,14 +39,10 @@ def references_seconds: 10;
 def takes_last: test("^grok-imagine-video-1\\.5") and (test("-lite") | not);
 
 def why_not:
-  ([.task.images[] | select(.role == "first" or .role == "input")] | length) as $firsts
-  | (reference_images | length) as $references
+  (reference_images | length) as $references
+  | frames_why_not({last: (.task.model | takes_last), references: references_most, apart: true}) as $frames
   | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif $firsts > 1 then "one image is the first frame: further ones need the role last or reference"
-    elif last_image != null and (.task.model | takes_last | not) then "this model takes no last frame"
-    elif last_image != null and $firsts == 0 then "a last frame needs a first frame"
-    elif $references > 0 and $firsts > 0 then "this API takes frames or references, not both"
-    elif $references > references_most then "this API takes at most \(references_most) references"
+    elif $frames != null then $frames
     elif $references > 0 and .task.duration > references_seconds then
       "a video with references has at most \(references_seconds) seconds"
     elif $references > 0 and .task.resolution == "1080p" then "a video with references has at most 720p"
@@ -106,10 +102,9 @@ def error_of($kind; $default):
 
 def submitted:
   (.body | texts("request_id")[0]) as $job
-  | if .status < 200 or .status > 299 then
-      {error: error_of(kind_of_refusal(.body | text_of); "the create was answered with HTTP \(.status)")}
-    elif $job == null then
-      {error: {code: "no_job_id", message: "the answer to the create names no request_id", kind: "unknown"}}
+  | if is_success | not then
+      {error: error_of(kind_of_refusal(.body | text_of); "the submit was answered with HTTP \(.status)")}
+    elif $job == null then no_job("request_id")
     else {job: $job}
     end;
 
@@ -145,7 +140,7 @@ def result:
   if at("video.respect_moderation") == false then
     failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated")
   else
-    {state: "done", outputs: (texts("video.url") | map(select(test("^https?://"; "i")) | {url: .}))} + usage_of
+    {state: "done", outputs: (texts("video.url") | map(select(is_url) | {url: .}))} + usage_of
   end;
 
 # An answer without a word is done when it has a video, and under way when its status is 202, whatever its body.
@@ -155,7 +150,7 @@ def told($is_accepted):
       {state: "rendering", progress: progress_of} | with_entries(select(.value != null))
     elif $word == "done" or ($word == "" and at("video.url") != null) then result
     elif $word == "failed" or $word == "expired" then failure($word)
-    else {state: "unclear", message: "the status \($word | tojson) is not known"}
+    else unknown_word("status"; $word)
     end;
 
 # A run that was moderated, or whose input was wrong, answers the query with its own error.
@@ -167,8 +162,7 @@ def is_of_the_run:
 
 def polled:
   if .status == 404 then {state: "gone"}
-  elif .status >= 200 and .status < 300 then .status as $status | .body | told($status == 202)
+  elif is_success then .status as $status | .body | told($status == 202)
   elif is_of_the_run then .body | failure("failed")
-  else
-    {state: "unclear", message: "the query was answered with HTTP \(.status), \(.body | code_of): \(.body | text_of)"}
+  else unclear_answer(.body | code_of; .body | text_of)
   end;
