@@ -163,7 +163,7 @@ def result:
     + (if $usage == {} then {} else {usage: $usage} end);
 
 def polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif is_success | not then unclear_answer(.body | code_of; .body | text_of)
   else
     .body

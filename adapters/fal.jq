@@ -138,7 +138,7 @@ def unclear($what):
   {state: "unclear", message: "the \($what) was answered with HTTP \(.status): \(message_of("no message"))"};
 
 def status_polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif is_success | not then unclear("status")
   else
     (texts("body.status")[0] // "") as $word
@@ -170,12 +170,13 @@ def failed($kind): {state: "failed", error: error_of($kind; "the run failed with
 def result_polled:
   if is_success then result
   elif .status == 400 and (message_of("") | test("still in progress"; "i")) then {state: "rendering"}
-  elif .status == 404 and .headers["x-fal-error-type"] == null then {state: "gone"}
+  elif is_not_found and .headers["x-fal-error-type"] == null then {state: "gone"}
   # Of the queue, or of this credential: no verdict on the run.
   elif [.status] | inside([408, 425, 429]) then unclear("result")
   elif ([.status] | inside([401, 402, 403])) and .headers["x-fal-error-type"] == null then unclear("result")
+  # A 5xx without the mark of a run is somebody before it: the run may have gone well, and is paid for.
+  elif .status >= 500 and .headers["x-fal-error-type"] == null then unclear("result")
   elif is_of_the_run then failed(if .status < 500 then "refused" else "failed" end)
-  elif .status == 500 then failed("failed")
   else unclear("result")
   end;
 

@@ -193,7 +193,7 @@ def poll: {method: "GET", path: "/interactions/\(.job | @uri)", query: {stream: 
 
 def polled:
   at("keep.uri") as $kept
-  | if .status == 404 then {state: "gone"}
+  | if is_not_found then {state: "gone"}
     elif is_success | not then unclear_answer
     else .body | verdict($kept)
     end;

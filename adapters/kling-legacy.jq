@@ -97,12 +97,16 @@ def retry_of_code: {"1302": 2, "1303": 5};
 
 def code_of: word_at("code");
 
+# A task with our id is there already: the submit before this one was taken.
+def is_taken($code; $message): $code == "1201" and ($message | test("already.{0,8}exist"; "i"));
+
 def refusal:
   (.body | code_of) as $code
   | (.body | text_of) as $message
   | { code: (if $code == "" then "http_\(.status)" else $code end),
       message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (kind_of_code[$code] // (.status | kind_of_status)),
+      kind:
+        (if is_taken($code; $message) then "unknown" else kind_of_code[$code] // (.status | kind_of_status) end),
       retry_after_s: retry_of_code[$code] }
   | drop_nulls;
 
@@ -152,7 +156,7 @@ def verdict:
     end;
 
 def polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif is_ok | not then unclear_answer(.body | code_of; .body | text_of)
   else .body.data | verdict
   end;

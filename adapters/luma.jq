@@ -118,7 +118,7 @@ def verdict:
     end;
 
 def polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif is_success | not then unclear_answer(""; .body | message_of(""))
   else .body | verdict
   end;

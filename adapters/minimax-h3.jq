@@ -150,7 +150,7 @@ def verdict:
 
 # After seven days a task is no longer known, and that is 400.
 def polled:
-  if .status == 404 or (.status == 400 and (.body | text_of | test("invalid task.?id"; "i"))) then {state: "gone"}
+  if is_not_found or (.status == 400 and (.body | text_of | test("invalid task.?id"; "i"))) then {state: "gone"}
   elif is_success | not then unclear_answer
   else .body | at("task") | verdict
   end;

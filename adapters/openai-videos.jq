@@ -82,7 +82,6 @@ def tells_of_moderation: test("moderat|content.?policy|sentinel_block|safety sys
 def kind_of_answer($code; $message):
   if kind_of_code[$code] then kind_of_code[$code]
   elif .status == 400 and ($message | tells_of_moderation) then "moderated"
-  elif .status == 409 then "busy" # a lock that was not had in time: the SDK tries again
   else .status | kind_of_status
   end;
 
@@ -146,7 +145,7 @@ def failure:
 def polled:
   .job as $job
   | (.task.options // {}) as $options
-  | if .status == 404 or .status == 410 then {state: "gone"}
+  | if is_not_found or .status == 410 then {state: "gone"}
     elif is_success | not then unclear_answer
     else
       .body

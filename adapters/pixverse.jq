@@ -180,7 +180,7 @@ def verdict:
     end;
 
 # 500008: no such data; 500064: it was deleted.
-def is_gone: .status == 404 or (.body | code_of | . == "500008" or . == "500064");
+def is_gone: is_not_found or (.body | code_of | . == "500008" or . == "500064");
 
 def polled:
   if is_gone then {state: "gone"}

@@ -5,7 +5,7 @@ def kind_of_status:
   if . == 401 or . == 403 then "auth"
   elif . == 402 then "quota"
   elif . == 429 then "busy"
-  elif . == 408 or . == 425 then "unknown"
+  elif . == 408 or . == 409 or . == 425 or . == 499 then "unknown"
   elif . >= 400 and . < 500 then "refused"
   else "unknown" end;
 
@@ -85,6 +85,9 @@ def unclear_answer($code; $message):
                ($message | strings | select(. != ""))] | join(": ")) };
 def unclear_answer: unclear_answer(""; .body | text_of);
 def unknown_word($name; $word): {state: "unclear", message: "the \($name) \($word | tojson) is not known"};
+
+# Does the API say that there is no such job? Of an input with an answer.
+def is_not_found: .status == 404 and (is_page | not);
 
 # What a file's name ends in, by its type: `.png`, or "" where it is not known.
 def extension_of:

@@ -183,7 +183,7 @@ def verdict($pointer):
 
 def polled:
   .task.options.result as $pointer
-  | if .status == 404 then {state: "gone"}
+  | if is_not_found then {state: "gone"}
     elif is_success | not then unclear_answer(""; message_of(""))
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no prediction"}
     else .body | verdict($pointer)

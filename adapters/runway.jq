@@ -238,7 +238,7 @@ def verdict:
 
 # A task that was deleted is not found any more.
 def polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif is_success | not then unclear_answer
   else .body | verdict
   end;

@@ -49,7 +49,7 @@ def poll: {method: "GET", path: "/v1/jobs/\(.job | @uri)", heed: ["404"]};
 
 # The answer to it. Trouble (408, 425, 429, 5xx) never comes here. Input as for `submitted`, with `job`.
 def polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif .status >= 400 then {state: "unclear", message: (.body | text_of)}
   else .body |
     if .state == "queued" then {state: "pending"}

@@ -279,7 +279,7 @@ def verdict($keep):
 
 # A filmgate says task_not_exist with status "failed" beside it: the code goes before the word.
 def polled:
-  if .status == 404 or (.body | code_of) == "task_not_exist" then {state: "gone"}
+  if is_not_found or (.body | code_of) == "task_not_exist" then {state: "gone"}
   elif is_success | not then unclear_answer
   else .keep as $keep | .body | unwrapped | verdict($keep)
   end;

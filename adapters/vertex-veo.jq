@@ -201,7 +201,7 @@ def verdict($storage):
 
 def polled:
   (.task.options.storage_api // "https://storage.googleapis.com") as $storage
-  | if .status == 404 then {state: "gone"}
+  | if is_not_found then {state: "gone"}
   elif is_success | not then unclear_answer
   else .body | verdict($storage)
   end;

@@ -184,7 +184,7 @@ def verdict:
     end;
 
 def polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif is_success | not then unclear_answer(.body | reason_of; .body | text_of)
   else .body | verdict
   end;

@@ -161,7 +161,7 @@ def is_of_the_run:
     end;
 
 def polled:
-  if .status == 404 then {state: "gone"}
+  if is_not_found then {state: "gone"}
   elif is_success then .status as $status | .body | told($status == 202)
   elif is_of_the_run then .body | failure("failed")
   else unclear_answer(.body | code_of; .body | text_of)
