@@ -122,6 +122,14 @@ static bool take_models(const struct maker *maker, const struct settings_channel
     return true;
 }
 
+bool channel_has_upstream_settings(const struct settings_channel *source)
+{
+    return source->base_url != NULL || source->n_credentials > 0 || source->n_headers > 0 ||
+           source->proxy != NULL || source->ca != NULL || source->callback ||
+           source->submits_per_minute > 0 || source->polls_per_minute > 0 ||
+           source->poll_first > 0 || source->poll_every > 0;
+}
+
 static bool take_builtin(const struct maker *maker, const struct settings_channel *source,
                          struct channel *channel)
 {
@@ -133,12 +141,10 @@ static bool take_builtin(const struct maker *maker, const struct settings_channe
                         "engine has no models of its own",
                         source->models[i].name);
     }
-    if (source->base_url != NULL || source->n_credentials > 0 || source->n_headers > 0 ||
-        source->proxy != NULL || source->ca != NULL || source->callback ||
-        json_object_size(source->options) > 0)
+    if (channel_has_upstream_settings(source) || json_object_size(source->options) > 0)
         return fail(maker, source,
-                    "is the built-in engine, which needs no base_url, credentials, headers, "
-                    "proxy, ca, callback or options; leave them out");
+                    "is the built-in engine, which needs no base_url, credentials, headers, proxy, "
+                    "ca, callback, polls, limits a minute or options; leave them out");
     return true;
 }
 

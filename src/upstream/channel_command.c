@@ -38,21 +38,13 @@ static bool check_program(const char *path, char error[SETTINGS_ERROR_SIZE])
     return true;
 }
 
-/* What belongs to upstreams, and would be without effect. */
-static bool has_more(const struct settings_channel *source)
-{
-    return source->base_url != NULL || source->n_credentials > 0 || source->n_headers > 0 ||
-           source->proxy != NULL || source->ca != NULL || source->submits_per_minute > 0 ||
-           source->polls_per_minute > 0 || source->poll_first > 0 || source->poll_every > 0;
-}
-
 bool channel_read_command(const struct settings_channel *source, struct arena *arena,
                           struct channel *channel, char ret_error[SETTINGS_ERROR_SIZE])
 {
     const size_t n_words = source->command.count, n_variables = source->n_command_env;
-    if (has_more(source))
+    if (channel_has_upstream_settings(source))
         return fail(ret_error, "runs a program, which needs no base_url, credentials, headers, "
-                               "proxy, ca, polls or limits a minute; leave them out");
+                               "proxy, ca, callback, polls or limits a minute; leave them out");
     if (n_words == 0)
         return fail(ret_error, "needs a \"command\": a program and its arguments, as a list");
     if (!check_program(source->command.items[0], ret_error))

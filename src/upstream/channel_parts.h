@@ -21,6 +21,9 @@ CHECKED bool channel_read_pair(const char *text, char between, int *ret_first, i
 /* `720p` is 720, `4k` 2160; 0: no resolution. */
 int channel_read_lines(const char *text);
 
+/* Does the configuration say of it what belongs to upstreams, and would be without effect at a local channel? */
+bool channel_has_upstream_settings(const struct settings_channel *source);
+
 /* channel_command.c: fills `program`; lists come from `arena`. False with a sentence that goes on after the channel's name. */
 CHECKED bool channel_read_command(const struct settings_channel *source, struct arena *arena,
                                   struct channel *channel, char ret_error[SETTINGS_ERROR_SIZE]);
