@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory_file.h"
 #include "base/must.h"
 #include "task/policy.h"
 
@@ -282,11 +282,8 @@ static int64_t make_body(struct token *token, const struct token_query *query)
     if (!is_signed || form.overflowed) {
         return -EKEYREJECTED;
     }
-    token->body = memfd_create("filmgate-token", MFD_CLOEXEC);
-    if (token->body < 0 || write(token->body, form.data, form.length) != (ssize_t)form.length) {
-        return token->body < 0 ? -errno : -EIO;
-    }
-    return (int64_t)form.length;
+    token->body = memory_file_new("filmgate-token", form.data, form.length);
+    return token->body < 0 ? token->body : (int64_t)form.length;
 }
 
 static int send_form(struct token *token, const struct token_query *query, int64_t bytes)
