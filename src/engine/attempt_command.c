@@ -24,7 +24,7 @@ static const struct {
     [COMMAND_DONE] = {TASK_FAILURE_NONE, false, false},
     [COMMAND_DIED] = {TASK_FAILURE_RENDER_CRASHED, true, false},
     [COMMAND_TIMED_OUT] = {TASK_FAILURE_RENDER_STALLED, true, false},
-    [COMMAND_SAID_REFUSED] = {TASK_FAILURE_UPSTREAM_REFUSED, false, true},
+    [COMMAND_SAID_REFUSED] = {.failure = TASK_FAILURE_UPSTREAM_REFUSED, .has_note = true},
     [COMMAND_SAID_MODERATED] = {TASK_FAILURE_MODERATED, false, true},
     [COMMAND_SAID_FAILED] = {TASK_FAILURE_RENDER_FAILED, true, true},
     [COMMAND_NO_VIDEO] = {TASK_FAILURE_NO_VIDEO, false, false},
@@ -83,7 +83,7 @@ static void on_ended(void *context, const struct command_outcome *outcome)
     } else if (outcome->end == COMMAND_SAID_REFUSED) {
         attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_TURNED_AWAY,
                                                    .is_final = true,
-                                                   .failure = TASK_FAILURE_UPSTREAM_REFUSED,
+                                                   .failure = ends[outcome->end].failure,
                                                    .note = note});
     } else {
         attempt_tell_failure(attempt, ends[outcome->end].failure, ends[outcome->end].may_retry,
