@@ -231,7 +231,7 @@ static void keep(struct token *token, const struct service_account_grant *grant)
     token->value = grant->token;
     token->good_until_ms = clock_mono_ms() + life_ms - margin_ms;
     token->n_failures = 0;
-    tell(token, &(struct token_outcome){.is_had = true, .note = "it is there"});
+    tell(token, &(struct token_outcome){.is_granted = true, .note = "it is there"});
 }
 
 static void on_answer(void *context, const struct exchange_answer *answer)
@@ -341,7 +341,7 @@ static void on_turn(struct loop_timer *timer)
         return; /* the exchange's end tells them */
     }
     if (is_good(token)) {
-        tell(token, &(struct token_outcome){.is_had = true, .note = "it is there"});
+        tell(token, &(struct token_outcome){.is_granted = true, .note = "it is there"});
     } else if (clock_mono_ms() < token->rest_until_ms) {
         tell_failure(token);
     } else {
