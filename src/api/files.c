@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files: behind signed links, where no key is asked for, the link is the permission; and to who may see their task. Bytes go from the file to the socket without
- * passing through us. A file never changes under its key, so tags are strong and ranges always fit together. On HTTP threads. */
+ * Files: behind signed links, where no key is asked for, the link is the permission; and to who may see their task. Bytes go
+ * from the file to the socket without passing through us. A file never changes under its key, so tags are strong and ranges
+ * always fit together. On HTTP threads. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

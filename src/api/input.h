@@ -13,7 +13,8 @@
 
 enum { INPUT_WHY_SIZE = 200 };
 
-/* Is this an image that is taken as an input? By its bytes, and within the limits of the settings. False with a sentence that goes on after «image 1: ». */
+/* Is this an image that is taken as an input? By its bytes, and within the limits of the settings. False with a sentence
+ * that goes on after «image 1: ». */
 CHECKED bool input_judge(const struct settings *settings, const uint8_t *bytes, size_t length,
                          struct image_info *ret_info, char ret_why[INPUT_WHY_SIZE]);
 

@@ -13,6 +13,7 @@
 #include "api/entity.h"
 #include "api/poll.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -26,10 +27,7 @@ static const char JSON_TYPE[] = "application/json; charset=utf-8";
 
 static size_t tenant_slot(const struct api_request *request)
 {
-    uint32_t hash = 2166136261U; /* FNV-1a */
-    for (const char *c = request->who.tenant; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619U;
-    return hash % API_TENANT_SLOTS;
+    return hash_text32(request->who.tenant) % API_TENANT_SLOTS;
 }
 
 static _Atomic int64_t *tenant_bytes(struct api_request *request)

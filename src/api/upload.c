@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Taking in an image that tasks may use later: POST /v1/files as the OpenAI SDKs send it, and POST /v1/assets/upload as clients of relays do. Both take
- * a form, JSON around a data URI or base64, or the bare bytes. First a place in the store's table, hidden, then the bytes, then the file is shown: whoever is
- * told of a file has all of it, and what is cut off in between is swept away. On HTTP threads, which may block on the disk. */
+ * Taking in an image that tasks may use later: POST /v1/files as the OpenAI SDKs send it, and POST /v1/assets/upload as
+ * clients of relays do. Both take a form, JSON around a data URI or base64, or the bare bytes. First a place in the store's
+ * table, hidden, then the bytes, then the file is shown: whoever is told of a file has all of it, and what is cut off in
+ * between is swept away. On HTTP threads, which may block on the disk. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -33,16 +33,6 @@ static const struct settings_row CREDENTIAL_ROWS[] = {
     {"channels.credentials.secret", SETTINGS_TEXT, NULL, 0, 0, "", "",
      offsetof(struct settings_credential, secret), true},
 };
-static const struct settings_row HEADER_ROW = {"channels.headers",
-                                               SETTINGS_TEXT,
-                                               NULL,
-                                               0,
-                                               0,
-                                               "",
-                                               "",
-                                               offsetof(struct settings_header, value),
-                                               true};
-
 static const struct settings_rows model_rows = {MODEL_ROWS, ARRAY_LENGTH(MODEL_ROWS)};
 static const struct settings_rows credential_rows = {CREDENTIAL_ROWS,
                                                      ARRAY_LENGTH(CREDENTIAL_ROWS)};
@@ -229,6 +219,39 @@ static bool take_key(struct settings_reader *reader, struct settings_draft *draf
     return read_key_file(reader, draft->key_file, credential, place);
 }
 
+/* ---- groups of texts ---- */
+
+bool settings_read_pairs(struct settings_reader *reader, struct fy_node *node,
+                         struct settings_place place, const struct settings_pairs *pairs,
+                         const struct settings_header **ret_items, size_t *ret_count)
+{
+    const struct settings_row row = {
+        pairs->path, SETTINGS_TEXT, NULL, 0, 0, "", "", offsetof(struct settings_header, value),
+        true};
+    if (!fy_node_is_mapping(node))
+        return settings_fail(reader, settings_place_of(node, place),
+                             "\"%s\" must be a group (like %s)", pairs->path, pairs->example);
+    struct settings_header *items = settings_room(reader, fy_node_mapping_item_count(node),
+                                                  pairs->most, sizeof(*items), pairs->path, place);
+    if (items == NULL)
+        return false;
+    size_t count = 0;
+    void *at = NULL;
+    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &at)) != NULL; count++) {
+        struct settings_place here = settings_place_of(fy_node_pair_key(pair), place);
+        const char *name = settings_key_path(reader, fy_node_pair_key(pair), "", here);
+        bool is_secret = false;
+        if (name == NULL || !pairs->check_name(reader, items, count, name, here) ||
+            !settings_read_value(reader, &items[count], &row, fy_node_pair_value(pair), here,
+                                 &is_secret))
+            return false;
+        items[count].name = name;
+    }
+    *ret_items = items;
+    *ret_count = count;
+    return true;
+}
+
 /* ---- headers ---- */
 
 /* Those that hold the message together, which are made for each request. */
@@ -245,8 +268,8 @@ static bool is_framing(const char *name)
 }
 
 static bool check_header_name(const struct settings_reader *reader,
-                              const struct settings_channel *channel, const char *name,
-                              struct settings_place place)
+                              const struct settings_header *before, size_t n_before,
+                              const char *name, struct settings_place place)
 {
     static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "!#$%&'*+-.^_`|~";
@@ -258,8 +281,8 @@ static bool check_header_name(const struct settings_reader *reader,
     if (is_framing(name))
         return settings_fail(reader, place,
                              "the header \"%s\" is made for each request and cannot be set", name);
-    for (size_t i = 0; i < channel->n_headers; i++) {
-        if (strcasecmp(channel->headers[i].name, name) == 0)
+    for (size_t i = 0; i < n_before; i++) {
+        if (strcasecmp(before[i].name, name) == 0)
             return settings_fail(reader, place, "the header \"%s\" stands twice in this channel",
                                  name);
     }
@@ -269,29 +292,10 @@ static bool check_header_name(const struct settings_reader *reader,
 static bool read_headers(struct settings_reader *reader, struct fy_node *node,
                          struct settings_place place, struct settings_draft *draft)
 {
-    struct settings_channel *channel = &draft->channel;
-    if (!fy_node_is_mapping(node))
-        return settings_fail(reader, settings_place_of(node, place),
-                             "\"channels.headers\" must be a group (like {X-Team: video})");
-    struct settings_header *headers =
-        settings_room(reader, fy_node_mapping_item_count(node), SETTINGS_CHANNEL_HEADERS_MAX,
-                      sizeof(*headers), "channels.headers", place);
-    if (headers == NULL)
-        return false;
-    channel->headers = headers;
-    void *at = NULL;
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &at)) != NULL;) {
-        struct settings_place here = settings_place_of(fy_node_pair_key(pair), place);
-        struct settings_header *header = &headers[channel->n_headers];
-        bool is_secret = false;
-        header->name = settings_key_path(reader, fy_node_pair_key(pair), "", here);
-        if (header->name == NULL || !check_header_name(reader, channel, header->name, here) ||
-            !settings_read_value(reader, header, &HEADER_ROW, fy_node_pair_value(pair), here,
-                                 &is_secret))
-            return false;
-        channel->n_headers++;
-    }
-    return true;
+    static const struct settings_pairs headers = {"channels.headers", "{X-Team: video}",
+                                                  SETTINGS_CHANNEL_HEADERS_MAX, check_header_name};
+    return settings_read_pairs(reader, node, place, &headers, &draft->channel.headers,
+                               &draft->channel.n_headers);
 }
 
 /* ---- options ---- */

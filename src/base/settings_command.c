@@ -31,53 +31,25 @@ bool settings_read_command(struct settings_reader *reader, struct fy_node *node,
 }
 
 /* A name of [A-Za-z0-9_] that does not begin with a digit. */
-static bool is_variable(const char *name)
+static bool check_variable(const struct settings_reader *reader,
+                           UNUSED const struct settings_header *before, UNUSED size_t n_before,
+                           const char *name, struct settings_place place)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
     size_t length = strspn(name, letters);
-    return length > 0 && length <= 128 && name[length] == '\0' && (*name < '0' || *name > '9');
+    bool is_variable =
+        length > 0 && length <= 128 && name[length] == '\0' && (*name < '0' || *name > '9');
+    return is_variable || settings_fail(reader, place, "\"%.*s\" cannot be the name of a variable",
+                                        SETTINGS_SHOWN_BYTES, name);
 }
 
 bool settings_read_command_env(struct settings_reader *reader, struct fy_node *node,
                                struct settings_place place, struct settings_draft *draft)
 {
-    static const struct settings_row row = {"channels.command_env",
-                                            SETTINGS_TEXT,
-                                            NULL,
-                                            0,
-                                            0,
-                                            "",
-                                            "",
-                                            offsetof(struct settings_header, value),
-                                            true};
-    struct settings_channel *channel = &draft->channel;
-    if (!fy_node_is_mapping(node))
-        return settings_fail(
-            reader, settings_place_of(node, place),
-            "\"channels.command_env\" must be a group (like {HF_HOME: /var/cache/hf})");
-    struct settings_header *variables =
-        settings_room(reader, fy_node_mapping_item_count(node), SETTINGS_COMMAND_MAX,
-                      sizeof(*variables), "channels.command_env", place);
-    if (variables == NULL)
-        return false;
-    channel->command_env = variables;
-    void *at = NULL;
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &at)) != NULL;) {
-        struct settings_place here = settings_place_of(fy_node_pair_key(pair), place);
-        struct settings_header *variable = &variables[channel->n_command_env];
-        bool is_secret = false;
-        variable->name = settings_key_path(reader, fy_node_pair_key(pair), "", here);
-        if (variable->name == NULL)
-            return false;
-        if (!is_variable(variable->name))
-            return settings_fail(reader, here, "\"%.*s\" cannot be the name of a variable",
-                                 SETTINGS_SHOWN_BYTES, variable->name);
-        if (!settings_read_value(reader, variable, &row, fy_node_pair_value(pair), here,
-                                 &is_secret))
-            return false;
-        channel->n_command_env++;
-    }
-    return true;
+    static const struct settings_pairs variables = {
+        "channels.command_env", "{HF_HOME: /var/cache/hf}", SETTINGS_COMMAND_MAX, check_variable};
+    return settings_read_pairs(reader, node, place, &variables, &draft->channel.command_env,
+                               &draft->channel.n_command_env);
 }
 
 /* Both go to the helper in one message. */

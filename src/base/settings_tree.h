@@ -39,6 +39,17 @@ CHECKED bool settings_read_channels(struct settings_reader *reader, struct fy_no
 /* Room for what a list or group holds; NULL after settings_fail(). */
 void *settings_room(struct settings_reader *reader, int count, int most, size_t size,
                     const char *path, struct settings_place place);
+/* A group of texts, none of which is ever shown. */
+struct settings_pairs {
+    const char *path, *example;
+    int most;
+    /* May `name` follow the pairs before it? False after settings_fail(). */
+    bool (*check_name)(const struct settings_reader *reader, const struct settings_header *before,
+                       size_t n_before, const char *name, struct settings_place place);
+};
+CHECKED bool settings_read_pairs(struct settings_reader *reader, struct fy_node *node,
+                                 struct settings_place place, const struct settings_pairs *pairs,
+                                 const struct settings_header **ret_items, size_t *ret_count);
 /* settings_command.c: `command`, `command_env`, and both together. */
 CHECKED bool settings_read_command(struct settings_reader *reader, struct fy_node *node,
                                    struct settings_place place, struct settings_draft *draft);

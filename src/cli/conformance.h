@@ -19,7 +19,7 @@ enum conformance_function {
 };
 
 size_t conformance_count(void);
-/* Of a fault: its name, what is asked about it, and that function's name. */
+/* A fault's name, and the function that is asked about it. */
 const char *conformance_fault(size_t index, enum conformance_function *ret_function);
 const char *conformance_function_name(enum conformance_function function);
 /* Runs all faults that this adapter can meet (one that cannot cancel has no answers to that): a list, in the order of the table,

@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "base/must.h"
 #include "engine/attempt_own.h"
 #include "upstream/describe.h"
@@ -24,7 +24,7 @@ static const struct {
     [COMMAND_DONE] = {TASK_FAILURE_NONE, false, false},
     [COMMAND_DIED] = {TASK_FAILURE_RENDER_CRASHED, true, false},
     [COMMAND_TIMED_OUT] = {TASK_FAILURE_RENDER_STALLED, true, false},
-    [COMMAND_SAID_REFUSED] = {TASK_FAILURE_UPSTREAM_REFUSED, false, true},
+    [COMMAND_SAID_REFUSED] = {.failure = TASK_FAILURE_UPSTREAM_REFUSED, .has_note = true},
     [COMMAND_SAID_MODERATED] = {TASK_FAILURE_MODERATED, false, true},
     [COMMAND_SAID_FAILED] = {TASK_FAILURE_RENDER_FAILED, true, true},
     [COMMAND_NO_VIDEO] = {TASK_FAILURE_NO_VIDEO, false, false},
@@ -83,7 +83,7 @@ static void on_ended(void *context, const struct command_outcome *outcome)
     } else if (outcome->end == COMMAND_SAID_REFUSED) {
         attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_TURNED_AWAY,
                                                    .is_final = true,
-                                                   .failure = TASK_FAILURE_UPSTREAM_REFUSED,
+                                                   .failure = ends[outcome->end].failure,
                                                    .note = note});
     } else {
         attempt_tell_failure(attempt, ends[outcome->end].failure, ends[outcome->end].may_retry,
@@ -140,26 +140,16 @@ static json_t *describe(const struct attempt *attempt, const struct channel_fit 
     return task;
 }
 
-/* A file in memory with the text, to be read from its beginning. */
-static int memory_file(const json_t *task)
+/* A line of it, to be read from its beginning. */
+static int make_input(const json_t *task)
 {
     CLEANUP(free_pointer) char *text = json_dumps(task, JSON_WRITE_FLAGS);
-    CLEANUP(close_fd) int fd = memfd_create("filmgate-command", MFD_CLOEXEC);
     if (!text) {
         return -EINVAL;
     }
     size_t length = strlen(text);
     text[length] = '\n'; /* in the place of NUL, as lines end */
-    for (size_t done = 0; fd >= 0 && done <= length;) {
-        ssize_t n = pwrite(fd, text + done, length + 1 - done, (off_t)done);
-        if (n <= 0) {
-            return n < 0 ? -errno : -EIO;
-        }
-        done += (size_t)n;
-    }
-    int filled = fd;
-    fd = -1;
-    return filled < 0 ? -errno : filled;
+    return memory_file_new("filmgate-command", text, length + 1);
 }
 
 /* ---- starting ---- */
@@ -175,7 +165,7 @@ static int start(struct attempt *attempt, const struct channel_fit *fit, const c
     }
     gather_images(attempt, &images);
     CLEANUP(json_unref_pointer) json_t *told = describe(attempt, fit, model, &images, directory);
-    CLEANUP(close_fd) int input = memory_file(told);
+    CLEANUP(close_fd) int input = make_input(told);
     const struct command_task task = {
         .directory = directory,
         .input = input,

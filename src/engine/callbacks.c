@@ -15,11 +15,11 @@
 
 enum { BUCKETS = 1024 };
 
-LIST_HEAD(ears, callback_ear);
+LIST_HEAD(listeners, callback_listener);
 
 struct callbacks {
     struct loop *loop;
-    struct ears buckets[BUCKETS]; /* by attempt */
+    struct listeners buckets[BUCKETS]; /* by attempt */
     char taken[CALLBACKS_MAX][ID_SHORT_SIZE];
     pthread_mutex_t lock; /* of what follows */
     struct loop_job job;
@@ -28,18 +28,18 @@ struct callbacks {
     char heard[CALLBACKS_MAX][ID_SHORT_SIZE];
 };
 
-static struct ears *bucket_of(struct callbacks *callbacks, const char *attempt_id)
+static struct listeners *bucket_of(struct callbacks *callbacks, const char *attempt_id)
 {
     return &callbacks->buckets[hash_text32(attempt_id) % BUCKETS];
 }
 
 static void tell(struct callbacks *callbacks, const char *attempt_id)
 {
-    struct callback_ear *ear;
-    LIST_FOREACH(ear, bucket_of(callbacks, attempt_id), others)
+    struct callback_listener *listener;
+    LIST_FOREACH(listener, bucket_of(callbacks, attempt_id), others)
     {
-        if (strcmp(ear->attempt_id, attempt_id) == 0) {
-            ear->called(ear);
+        if (strcmp(listener->attempt_id, attempt_id) == 0) {
+            listener->called(listener);
             return;
         }
     }
@@ -83,18 +83,18 @@ void callbacks_hear(struct callbacks *callbacks, const char *attempt_id)
     }
 }
 
-void callbacks_listen(struct callbacks *callbacks, struct callback_ear *ear)
+void callbacks_add_listener(struct callbacks *callbacks, struct callback_listener *listener)
 {
-    callbacks_leave(ear);
-    LIST_INSERT_HEAD(bucket_of(callbacks, ear->attempt_id), ear, others);
-    ear->is_listening = true;
+    callbacks_remove_listener(listener);
+    LIST_INSERT_HEAD(bucket_of(callbacks, listener->attempt_id), listener, others);
+    listener->is_listening = true;
 }
 
-void callbacks_leave(struct callback_ear *ear)
+void callbacks_remove_listener(struct callback_listener *listener)
 {
-    if (ear->is_listening) {
-        LIST_REMOVE(ear, others);
-        ear->is_listening = false;
+    if (listener->is_listening) {
+        LIST_REMOVE(listener, others);
+        listener->is_listening = false;
     }
 }
 

@@ -14,11 +14,12 @@ enum { CALLBACKS_MAX = 512 };
 struct callbacks;
 
 /* Embedded by who polls. Zeroed: it does not listen. */
-struct callback_ear {
+struct callback_listener {
     const char *attempt_id;
-    void (*called)(struct callback_ear *ear); /* on the loop; must neither listen nor leave */
+    void (*called)(
+        struct callback_listener *listener); /* on the loop; must neither add nor remove one */
     bool is_listening;
-    LIST_ENTRY(callback_ear) others; /* on the list of the attempt's bucket */
+    LIST_ENTRY(callback_listener) others; /* on the list of the attempt's bucket */
 };
 
 struct callbacks *callbacks_new(struct loop *loop);
@@ -27,5 +28,5 @@ struct callbacks *callbacks_free(struct callbacks *callbacks);
 /* Any thread. */
 void callbacks_hear(struct callbacks *callbacks, const char *attempt_id);
 /* On the loop. Both may come twice. */
-void callbacks_listen(struct callbacks *callbacks, struct callback_ear *ear);
-void callbacks_leave(struct callback_ear *ear);
+void callbacks_add_listener(struct callbacks *callbacks, struct callback_listener *listener);
+void callbacks_remove_listener(struct callback_listener *listener);

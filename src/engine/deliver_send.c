@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "asset/link.h"
@@ -23,6 +22,7 @@
 #include "base/codec.h"
 #include "base/crypt.h"
 #include "base/log.h"
+#include "base/memory_file.h"
 #include "base/must.h"
 
 enum {
@@ -328,24 +328,6 @@ static int open_no_sink(void *context)
     return -EFBIG;
 }
 
-static int write_body(struct sending *sending)
-{
-    const char *body = sending->delivery.body;
-    size_t length = strlen(body), written = 0;
-    sending->file = memfd_create("filmgate-webhook", MFD_CLOEXEC);
-    if (sending->file < 0) {
-        return -errno;
-    }
-    while (written < length) {
-        ssize_t n = write(sending->file, body + written, length - written);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        written += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 static int send_now(struct sending *sending)
 {
     static const struct exchange_road road = {0};
@@ -410,7 +392,9 @@ static void begin_try(struct sending *sending)
         give_up_unsent(sending);
         return;
     }
-    int fault = write_body(sending);
+    const char *body = sending->delivery.body;
+    sending->file = memory_file_new("filmgate-webhook", body, strlen(body));
+    int fault = sending->file < 0 ? sending->file : 0;
     fault = fault < 0 ? fault : send_now(sending);
     if (fault < 0) {
         pause_lane(sending, "send a webhook", fault);

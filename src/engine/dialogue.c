@@ -163,7 +163,7 @@ static void on_token(void *context, const struct token_outcome *outcome)
 {
     struct dialogue *dialogue = context;
     dialogue->token = NULL;
-    if (outcome->is_had) {
+    if (outcome->is_granted) {
         make_request(dialogue);
     } else {
         fail_without_token(dialogue, outcome);

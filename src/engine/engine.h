@@ -135,8 +135,8 @@ CHECKED enum engine_outcome engine_task(struct engine *engine, const char *id,
                                         const struct task **ret_task,
                                         struct engine_figures *ret_figures);
 
-/* What queries show of a task that is in memory (nothing, when it has `deleted_ms`), else false; as all unfinished ones are. The store may be ahead of it for
- * a moment. As engine_task() otherwise. */
+/* What queries show of a task that is in memory (nothing, when it has `deleted_ms`), else false; as all unfinished ones
+ * are. The store may be ahead of it for a moment. As engine_task() otherwise. */
 CHECKED bool engine_published(struct engine *engine, const char *id, const struct task **ret_task,
                               struct engine_figures *ret_figures);
 
@@ -158,7 +158,8 @@ struct engine_counts {
 const struct engine_counts *engine_counts(const struct engine *engine);
 
 /* The longest life that a link to this store's files may have: the longest on record (it is there before the first link
- * of such a life), and at least what is configured for results and for uploaded files, for a record may be younger than the links. 0 or negative errno. */
+ * of such a life), and at least what is configured for results and for uploaded files, for a record may be younger than
+ * the links. 0 or negative errno. */
 CHECKED int engine_longest_valid_for(struct store *store, const struct settings *settings,
                                      int64_t *ret_longest_ms);
 

@@ -41,7 +41,8 @@ static bool is_busy(const struct engine *engine)
     return false;
 }
 
-/* Nothing works and nothing is with the store (jobs that upstreams work on are taken up by the next start); whoever still waits is answered by settle(). A commit that keeps failing (disk full) does not hold the end up once all is parked: the
+/* Nothing works and nothing is with the store (jobs that upstreams work on are taken up by the next start); whoever still
+ * waits is answered by settle(). A commit that keeps failing (disk full) does not hold the end up once all is parked: the
  * store still has the state before it. */
 static bool is_drained(const struct engine *engine)
 {

@@ -254,7 +254,7 @@ void remote_halt(struct remote *remote, bool is_kept)
     remote_give_back(remote);
     remote_leave_submits(remote);
     remote_leave_polls(remote);
-    callbacks_leave(&remote->ear);
+    callbacks_remove_listener(&remote->listener);
     remote_halt_result(remote, is_kept);
 }
 

@@ -59,9 +59,9 @@ struct remote {
     uint8_t verdict; /* of the last poll: enum remote_verdict */
     uint8_t n_verdicts;
     struct policy_watch watch;
-    int64_t planned_ms;      /* of the next poll, unless a callback brings one forward */
-    bool is_called;          /* by the upstream, since the last poll began */
-    struct callback_ear ear; /* listens from the first poll's planning to the end */
+    int64_t planned_ms;                /* of the next poll, unless a callback brings one forward */
+    bool is_called;                    /* by the upstream, since the last poll began */
+    struct callback_listener listener; /* listens from the first poll's planning to the end */
     /* What the program asked for at the poll before, and of which job: good as long as the job and what is kept of it are
      * the same. NULL: nothing yet. */
     char *asked;

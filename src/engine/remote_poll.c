@@ -2,8 +2,8 @@
  *
  * The polls of an attempt's job: when the next one is due, and what an answer means. A poll that tells nothing changes
  * nothing but the time of the next one. A callback brings a poll forward and is not believed otherwise: what that poll tells
- * counts, and where it tells that the job goes on, the one that was planned stays planned. Everything that is told goes out as the last thing that a function does, but for
- * what ends nothing: whoever hears it may free us. */
+ * counts, and where it tells that the job goes on, the one that was planned stays planned. Everything that is told goes out
+ * as the last thing that a function does, but for what ends nothing: whoever hears it may free us. */
 #include "engine/remote_own.h"
 
 #include <string.h>
@@ -293,9 +293,9 @@ static void poll_now(struct remote *remote)
 
 /* Noted also while a poll is under way, whose answer may be older than the callback, or stands in line. Once the job is done
  * nobody asks how it stands, but for a new link, at the pace of that. */
-static void on_called(struct callback_ear *ear)
+static void on_called(struct callback_listener *listener)
 {
-    struct remote *remote = CONTAINER_OF(ear, struct remote, ear);
+    struct remote *remote = CONTAINER_OF(listener, struct remote, listener);
     if (remote->fetch) {
         return;
     }
@@ -308,9 +308,9 @@ static void on_called(struct callback_ear *ear)
 static void await_callbacks(struct remote *remote)
 {
     if (remote->channel->callback_base && remote->room->callbacks) {
-        remote->ear.attempt_id = remote->attempt_id;
-        remote->ear.called = on_called;
-        callbacks_listen(remote->room->callbacks, &remote->ear);
+        remote->listener.attempt_id = remote->attempt_id;
+        remote->listener.called = on_called;
+        callbacks_add_listener(remote->room->callbacks, &remote->listener);
     }
 }
 

@@ -300,7 +300,7 @@ static void on_token(void *context, const struct token_outcome *outcome)
 {
     struct remote *remote = context;
     remote->fetch->token = NULL;
-    if (outcome->is_had) {
+    if (outcome->is_granted) {
         bring(remote);
     } else {
         wait_for_upstream(remote, outcome->note);

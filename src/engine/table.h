@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The hot table: published tasks by id, for queries. Many readers, and as writers the loop, the
- * store's writer thread (a task just created) and whoever loads a cold task; the newest revision stays. Unfinished tasks stay; ended ones are kept up to a bound, the least
- * recently asked go first. Any thread. */
+ * store's writer thread (a task just created) and whoever loads a cold task; the newest revision stays. Unfinished tasks
+ * stay; ended ones are kept up to a bound, the least recently asked go first. Any thread. */
 #pragma once
 
 #include <stdbool.h>

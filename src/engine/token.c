@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory_file.h"
 #include "base/must.h"
 #include "task/policy.h"
 
@@ -231,7 +231,7 @@ static void keep(struct token *token, const struct service_account_grant *grant)
     token->value = grant->token;
     token->good_until_ms = clock_mono_ms() + life_ms - margin_ms;
     token->n_failures = 0;
-    tell(token, &(struct token_outcome){.is_had = true, .note = "it is there"});
+    tell(token, &(struct token_outcome){.is_granted = true, .note = "it is there"});
 }
 
 static void on_answer(void *context, const struct exchange_answer *answer)
@@ -282,11 +282,8 @@ static int64_t make_body(struct token *token, const struct token_query *query)
     if (!is_signed || form.overflowed) {
         return -EKEYREJECTED;
     }
-    token->body = memfd_create("filmgate-token", MFD_CLOEXEC);
-    if (token->body < 0 || write(token->body, form.data, form.length) != (ssize_t)form.length) {
-        return token->body < 0 ? -errno : -EIO;
-    }
-    return (int64_t)form.length;
+    token->body = memory_file_new("filmgate-token", form.data, form.length);
+    return token->body < 0 ? token->body : (int64_t)form.length;
 }
 
 static int send_form(struct token *token, const struct token_query *query, int64_t bytes)
@@ -344,7 +341,7 @@ static void on_turn(struct loop_timer *timer)
         return; /* the exchange's end tells them */
     }
     if (is_good(token)) {
-        tell(token, &(struct token_outcome){.is_had = true, .note = "it is there"});
+        tell(token, &(struct token_outcome){.is_granted = true, .note = "it is there"});
     } else if (clock_mono_ms() < token->rest_until_ms) {
         tell_failure(token);
     } else {

@@ -38,9 +38,9 @@ const char *tokens_at_hand(struct tokens *tokens, const struct channel *channel,
                            const struct channel_credential *key);
 
 struct token_outcome {
-    bool is_had;            /* tokens_at_hand() has it now */
+    bool is_granted;        /* tokens_at_hand() has it now */
     bool is_refused;        /* the endpoint will not have the account, its key or the scope */
-    int64_t retry_after_ms; /* until it is tried again; 0 when it is had */
+    int64_t retry_after_ms; /* until it is tried again; 0 when it is granted */
     const char *note;       /* one sentence, never NULL */
 };
 

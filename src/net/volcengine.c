@@ -6,7 +6,7 @@
  *     string to sign:    algorithm, time, scope (day/region/service/request), digest of the canonical request
  *     Authorization:     the scope, the headers' names, the signature of the string to sign
  *
- * Path and query are signed in one spelling (unreserved characters stand for themselves, all others are escaped, arguments
+ * Path and query are signed in one spelling (unreserved characters stand for themselves, all others are escaped, parameters
  * are in order), whatever the URL's is: the other side reads it and spells it anew. */
 #include "net/volcengine.h"
 
@@ -36,7 +36,7 @@ static void free_curl_url(CURLU **url)
 }
 
 /* What `length` bytes of a URL mean, each in its one spelling. */
-static void add_spelled(struct buf *out, const char *text, size_t length, const char *keep)
+static void add_canonical(struct buf *out, const char *text, size_t length, const char *keep)
 {
     for (size_t i = 0; i < length; i++) {
         uint8_t byte = (uint8_t)text[i];
@@ -56,25 +56,25 @@ static void add_spelled(struct buf *out, const char *text, size_t length, const 
     }
 }
 
-struct argument {
+struct parameter {
     char *name, *value;
 };
 
-static int compare_arguments(const void *a, const void *b)
+static int compare_parameters(const void *a, const void *b)
 {
-    const struct argument *one = a, *other = b;
+    const struct parameter *one = a, *other = b;
     int order = strcmp(one->name, other->name);
     return order != 0 ? order : strcmp(one->value, other->value);
 }
 
-static char *spell_argument(const char *text, size_t length)
+static char *canonicalize(const char *text, size_t length)
 {
     CLEANUP(buf_fini) struct buf out;
     buf_init(&out, TEXT_MAX);
     for (size_t at = 0; at < length;) {
         size_t plain = strcspn(text + at, "+");
         plain = plain < length - at ? plain : length - at;
-        add_spelled(&out, text + at, plain, "");
+        add_canonical(&out, text + at, plain, "");
         at += plain;
         if (at < length) {
             buf_puts(&out, "%20"); /* a `+` in a query is a space */
@@ -84,47 +84,46 @@ static char *spell_argument(const char *text, size_t length)
     return buf_take(&out);
 }
 
-static struct argument read_argument(const char *text, size_t length)
+static struct parameter read_parameter(const char *text, size_t length)
 {
     const char *equals = memchr(text, '=', length);
     size_t name = equals != NULL ? (size_t)(equals - text) : length;
     size_t value = equals != NULL ? name + 1 : length;
-    return (struct argument){spell_argument(text, name),
-                             spell_argument(text + value, length - value)};
+    return (struct parameter){canonicalize(text, name), canonicalize(text + value, length - value)};
 }
 
 static void add_query(struct buf *out, const char *query)
 {
     size_t count = 0;
-    struct argument *arguments = must_calloc(strlen(query) / 2 + 1, sizeof(*arguments));
+    struct parameter *parameters = must_calloc(strlen(query) / 2 + 1, sizeof(*parameters));
     while (*query != '\0') {
         size_t length = strcspn(query, "&");
         if (length > 0)
-            arguments[count++] = read_argument(query, length);
+            parameters[count++] = read_parameter(query, length);
         query += length + (query[length] == '&');
     }
-    qsort(arguments, count, sizeof(*arguments), compare_arguments);
+    qsort(parameters, count, sizeof(*parameters), compare_parameters);
     for (size_t i = 0; i < count; i++) {
-        buf_printf(out, "%s%s=%s", i > 0 ? "&" : "", arguments[i].name, arguments[i].value);
-        free(arguments[i].name);
-        free(arguments[i].value);
+        buf_printf(out, "%s%s=%s", i > 0 ? "&" : "", parameters[i].name, parameters[i].value);
+        free(parameters[i].name);
+        free(parameters[i].value);
     }
-    free(arguments);
+    free(parameters);
 }
 
-struct place {
+struct canonical_url {
     struct buf host, path, query;
 };
 
-static void place_fini(struct place *place)
+static void canonical_url_fini(struct canonical_url *url)
 {
-    buf_fini(&place->host);
-    buf_fini(&place->path);
-    buf_fini(&place->query);
+    buf_fini(&url->host);
+    buf_fini(&url->path);
+    buf_fini(&url->query);
 }
 
 /* As curl will read it, too. */
-static bool read_place(const char *url, struct place *place)
+static bool canonicalize_url(const char *text, struct canonical_url *url)
 {
     CLEANUP(free_curl_url) CURLU *parts = curl_url();
     CLEANUP(free_curl_text) char *host = NULL;
@@ -132,17 +131,17 @@ static bool read_place(const char *url, struct place *place)
     CLEANUP(free_curl_text) char *path = NULL;
     CLEANUP(free_curl_text) char *query = NULL;
     must(parts != NULL);
-    if (curl_url_set(parts, CURLUPART_URL, url, CURLU_PATH_AS_IS) != CURLUE_OK ||
+    if (curl_url_set(parts, CURLUPART_URL, text, CURLU_PATH_AS_IS) != CURLUE_OK ||
         curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
         curl_url_get(parts, CURLUPART_PATH, &path, 0) != CURLUE_OK)
         return false;
     (void)curl_url_get(parts, CURLUPART_PORT, &port, CURLU_NO_DEFAULT_PORT);
     (void)curl_url_get(parts, CURLUPART_QUERY, &query, 0);
-    buf_puts(&place->host, host);
+    buf_puts(&url->host, host);
     if (port != NULL)
-        buf_printf(&place->host, ":%s", port);
-    add_spelled(&place->path, path, strlen(path), "/");
-    add_query(&place->query, query != NULL ? query : "");
+        buf_printf(&url->host, ":%s", port);
+    add_canonical(&url->path, path, strlen(path), "/");
+    add_query(&url->query, query != NULL ? query : "");
     return true;
 }
 
@@ -162,14 +161,14 @@ static const char *signed_names(const struct volcengine_request *request)
 }
 
 static void add_canonical_request(struct buf *out, const struct volcengine_request *request,
-                                  const struct place *place, const char *date)
+                                  const struct canonical_url *url, const char *date)
 {
-    buf_printf(out, "%s\n%s\n", request->method, buf_text(&place->path));
-    buf_puts(out, buf_text(&place->query));
+    buf_printf(out, "%s\n%s\n", request->method, buf_text(&url->path));
+    buf_puts(out, buf_text(&url->query));
     buf_putc(out, '\n');
     if (request->content_type != NULL)
         buf_printf(out, "content-type:%s\n", request->content_type);
-    buf_printf(out, "host:%s\n", buf_text(&place->host));
+    buf_printf(out, "host:%s\n", buf_text(&url->host));
     buf_printf(out, "x-content-sha256:%s\nx-date:%s\n\n", request->body_sha256, date);
     buf_printf(out, "%s\n%s", signed_names(request), request->body_sha256);
 }
@@ -209,22 +208,22 @@ static void write_date(int64_t now_s, char ret_date[VOLCENGINE_DATE_SIZE])
 bool volcengine_sign(const struct volcengine_request *request, int64_t now_s,
                      char ret_date[VOLCENGINE_DATE_SIZE], struct buf *authorization)
 {
-    CLEANUP(place_fini) struct place place;
+    CLEANUP(canonical_url_fini) struct canonical_url url;
     CLEANUP(buf_fini) struct buf canonical;
     CLEANUP(buf_fini) struct buf text;
     char day[9] = "";
     char digest[CRYPT_SHA256_HEX_SIZE];
     char signature[CRYPT_SHA256_HEX_SIZE];
-    buf_init(&place.host, TEXT_MAX);
-    buf_init(&place.path, TEXT_MAX);
-    buf_init(&place.query, TEXT_MAX);
+    buf_init(&url.host, TEXT_MAX);
+    buf_init(&url.path, TEXT_MAX);
+    buf_init(&url.query, TEXT_MAX);
     buf_init(&canonical, 4 * (size_t)TEXT_MAX);
     buf_init(&text, TEXT_MAX);
-    if (!read_place(request->url, &place))
+    if (!canonicalize_url(request->url, &url))
         return false;
     write_date(now_s, ret_date);
     memcpy(day, ret_date, sizeof(day) - 1);
-    add_canonical_request(&canonical, request, &place, ret_date);
+    add_canonical_request(&canonical, request, &url, ret_date);
     digest_of(&canonical, digest);
     buf_printf(&text, "%s\n%s\n", ALGORITHM, ret_date);
     buf_printf(&text, "%s/%s/%s/request\n%s", day, request->region, request->service, digest);
@@ -232,6 +231,6 @@ bool volcengine_sign(const struct volcengine_request *request, int64_t now_s,
     buf_printf(authorization, "%s Credential=%s/%s/", ALGORITHM, request->key, day);
     buf_printf(authorization, "%s/%s/request, SignedHeaders=", request->region, request->service);
     buf_printf(authorization, "%s, Signature=%s", signed_names(request), signature);
-    return !place.host.overflowed && !place.path.overflowed && !place.query.overflowed &&
+    return !url.host.overflowed && !url.path.overflowed && !url.query.overflowed &&
            !canonical.overflowed && !text.overflowed;
 }

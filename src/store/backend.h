@@ -2,7 +2,8 @@
  *
  * The store port: what a database must do for store/store.h. One implementation a file
  * (store/sqlite.c). begin, apply, commit and rollback come from one thread, the writer; everything else, small
- * writes included (numbers, keys, marks), from any thread: an implementation keeps its own connections and locks. Return codes as in store/store.h. */
+ * writes included (numbers, keys, marks), from any thread: an implementation keeps its own connections and locks. Return
+ * codes as in store/store.h. */
 #pragma once
 
 #include "store/store.h"

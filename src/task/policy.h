@@ -61,8 +61,9 @@ struct policy_watch {
  * acceptance, then at gaps that grow with age, ± 10 %. Learned: first where some begin to finish, then so that 99 of 100
  * are seen within 2 seconds where many finish (or as often as `every_ms` allows; what takes very long is seen within a
  * share of that), seldom where few do, and ever more seldom beyond all that is known. A told progress goes to 0.6 of
- * what it says is left, by its pace from the beginning or the latest, whichever is the faster; a first one to an eighth. After trouble it backs off (from `every_ms`, at most 5 minutes, which may be more than `longest_ms`),
- * and never before `retry_after_ms` from now (0: no wish of the upstream's; an hour of it is believed). */
+ * what it says is left, by its pace from the beginning or the latest, whichever is the faster; a first one to an eighth.
+ * After trouble it backs off (from `every_ms`, at most 5 minutes, which may be more than `longest_ms`), and never before
+ * `retry_after_ms` from now (0: no wish of the upstream's; an hour of it is believed). */
 int64_t policy_next_poll(const struct policy_poll *poll, const struct policy_watch *watch,
                          const struct policy_durations *durations, int64_t now_ms,
                          int64_t retry_after_ms, uint64_t dice);

@@ -32,9 +32,10 @@ enum task_event_kind {
     TASK_EVENT_ERASED,    /* an end: its owner has everything erased but what accounts need */
     TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more, or each that does has refused it */
     /* Of an attempt at an upstream: */
-    TASK_EVENT_ACCEPTED,    /* submitting: the upstream has it, as `job` */
-    TASK_EVENT_TURNED_AWAY, /* submitting, or queued with a slot, or under way here with `is_final`: certainly not taken, `failure`, `note`; `is_final`: this
-                               channel will never take it, else not before `retry_after_ms` */
+    TASK_EVENT_ACCEPTED, /* submitting: the upstream has it, as `job` */
+    TASK_EVENT_TURNED_AWAY, /* submitting, or queued with a slot, or under way here with `is_final`: certainly not taken,
+                               `failure`, `note`; `is_final`: this channel will never take it, else not before
+                               `retry_after_ms` */
     TASK_EVENT_ANSWER_LOST, /* submitting: the request left and nobody knows what became of it */
     TASK_EVENT_CONFIRMED,   /* rendering, confirming: the upstream knows the job */
     TASK_EVENT_KEPT,        /* rendering: `job` holds newer texts of the adapter */

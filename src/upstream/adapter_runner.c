@@ -17,12 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/memory_file.h"
 #include "base/must.h"
 #include "upstream/program.h"
 
@@ -235,23 +235,6 @@ static void on_timer(struct loop_timer *timer)
 
 /* ---- starting ---- */
 
-/* An unnamed file with these bytes; negative errno. */
-static int make_file(const char *text, size_t length)
-{
-    CLEANUP(close_fd) int fd = memfd_create("filmgate-adapter", MFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    for (size_t done = 0; done < length;) {
-        ssize_t n = pwrite(fd, text + done, length - done, (off_t)done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    int kept = fd;
-    fd = -1;
-    return kept;
-}
-
 static int start(struct runner *runner)
 {
     /* Its memory is limited by itself, once it knows what its libraries have taken. */
@@ -261,8 +244,8 @@ static int start(struct runner *runner)
     const char *text = adapter_text(adapter), *file = adapter_file(adapter);
     char name[100];
     (void)snprintf(name, sizeof name, "%s.jq", adapter_name(adapter));
-    CLEANUP(close_fd) int program = make_file(text, strlen(text));
-    CLEANUP(close_fd) int output = make_file(NULL, 0);
+    CLEANUP(close_fd) int program = memory_file_new("filmgate-adapter", text, strlen(text));
+    CLEANUP(close_fd) int output = memory_file_new("filmgate-adapter", NULL, 0);
     const int fds[] = {program, output};
     if (program < 0 || output < 0)
         return program < 0 ? program : output;
@@ -292,7 +275,7 @@ static int send_call(struct runner *runner, struct adapter_call *call)
     struct proc_attachment attachment = {call->text, call->text_length};
     CLEANUP(close_fd) int text = -1;
     if (call->text_length > PROGRAM_SMALL_MAX) {
-        text = make_file(call->text, call->text_length);
+        text = memory_file_new("filmgate-adapter", call->text, call->text_length);
         if (text < 0)
             return text;
         fds[n++] = text;

@@ -27,7 +27,6 @@ static const char *const FAMILY[] = {
 };
 
 static const struct channel_model EVERYTHING = {"*", NULL};
-static const struct channel_credential NO_CREDENTIAL = {.name = "default", .key = ""};
 
 /* What an adapter in use said. */
 struct said {
@@ -44,8 +43,7 @@ struct channel_table {
     size_t n_said;
     const char **names; /* without wildcards and repetitions */
     size_t n_names;
-    struct service_account **accounts; /* of all credentials that are one */
-    size_t n_accounts;
+    struct channel_accounts accounts;
     bool is_catch_all;
 };
 
@@ -122,6 +120,23 @@ static bool take_models(const struct maker *maker, const struct settings_channel
     return true;
 }
 
+bool channel_refuse(char ret_error[SETTINGS_ERROR_SIZE], const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    vsnprintf(ret_error, SETTINGS_ERROR_SIZE, format, values);
+    va_end(values);
+    return false;
+}
+
+bool channel_has_upstream_settings(const struct settings_channel *source)
+{
+    return source->base_url != NULL || source->n_credentials > 0 || source->n_headers > 0 ||
+           source->proxy != NULL || source->ca != NULL || source->callback ||
+           source->submits_per_minute > 0 || source->polls_per_minute > 0 ||
+           source->poll_first > 0 || source->poll_every > 0;
+}
+
 static bool take_builtin(const struct maker *maker, const struct settings_channel *source,
                          struct channel *channel)
 {
@@ -133,12 +148,10 @@ static bool take_builtin(const struct maker *maker, const struct settings_channe
                         "engine has no models of its own",
                         source->models[i].name);
     }
-    if (source->base_url != NULL || source->n_credentials > 0 || source->n_headers > 0 ||
-        source->proxy != NULL || source->ca != NULL || source->callback ||
-        json_object_size(source->options) > 0)
+    if (channel_has_upstream_settings(source) || json_object_size(source->options) > 0)
         return fail(maker, source,
-                    "is the built-in engine, which needs no base_url, credentials, headers, "
-                    "proxy, ca, callback or options; leave them out");
+                    "is the built-in engine, which needs no base_url, credentials, headers, proxy, "
+                    "ca, callback, polls, limits a minute or options; leave them out");
     return true;
 }
 
@@ -148,7 +161,7 @@ static bool take_command(const struct maker *maker, const struct settings_channe
     char error[SETTINGS_ERROR_SIZE];
     if (!channel_read_command(source, maker->table->arena, channel, error))
         return fail(maker, source, "%s", error);
-    channel->credentials = &NO_CREDENTIAL;
+    channel->credentials = &channel_no_credential;
     channel->n_credentials = 1;
     channel->concurrency = source->concurrency;
     channel->is_strict = strcmp(source->fit, "strict") == 0;
@@ -172,96 +185,13 @@ static bool take_base_url(const struct maker *maker, const struct settings_chann
     return channel->base_url != NULL || fail(maker, source, "is too large");
 }
 
-static const char *hint_of_secret(enum channel_auth auth)
-{
-    return auth == CHANNEL_AUTH_JWT          ? ", and \"secret\" where it has one"
-           : auth == CHANNEL_AUTH_VOLCENGINE ? " and \"secret\""
-                                             : "";
-}
-
-/* The JSON key of a service account is read here, and is not kept. */
-static bool take_account(const struct maker *maker, const struct settings_channel *source,
-                         struct channel_credential *credential)
-{
-    char error[SERVICE_ACCOUNT_ERROR_SIZE];
-    struct channel_table *table = maker->table;
-    if (service_account_is_plain(credential->key))
-        return true;
-    struct service_account *account = service_account_new(credential->key, error);
-    if (account == NULL)
-        return fail(maker, source, "has a credential \"%s\" whose key %s", credential->name, error);
-    size_t room = (table->n_accounts + 1) * sizeof(struct service_account *);
-    table->accounts = realloc(table->accounts, room);
-    must(table->accounts != NULL);
-    table->accounts[table->n_accounts++] = account;
-    credential->account = account;
-    credential->key = "";
-    return true;
-}
-
-/* Is there a secret where the adapter signs, and none where it does not? */
-static bool check_secret(const struct maker *maker, const struct settings_channel *source,
-                         enum channel_auth auth, const struct settings_credential *from)
-{
-    if (from->secret == NULL && auth == CHANNEL_AUTH_VOLCENGINE)
-        return fail(
-            maker, source,
-            "has no \"secret\" in the credential \"%s\", with which the adapter \"%s\" signs",
-            from->name, source->adapter);
-    if (from->secret != NULL && auth != CHANNEL_AUTH_JWT && auth != CHANNEL_AUTH_VOLCENGINE)
-        return fail(maker, source,
-                    "has a \"secret\" in the credential \"%s\", but the adapter \"%s\" signs "
-                    "nothing; leave it out",
-                    from->name, source->adapter);
-    return true;
-}
-
-static bool take_credential(const struct maker *maker, const struct settings_channel *source,
-                            const struct channel *channel, size_t index,
-                            struct channel_credential *credential)
-{
-    const struct settings_credential *from = &source->credentials[index];
-    *credential =
-        (struct channel_credential){.name = from->name, .key = from->key, .secret = from->secret};
-    if (!check_secret(maker, source, channel->auth, from))
-        return false;
-    if (channel->auth == CHANNEL_AUTH_GOOGLE)
-        return take_account(maker, source, credential);
-    return strpbrk(from->key, "\t\r\n") == NULL ||
-           fail(maker, source,
-                "has a key of several lines in the credential \"%s\", which the adapter \"%s\" "
-                "cannot send",
-                from->name, source->adapter);
-}
-
-/* Does the channel have what its adapter signs or sends? */
 static bool take_credentials(const struct maker *maker, const struct settings_channel *source,
                              struct channel *channel)
 {
-    if (channel->auth == CHANNEL_AUTH_NONE) {
-        if (source->n_credentials > 0)
-            return fail(maker, source, "has a key, but the adapter \"%s\" sends none; leave it out",
-                        source->adapter);
-        channel->credentials = &NO_CREDENTIAL;
-        channel->n_credentials = 1;
-        return true;
-    }
-    if (source->n_credentials == 0)
-        return fail(maker, source,
-                    "needs a credential for the adapter \"%s\": set \"key\"%s, best from the "
-                    "environment (key: ${NAME}), or \"credentials\"",
-                    source->adapter, hint_of_secret(channel->auth));
-    struct channel_credential *credentials =
-        arena_alloc(maker->table->arena, source->n_credentials * sizeof(*credentials));
-    if (credentials == NULL)
-        return fail(maker, source, "is too large");
-    for (size_t i = 0; i < source->n_credentials; i++) {
-        if (!take_credential(maker, source, channel, i, &credentials[i]))
-            return false;
-    }
-    channel->credentials = credentials;
-    channel->n_credentials = source->n_credentials;
-    return true;
+    char error[SETTINGS_ERROR_SIZE];
+    struct channel_table *table = maker->table;
+    return channel_read_credentials(source, table->arena, &table->accounts, channel, error) ||
+           fail(maker, source, "%s", error);
 }
 
 static bool take_road(const struct maker *maker, const struct settings_channel *source,
@@ -450,9 +380,7 @@ struct channel_table *channel_table_free(struct channel_table *table)
         return NULL;
     for (size_t i = 0; i < table->n_said; i++)
         json_decref(table->said[i].about);
-    for (size_t i = 0; i < table->n_accounts; i++)
-        service_account_free(table->accounts[i]);
-    free(table->accounts);
+    channel_accounts_fini(&table->accounts);
     free(table->said);
     free(table->channels);
     free_pointer(&table->names);

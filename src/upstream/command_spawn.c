@@ -34,23 +34,30 @@ enum {
 
 /* ---- the directory ---- */
 
-static int copy_image(int from, int directory, const char *name)
+int64_t command_copy(int from, int to, int64_t most)
 {
     char block[BLOCK_BYTES];
-    CLEANUP(close_fd)
-    int to = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (to < 0)
-        return -errno;
-    for (off_t done = 0;;) {
-        ssize_t n = pread(from, block, sizeof(block), done);
+    int64_t done = 0;
+    while (done < most) {
+        int64_t left = most - done;
+        ssize_t n = pread(from, block, left < BLOCK_BYTES ? (size_t)left : BLOCK_BYTES, done);
         if (n > 0)
             n = pwrite(to, block, (size_t)n, done);
         if (n < 0 && errno != EINTR)
             return -errno;
         if (n == 0)
-            return 0;
+            break;
         done += n > 0 ? n : 0;
     }
+    return done;
+}
+
+static int copy_image(int from, int directory, const char *name)
+{
+    CLEANUP(close_fd)
+    int to = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    int64_t copied = to < 0 ? -errno : command_copy(from, to, INT64_MAX);
+    return copied < 0 ? (int)copied : 0;
 }
 
 int command_open_directory(const struct proc_job *job)

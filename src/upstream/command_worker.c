@@ -30,13 +30,12 @@
 #include "upstream/command_reader.h"
 
 enum {
-    READ_BYTES = 64 * 1024,  /* at once, of what it says */
-    BLOCK_BYTES = 16 * 1024, /* copied at once */
-    TELL_EVERY_MS = 200,     /* progress goes on no more often */
-    TAIL_BYTES = 8 * 1024,   /* of standard error that are kept */
-    LOG_LINES = 20,          /* of them, the last */
-    LOG_LINE_SIZE = 300,     /* bytes of each, with NUL */
-    DRAIN_ROUNDS = 64,       /* reads after its end; a pipe holds less */
+    READ_BYTES = 64 * 1024, /* at once, of what it says */
+    TELL_EVERY_MS = 200,    /* progress goes on no more often */
+    TAIL_BYTES = 8 * 1024,  /* of standard error that are kept */
+    LOG_LINES = 20,         /* of them, the last */
+    LOG_LINE_SIZE = 300,    /* bytes of each, with NUL */
+    DRAIN_ROUNDS = 64,      /* reads after its end; a pipe holds less */
 };
 
 struct worker {
@@ -208,23 +207,6 @@ static int open_video(const struct worker *worker, const char *path)
     }
 }
 
-static int copy(int from, int to, int64_t bytes)
-{
-    char block[BLOCK_BYTES];
-    int64_t done = 0;
-    while (done < bytes) {
-        ssize_t n = pread(from, block, sizeof(block), done);
-        if (n > 0)
-            n = pwrite(to, block, (size_t)n, done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n == 0)
-            return -EIO; /* it has become shorter */
-        done += n > 0 ? n : 0;
-    }
-    return 0;
-}
-
 static enum command_end bring_home(const struct worker *worker, int64_t most)
 {
     const char *said = worker->reader.output[0] != '\0' ? worker->reader.output : COMMAND_OUTPUT;
@@ -239,8 +221,8 @@ static enum command_end bring_home(const struct worker *worker, int64_t most)
         return COMMAND_NO_VIDEO;
     if (status.st_size >= most) /* no file can be longer: it is cut off */
         return COMMAND_TOO_LARGE;
-    return copy(video, worker->job.fds[COMMAND_FD_OUTPUT], status.st_size) == 0 ? COMMAND_DONE
-                                                                                : COMMAND_NO_SPACE;
+    int64_t copied = command_copy(video, worker->job.fds[COMMAND_FD_OUTPUT], status.st_size);
+    return copied == status.st_size ? COMMAND_DONE : COMMAND_NO_SPACE; /* or it became shorter */
 }
 
 static enum command_end judge(const struct worker *worker)

@@ -216,7 +216,7 @@ const channel = (adapter, more = {}) => ({ name: 'c', adapter, models: ['m'], ca
 const REFUSED = {
     'no public address': [{ channels: [channel('fal', { key: 'k' })] }, /:\d+: channel "c" has "callback: true", which needs "public_url"/],
     'an adapter that passes none on': [{ public_url: 'https://x.example', channels: [channel('unified', { key: 'k', base_url: 'https://y.example' })] }, /the adapter "unified" passes no address on/],
-    'the built-in engine': [{ public_url: 'https://x.example', channels: [channel('animatic')] }, /proxy, ca, callback or options; leave them out/],
+    'the built-in engine': [{ public_url: 'https://x.example', channels: [channel('animatic')] }, /ca, callback, polls, limits a minute or options; leave them out/],
 };
 for (const [what, [config, sentence]] of Object.entries(REFUSED))
     test(`refused: ${what}`, async () => {

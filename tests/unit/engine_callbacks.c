@@ -10,14 +10,14 @@ static const char OTHER[] = "att_01k6x15wq5fe3t1k0n8x1z8h3n";
 
 /* ---- how they come ---- */
 
-struct listener {
-    struct callback_ear ear;
+struct counter {
+    struct callback_listener listener;
     int n_calls;
 };
 
-static void count(struct callback_ear *ear)
+static void count(struct callback_listener *listener)
 {
-    CONTAINER_OF(ear, struct listener, ear)->n_calls++;
+    CONTAINER_OF(listener, struct counter, listener)->n_calls++;
 }
 
 /* What HTTP threads left for the loop. */
@@ -33,11 +33,11 @@ static void who_listens_is_called_once_for_many(void **state)
 {
     (void)state;
     struct callbacks *callbacks = callbacks_new(NULL);
-    struct listener one = {{.attempt_id = SAMPLE_ATTEMPT, .called = count}, 0};
-    struct listener other = {{.attempt_id = OTHER, .called = count}, 0};
-    callbacks_listen(callbacks, &one.ear);
-    callbacks_listen(callbacks, &one.ear);
-    callbacks_listen(callbacks, &other.ear);
+    struct counter one = {{.attempt_id = SAMPLE_ATTEMPT, .called = count}, 0};
+    struct counter other = {{.attempt_id = OTHER, .called = count}, 0};
+    callbacks_add_listener(callbacks, &one.listener);
+    callbacks_add_listener(callbacks, &one.listener);
+    callbacks_add_listener(callbacks, &other.listener);
     for (int i = 0; i < 1000; i++) {
         callbacks_hear(callbacks, SAMPLE_ATTEMPT); /* one job is posted: the stage sees to it */
     }
@@ -49,12 +49,12 @@ static void who_listens_is_called_once_for_many(void **state)
     deliver();
     assert_int_equal(one.n_calls, 2);
     assert_int_equal(other.n_calls, 1);
-    callbacks_leave(&one.ear);
-    callbacks_leave(&one.ear);
+    callbacks_remove_listener(&one.listener);
+    callbacks_remove_listener(&one.listener);
     callbacks_hear(callbacks, SAMPLE_ATTEMPT);
     deliver();
     assert_int_equal(one.n_calls, 2);
-    callbacks_leave(&other.ear);
+    callbacks_remove_listener(&other.listener);
     callbacks_free(callbacks);
 }
 
@@ -63,12 +63,12 @@ static void one_is_found_among_many(void **state)
     (void)state;
     enum { MANY = 4000 };
     struct callbacks *callbacks = callbacks_new(NULL);
-    struct listener *all = must_calloc(MANY, sizeof *all);
+    struct counter *all = must_calloc(MANY, sizeof *all);
     char(*ids)[ID_SHORT_SIZE] = must_calloc(MANY, sizeof *ids);
     for (int i = 0; i < MANY; i++) {
         (void)snprintf(ids[i], sizeof ids[i], "att_01k6x15vhrff09dkkqjrzw%04d", i);
-        all[i].ear = (struct callback_ear){.attempt_id = ids[i], .called = count};
-        callbacks_listen(callbacks, &all[i].ear);
+        all[i].listener = (struct callback_listener){.attempt_id = ids[i], .called = count};
+        callbacks_add_listener(callbacks, &all[i].listener);
     }
     for (int i = 0; i < MANY; i += 7) {
         callbacks_hear(callbacks, ids[i]);
@@ -76,7 +76,7 @@ static void one_is_found_among_many(void **state)
     }
     for (int i = 0; i < MANY; i++) {
         assert_int_equal(all[i].n_calls, i % 7 == 0);
-        callbacks_leave(&all[i].ear);
+        callbacks_remove_listener(&all[i].listener);
     }
     callbacks_free(callbacks);
     free(ids);
@@ -87,9 +87,9 @@ static void beyond_the_bound_they_are_forgotten(void **state)
 {
     (void)state;
     struct callbacks *callbacks = callbacks_new(NULL);
-    struct listener late = {{.attempt_id = SAMPLE_ATTEMPT, .called = count}, 0};
+    struct counter late = {{.attempt_id = SAMPLE_ATTEMPT, .called = count}, 0};
     char id[ID_SHORT_SIZE];
-    callbacks_listen(callbacks, &late.ear);
+    callbacks_add_listener(callbacks, &late.listener);
     for (int i = 0; i < CALLBACKS_MAX; i++) {
         (void)snprintf(id, sizeof id, "att_01k6x15vhrff09dkkqjrzw%04d", i);
         callbacks_hear(callbacks, id);
@@ -100,7 +100,7 @@ static void beyond_the_bound_they_are_forgotten(void **state)
     callbacks_hear(callbacks, SAMPLE_ATTEMPT);
     deliver();
     assert_int_equal(late.n_calls, 1);
-    callbacks_leave(&late.ear);
+    callbacks_remove_listener(&late.listener);
     callbacks_free(callbacks);
 }
 
@@ -290,7 +290,7 @@ static void where_none_was_promised_nobody_listens(void **state)
     begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
     ROOM.callbacks = callbacks_new(NULL);
     call(&place, remote_poll);
-    assert_false(place.remote->ear.is_listening);
+    assert_false(place.remote->listener.is_listening);
     assert_null(remote_callback(place.remote));
     end_calling(&place);
 }

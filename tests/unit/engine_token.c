@@ -128,11 +128,11 @@ static const char *at_hand(struct scene *scene)
     return tokens_at_hand(scene->tokens, &scene->channel, &scene->keys[0]);
 }
 
-static void assert_told(const struct heard *heard, bool is_had, bool is_refused,
+static void assert_told(const struct heard *heard, bool is_granted, bool is_refused,
                         int64_t retry_after_ms)
 {
     assert_int_equal(heard->n_told, 1);
-    assert_int_equal(heard->outcome.is_had, is_had);
+    assert_int_equal(heard->outcome.is_granted, is_granted);
     assert_int_equal(heard->outcome.is_refused, is_refused);
     assert_int_equal(heard->outcome.retry_after_ms, retry_after_ms);
 }

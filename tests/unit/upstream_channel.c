@@ -523,8 +523,11 @@ static const struct refused REFUSED[] = {
     {{MINE, .adapter = "command", .command = {&FOLDER, 1}},
      "has the program \"/\", which is not an executable file"},
     {{MINE, .adapter = "command", .command = {&SHELL, 1}, .poll_first = 1},
-     "runs a program, which needs no base_url, credentials, headers, proxy, ca, polls or limits a "
-     "minute; leave them out"},
+     "runs a program, which needs no base_url, credentials, headers, proxy, ca, callback, polls or "
+     "limits a minute; leave them out"},
+    {{MINE, .adapter = "command", .command = {&SHELL, 1}, .callback = true},
+     "runs a program, which needs no base_url, credentials, headers, proxy, ca, callback, polls or "
+     "limits a minute; leave them out"},
     {{MINE, .adapter = "bearer", .command = {&SHELL, 1}},
      "has a \"command\" or \"command_env\", which only the adapter \"command\" runs"},
     {{MINE, .adapter = "broken"},
@@ -564,13 +567,16 @@ static const struct refused REFUSED[] = {
      "has the \"ca\" \"/nonexistent/ca.pem\", which cannot be read: No such file or directory"},
     {{MINE, .adapter = "animatic", .base_url = "http://x"},
      "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca, "
-     "callback or options; leave them out"},
+     "callback, polls, limits a minute or options; leave them out"},
     {{MINE, .adapter = "animatic", .credentials = &ONE_KEY, .n_credentials = 1},
      "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca, "
-     "callback or options; leave them out"},
+     "callback, polls, limits a minute or options; leave them out"},
     {{MINE, .adapter = "animatic", .callback = true},
      "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca, "
-     "callback or options; leave them out"},
+     "callback, polls, limits a minute or options; leave them out"},
+    {{MINE, .adapter = "animatic", .polls_per_minute = 60},
+     "is the built-in engine, which needs no base_url, credentials, headers, proxy, ca, "
+     "callback, polls, limits a minute or options; leave them out"},
     {{MINE, .adapter = "caller", .callback = true},
      "has \"callback: true\", which needs \"public_url\": the address under which the upstream "
      "reaches filmgate"},
