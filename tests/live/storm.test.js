@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All upstreams that fail at random, clients that never give up, and a gateway that is killed again and again: no task is
+// Upstreams of each shape that fail at random, clients that never give up, and a gateway that is killed again and again: no task is
 // lost, and nobody pays twice. STORM_SECONDS says how long, STORM_SEED repeats the draws of an earlier storm.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { addsUp, attemptsOf } from './books.js';
 import { command, endedWell, sleep, start, until } from './harness.js';
-import { VENDORS, channelsYaml, chosen } from './upstreams.js';
+import { VENDORS, channelsYaml, shapes } from './upstreams.js';
 import { Dice } from '../simulators/jobs.js';
 import { startAll } from '../simulators/run.js';
 
@@ -42,11 +42,11 @@ const FAULTS = [
 
 const sims = await startAll({ portBase: 0, settings: SHORT, seed: SEED });
 after(() => sims.close());
-const config = `tasks:\n  backoff: 200ms\ndrain: 20s\nupstream:\n  exchange: 3s\n${channelsYaml(sims, chosen, { hasTwoKeys: true, concurrency: 3, poll_first: '200ms', poll_every: '100ms' })}`;
+const config = `tasks:\n  backoff: 200ms\ndrain: 20s\nupstream:\n  exchange: 3s\n${channelsYaml(sims, shapes, { hasTwoKeys: true, concurrency: 3, poll_first: '200ms', poll_every: '100ms' })}`;
 const open = () => start({ config, key: { operator: true } });
 
 function weather(rules) {
-    for (const name of chosen) assert.equal(sims[name].program({ rules, settings: SHORT }), null);
+    for (const name of shapes) assert.equal(sims[name].program({ rules, settings: SHORT }), null);
 }
 
 // Asks until there is an answer that is one: whoever does not know whether it was heard asks again.
@@ -68,7 +68,7 @@ async function outlast(server, id, isOver) {
 }
 
 async function oneClient(server, vendor, number, tasks, isOver) {
-    const dice = new Dice(SEED + 1000 * chosen.indexOf(vendor) + number);
+    const dice = new Dice(SEED + 1000 * shapes.indexOf(vendor) + number);
     const { model, image } = VENDORS[vendor];
     const mine = [];
     for (let turn = 0; !isOver(); turn++) {
@@ -93,7 +93,7 @@ async function oneClient(server, vendor, number, tasks, isOver) {
 async function load(server, trouble) {
     const tasks = [];
     let isOver = false;
-    const clients = chosen.flatMap((vendor) => Array.from({ length: CLIENTS }, (_, number) => oneClient(server, vendor, number, tasks, () => isOver)));
+    const clients = shapes.flatMap((vendor) => Array.from({ length: CLIENTS }, (_, number) => oneClient(server, vendor, number, tasks, () => isOver)));
     try {
         await Promise.race([trouble(), ...clients.map((client) => client.then(() => new Promise(() => {})))]);
     } finally {
@@ -139,8 +139,8 @@ async function checkNothingIsHeld(server) {
 
 async function checkBooks(server, tasks) {
     const rows = attemptsOf(server);
-    addsUp(tasks, chosen.flatMap((name) => sims[name].told('submit').entries), rows);
-    for (const name of chosen) {
+    addsUp(tasks, shapes.flatMap((name) => sims[name].told('submit').entries), rows);
+    for (const name of shapes) {
         const twice = sims[name].stats().twice;
         assert.deepEqual(twice, [], `${name} sold twice`);
     }
@@ -181,7 +181,7 @@ test(`killed again and again for ${SECONDS} s among upstreams that fail: nothing
 
 test('ten polite restarts under load leave no attempt of which nobody knows', async (t) => {
     const server = await open();
-    for (const name of chosen) sims[name].ledger.reset();
+    for (const name of shapes) sims[name].ledger.reset();
     weather([{ on: 'submit', chance: 0.3, do: { latency_ms: 300 } }]);
     const tasks = await load(server, async () => {
         for (let round = 0; round < 10; round++) {

@@ -61,7 +61,7 @@ const FAULTS = [
     { name: 'a word that nobody knows, while it runs', word: '[sim:word=dreaming]', end: /^completed$/ },
     { name: 'the job is forgotten', word: '[sim:gone]', end: /^(?!completed)/, most: 3 },
     { name: 'the result is elsewhere', word: '[sim:redirect]', end: /^completed$/, unless: ({ redirects }) => redirects === false },
-    { name: 'the link of the result is dead', word: '[sim:expired]', end: (row, { renews }) => (renews ? /^completed$/ : /^result_lost$/) },
+    { name: 'the link of the result is dead', word: '[sim:expired]', unless: ({ isInline }) => isInline, end: (row, { renews }) => (renews ? /^completed$/ : /^result_lost$/) },
     { name: 'a large result', word: '[sim:bytes=3000000]', end: /^completed$/ },
 ];
 

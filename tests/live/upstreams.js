@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The upstreams as the tests configure them: a channel each, named like its simulator. Where one differs: `canConfirm` (a lost
-// answer is looked up), `isCertain` (what is not found so was not taken), `moderates`, `redirects` (its results may lie elsewhere), `noVideo` (how «done» without one ends).
+// answer is looked up), `isCertain` (what is not found so was not taken), `moderates`, `redirects` (its results may lie elsewhere), `isInline` (they come within the answer), `noVideo` (how «done» without one ends).
 import { accountOf } from '../simulators/vertex-veo.js';
 import { dataUri, tiny } from './media.js';
 
@@ -36,7 +36,7 @@ export const VENDORS = {
     runway: { adapter: 'runway', model: 'm-runway', upstream: 'gen4.5', image: IMAGE },
     unified: { adapter: 'unified', model: 'm-unified', upstream: 'sora-2', image: IMAGE },
     'vertex-veo': {
-        adapter: 'vertex-veo', model: 'm-vertex', upstream: 'veo-3.1-generate-001', path: '/v1/projects/films/locations/us-central1/publishers/google', image: IMAGE,
+        adapter: 'vertex-veo', model: 'm-vertex', upstream: 'veo-3.1-generate-001', path: '/v1/projects/films/locations/us-central1/publishers/google', image: IMAGE, isInline: true,
         key: (simulator, end) => JSON.stringify(accountOf(simulator, `films${end}`)),
     },
     vidu: { adapter: 'vidu', model: 'm-vidu', upstream: 'viduq3-turbo', path: '/ent/v2', image: IMAGE },
@@ -45,6 +45,10 @@ export const VENDORS = {
 
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).
 export const chosen = process.env.UPSTREAM === undefined ? Object.keys(VENDORS) : process.env.UPSTREAM.split(',');
+// Where all of them would take too long: one of each shape (files to upload, a second hop, results behind the key, within the answer, tokens,
+// look-ups), or what UPSTREAM names.
+const SHAPES = ['comfyui', 'fal', 'gemini-omni', 'kling', 'kling-legacy', 'openai-videos', 'unified', 'vertex-veo'];
+export const shapes = process.env.UPSTREAM === undefined ? SHAPES : chosen;
 
 const keyOf = (key, end, simulator) => (typeof key === 'function' ? key(simulator, end) : key + end);
 const pair = (key, secret, end, simulator) => ({ key: keyOf(key, end, simulator), ...(secret === undefined ? {} : { secret: secret + end }) });
