@@ -35,7 +35,7 @@ static void test_defaults(void **state)
     CLEANUP(json_unref_pointer)
     json_t *expected = json_loads(
         "{" LEAST ",\"base_url\":null,\"hosts\":[],\"job\":{\"chosen\":false,\"certain\":false},"
-                  "\"submit\":{\"total_s\":60},"
+        "\"submit\":{\"total_s\":60},"
         "\"poll\":{\"first_s\":10,\"every_s\":5,\"longest_s\":60},"
         "\"result\":{\"life_s\":null,\"renews\":false,\"auth\":false},\"cancel\":{\"while\":[]},"
         "\"callback\":false,\"models\":[]}",
