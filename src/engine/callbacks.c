@@ -35,9 +35,8 @@ static struct listeners *bucket_of(struct callbacks *callbacks, const char *atte
 
 static void tell(struct callbacks *callbacks, const char *attempt_id)
 {
-    struct callback_listener *listener;
-    LIST_FOREACH(listener, bucket_of(callbacks, attempt_id), others)
-    {
+    struct callback_listener *listener = LIST_FIRST(bucket_of(callbacks, attempt_id));
+    for (; listener; listener = LIST_NEXT(listener, others)) {
         if (strcmp(listener->attempt_id, attempt_id) == 0) {
             listener->called(listener);
             return;

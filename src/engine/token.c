@@ -50,7 +50,7 @@ struct token {
 struct tokens {
     struct loop *loop;
     struct exchange_pool *exchanges;
-    TAILQ_HEAD(, token) all;
+    TAILQ_HEAD(token_list, token) all;
     int n_tokens;
 };
 
@@ -115,9 +115,8 @@ struct tokens *tokens_free(struct tokens *tokens)
 static struct token *find(struct tokens *tokens, const struct channel *channel,
                           const struct channel_credential *key)
 {
-    struct token *token;
-    TAILQ_FOREACH(token, &tokens->all, all)
-    {
+    struct token *token = TAILQ_FIRST(&tokens->all);
+    for (; token; token = TAILQ_NEXT(token, all)) {
         if (memcmp(token->digest, key->account->digest, sizeof token->digest) == 0 &&
             strcmp(token->channel, channel->name) == 0 &&
             strcmp(token->scope, channel->auth_scope) == 0) {
