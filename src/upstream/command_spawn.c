@@ -226,11 +226,11 @@ static pid_t parent_of(const char *number)
     if (length <= 0)
         return 0;
     text[length] = '\0';
+    static const char state[] = ") S ";        /* a letter */
     const char *name_end = strrchr(text, ')'); /* the name before it may hold anything */
-    int parent = 0;
-    if (name_end == NULL || sscanf(name_end, ") %*c %d", &parent) != 1)
+    if (name_end == NULL || strlen(name_end) < sizeof(state))
         return 0;
-    return parent;
+    return (pid_t)strtol(name_end + sizeof(state) - 1, NULL, 10);
 }
 
 static void kill_children(void)

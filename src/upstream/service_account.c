@@ -218,7 +218,7 @@ static void add_words(struct buf *out, const char *text)
 static void explain(long status, const json_t *said, char *ret_note)
 {
     CLEANUP(buf_fini) struct buf note;
-    buf_init(&note, 4 * SERVICE_ACCOUNT_ERROR_SIZE);
+    buf_init(&note, (size_t)4 * SERVICE_ACCOUNT_ERROR_SIZE);
     const char *code = json_text(said, "error");
     const char *text = json_text(said, "error_description");
     buf_printf(&note, "it answered with status %ld", status);
