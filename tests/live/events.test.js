@@ -70,8 +70,13 @@ test('a film that is done is told with its links', async () => {
 });
 test('it begins with how things stand', async () => {
     for (const prompt of ['present 1', 'present 2']) stage.tell(prompt, { state: 'rendering', progress: 0.4 });
-    const [one, two] = [await make('present 1'), await make('present 2')];
-    for (const { id } of [one, two]) await until('40 %', async () => (await server.query(id)).progress === 40);
+    const present = []; // one after the other: they are told in the order of their last change of state
+    for (const prompt of ['present 1', 'present 2']) {
+        const task = await make(prompt);
+        await until('40 %', async () => (await server.query(task.id)).progress === 40);
+        present.push(task);
+    }
+    const [one, two] = present;
     const stream = await open(server);
     await stream.wait('both', () => stream.events.length === 2);
     assert.deepEqual(stream.events.map(({ event, data }) => [event, data.id, data.progress]), [['state', one.id, 40], ['state', two.id, 40]]);
