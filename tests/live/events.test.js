@@ -264,7 +264,7 @@ test('one change reaches many', async () => {
     }
     await until('all are gone', async () => (await watchers(server, 'stream', operator)) === 0);
 });
-test('who reads slowly holds nobody up, and misses nothing', async () => {
+test('who reads slowly holds nobody up, and misses nothing', async (context) => {
     const SLOW = `
 import socket, sys
 s = socket.socket()
@@ -282,6 +282,7 @@ while True:
 sys.stdout.buffer.write(came)
 `;
     const slow = spawn('python3', ['-c', SLOW], { stdio: ['pipe', 'pipe', 'inherit'] });
+    context.after(() => slow.kill());
     let came = '';
     slow.stdout.setEncoding('latin1').on('data', (piece) => (came += piece));
     await until('it is open', () => came.startsWith('open'));
