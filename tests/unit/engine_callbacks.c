@@ -66,7 +66,8 @@ static void one_is_found_among_many(void **state)
     struct counter *all = must_calloc(MANY, sizeof *all);
     char(*ids)[ID_SHORT_SIZE] = must_calloc(MANY, sizeof *ids);
     for (int i = 0; i < MANY; i++) {
-        (void)snprintf(ids[i], sizeof ids[i], "att_01k6x15vhrff09dkkqjrzw%04d", i);
+        (void)snprintf(ids[i], sizeof ids[i], "att_01k6x15vhrff09dkkqjrzw%04u",
+                       (unsigned)i % 10000);
         all[i].listener = (struct callback_listener){.attempt_id = ids[i], .called = count};
         callbacks_add_listener(callbacks, &all[i].listener);
     }
@@ -91,7 +92,7 @@ static void beyond_the_bound_they_are_forgotten(void **state)
     char id[ID_SHORT_SIZE];
     callbacks_add_listener(callbacks, &late.listener);
     for (int i = 0; i < CALLBACKS_MAX; i++) {
-        (void)snprintf(id, sizeof id, "att_01k6x15vhrff09dkkqjrzw%04d", i);
+        (void)snprintf(id, sizeof id, "att_01k6x15vhrff09dkkqjrzw%04u", (unsigned)i % 10000);
         callbacks_hear(callbacks, id);
     }
     callbacks_hear(callbacks, SAMPLE_ATTEMPT);
