@@ -111,7 +111,7 @@ static void ask(struct scene *scene, struct heard *heard)
 static void crowd(struct scene *scene)
 {
     struct heard heard = {0};
-    char name[16];
+    char name[24];
     size_t n_timers = stage.n_timers;
     scene->channel.name = name;
     for (int i = 0; i < 2 * TOKENS_MAX; i++) {
