@@ -299,9 +299,8 @@ static void run(struct worker *worker)
         proc_finish(result);
 }
 
-int command_helper_main(void)
+static int work(struct worker *worker)
 {
-    struct worker *worker = must_calloc(1, sizeof(*worker));
     if (proc_accept(&worker->job) < 0)
         return EXIT_FAILURE;
     worker->gateway = proc_orphan();
@@ -320,4 +319,13 @@ int command_helper_main(void)
     }
     run(worker);
     return EXIT_SUCCESS;
+}
+
+int command_helper_main(void)
+{
+    struct worker *worker = must_calloc(1, sizeof(*worker));
+    int status = work(worker);
+    json_decref(worker->job.job);
+    free(worker);
+    return status;
 }
