@@ -28,6 +28,7 @@
 #include "base/settings_value.h"
 #include "cli/cli.h"
 #include "cli/keys.h"
+#include "cli/local.h"
 #include "engine/engine.h"
 #include "net/guard.h"
 #include "notify/hub.h"
@@ -67,21 +68,18 @@ static const char HELP[] =
     "  filmgate serve --config /etc/filmgate.yaml --data /var/lib/filmgate\n"
     "\n" CLI_EXIT_HELP;
 
-enum { OPTION_FIRST_KEY = 256, ERROR_SIZE = 600, PATH_BYTES = 4096 };
+enum { OPTION_FIRST_KEY = LOCAL_OPTION_NEXT, ERROR_SIZE = 600, PATH_BYTES = 4096 };
 
 enum { ANSWER_MS = 5000 }; /* for requests under way, once nothing new is taken */
 
 static const struct option LONG_OPTIONS[] = {
     {"listen", required_argument, NULL, 'l'},
-    {"data", required_argument, NULL, 'd'},
-    {"config", required_argument, NULL, 'c'},
     {"first-key", required_argument, NULL, OPTION_FIRST_KEY},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+    LOCAL_OPTIONS};
 
 struct order {
-    const char *listen, *data, *config, *first_key;
+    struct local_order local;
+    const char *first_key;
 };
 
 /* A configuration read while we ran: jobs under way may use it as long as we run. */
@@ -115,7 +113,7 @@ struct gateway {
 static void raise_descriptors(const struct settings *settings)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)cli_descriptors_wanted(settings);
+    rlim_t wanted = (rlim_t)local_descriptors_wanted(settings);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
@@ -139,7 +137,7 @@ static void open_log(const struct settings *settings)
 
 static int load_settings(const struct order *order, struct gateway *gateway)
 {
-    gateway->settings = cli_load_settings(order->config, order->data, order->listen);
+    gateway->settings = local_load_settings(&order->local);
     return gateway->settings != NULL ? CLI_OK : CLI_USAGE;
 }
 
@@ -190,8 +188,8 @@ static int check_settings(struct gateway *gateway)
 static int lock_data(struct gateway *gateway)
 {
     const char *data = gateway->settings->data;
-    int status = cli_make_data_directory(data);
-    return status != CLI_OK ? status : cli_lock_data_directory(data, &gateway->lock);
+    int status = local_make_directory(data);
+    return status != CLI_OK ? status : local_lock_directory(data, &gateway->lock);
 }
 
 static int open_link_keys(struct gateway *gateway, char ret_error[ERROR_SIZE])
@@ -225,11 +223,10 @@ static int open_data(struct gateway *gateway)
  * to count. */
 static int read_anew(struct gateway *gateway, char ret_error[SETTINGS_ERROR_SIZE])
 {
-    const struct order *order = gateway->order;
     struct reload *fresh = must_calloc(1, sizeof *fresh);
     struct channel_table *channels = NULL;
     char adapter_error[ADAPTER_ERROR_SIZE] = "";
-    fresh->settings = cli_read_settings(order->config, order->data, order->listen, ret_error);
+    fresh->settings = local_read_settings(&gateway->order->local, ret_error);
     if (fresh->settings != NULL) {
         const char *folder =
             fresh->settings->adapters[0] != '\0' ? fresh->settings->adapters : NULL;
@@ -535,22 +532,10 @@ static int serve(const struct order *order)
 static int take_option(void *context, int option)
 {
     struct order *order = context;
-    switch (option) {
-    case 'l':
-        order->listen = optarg;
-        return CLI_OK;
-    case 'd':
-        order->data = optarg;
-        return CLI_OK;
-    case 'c':
-        order->config = optarg;
-        return CLI_OK;
-    case OPTION_FIRST_KEY:
-        order->first_key = optarg;
-        return CLI_OK;
-    default:
-        return CLI_USAGE;
-    }
+    if (option != OPTION_FIRST_KEY)
+        return local_take_option(&order->local, option);
+    order->first_key = optarg;
+    return CLI_OK;
 }
 
 int serve_main(int argc, char **argv)
@@ -559,10 +544,8 @@ int serve_main(int argc, char **argv)
                                                take_option};
     struct order order = {0};
     int status;
-    if (!cli_read_options(&options, argc, argv, &order, &status))
+    if (!cli_read_options_alone(&options, argc, argv, &order, &status))
         return status;
-    if (optind < argc)
-        return cli_complain_usage("serve", "what is \"%s\" for?", argv[optind]);
     if (order.first_key != NULL && !store_is_name(order.first_key))
         return cli_complain_usage("serve",
                                   "the name of a key must be 1 to 64 of A-Z a-z 0-9 . _ @ "

@@ -163,12 +163,13 @@ static int print_rows(const struct adapters_order *order, const json_t *rows)
 }
 
 /* Those that are broken are told one by one; the others are listed all the same. */
-static int list_adapters(const struct adapters_order *order)
+static int list_adapters(void *context, const char *argument)
 {
+    const struct adapters_order *order = context;
     char error[ADAPTER_ERROR_SIZE];
     int status;
-    if (order->argument)
-        return cli_complain_usage("adapters", "what is \"%s\" for?", order->argument);
+    if (argument)
+        return cli_complain_usage("adapters", "what is \"%s\" for?", argument);
     struct adapter_set *set = adapters_open(order, &status);
     if (!set)
         return status;
@@ -237,18 +238,19 @@ static void show_about(const struct adapters_order *order, const struct adapter 
     print_member("", about);
 }
 
-static int show_adapter(const struct adapters_order *order)
+static int show_adapter(void *context, const char *name)
 {
+    const struct adapters_order *order = context;
     char error[ADAPTER_ERROR_SIZE];
     int status;
-    if (!order->argument)
+    if (!name)
         return cli_complain_usage("adapters", "`adapters show` needs the adapter's name");
     struct adapter_set *set = adapters_open(order, &status);
     if (!set)
         return status;
-    const struct adapter *adapter = adapter_find(set, order->argument);
+    const struct adapter *adapter = adapter_find(set, name);
     if (!adapter) {
-        status = adapters_complain_unknown(set, order->argument);
+        status = adapters_complain_unknown(set, name);
     } else if (order->source) {
         fputs(adapter_text(adapter), stdout);
     } else {
@@ -296,9 +298,10 @@ static void name_golden(struct buf *text, const char *name)
     buf_puts(text, mark + strlen(MARK));
 }
 
-static int new_adapter(const struct adapters_order *order)
+static int new_adapter(void *context, const char *name)
 {
-    const char *name = order->argument, *folder = order->folder ? order->folder : ".";
+    const struct adapters_order *order = context;
+    const char *folder = order->folder ? order->folder : ".";
     if (!name)
         return cli_complain_usage("adapters", "`adapters new` needs a name");
     if (!adapter_is_name(name))
@@ -344,21 +347,17 @@ static int take_option(void *context, int option)
 
 static const char *const NAMES[] = {"list", "show", "new", "test", NULL};
 /* In the order of their names. */
-static int (*const RUNS[])(const struct adapters_order *) = {list_adapters, show_adapter,
-                                                             new_adapter, adapters_test};
+static cli_run_fn *const RUNS[] = {list_adapters, show_adapter, new_adapter, adapters_test};
 
 static const struct cli_verbs VERBS = {
     .options = {"adapters", ":a:g:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
+    .runs = RUNS,
     .n_arguments = 1,
 };
 
 int adapters_main(int argc, char **argv)
 {
     struct adapters_order order = {0};
-    size_t verb;
-    int status;
-    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &order.argument, &status))
-        return status;
-    return RUNS[verb](&order);
+    return cli_run_verb(&VERBS, argc, argv, &order);
 }

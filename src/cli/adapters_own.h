@@ -8,7 +8,6 @@
 
 struct adapters_order {
     const char *folder, *golden;
-    const char *argument; /* after the verb; NULL: none */
     bool source, json;
 };
 
@@ -17,5 +16,5 @@ int adapters_complain_invalid(const char *sentence);
 int adapters_complain_unknown(const struct adapter_set *set, const char *name);
 /* NULL after complaining; `*ret_status` is why. */
 struct adapter_set *adapters_open(const struct adapters_order *order, int *ret_status);
-/* `adapters test`, in cli/adapters_test.c. Returns the exit status. */
-int adapters_test(const struct adapters_order *order);
+/* `adapters test`, in cli/adapters_test.c, as a cli_run_fn. */
+int adapters_test(void *order, const char *word);

@@ -236,10 +236,10 @@ static int test_all(const struct adapters_order *order)
     return status == CLI_OK && n_failed > 0 ? CLI_PROBLEM_FOUND : status;
 }
 
-int adapters_test(const struct adapters_order *order)
+int adapters_test(void *context, const char *word)
 {
+    const struct adapters_order *order = context;
     char error[ADAPTER_ERROR_SIZE] = "";
-    const char *word = order->argument;
     int status = CLI_OK;
     if (!word && order->golden)
         return cli_complain_usage("adapters", "--golden is for one adapter: say which");

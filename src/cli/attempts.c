@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/must.h"
 #include "cli/cli.h"
+#include "cli/local.h"
 #include "cli/verbs.h"
 #include "store/store.h"
 
@@ -63,51 +64,30 @@ enum {
 };
 
 enum option_letter {
-    OPTION_UNKNOWN = 256,
+    OPTION_UNKNOWN = LOCAL_OPTION_NEXT,
     OPTION_OPEN,
     OPTION_TASK,
     OPTION_JOB,
     OPTION_NOT_TAKEN,
-    OPTION_JSON
 };
 
-static const struct option LONG_OPTIONS[] = {
-    {"unknown", no_argument, NULL, OPTION_UNKNOWN},
-    {"open", no_argument, NULL, OPTION_OPEN},
-    {"task", required_argument, NULL, OPTION_TASK},
-    {"limit", required_argument, NULL, 'n'},
-    {"job", required_argument, NULL, OPTION_JOB},
-    {"not-taken", no_argument, NULL, OPTION_NOT_TAKEN},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"data", required_argument, NULL, 'd'},
-    {"config", required_argument, NULL, 'c'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option LONG_OPTIONS[] = {{"unknown", no_argument, NULL, OPTION_UNKNOWN},
+                                             {"open", no_argument, NULL, OPTION_OPEN},
+                                             {"task", required_argument, NULL, OPTION_TASK},
+                                             {"limit", required_argument, NULL, 'n'},
+                                             {"job", required_argument, NULL, OPTION_JOB},
+                                             {"not-taken", no_argument, NULL, OPTION_NOT_TAKEN},
+                                             {"json", no_argument, NULL, LOCAL_OPTION_JSON},
+                                             LOCAL_OPTIONS};
 
 struct order {
-    const char *data, *config;
-    const char *argument; /* after the verb; NULL: none */
+    struct local_order local;
     const char *task, *job;
-    bool unknown, open, not_taken, json;
+    bool unknown, open, not_taken;
     long long limit; /* 0: not said */
 };
 
-static int complain_store(int result)
-{
-    return cli_complain(CLI_LOCAL, "the database cannot be used: %s",
-                        result < 0 ? strerror(-result) : "it is busy");
-}
-
 /* ---- showing ---- */
-
-static void write_time(int64_t ms, char ret_text[CLOCK_ISO_SECONDS_SIZE])
-{
-    if (ms > 0)
-        clock_iso_seconds(ms / 1000, ret_text);
-    else
-        snprintf(ret_text, CLOCK_ISO_SECONDS_SIZE, "-");
-}
 
 /* A text of the database; null where it is none, or no UTF-8. */
 static void set_foreign(json_t *row, const char *key, const char *text)
@@ -119,7 +99,7 @@ static void set_foreign(json_t *row, const char *key, const char *text)
 static void set_time(json_t *row, const char *key, int64_t ms)
 {
     char text[CLOCK_ISO_SECONDS_SIZE];
-    write_time(ms, text);
+    cli_write_time(ms, text);
     json_set_text(row, key, ms > 0 ? text : NULL);
 }
 
@@ -186,8 +166,8 @@ static void print_row(const struct store_attempt *attempt)
     char begun[CLOCK_ISO_SECONDS_SIZE];
     char closed[CLOCK_ISO_SECONDS_SIZE];
     char place[PLACE_SIZE];
-    write_time(record->begun_ms, begun);
-    write_time(record->closed_ms, closed);
+    cli_write_time(record->begun_ms, begun);
+    cli_write_time(record->closed_ms, closed);
     snprintf(place, sizeof(place), "%s/%s", shared_text_of(record->channel),
              shared_text_of(record->credential));
     printf("%-30s  %-31s  %2d  %-10s  ", attempt->id, attempt->task_id, record->number,
@@ -203,7 +183,7 @@ static void print_row(const struct store_attempt *attempt)
 
 struct listing {
     const struct order *order;
-    long long shown, unknown;
+    long long limit, shown, unknown;
     char last[ID_SHORT_SIZE]; /* id, empty before the first */
 };
 
@@ -212,7 +192,7 @@ static void show(struct listing *listing, const struct store_attempt *attempt)
     bool is_first = listing->shown++ == 0;
     listing->unknown += attempt->record.state == ATTEMPT_UNKNOWN;
     memcpy(listing->last, attempt->id, sizeof(listing->last));
-    if (!listing->order->json) {
+    if (!listing->order->local.json) {
         if (is_first)
             print_heading();
         print_row(attempt);
@@ -230,7 +210,7 @@ static int show_page(struct listing *listing, struct store *store, const char *t
     const struct order *order = listing->order;
     struct store_attempt page[LIST_PAGE];
     size_t count = 0;
-    long long left = order->limit - listing->shown;
+    long long left = listing->limit - listing->shown;
     const struct store_attempts_query query = {
         .only_unknown = order->unknown,
         .only_open = order->open,
@@ -245,13 +225,13 @@ static int show_page(struct listing *listing, struct store *store, const char *t
         show(listing, &page[i]);
         store_attempt_fini(&page[i]);
     }
-    *ret_is_over = count < query.limit || listing->shown >= order->limit;
+    *ret_is_over = count < query.limit || listing->shown >= listing->limit;
     return 0;
 }
 
 static void print_end(const struct listing *listing)
 {
-    if (listing->order->json)
+    if (listing->order->local.json)
         puts(listing->shown > 0 ? "\n]" : "[]");
     else if (listing->shown == 0 && isatty(STDOUT_FILENO) == 1)
         puts("no such attempts");
@@ -261,11 +241,11 @@ static void print_end(const struct listing *listing)
                listing->unknown);
 }
 
-static int check_list(const struct order *order, char ret_task[ID_SHORT_SIZE])
+static int check_list(const struct order *order, const char *argument, char ret_task[ID_SHORT_SIZE])
 {
     char model[TASK_MODEL_SIZE];
-    if (order->argument != NULL)
-        return cli_complain_usage("attempts", "what is \"%s\" for?", order->argument);
+    if (argument != NULL)
+        return cli_complain_usage("attempts", "what is \"%s\" for?", argument);
     if (order->job != NULL || order->not_taken)
         return cli_complain_usage("attempts", "--job and --not-taken are for `attempts resolve`");
     if (order->unknown && order->open)
@@ -277,23 +257,27 @@ static int check_list(const struct order *order, char ret_task[ID_SHORT_SIZE])
     return CLI_OK;
 }
 
-static int list_attempts(const struct order *order)
+static int list_attempts(void *context, const char *argument)
 {
+    const struct order *order = context;
     struct store *store = NULL;
-    struct listing listing = {.order = order};
+    struct listing listing = {
+        .order = order,
+        .limit = order->limit > 0 ? order->limit : LIST_DEFAULT,
+    };
     char task[ID_SHORT_SIZE] = "";
     bool is_over = false;
     int result = 0;
-    int status = check_list(order, task);
+    int status = check_list(order, argument, task);
     if (status == CLI_OK)
-        status = cli_open_store(order->config, order->data, false, &store);
+        status = local_open_store(&order->local, false, &store);
     if (status != CLI_OK)
         return status;
     while (result == 0 && !is_over)
         result = show_page(&listing, store, order->task != NULL ? task : NULL, &is_over);
     store_close(store);
     if (result != 0)
-        return complain_store(result);
+        return local_complain_store(result);
     print_end(&listing);
     return CLI_OK;
 }
@@ -311,13 +295,13 @@ static bool is_job(const char *job)
     return is_fit;
 }
 
-static int check_resolve(const struct order *order)
+static int check_resolve(const struct order *order, const char *id)
 {
-    if (order->argument == NULL)
+    if (id == NULL)
         return cli_complain_usage("attempts", "`attempts resolve` needs the attempt's id");
-    if (!id_is_typeid(order->argument, "att"))
-        return cli_complain_usage(
-            "attempts", "\"%s\" is not the id of an attempt: att_ and 26 more", order->argument);
+    if (!id_is_typeid(id, "att"))
+        return cli_complain_usage("attempts",
+                                  "\"%s\" is not the id of an attempt: att_ and 26 more", id);
     if (order->unknown || order->open || order->task != NULL || order->limit > 0)
         return cli_complain_usage("attempts", "--unknown, --open, --task and --limit are for "
                                               "`attempts list`");
@@ -348,7 +332,7 @@ static bool find_attempt(struct store *store, const char *id, struct store_attem
 
 static void tell_resolved(const struct order *order, const struct store_attempt *attempt)
 {
-    if (order->json) {
+    if (order->local.json) {
         CLEANUP(json_unref_pointer) json_t *row = describe(attempt);
         cli_print_json(row);
         return;
@@ -358,37 +342,37 @@ static void tell_resolved(const struct order *order, const struct store_attempt 
 }
 
 /* What the store said of an order to resolve, told; an exit status. */
-static int tell_outcome(const struct order *order, struct store *store, int outcome)
+static int tell_outcome(const struct order *order, const char *id, struct store *store, int outcome)
 {
     struct store_attempt attempt = {0};
-    bool is_found = find_attempt(store, order->argument, &attempt);
+    bool is_found = find_attempt(store, id, &attempt);
     int status = CLI_OK;
     if (outcome == STORE_NOT_FOUND)
-        status = cli_complain(CLI_USAGE,
-                              "there is no attempt \"%s\": `filmgate attempts list` shows them",
-                              order->argument);
-    else if (outcome == STORE_CONFLICT)
         status = cli_complain(
-            CLI_REFUSED, "\"%s\" is %s, and only an unknown attempt can be resolved",
-            order->argument, is_found ? attempt_state_name(attempt.record.state) : "damaged");
+            CLI_USAGE, "there is no attempt \"%s\": `filmgate attempts list` shows them", id);
+    else if (outcome == STORE_CONFLICT)
+        status =
+            cli_complain(CLI_REFUSED, "\"%s\" is %s, and only an unknown attempt can be resolved",
+                         id, is_found ? attempt_state_name(attempt.record.state) : "damaged");
     else if (outcome != STORE_WRITTEN)
-        status = complain_store(outcome);
+        status = local_complain_store(outcome);
     else if (is_found)
         tell_resolved(order, &attempt);
     store_attempt_fini(&attempt);
     return status;
 }
 
-static int resolve_attempt(const struct order *order)
+static int resolve_attempt(void *context, const char *id)
 {
+    const struct order *order = context;
     struct store *store = NULL;
-    int status = check_resolve(order);
+    int status = check_resolve(order, id);
     if (status == CLI_OK)
-        status = cli_open_store(order->config, order->data, false, &store);
+        status = local_open_store(&order->local, false, &store);
     if (status != CLI_OK)
         return status;
-    int outcome = store_attempt_resolve(store, order->argument, order->job, clock_wall_ms());
-    status = tell_outcome(order, store, outcome);
+    int outcome = store_attempt_resolve(store, id, order->job, clock_wall_ms());
+    status = tell_outcome(order, id, store, outcome);
     store_close(store);
     return status;
 }
@@ -406,12 +390,6 @@ static int take_option(void *context, int option)
 {
     struct order *order = context;
     switch (option) {
-    case 'd':
-        order->data = optarg;
-        return CLI_OK;
-    case 'c':
-        order->config = optarg;
-        return CLI_OK;
     case 'n':
         return take_limit(order);
     case OPTION_UNKNOWN:
@@ -429,32 +407,24 @@ static int take_option(void *context, int option)
     case OPTION_NOT_TAKEN:
         order->not_taken = true;
         return CLI_OK;
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
     default:
-        return CLI_USAGE;
+        return local_take_option(&order->local, option);
     }
 }
 
 static const char *const NAMES[] = {"list", "resolve", NULL};
 /* In the order of their names. */
-static int (*const RUNS[])(const struct order *) = {list_attempts, resolve_attempt};
+static cli_run_fn *const RUNS[] = {list_attempts, resolve_attempt};
 
 static const struct cli_verbs VERBS = {
     .options = {"attempts", ":n:d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
+    .runs = RUNS,
     .n_arguments = 1,
 };
 
 int attempts_main(int argc, char **argv)
 {
     struct order order = {0};
-    size_t verb;
-    int status;
-    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &order.argument, &status))
-        return status;
-    if (strcmp(NAMES[verb], "list") == 0 && order.limit == 0)
-        order.limit = LIST_DEFAULT;
-    return RUNS[verb](&order);
+    return cli_run_verb(&VERBS, argc, argv, &order);
 }

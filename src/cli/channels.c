@@ -65,10 +65,7 @@ struct order {
 static int take_option(void *context, int option)
 {
     struct order *order = context;
-    switch (option) {
-    default:
-        return client_take_option(&order->server, option);
-    }
+    return client_take_option(&order->server, option);
 }
 
 /* ---- calls ---- */
@@ -189,10 +186,8 @@ int reload_main(int argc, char **argv)
                                                take_option};
     struct order order = {0};
     int status;
-    if (!cli_read_options(&options, argc, argv, &order, &status))
+    if (!cli_read_options_alone(&options, argc, argv, &order, &status))
         return status;
-    if (optind < argc)
-        return cli_complain_usage("reload", "what is \"%s\" for?", argv[optind]);
     CLEANUP(client_answer_fini) struct client_answer answer = {0};
     CLEANUP(json_unref_pointer) json_t *body = json_object();
     status = ask(&order, "reload", "/v1/reload", body, &answer);

@@ -4,13 +4,10 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,9 +15,7 @@
 
 enum {
     SENTENCE_BYTES = 2048,
-    PATH_BYTES = 4096,
     WORD_MOST = 32,
-    DESCRIPTORS_OWN = 1024, /* of a server: database, helpers, files, the rest */
 };
 
 /* One command, one way to complain: set once, before anything can go wrong. */
@@ -184,6 +179,17 @@ bool cli_read_options(const struct cli_options *options, int argc, char **argv, 
     return true;
 }
 
+bool cli_read_options_alone(const struct cli_options *options, int argc, char **argv, void *order,
+                            int *ret_status)
+{
+    if (!cli_read_options(options, argc, argv, order, ret_status))
+        return false;
+    if (optind == argc)
+        return true;
+    *ret_status = cli_complain_usage(options->command, "what is \"%s\" for?", argv[optind]);
+    return false;
+}
+
 bool cli_parse_number(const char *text, long long least, long long most, long long *ret_number)
 {
     char *end;
@@ -282,97 +288,10 @@ void cli_print_column(const char *text, int columns)
     printf("%*s  ", room > 0 ? room : 0, "");
 }
 
-int cli_make_data_directory(const char *directory)
+void cli_write_time(int64_t ms, char ret_text[CLOCK_ISO_SECONDS_SIZE])
 {
-    if (mkdir(directory, 0700) == 0)
-        return 0;
-    if (errno != EEXIST)
-        return cli_complain(CLI_LOCAL, "the data directory \"%s\" cannot be made: %s", directory,
-                            strerror(errno));
-    struct stat status;
-    if (stat(directory, &status) != 0 || !S_ISDIR(status.st_mode))
-        return cli_complain(
-            CLI_LOCAL, "\"%s\" is in the way: the data directory must be a directory", directory);
-    return 0;
-}
-
-int cli_lock_data_directory(const char *directory, int *ret_lock)
-{
-    CLEANUP(buf_fini) struct buf path;
-    buf_init(&path, PATH_BYTES);
-    buf_printf(&path, "%s/lock", directory);
-    int lock = open(buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (lock < 0)
-        return cli_complain(CLI_LOCAL, "\"%s\" cannot be opened: %s", buf_text(&path),
-                            strerror(errno));
-    if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
-        *ret_lock = lock;
-        return CLI_OK;
-    }
-    int error = errno;
-    close(lock);
-    if (error == EWOULDBLOCK)
-        return cli_complain(CLI_LOCAL,
-                            "another filmgate serves the data directory \"%s\"; stop it "
-                            "or give this one --data of its own",
-                            directory);
-    return cli_complain(CLI_LOCAL, "\"%s\" cannot be locked: %s", buf_text(&path), strerror(error));
-}
-
-struct settings *cli_read_settings(const char *file, const char *data, const char *listen,
-                                   char ret_error[SETTINGS_ERROR_SIZE])
-{
-    const char *overrides[5] = {NULL};
-    size_t count = 0;
-    if (listen != NULL) {
-        overrides[count++] = "listen";
-        overrides[count++] = listen;
-    }
-    if (data != NULL) {
-        overrides[count++] = "data";
-        overrides[count++] = data;
-    }
-    return settings_load(file, overrides, ret_error);
-}
-
-struct settings *cli_load_settings(const char *file, const char *data, const char *listen)
-{
-    char error[SETTINGS_ERROR_SIZE] = "";
-    struct settings *settings = cli_read_settings(file, data, listen, error);
-    if (settings == NULL)
-        cli_complain(CLI_USAGE, "%s", error);
-    return settings;
-}
-
-int cli_open_store(const char *file, const char *data, bool may_make, struct store **ret_store)
-{
-    struct settings *settings = cli_load_settings(file, data, NULL);
-    if (settings == NULL)
-        return CLI_USAGE;
-    CLEANUP(buf_fini) struct buf database;
-    buf_init(&database, PATH_BYTES);
-    buf_printf(&database, "%s/filmgate.db", settings->data);
-    char error[STORE_ERROR_SIZE] = "";
-    int status = CLI_OK;
-    bool is_there = access(buf_text(&database), F_OK) == 0;
-    if (may_make)
-        status = cli_make_data_directory(settings->data);
-    else if (!is_there)
-        status = cli_complain(CLI_LOCAL,
-                              "there is no database in \"%s\": %s (`keys create` and "
-                              "`serve` make one)",
-                              settings->data, strerror(errno));
-    if (status == CLI_OK && store_open(settings->data, ret_store, error) != 0)
-        status = cli_complain(CLI_LOCAL, "%s", error);
-    else if (status == CLI_OK && !is_there)
-        cli_note("there was no database in \"%s\": it is made. If a gateway runs already, this is "
-                 "not its data directory; --data or --config names it",
-                 settings->data);
-    settings_free(settings);
-    return status;
-}
-
-long long cli_descriptors_wanted(const struct settings *settings)
-{
-    return (long long)settings->http_connections * 2 + DESCRIPTORS_OWN;
+    if (ms > 0)
+        clock_iso_seconds(ms / 1000, ret_text);
+    else
+        snprintf(ret_text, CLOCK_ISO_SECONDS_SIZE, "-");
 }

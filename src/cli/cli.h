@@ -7,11 +7,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/compiler.h"
-#include "base/settings.h"
-#include "store/store.h"
 
 /* Exit statuses of `filmgate`; CLI_EXIT_HELP says them to people. */
 enum cli_exit {
@@ -85,6 +85,9 @@ struct cli_options {
  * `*ret_status`. */
 CHECKED bool cli_read_options(const struct cli_options *options, int argc, char **argv, void *order,
                               int *ret_status);
+/* The same for a command that takes options only. */
+CHECKED bool cli_read_options_alone(const struct cli_options *options, int argc, char **argv,
+                                    void *order, int *ret_status);
 
 /* Reads a whole number between two bounds. */
 CHECKED bool cli_parse_number(const char *text, long long least, long long most,
@@ -99,21 +102,5 @@ void cli_print_json(const json_t *json);
 void cli_print_text(FILE *out, const char *text, size_t most);
 /* All of it on stdout, as a column of a list: blanks up to `columns` bytes, and two more. */
 void cli_print_column(const char *text, int columns);
-/* Makes the data directory (mode 0700) unless it is there. 0, or CLI_LOCAL after complaining. */
-CHECKED int cli_make_data_directory(const char *directory);
-/* Takes the lock that a server holds over its data directory: a descriptor, which holds it until it
- * is closed. 0, or CLI_LOCAL after complaining. */
-CHECKED int cli_lock_data_directory(const char *directory, int *ret_lock);
-/* The configuration file (NULL: none) under what the command line says of `data` and `listen` (NULL: nothing). NULL with
- * a sentence when it does not load. */
-struct settings *cli_read_settings(const char *file, const char *data, const char *listen,
-                                   char ret_error[SETTINGS_ERROR_SIZE]);
-/* The same; NULL after complaining. */
-struct settings *cli_load_settings(const char *file, const char *data, const char *listen);
-/* Opens the store of the data directory that the command line (NULL: nothing) or the configuration names; `may_make`:
- * directory and database are made when there are none. CLI_OK, or an exit status after complaining. */
-CHECKED int cli_open_store(const char *file, const char *data, bool may_make,
-                           struct store **ret_store);
-/* Descriptors that a server with these settings may need: every connection may hold a file besides
- * itself. */
-long long cli_descriptors_wanted(const struct settings *settings);
+/* A moment in UTC, or `-` for none (0). */
+void cli_write_time(int64_t ms, char ret_text[CLOCK_ISO_SECONDS_SIZE]);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/must.h"
 #include "cli/cli.h"
+#include "cli/local.h"
 #include "net/guard.h"
 #include "notify/webhook.h"
 
@@ -43,18 +44,11 @@ static const char HELP[] =
     "  1    a problem was found, a configuration that does not load among them\n"
     "  2    wrong usage\n";
 
-enum { OPTION_JSON = 256, MESSAGE_BYTES = 800 };
+enum { MESSAGE_BYTES = 800 };
 
-static const struct option LONG_OPTIONS[] = {
-    {"listen", required_argument, NULL, 'l'}, {"data", required_argument, NULL, 'd'},
-    {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, OPTION_JSON},
-    {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-};
-
-struct order {
-    const char *listen, *data, *config;
-    bool json;
-};
+static const struct option LONG_OPTIONS[] = {{"listen", required_argument, NULL, 'l'},
+                                             {"json", no_argument, NULL, LOCAL_OPTION_JSON},
+                                             LOCAL_OPTIONS};
 
 /* ---- saying ---- */
 
@@ -152,10 +146,10 @@ static void look_at_addresses(struct doctor *doctor)
     look_at_webhooks(doctor);
 }
 
-static struct settings *load_settings(struct doctor *doctor, const struct order *order)
+static struct settings *load_settings(struct doctor *doctor, const struct local_order *order)
 {
     char error[SETTINGS_ERROR_SIZE] = "";
-    struct settings *settings = cli_read_settings(order->config, order->data, order->listen, error);
+    struct settings *settings = local_read_settings(order, error);
     if (settings == NULL)
         doctor_say(doctor, DOCTOR_PROBLEM, "configuration",
                    "correct it; what depends on it was not looked at", "%s", error);
@@ -169,7 +163,7 @@ static struct settings *load_settings(struct doctor *doctor, const struct order 
 /* ---- the command ---- */
 
 /* The address comes last: asking who answers there takes hold of the signals. */
-static void look(struct doctor *doctor, const struct order *order)
+static void look(struct doctor *doctor, const struct local_order *order)
 {
     struct settings *settings = load_settings(doctor, order);
     bool has_settings = settings != NULL;
@@ -197,7 +191,7 @@ static bool wants_colours(void)
     return cli_is_lively(stdout) && (refusal == NULL || *refusal == '\0');
 }
 
-static int examine(const struct order *order)
+static int examine(const struct local_order *order)
 {
     struct doctor doctor = {
         .json = order->json,
@@ -213,36 +207,18 @@ static int examine(const struct order *order)
     return doctor.counts[DOCTOR_PROBLEM] > 0 ? CLI_PROBLEM_FOUND : CLI_OK;
 }
 
-static int take_option(void *context, int option)
+static int take_option(void *order, int option)
 {
-    struct order *order = context;
-    switch (option) {
-    case 'l':
-        order->listen = optarg;
-        return CLI_OK;
-    case 'd':
-        order->data = optarg;
-        return CLI_OK;
-    case 'c':
-        order->config = optarg;
-        return CLI_OK;
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
-    default:
-        return CLI_USAGE;
-    }
+    return local_take_option(order, option);
 }
 
 int doctor_main(int argc, char **argv)
 {
     static const struct cli_options options = {"doctor", ":l:d:c:h", LONG_OPTIONS, HELP,
                                                take_option};
-    struct order order = {0};
+    struct local_order order = {0};
     int status;
-    if (!cli_read_options(&options, argc, argv, &order, &status))
+    if (!cli_read_options_alone(&options, argc, argv, &order, &status))
         return status;
-    if (optind < argc)
-        return cli_complain_usage("doctor", "what is \"%s\" for?", argv[optind]);
     return examine(&order);
 }

@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/doctor.h"
+#include "cli/local.h"
 #include "net/address.h"
 
 enum {
@@ -101,7 +102,7 @@ static void look_at_memory(struct doctor *doctor)
 static void look_at_descriptors(struct doctor *doctor)
 {
     struct rlimit limit;
-    unsigned long long wanted = (unsigned long long)cli_descriptors_wanted(doctor->settings);
+    unsigned long long wanted = (unsigned long long)local_descriptors_wanted(doctor->settings);
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     if (limit.rlim_max < wanted)

@@ -11,6 +11,7 @@
 #include "base/must.h"
 #include "base/settings.h"
 #include "cli/cli.h"
+#include "cli/local.h"
 #include "task/attempt.h"
 #include "task/dialect.h"
 #include "task/state.h"
@@ -38,11 +39,9 @@ static const char HELP[] =
     "  filmgate dump config --config filmgate.yaml\n"
     "\n" CLI_EXIT_HELP;
 
-enum { OPTION_JSON = 256 };
-
 static const struct option LONG_OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
-    {"json", no_argument, NULL, OPTION_JSON},
+    {"json", no_argument, NULL, LOCAL_OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -105,9 +104,9 @@ static void dump_states(FILE *out)
     dump_attempts(out);
 }
 
-static int dump_config(const char *config, FILE *out)
+static int dump_config(const struct local_order *order, FILE *out)
 {
-    struct settings *settings = cli_load_settings(config, NULL, NULL);
+    struct settings *settings = local_load_settings(order);
     if (settings == NULL)
         return CLI_USAGE;
     settings_dump(settings, out);
@@ -179,11 +178,11 @@ static json_t *read_tables(char *text)
 }
 
 /* CLI_OK when there is such a table. */
-static int write_table(const char *name, const char *config, const struct dump_table *tables,
-                       size_t n_tables, FILE *out)
+static int write_table(const char *name, const struct local_order *order,
+                       const struct dump_table *tables, size_t n_tables, FILE *out)
 {
     if (strcmp(name, "config") == 0)
-        return dump_config(config, out);
+        return dump_config(order, out);
     if (strcmp(name, "states") == 0) {
         dump_states(out);
         return CLI_OK;
@@ -203,14 +202,14 @@ static int write_table(const char *name, const char *config, const struct dump_t
         name);
 }
 
-static int write_json(const char *name, const char *config, const struct dump_table *tables,
-                      size_t n_tables)
+static int write_json(const char *name, const struct local_order *order,
+                      const struct dump_table *tables, size_t n_tables)
 {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     must(out != NULL);
-    int status = write_table(name, config, tables, n_tables, out);
+    int status = write_table(name, order, tables, n_tables, out);
     must(fclose(out) == 0);
     if (status == CLI_OK) {
         CLEANUP(json_unref_pointer) json_t *read = read_tables(text);
@@ -220,27 +219,15 @@ static int write_json(const char *name, const char *config, const struct dump_ta
     return status;
 }
 
-struct order {
-    const char *config;
-    bool json;
-};
-
-static int take_option(void *context, int option)
+static int take_option(void *order, int option)
 {
-    struct order *order = context;
-    if (option == 'c')
-        order->config = optarg;
-    else if (option == OPTION_JSON)
-        order->json = true;
-    else
-        return CLI_USAGE;
-    return CLI_OK;
+    return local_take_option(order, option);
 }
 
 int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_tables)
 {
     static const struct cli_options options = {"dump", ":c:h", LONG_OPTIONS, HELP, take_option};
-    struct order order = {0};
+    struct local_order order = {0};
     int status;
     if (!cli_read_options(&options, argc, argv, &order, &status))
         return status;
@@ -248,6 +235,6 @@ int dump_main(int argc, char **argv, const struct dump_table *tables, size_t n_t
         return cli_complain_usage(
             "dump", "say which table: states, routes, config, channels, errors or metrics");
     const char *name = argv[optind];
-    return order.json ? write_json(name, order.config, tables, n_tables)
-                      : write_table(name, order.config, tables, n_tables, stdout);
+    return order.json ? write_json(name, &order, tables, n_tables)
+                      : write_table(name, &order, tables, n_tables, stdout);
 }

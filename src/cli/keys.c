@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/local.h"
 #include "cli/verbs.h"
 
 static const char HELP[] =
@@ -52,23 +53,18 @@ static const char HELP[] =
 
 static const char NAME_RULE[] = "must be 1 to 64 of A-Z a-z 0-9 . _ @ -";
 
-enum { KEY_BYTES = 32, OPTION_OPERATOR = 256, OPTION_JSON };
+enum { KEY_BYTES = 32, OPTION_OPERATOR = LOCAL_OPTION_NEXT };
 
-static const struct option LONG_OPTIONS[] = {
-    {"name", required_argument, NULL, 'n'},
-    {"tenant", required_argument, NULL, 't'},
-    {"operator", no_argument, NULL, OPTION_OPERATOR},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"data", required_argument, NULL, 'd'},
-    {"config", required_argument, NULL, 'c'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option LONG_OPTIONS[] = {{"name", required_argument, NULL, 'n'},
+                                             {"tenant", required_argument, NULL, 't'},
+                                             {"operator", no_argument, NULL, OPTION_OPERATOR},
+                                             {"json", no_argument, NULL, LOCAL_OPTION_JSON},
+                                             LOCAL_OPTIONS};
 
 struct order {
-    const char *name, *tenant, *data, *config;
-    const char *argument; /* after the verb; NULL: none */
-    bool is_operator, json;
+    struct local_order local;
+    const char *name, *tenant;
+    bool is_operator;
 };
 
 int keys_make(struct store *store, const char *name, const char *tenant, bool is_operator,
@@ -89,18 +85,12 @@ int keys_make(struct store *store, const char *name, const char *tenant, bool is
     return outcome;
 }
 
-static int complain_store(int result)
-{
-    return cli_complain(CLI_LOCAL, "the database cannot be used: %s",
-                        result < 0 ? strerror(-result) : "it is busy");
-}
-
 /* ---- the verbs ---- */
 
-static int check_create(const struct order *order)
+static int check_create(const struct order *order, const char *argument)
 {
-    if (order->argument != NULL)
-        return cli_complain_usage("keys", "what is \"%s\" for?", order->argument);
+    if (argument != NULL)
+        return cli_complain_usage("keys", "what is \"%s\" for?", argument);
     if (order->name == NULL)
         return cli_complain_usage("keys", "`keys create` needs --name");
     if (!store_is_name(order->name))
@@ -110,20 +100,12 @@ static int check_create(const struct order *order)
     return CLI_OK;
 }
 
-static void write_time(int64_t ms, char ret_text[CLOCK_ISO_SECONDS_SIZE])
-{
-    if (ms > 0)
-        clock_iso_seconds(ms / 1000, ret_text);
-    else
-        snprintf(ret_text, CLOCK_ISO_SECONDS_SIZE, "-");
-}
-
 static json_t *describe(const struct store_key *key)
 {
     char created[CLOCK_ISO_SECONDS_SIZE];
     char revoked[CLOCK_ISO_SECONDS_SIZE];
-    write_time(key->created_ms, created);
-    write_time(key->revoked_ms, revoked);
+    cli_write_time(key->created_ms, created);
+    cli_write_time(key->revoked_ms, revoked);
     json_t *row = json_object();
     json_set_text(row, "id", key->id);
     json_set_text(row, "name", key->name);
@@ -158,7 +140,7 @@ static int print_record(struct store *store, const char *name_or_id, const char 
             found = &keys[i];
     }
     if (result != 0 || found == NULL)
-        return complain_store(result);
+        return local_complain_store(result);
     CLEANUP(json_unref_pointer) json_t *row = describe(found);
     if (secret != NULL)
         json_set_text(row, "key", secret);
@@ -169,7 +151,7 @@ static int print_record(struct store *store, const char *name_or_id, const char 
 static int tell_made(const struct order *order, struct store *store, const char *tenant,
                      const char *key)
 {
-    if (order->json)
+    if (order->local.json)
         return print_record(store, order->name, key);
     fprintf(stderr, "key \"%s\" of tenant \"%s\"%s; it is shown only now, on standard output.\n",
             order->name, tenant, order->is_operator ? ", an operator's" : "");
@@ -177,14 +159,15 @@ static int tell_made(const struct order *order, struct store *store, const char 
     return CLI_OK;
 }
 
-static int create_key(const struct order *order)
+static int create_key(void *context, const char *argument)
 {
+    const struct order *order = context;
     struct store *store = NULL;
     char key[KEYS_TEXT_SIZE];
     const char *tenant = order->tenant != NULL ? order->tenant : order->name;
-    int status = check_create(order);
+    int status = check_create(order, argument);
     if (status == CLI_OK)
-        status = cli_open_store(order->config, order->data, true, &store);
+        status = local_open_store(&order->local, true, &store);
     if (status != CLI_OK)
         return status;
     int outcome = keys_make(store, order->name, tenant, order->is_operator, key);
@@ -196,7 +179,7 @@ static int create_key(const struct order *order)
                             "there is a valid key \"%s\" already: revoke it first, or "
                             "choose another name",
                             order->name);
-    return outcome == STORE_WRITTEN ? status : complain_store(outcome);
+    return outcome == STORE_WRITTEN ? status : local_complain_store(outcome);
 }
 
 static void print_table(const struct store_key *keys, size_t count)
@@ -206,19 +189,20 @@ static void print_table(const struct store_key *keys, size_t count)
     for (size_t i = 0; i < count; i++) {
         char created[CLOCK_ISO_SECONDS_SIZE];
         char revoked[CLOCK_ISO_SECONDS_SIZE];
-        write_time(keys[i].created_ms, created);
-        write_time(keys[i].revoked_ms, revoked);
+        cli_write_time(keys[i].created_ms, created);
+        cli_write_time(keys[i].revoked_ms, revoked);
         printf("%-30s  %-20s  %-20s  %-8s  %-20s  %s\n", keys[i].id, keys[i].name, keys[i].tenant,
                keys[i].is_operator ? "yes" : "no", created, revoked);
     }
 }
 
-static int list_keys(const struct order *order)
+static int list_keys(void *context, const char *argument)
 {
+    const struct order *order = context;
     struct store *store = NULL;
-    if (order->argument != NULL)
-        return cli_complain_usage("keys", "what is \"%s\" for?", order->argument);
-    int status = cli_open_store(order->config, order->data, false, &store);
+    if (argument != NULL)
+        return cli_complain_usage("keys", "what is \"%s\" for?", argument);
+    int status = local_open_store(&order->local, false, &store);
     if (status != CLI_OK)
         return status;
     struct store_key *keys = NULL;
@@ -226,8 +210,8 @@ static int list_keys(const struct order *order)
     int result = store_keys(store, &keys, &count);
     store_close(store);
     if (result != 0)
-        return complain_store(result);
-    if (order->json)
+        return local_complain_store(result);
+    if (order->local.json)
         print_json(keys, count);
     else
         print_table(keys, count);
@@ -235,25 +219,25 @@ static int list_keys(const struct order *order)
     return CLI_OK;
 }
 
-static int revoke_key(const struct order *order)
+static int revoke_key(void *context, const char *argument)
 {
+    const struct order *order = context;
     struct store *store = NULL;
-    if (order->argument == NULL)
+    if (argument == NULL)
         return cli_complain_usage("keys", "`keys revoke` needs the key's name or id");
-    int status = cli_open_store(order->config, order->data, false, &store);
+    int status = local_open_store(&order->local, false, &store);
     if (status != CLI_OK)
         return status;
-    int outcome = store_key_revoke(store, order->argument, clock_wall_ms());
-    if (outcome == STORE_WRITTEN && order->json)
-        status = print_record(store, order->argument, NULL);
+    int outcome = store_key_revoke(store, argument, clock_wall_ms());
+    if (outcome == STORE_WRITTEN && order->local.json)
+        status = print_record(store, argument, NULL);
     else if (outcome == STORE_WRITTEN)
-        fprintf(stderr, "revoked: \"%s\"\n", order->argument);
+        fprintf(stderr, "revoked: \"%s\"\n", argument);
     store_close(store);
     if (outcome == STORE_NOT_FOUND)
-        return cli_complain(CLI_USAGE,
-                            "there is no valid key \"%s\": `filmgate keys list` shows them",
-                            order->argument);
-    return outcome == STORE_WRITTEN ? status : complain_store(outcome);
+        return cli_complain(
+            CLI_USAGE, "there is no valid key \"%s\": `filmgate keys list` shows them", argument);
+    return outcome == STORE_WRITTEN ? status : local_complain_store(outcome);
 }
 
 /* ---- the command ---- */
@@ -268,39 +252,27 @@ static int take_option(void *context, int option)
     case 't':
         order->tenant = optarg;
         return CLI_OK;
-    case 'd':
-        order->data = optarg;
-        return CLI_OK;
-    case 'c':
-        order->config = optarg;
-        return CLI_OK;
     case OPTION_OPERATOR:
         order->is_operator = true;
         return CLI_OK;
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
     default:
-        return CLI_USAGE;
+        return local_take_option(&order->local, option);
     }
 }
 
 static const char *const NAMES[] = {"create", "list", "revoke", NULL};
 /* In the order of their names. */
-static int (*const RUNS[])(const struct order *) = {create_key, list_keys, revoke_key};
+static cli_run_fn *const RUNS[] = {create_key, list_keys, revoke_key};
 
 static const struct cli_verbs VERBS = {
     .options = {"keys", ":n:t:d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
+    .runs = RUNS,
     .n_arguments = 1,
 };
 
 int keys_main(int argc, char **argv)
 {
     struct order order = {0};
-    size_t verb;
-    int status;
-    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &order.argument, &status))
-        return status;
-    return RUNS[verb](&order);
+    return cli_run_verb(&VERBS, argc, argv, &order);
 }

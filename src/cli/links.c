@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/local.h"
 #include "cli/verbs.h"
 #include "engine/engine.h"
 #include "store/store.h"
@@ -47,18 +48,13 @@ static const char HELP[] =
     "  3    refused: too early, without --force\n"
     "  5    trouble on this machine: the data directory, its keys, or a server that runs on it\n";
 
-enum { OPTION_FORCE = 256, PATH_BYTES = 4096 };
+enum { OPTION_FORCE = LOCAL_OPTION_NEXT, PATH_BYTES = 4096 };
 
-static const struct option LONG_OPTIONS[] = {
-    {"force", no_argument, NULL, OPTION_FORCE},
-    {"data", required_argument, NULL, 'd'},
-    {"config", required_argument, NULL, 'c'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
+static const struct option LONG_OPTIONS[] = {{"force", no_argument, NULL, OPTION_FORCE},
+                                             LOCAL_OPTIONS};
 
 struct order {
-    const char *data, *config;
+    struct local_order local;
     bool is_forced;
 };
 
@@ -114,16 +110,18 @@ static int rotate_keys(const char *data, bool is_forced, int64_t longest_ms)
     return CLI_OK;
 }
 
-static int rotate(const struct order *order)
+static int rotate(void *context, const char *argument)
 {
-    struct settings *settings = cli_load_settings(order->config, order->data, NULL);
+    const struct order *order = context;
+    struct settings *settings = local_load_settings(&order->local);
+    (void)argument; /* there is none */
     if (settings == NULL)
         return CLI_USAGE;
     int lock = -1;
     int64_t longest_ms = 0;
     int status = find_key(settings->data);
     if (status == CLI_OK)
-        status = cli_lock_data_directory(settings->data, &lock);
+        status = local_lock_directory(settings->data, &lock);
     if (status == CLI_OK)
         status = read_longest_life(settings, &longest_ms);
     if (status == CLI_OK)
@@ -136,36 +134,24 @@ static int rotate(const struct order *order)
 static int take_option(void *context, int option)
 {
     struct order *order = context;
-    switch (option) {
-    case 'd':
-        order->data = optarg;
-        return CLI_OK;
-    case 'c':
-        order->config = optarg;
-        return CLI_OK;
-    case OPTION_FORCE:
-        order->is_forced = true;
-        return CLI_OK;
-    default:
-        return CLI_USAGE;
-    }
+    if (option != OPTION_FORCE)
+        return local_take_option(&order->local, option);
+    order->is_forced = true;
+    return CLI_OK;
 }
 
 static const char *const NAMES[] = {"rotate", NULL};
+static cli_run_fn *const RUNS[] = {rotate};
 
 static const struct cli_verbs VERBS = {
     .options = {"links", ":d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
+    .runs = RUNS,
     .n_arguments = 0,
 };
 
 int links_main(int argc, char **argv)
 {
     struct order order = {0};
-    size_t verb;
-    int status;
-    const char *nothing;
-    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &nothing, &status))
-        return status;
-    return rotate(&order);
+    return cli_run_verb(&VERBS, argc, argv, &order);
 }

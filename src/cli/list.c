@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/moment.h"
+#include "base/settings.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/shown.h"
@@ -238,10 +239,8 @@ static int read_and_list(struct order *order, int argc, char **argv)
 {
     static const struct cli_options options = {"list", ":n:h", OPTIONS, HELP, take_option};
     int status;
-    if (!cli_read_options(&options, argc, argv, order, &status))
+    if (!cli_read_options_alone(&options, argc, argv, order, &status))
         return status;
-    if (optind < argc)
-        return cli_complain_usage("list", "what is \"%s\" for?", argv[optind]);
     if (order->filter.overflowed)
         return cli_complain_usage("list", "that is too much to ask for at once");
     struct client *client = client_open("list", &order->server);

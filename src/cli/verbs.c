@@ -48,3 +48,13 @@ bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *o
                                      buf_text(&names));
     return false;
 }
+
+int cli_run_verb(const struct cli_verbs *verbs, int argc, char **argv, void *order)
+{
+    size_t verb;
+    const char *argument;
+    int status;
+    if (!cli_read_verb(verbs, argc, argv, order, &verb, &argument, &status))
+        return status;
+    return verbs->runs[verb](order, argument);
+}
