@@ -100,7 +100,7 @@ static const char *local_engine(const struct timeline *timeline, const char *nam
     const struct channel *channel = channel_named(table, name);
     if (channel != NULL)
         return channel_is_local(channel) ? channel_engine(channel) : NULL;
-    if (!task->is_builtin || strcmp(shared_text_of(task->channel), name) != 0)
+    if (!task->is_local || strcmp(shared_text_of(task->channel), name) != 0)
         return NULL;
     return task->is_command ? "command" : "animatic";
 }

@@ -53,7 +53,7 @@ static bool is_naked(const struct channel *channel)
 /* `adapter fal at https://…, 2 credentials, serves "sora-2", "veo*"`. */
 static void describe(const struct channel *channel, struct buf *line)
 {
-    if (channel->is_builtin)
+    if (channel->is_animatic)
         buf_puts(line, "the built-in engine");
     else if (channel->program.n_argv > 0)
         buf_printf(line, "runs %s, %lld at once", channel->program.argv[0],

@@ -49,7 +49,7 @@ struct actor {
     struct actor_commit *commit;   /* under way; NULL: all is durable */
     bool is_scheduled;             /* `entry` is on the schedule */
     bool is_running;               /* counts as running for its tenant */
-    bool has_builtin_slot;         /* of the built-in engine */
+    bool has_animatic_slot;        /* of the built-in engine */
     const struct channel *channel; /* of its slot, where the work is done here */
     struct credential *credential; /* in whose jobs in flight it counts; NULL: none */
     const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */

@@ -16,7 +16,7 @@ void actor_enqueue(struct actor *actor);
 void actor_leave_queue(struct actor *actor);
 void actor_leave_schedule(struct actor *actor);
 /* Granted by the schedule, which has taken it out of the queue. */
-void actor_take_slot(struct actor *actor, bool is_builtin);
+void actor_take_slot(struct actor *actor, bool is_animatic);
 /* From before a restart, at an upstream; nothing when it has one. */
 void actor_adopt_slot(struct actor *actor);
 /* And what it holds of a credential. */

@@ -85,13 +85,13 @@ void actor_occupy(struct actor *actor, struct credential *credential)
 
 /* ---- slots ---- */
 
-void actor_take_slot(struct actor *actor, bool is_builtin)
+void actor_take_slot(struct actor *actor, bool is_animatic)
 {
     struct engine *engine = actor->engine;
     actor->is_scheduled = false;
     actor->is_running = true;
-    actor->has_builtin_slot = is_builtin;
-    *(is_builtin ? &engine->n_running : &engine->n_remote) += 1;
+    actor->has_animatic_slot = is_animatic;
+    *(is_animatic ? &engine->n_running : &engine->n_remote) += 1;
     count_queue(engine);
     clear_figures(actor);
 }
@@ -115,8 +115,8 @@ void actor_release_slot(struct actor *actor)
         return;
     }
     actor->is_running = false;
-    *(actor->has_builtin_slot ? &engine->n_running : &engine->n_remote) -= 1;
-    actor->has_builtin_slot = false;
+    *(actor->has_animatic_slot ? &engine->n_running : &engine->n_remote) -= 1;
+    actor->has_animatic_slot = false;
     schedule_release(engine->schedule, &actor->entry);
     count_queue(engine);
     engine_grant_soon(engine);

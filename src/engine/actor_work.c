@@ -47,7 +47,7 @@ static void learn_duration(struct actor *actor)
     }
     double took_s = (double)(clock_mono_ms() - actor->slot_granted_ms) / 1000.0;
     histogram_add(&engine->counts.attempt_seconds, took_s);
-    if (!actor->task->is_builtin || actor->task->is_command) {
+    if (!actor->task->is_local || actor->task->is_command) {
         return;
     }
     engine->mean_render_s = engine->mean_render_s < 0 ? took_s
@@ -248,7 +248,7 @@ bool actor_works_here(const struct actor *actor)
     enum task_state state = actor->task->state;
     bool is_under_way =
         state == TASK_SUBMITTING || state == TASK_RENDERING || state == TASK_FETCHING;
-    return actor->is_running && actor->task->is_builtin && is_under_way;
+    return actor->is_running && actor->task->is_local && is_under_way;
 }
 
 bool actor_is_busy(const struct actor *actor)
@@ -275,14 +275,14 @@ static void act_here(struct actor *actor, unsigned effects)
 
 void actor_work(struct actor *actor, unsigned effects)
 {
-    (actor->task->is_builtin ? act_here : act_remotely)(actor, effects);
+    (actor->task->is_local ? act_here : act_remotely)(actor, effects);
 }
 
 void actor_begin(struct actor *actor, const struct route *route)
 {
     struct engine *engine = actor->engine;
     actor->slot_granted_ms = clock_mono_ms();
-    actor_take_slot(actor, route->channel->is_builtin);
+    actor_take_slot(actor, route->channel->is_animatic);
     actor->channel = route->channel;
     if (channel_is_local(route->channel)) {
         struct credential *credential = route->credential;
@@ -294,8 +294,8 @@ void actor_begin(struct actor *actor, const struct route *route)
         credential->n_submits++;
         actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
                                                .channel = route->channel->name,
-                                               .is_builtin = true,
-                                               .is_command = !route->channel->is_builtin});
+                                               .is_local = true,
+                                               .is_command = !route->channel->is_animatic});
     } else {
         actor_occupy(actor, route->credential);
         new_remote(actor, route);

@@ -73,13 +73,13 @@ static void show(struct errand *errand, const struct credential *credential,
         return;
     }
     const struct engine *engine = errand->engine;
-    bool is_builtin = channel && channel->is_builtin;
+    bool is_animatic = channel && channel->is_animatic;
     struct engine_channel_view *view = &errand->views[errand->n_views - 1];
     *view = (struct engine_channel_view){
-        .in_flight = is_builtin ? engine->n_running : credential->n_in_flight,
-        .concurrency = is_builtin ? engine->n_slots
-                       : channel  ? channel->concurrency
-                                  : 0,
+        .in_flight = is_animatic ? engine->n_running : credential->n_in_flight,
+        .concurrency = is_animatic ? engine->n_slots
+                       : channel   ? channel->concurrency
+                                   : 0,
         .submits = credential->n_submits,
         .accepted = credential->n_accepted,
         .refused = credential->n_refused,
@@ -102,7 +102,7 @@ static void show(struct errand *errand, const struct credential *credential,
 static void show_channel(struct errand *errand, const struct channel *channel)
 {
     struct credentials *credentials = errand->engine->credentials;
-    if (channel->is_builtin) {
+    if (channel->is_animatic) {
         show(errand, credential_of(credentials, channel->name, ""), channel);
     }
     for (size_t i = 0; i < channel->n_credentials; i++) {
@@ -119,7 +119,7 @@ static void show_gone(struct errand *errand)
          item = item->next) {
         const struct channel *channel = channel_named(engine->channels, item->channel);
         bool is_known =
-            channel && (channel->is_builtin || channel_credential_named(channel, item->name));
+            channel && (channel->is_animatic || channel_credential_named(channel, item->name));
         if (!is_known && item->n_in_flight > 0) {
             show(errand, item, NULL);
         }

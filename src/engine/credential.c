@@ -140,7 +140,7 @@ struct search {
     struct credentials *credentials;
     const struct task *task;
     const struct credential *avoided;
-    bool builtin_is_free;
+    bool animatic_is_free;
     int64_t now_ms;
     uint64_t dice;
     struct route route;
@@ -216,19 +216,18 @@ static void search_channel(struct search *search, const struct channel *channel)
         task_was_refused_by(search->task, channel->name)) {
         return;
     }
-    if (channel->is_builtin) {
+    if (channel->is_animatic) {
         const struct credential *builtin = credential_of(search->credentials, channel->name, "");
-        if (builtin->is_paused || builtin->is_draining || !search->builtin_is_free) {
+        if (builtin->is_paused || builtin->is_draining || !search->animatic_is_free) {
             wait_at_most(search, -1);
-            search->route.waits_builtin = true;
+            search->route.waits_local = true;
         } else {
             consider(search, channel, NULL, NULL);
         }
     } else if (channel_fits(channel, model, search->task->request, &fit, wrong)) {
         search_upstream(search, channel);
-        search->route.waits_builtin =
-            search->route.waits_builtin ||
-            (channel_is_local(channel) && search->route.kind == ROUTE_WAIT);
+        search->route.waits_local = search->route.waits_local ||
+                                    (channel_is_local(channel) && search->route.kind == ROUTE_WAIT);
     }
 }
 
@@ -239,7 +238,7 @@ static struct route search_table(struct credentials *credentials, const struct c
         .credentials = credentials,
         .task = query->task,
         .avoided = avoided,
-        .builtin_is_free = query->builtin_is_free,
+        .animatic_is_free = query->animatic_is_free,
         .now_ms = query->now_ms,
         .dice = query->dice,
         .route = {.kind = ROUTE_NONE, .retry_ms = -1},

@@ -71,13 +71,13 @@ struct route {
     const struct channel_credential *key; /* NULL for the built-in engine */
     struct credential *credential;
     int64_t retry_ms;
-    bool waits_builtin; /* WAIT: among them is one whose work is done here */
+    bool waits_local; /* WAIT: among them is one whose work is done here */
 };
 
 /* Who asks for a route, and when. */
 struct route_query {
     const struct task *task;
-    bool builtin_is_free; /* a slot of the built-in engine */
+    bool animatic_is_free; /* a slot of the built-in engine */
     int64_t now_ms;
     uint64_t dice;
     /* Turned it away last, for now: asked again only when no other can be. NULL: none did. */

@@ -52,7 +52,7 @@ static struct route route_of(const struct engine *engine, const struct actor *ac
 {
     const struct route_query query = {
         .task = actor->task,
-        .builtin_is_free = engine->n_running < engine->n_slots,
+        .animatic_is_free = engine->n_running < engine->n_slots,
         .now_ms = clock_mono_ms(),
         .dice = (uint64_t)actor->entry.created_micros,
         .avoided = actor->avoided,
@@ -134,7 +134,7 @@ static bool waits_upstream(struct showing *showing, const struct actor *actor)
         }
     }
     struct route route = route_of(showing->engine, actor);
-    bool waits = route.kind == ROUTE_WAIT && !route.waits_builtin;
+    bool waits = route.kind == ROUTE_WAIT && !route.waits_local;
     if (is_like_others && showing->n_models < BLOCKED_MAX) {
         showing->models[showing->n_models].name = model;
         showing->models[showing->n_models++].waits_upstream = waits;

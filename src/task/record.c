@@ -254,7 +254,7 @@ char *task_encode_status(const struct task *task)
     put_ints(document, task, status_ints, ARRAY_LENGTH(status_ints));
     put_upstream(document, task);
     json_set_text(document, "channel", shared_text_of(task->channel));
-    json_set(document, "is_builtin", json_boolean(task->is_builtin));
+    json_set(document, "is_builtin", json_boolean(task->is_local));
     if (task->is_command)
         json_set(document, "is_command", json_true());
     if (task->failure != TASK_FAILURE_NONE)
@@ -517,7 +517,7 @@ static bool decode_status(const json_t *document, struct task *task)
            decode_refusals(json_object_get(document, "refused_by"), task) &&
            get_flag(document, "may_have_cost", &task->may_have_cost) &&
            get_shared(document, "channel", ATTEMPT_NAME_SIZE, &task->channel) &&
-           get_flag(document, "is_builtin", &task->is_builtin) &&
+           get_flag(document, "is_builtin", &task->is_local) &&
            get_flag(document, "is_command", &task->is_command) &&
            get_shared(document, "failure_note", TASK_NOTE_SIZE, &task->failure_note) &&
            decode_result(json_object_get(document, "result"), &task->result);

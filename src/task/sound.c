@@ -114,12 +114,12 @@ static bool is_upstream_sound(const struct task *task)
     const struct attempt_record *attempt = &task->attempt;
     const bool was_attempted = is_under_way(task->state) || task->state == TASK_COMPLETED;
     if (attempt->id[0] == '\0')
-        return is_blank(attempt) && (task->is_builtin || (!was_attempted && !task->is_command));
+        return is_blank(attempt) && (task->is_local || (!was_attempted && !task->is_command));
     if (!id_is_typeid(attempt->id, "att") || (unsigned)attempt->state >= ATTEMPT_STATE_COUNT)
         return false;
     const bool has_job_id = attempt_has_job_id(attempt);
     const bool needs_job_id = attempt->accepted_ms != 0 || attempt->state == ATTEMPT_CONFIRMING;
-    return !task->is_builtin && !task->is_command && attempt->number >= 1 &&
+    return !task->is_local && !task->is_command && attempt->number >= 1 &&
            attempt->channel != NULL && attempt->credential != NULL &&
            strcmp(shared_text_of(attempt->channel), shared_text_of(task->channel)) == 0 &&
            do_states_fit(task->state, attempt->state) && are_attempt_times_sound(attempt) &&

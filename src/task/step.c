@@ -58,22 +58,22 @@ static void on_slot_granted(const struct scene *scene)
     if (scene->task->state != TASK_QUEUED)
         return;
     must(channel != NULL && channel[0] != '\0' && strlen(channel) < ATTEMPT_NAME_SIZE);
-    must(event->is_builtin == (event->credential == NULL));
-    must(event->is_builtin || !event->is_command);
+    must(event->is_local == (event->credential == NULL));
+    must(event->is_local || !event->is_command);
     struct task *task = scene_move(scene, TASK_SUBMITTING, TASK_EFFECT_PERSIST | TASK_EFFECT_START);
     task->attempts++;
     if (strcmp(shared_text_of(task->channel), channel) != 0)
         shared_text_set(&task->channel, channel);
-    task->is_builtin = event->is_builtin;
+    task->is_local = event->is_local;
     task->is_command = event->is_command;
     clear_attempt(task);
-    if (!event->is_builtin)
+    if (!event->is_local)
         upstream_begin(scene, task);
 }
 
 static void on_started(const struct scene *scene)
 {
-    if (scene->task->state == TASK_SUBMITTING && scene->task->is_builtin)
+    if (scene->task->state == TASK_SUBMITTING && scene->task->is_local)
         (void)scene_move_to_rendering(scene, TASK_EFFECT_PERSIST);
 }
 
@@ -189,7 +189,7 @@ static void on_recovered(const struct scene *scene)
 /* The upstream's work goes on while we are away, and its state is durable. */
 static void on_parked(const struct scene *scene)
 {
-    if (scene_is_under_way(scene->task->state) && scene->task->is_builtin)
+    if (scene_is_under_way(scene->task->state) && scene->task->is_local)
         requeue_free(scene, TASK_EFFECT_PERSIST | SCENE_LET_GO);
 }
 

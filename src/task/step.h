@@ -48,7 +48,7 @@ enum task_event_kind {
 struct task_event {
     enum task_event_kind kind;
     const char *channel; /* SLOT_GRANTED; TURNED_AWAY while queued: whose slot it was */
-    bool is_builtin;     /* SLOT_GRANTED: the work is done here, … */
+    bool is_local;       /* SLOT_GRANTED: the work is done here, … */
     bool is_command;     /* … by an operator's program */
     /* SLOT_GRANTED, of an upstream: its name; NULL for what is done here. */
     const char *credential;

@@ -16,7 +16,7 @@ bool scene_is_under_way(enum task_state state)
 
 bool scene_is_upstream(const struct task *task)
 {
-    return scene_is_under_way(task->state) && !task->is_builtin;
+    return scene_is_under_way(task->state) && !task->is_local;
 }
 
 struct task *scene_change_quietly(const struct scene *scene)

@@ -93,7 +93,7 @@ void upstream_accepted(const struct scene *scene)
 {
     const struct task *old = scene->task;
     const unsigned persist = TASK_EFFECT_PERSIST;
-    if (old->state == TASK_SUBMITTING && !old->is_builtin) {
+    if (old->state == TASK_SUBMITTING && !old->is_local) {
         struct task *task = scene_move_to_rendering(scene, persist | TASK_EFFECT_POLL);
         take_job(task, scene->event->job);
         upstream_accept(scene, task);
@@ -176,7 +176,7 @@ void upstream_turned_away(const struct scene *scene)
     const struct task *task = scene->task;
     const bool is_command = scene_is_under_way(task->state) && task->is_command;
     const bool may_be =
-        task->state == TASK_QUEUED || (task->state == TASK_SUBMITTING && !task->is_builtin);
+        task->state == TASK_QUEUED || (task->state == TASK_SUBMITTING && !task->is_local);
     if (is_cancelling(task) && task->attempt.accepted_ms == 0)
         close_after_end(scene, ATTEMPT_REFUSED, SCENE_END | TASK_EFFECT_RELEASE);
     else if ((may_be || is_command) && scene->event->is_final)
@@ -196,7 +196,7 @@ void upstream_answer_lost(const struct scene *scene)
             scene->step->effects = TASK_EFFECT_CANCEL_UPSTREAM;
         else
             close_after_end(scene, ATTEMPT_UNKNOWN, SCENE_END | TASK_EFFECT_RELEASE);
-    } else if (old->state != TASK_SUBMITTING || old->is_builtin) {
+    } else if (old->state != TASK_SUBMITTING || old->is_local) {
         return;
     } else if (event->can_confirm && has_id) {
         struct task *task = scene_move_to_rendering(scene, TASK_EFFECT_PERSIST | TASK_EFFECT_POLL);

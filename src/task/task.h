@@ -111,7 +111,7 @@ struct task {
     int attempts;          /* begun so far */
     const struct shared_text
         *channel;    /* of the attempt under way or the last one; NULL before the first */
-    bool is_builtin; /* the attempt ran here, not at an upstream: interrupted work costs nothing */
+    bool is_local;   /* the attempt ran here, not at an upstream: interrupted work costs nothing */
     bool is_command; /* and it was an operator's program that ran, not animatic */
     struct attempt_record attempt; /* at an upstream; its id is empty when there was none */
     /* Channels that refused it for good, as task_channel_mark(): they are not asked again. */

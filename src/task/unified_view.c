@@ -75,7 +75,7 @@ static bool has_started(const struct task *task)
 
 static const char *engine(const struct task *task)
 {
-    return task->is_command ? "command" : task->is_builtin ? "animatic" : "upstream";
+    return task->is_command ? "command" : task->is_local ? "animatic" : "upstream";
 }
 
 /* What stands in every answer to a query. */

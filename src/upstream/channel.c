@@ -140,7 +140,7 @@ bool channel_has_upstream_settings(const struct settings_channel *source)
 static bool take_builtin(const struct maker *maker, const struct settings_channel *source,
                          struct channel *channel)
 {
-    channel->is_builtin = true;
+    channel->is_animatic = true;
     for (size_t i = 0; i < source->n_models; i++) {
         if (source->models[i].upstream != NULL)
             return fail(maker, source,
@@ -335,7 +335,7 @@ static void make_catch_all(struct channel_table *table)
 {
     const struct channel all = {
         .name = BUILTIN,
-        .is_builtin = true,
+        .is_animatic = true,
         .weight = 1,
         .models = &EVERYTHING,
         .n_models = 1,
@@ -447,12 +447,12 @@ const struct channel_credential *channel_credential_named(const struct channel *
 
 bool channel_is_local(const struct channel *channel)
 {
-    return channel->is_builtin || channel->program.n_argv > 0;
+    return channel->is_animatic || channel->program.n_argv > 0;
 }
 
 const char *channel_engine(const struct channel *channel)
 {
-    if (channel->is_builtin)
+    if (channel->is_animatic)
         return BUILTIN;
     return channel->program.n_argv > 0 ? COMMAND : adapter_name(channel->adapter);
 }

@@ -61,7 +61,7 @@ struct channel_capability {
 
 struct channel {
     const char *name;
-    bool is_builtin; /* the animatic engine; the fields of upstreams are then empty */
+    bool is_animatic; /* the animatic engine; the fields of upstreams are then empty */
     /* An operator's program: argv is then not empty, and of the fields of upstreams only concurrency, is_strict, options and one
      * empty credential are set. */
     struct command_program program;

@@ -192,7 +192,7 @@ struct condition {
 struct row {
     const char *model;
     int duration_s;
-    bool is_builtin_taken;
+    bool is_animatic_taken;
     const char *refused_by[2];
     struct condition conditions[4];
     enum route_kind kind;
@@ -263,7 +263,7 @@ static void a_wait_for_our_own_engine_is_told_apart(void **state)
     (void)state;
     static const struct {
         const char *model;
-        bool is_builtin_taken, waits_builtin;
+        bool is_animatic_taken, waits_local;
     } rows[] = {{"shared", true, true}, {"cartoon", true, true}, {"first-x", true, false}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct place place = place_new(CHANNELS, ARRAY_LENGTH(CHANNELS), rows[i].model);
@@ -273,11 +273,11 @@ static void a_wait_for_our_own_engine_is_told_apart(void **state)
         struct route route =
             credentials_route(place.credentials, place.table,
                               &(struct route_query){.task = place.task,
-                                                    .builtin_is_free = !rows[i].is_builtin_taken,
+                                                    .animatic_is_free = !rows[i].is_animatic_taken,
                                                     .now_ms = NOW_MS,
                                                     .dice = 7});
         assert_int_equal(route.kind, ROUTE_WAIT);
-        assert_int_equal(route.waits_builtin, rows[i].waits_builtin);
+        assert_int_equal(route.waits_local, rows[i].waits_local);
         place_end(&place);
     }
 }
@@ -342,7 +342,7 @@ static void a_task_goes_where_it_is_served_best(void **state)
             struct route route =
                 credentials_route(place.credentials, place.table,
                                   &(struct route_query){.task = place.task,
-                                                        .builtin_is_free = !row->is_builtin_taken,
+                                                        .animatic_is_free = !row->is_animatic_taken,
                                                         .now_ms = NOW_MS,
                                                         .dice = dice << 59});
             check_route(row, &route, i);
@@ -374,7 +374,7 @@ static const struct settings_channel WEIGHED[] = {
 
 struct shares {
     enum ailment one, five, three;
-    bool is_builtin_taken;
+    bool is_animatic_taken;
     int64_t percent[5]; /* as the channels stand above */
 };
 
@@ -409,7 +409,7 @@ static void who_is_well_has_the_share_of_its_weight(void **state)
             struct route route =
                 credentials_route(place.credentials, place.table,
                                   &(struct route_query){.task = place.task,
-                                                        .builtin_is_free = !row->is_builtin_taken,
+                                                        .animatic_is_free = !row->is_animatic_taken,
                                                         .now_ms = NOW_MS,
                                                         .dice = throw_dice(&seed)});
             assert_int_equal(route.kind, ROUTE_FOUND);
@@ -435,7 +435,7 @@ static void credentials_of_one_channel_have_like_shares(void **state)
     for (int n = 0; n < THROWS; n++) {
         struct route route = credentials_route(place.credentials, place.table,
                                                &(struct route_query){.task = place.task,
-                                                                     .builtin_is_free = true,
+                                                                     .animatic_is_free = true,
                                                                      .now_ms = NOW_MS,
                                                                      .dice = throw_dice(&seed)});
         assert_string_equal(route.channel->name, "first");
@@ -457,7 +457,7 @@ static void a_look_takes_nothing(void **state)
     for (uint64_t n = 0, seed = 1; n < 100; n++) {
         struct route route = credentials_route(place.credentials, place.table,
                                                &(struct route_query){.task = place.task,
-                                                                     .builtin_is_free = true,
+                                                                     .animatic_is_free = true,
                                                                      .now_ms = NOW_MS,
                                                                      .dice = throw_dice(&seed)});
         assert_int_equal(route.kind, ROUTE_FOUND);
@@ -482,19 +482,19 @@ static void a_wait_that_is_told_is_enough(void **state)
         struct route route = credentials_route(
             place.credentials, place.table,
             &(struct route_query){
-                .task = place.task, .builtin_is_free = true, .now_ms = NOW_MS, .dice = 7});
+                .task = place.task, .animatic_is_free = true, .now_ms = NOW_MS, .dice = 7});
         assert_int_equal(route.kind, ROUTE_WAIT);
         assert_true(route.retry_ms > 0);
         int64_t then_ms = NOW_MS + route.retry_ms;
         route = credentials_route(
             place.credentials, place.table,
             &(struct route_query){
-                .task = place.task, .builtin_is_free = true, .now_ms = then_ms - 1, .dice = 7});
+                .task = place.task, .animatic_is_free = true, .now_ms = then_ms - 1, .dice = 7});
         assert_int_equal(route.kind, ROUTE_WAIT);
         route = credentials_route(
             place.credentials, place.table,
             &(struct route_query){
-                .task = place.task, .builtin_is_free = true, .now_ms = then_ms, .dice = 7});
+                .task = place.task, .animatic_is_free = true, .now_ms = then_ms, .dice = 7});
         assert_int_equal(route.kind, ROUTE_FOUND);
         place_end(&place);
     }

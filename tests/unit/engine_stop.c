@@ -281,7 +281,7 @@ static struct task *left_task(const char *prompt, enum task_state state)
     task->state = state;
     task->revision = 5;
     task->attempts = 1;
-    task->is_builtin = true;
+    task->is_local = true;
     shared_text_set(&task->channel, "local");
     if (state != TASK_SUBMITTING) {
         task->started_ms = task->status_update_ms;

@@ -46,7 +46,7 @@ static struct task *moved(const struct task *task, enum task_state state, double
     copy->status_update_ms++;
     copy->progress = progress;
     copy->attempts = 1;
-    copy->is_builtin = true;
+    copy->is_local = true;
     copy->started_ms = copy->status_update_ms;
     shared_text_set(&copy->channel, "local");
     return copy;

@@ -93,7 +93,7 @@ static inline struct task *fixture_completed(const struct task *task, int64_t en
     copy->state = TASK_COMPLETED;
     copy->revision++;
     copy->attempts = 1;
-    copy->is_builtin = true;
+    copy->is_local = true;
     shared_text_set(&copy->channel, "local");
     copy->started_ms = task->request->created_micros / 1000;
     copy->progress = 1.0;

@@ -178,7 +178,7 @@ static void every_state_is_read_as_written(void **context)
             task->expired_ms = task->ended_ms + 5;
             task->result.has_watermark = true;
         }
-        task->is_command = task->is_builtin && i % 2 == 0;
+        task->is_command = task->is_local && i % 2 == 0;
         struct task *read = round_trip(task);
         assert_int_equal(read->state, task->state);
         assert_int_equal(read->revision, task->revision);
@@ -192,7 +192,7 @@ static void every_state_is_read_as_written(void **context)
         assert_memory_equal(&read->progress, &task->progress, sizeof read->progress);
         assert_int_equal(read->attempts, task->attempts);
         assert_string_equal(shared_text_of(read->channel), shared_text_of(task->channel));
-        assert_int_equal(read->is_builtin, task->is_builtin);
+        assert_int_equal(read->is_local, task->is_local);
         assert_int_equal(read->is_command, task->is_command);
         assert_int_equal(read->failure, task->failure);
         assert_string_equal(shared_text_of(read->failure_note), shared_text_of(task->failure_note));

@@ -90,7 +90,7 @@ static inline struct task *sample_task(enum task_state state)
     if (state == TASK_QUEUED)
         return task;
     task->attempts = 1;
-    task->is_builtin = true;
+    task->is_local = true;
     shared_text_set(&task->channel, "local");
     if (state == TASK_SUBMITTING)
         return task;
@@ -121,7 +121,7 @@ static inline struct task *sample_upstream_task(enum task_state state, enum atte
 {
     struct task *task = sample_task(state);
     struct attempt_record *record = &task->attempt;
-    task->is_builtin = false;
+    task->is_local = false;
     task->attempts = state == TASK_QUEUED ? 0 : 1;
     shared_text_set(&task->channel, "main");
     (void)snprintf(record->id, sizeof record->id, "%s", SAMPLE_ATTEMPT);

@@ -27,7 +27,7 @@ static struct task_event event_of(enum task_event_kind kind)
     struct task_event event = {
         .kind = kind,
         .channel = "local",
-        .is_builtin = true,
+        .is_local = true,
         .progress = 0.95,
         .failure = TASK_FAILURE_RENDER_CRASHED,
         .may_retry = true,
@@ -141,7 +141,7 @@ static void a_life_without_trouble(void **context)
     assert_int_equal(task->state, TASK_COMPLETED);
     assert_int_equal(task->attempts, 1);
     assert_string_equal(shared_text_of(task->channel), "other");
-    assert_true(task->is_builtin);
+    assert_true(task->is_local);
     assert_int_equal(task->started_ms, now_ms + 1);
     assert_int_equal(task->ended_ms, now_ms + 4);
     assert_int_equal(task->expired_ms, now_ms + 5);
@@ -541,8 +541,8 @@ static struct task_event random_event(uint64_t *seed, struct attempt_job *job)
                   event.kind == TASK_EVENT_ANSWER_LOST;
     if (is_end && random_bits(seed) % 8 != 0)
         event.kind = TASK_EVENT_PROGRESS;
-    event.is_builtin = random_bits(seed) % 4 == 0;
-    event.credential = event.is_builtin ? NULL : "default";
+    event.is_local = random_bits(seed) % 4 == 0;
+    event.credential = event.is_local ? NULL : "default";
     event.attempt_id = SAMPLE_ATTEMPT;
     event.channel = random_bits(seed) % 2 == 0 ? "a" : "b";
     event.on_unknown = random_bits(seed) % 2 == 0 ? TASK_UNKNOWN_HOLD : TASK_UNKNOWN_RESUBMIT;

@@ -361,7 +361,7 @@ static void a_submit_is_written_ahead(void **context)
     assert_string_equal(shared_text_of(attempt->channel), "other");
     assert_string_equal(shared_text_of(attempt->credential), "second");
     assert_string_equal(shared_text_of(task->channel), "other");
-    assert_false(task->is_builtin);
+    assert_false(task->is_local);
     assert_int_equal(attempt->number, 1);
     assert_int_equal(attempt->begun_ms, now_ms);
     assert_int_equal(attempt->accepted_ms, 0);
@@ -394,10 +394,10 @@ static void numbers_never_repeat(void **context)
         assert_int_equal(task->attempt.number, i);
     }
     assert_false(task->may_have_cost);
-    struct task_event ours = {.kind = TASK_EVENT_SLOT_GRANTED, .channel = "l", .is_builtin = true};
+    struct task_event ours = {.kind = TASK_EVENT_SLOT_GRANTED, .channel = "l", .is_local = true};
     (void)feed(&task, ours);
     assert_string_equal(task->attempt.id, "");
-    assert_true(task->is_builtin);
+    assert_true(task->is_local);
     (void)feed(&task, (struct task_event){.kind = TASK_EVENT_PARKED});
     (void)feed(&task, slot("main"));
     assert_int_equal(task->attempt.number, 6);
@@ -413,7 +413,7 @@ static void a_program_may_refuse(void **context)
         struct task_event away = event_of(TASK_EVENT_TURNED_AWAY, "", NULL);
         (void)feed(&task, (struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
                                               .channel = "l",
-                                              .is_builtin = true,
+                                              .is_local = true,
                                               .is_command = is_command});
         assert_int_equal(task->is_command, is_command);
         (void)feed(&task, (struct task_event){.kind = TASK_EVENT_STARTED});
@@ -640,7 +640,7 @@ typedef void break_fn(struct task *task);
 
 static void b_builtin(struct task *t)
 {
-    t->is_builtin = true;
+    t->is_local = true;
 }
 static void b_no_id(struct task *t)
 {

@@ -326,7 +326,7 @@ static void c_started(struct task *t)
 }
 static void c_engine(struct task *t)
 {
-    t->is_builtin = false;
+    t->is_local = false;
 }
 static void c_failure(struct task *t)
 {
@@ -335,7 +335,7 @@ static void c_failure(struct task *t)
 /* An attempt at an upstream that has come as far as `state`, with a job. */
 static void attempt(struct task *t, enum attempt_state state)
 {
-    t->is_builtin = false;
+    t->is_local = false;
     (void)snprintf(t->attempt.id, sizeof t->attempt.id, "%s", SAMPLE_ATTEMPT);
     t->attempt.state = state;
     t->attempt.job = sample_job("job-1");

@@ -188,7 +188,7 @@ static void test_look_up(void **state)
         }
         assert_non_null(channel);
         assert_string_equal(channel->name, look_ups[i].channel);
-        assert_true(channel->is_builtin);
+        assert_true(channel->is_animatic);
     }
     assert_ptr_equal(channel_named(table, "ends"), channel_at(table, 2));
     assert_null(channel_named(table, "end"));
@@ -214,7 +214,7 @@ static void test_catch_all(void **state)
     assert_true(channel_is_catch_all(table));
     const struct channel *channel = channel_for(table, "anything at all");
     assert_non_null(channel);
-    assert_true(channel->is_builtin);
+    assert_true(channel->is_animatic);
     assert_string_equal(channel->name, "animatic");
     assert_true(channel_is_served(table, "anything"));
     const char *const *names;
@@ -355,7 +355,7 @@ static void test_whole_channel(void **state)
     };
     struct channel_table *table = make_of(&source, 1);
     const struct channel *channel = channel_at(table, 0);
-    assert_false(channel->is_builtin);
+    assert_false(channel->is_animatic);
     assert_string_equal(channel->base_url, "https://api.example.com");
     assert_string_equal(channel->hosts[0], "rest.example.com");
     assert_string_equal(channel->hosts[1], "127.0.0.1:9000");
@@ -601,7 +601,7 @@ static void test_command(void **state)
     (void)state;
     struct channel_table *table = make_of(&source, 1);
     const struct channel *channel = channel_at(table, 0);
-    assert_false(channel->is_builtin);
+    assert_false(channel->is_animatic);
     assert_true(channel_is_local(channel));
     assert_string_equal(channel_engine(channel), "command");
     assert_int_equal(channel->program.n_argv, 2);
