@@ -4,12 +4,12 @@
  * every change. Fields stand in tables, so that writing and reading cannot drift apart. What is
  * read is trusted in nothing: types, bounds and the promises of the state are checked, and
  * anything else is damage (NULL), never a crash. Pure: any thread. */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/must.h"
+#include "task/record_field.h"
 #include "task/step.h"
 #include "task/task.h"
 
@@ -19,90 +19,89 @@ enum { RECORD_VERSION = 1 };
 /* 17 digits: what is read back is the very number that was written. */
 static const size_t record_flags = JSON_COMPACT | JSON_REAL_PRECISION(17);
 
-struct field {
-    const char *key;
-    size_t offset;
-    bool is_required;
+static const struct record_field request_texts[] = {
+    RECORD_FIELD(struct task_request, tenant, true),
+    RECORD_FIELD(struct task_request, model, true),
+    RECORD_FIELD(struct task_request, request_id, false),
+    RECORD_FIELD(struct task_request, prompt, true),
+    RECORD_FIELD(struct task_request, orientation, true),
+    RECORD_FIELD(struct task_request, size, true),
+    RECORD_FIELD(struct task_request, aspect_ratio, false),
+    RECORD_FIELD(struct task_request, title, false),
+    RECORD_FIELD(struct task_request, style, false),
+    RECORD_FIELD(struct task_request, negative_prompt, false),
+    RECORD_FIELD(struct task_request, character_url, false),
+    RECORD_FIELD(struct task_request, character_timestamps, false),
+    RECORD_FIELD(struct task_request, operation, true),
+    RECORD_FIELD(struct task_request, webhook_url, false),
+    RECORD_FIELD(struct task_request, base_url, false),
 };
 
-#define FIELD(type, name, is_required)                                                             \
-    {                                                                                              \
-#name, offsetof(type, name), is_required                                                   \
-    }
-
-static const struct field request_texts[] = {
-    FIELD(struct task_request, tenant, true),
-    FIELD(struct task_request, model, true),
-    FIELD(struct task_request, request_id, false),
-    FIELD(struct task_request, prompt, true),
-    FIELD(struct task_request, orientation, true),
-    FIELD(struct task_request, size, true),
-    FIELD(struct task_request, aspect_ratio, false),
-    FIELD(struct task_request, title, false),
-    FIELD(struct task_request, style, false),
-    FIELD(struct task_request, negative_prompt, false),
-    FIELD(struct task_request, character_url, false),
-    FIELD(struct task_request, character_timestamps, false),
-    FIELD(struct task_request, operation, true),
-    FIELD(struct task_request, webhook_url, false),
-    FIELD(struct task_request, base_url, false),
+static const struct record_field request_ints[] = {
+    RECORD_FIELD(struct task_request, duration_s, true),
+    RECORD_FIELD(struct task_request, width, true),
+    RECORD_FIELD(struct task_request, height, true),
+    RECORD_FIELD(struct task_request, n_frames, true),
+    RECORD_FIELD(struct task_request, priority, true),
+    RECORD_FIELD(struct task_request, n_variants, true),
 };
 
-static const struct field request_ints[] = {
-    FIELD(struct task_request, duration_s, true), FIELD(struct task_request, width, true),
-    FIELD(struct task_request, height, true),     FIELD(struct task_request, n_frames, true),
-    FIELD(struct task_request, priority, true),   FIELD(struct task_request, n_variants, true),
+static const struct record_field request_int64s[] = {
+    RECORD_FIELD(struct task_request, created_micros, true),
+    RECORD_FIELD(struct task_request, seed, false),
 };
 
-static const struct field request_int64s[] = {
-    FIELD(struct task_request, created_micros, true),
-    FIELD(struct task_request, seed, false),
+static const struct record_field request_flags[] = {
+    RECORD_FIELD(struct task_request, has_seed, false),
+    RECORD_FIELD(struct task_request, has_watermark_wish, false),
+    RECORD_FIELD(struct task_request, watermark, false),
+    RECORD_FIELD(struct task_request, private_result, false),
+    RECORD_FIELD(struct task_request, storyboard, false),
+    RECORD_FIELD(struct task_request, enhance_prompt, false),
 };
 
-static const struct field request_flags[] = {
-    FIELD(struct task_request, has_seed, false),
-    FIELD(struct task_request, has_watermark_wish, false),
-    FIELD(struct task_request, watermark, false),
-    FIELD(struct task_request, private_result, false),
-    FIELD(struct task_request, storyboard, false),
-    FIELD(struct task_request, enhance_prompt, false),
+static const struct record_field status_int64s[] = {
+    RECORD_FIELD(struct task, revision, true),
+    RECORD_FIELD(struct task, status_update_ms, true),
+    RECORD_FIELD(struct task, deadline_ms, true),
+    RECORD_FIELD(struct task, started_ms, false),
+    RECORD_FIELD(struct task, not_before_ms, false),
+    RECORD_FIELD(struct task, ended_ms, false),
+    RECORD_FIELD(struct task, expired_ms, false),
+    RECORD_FIELD(struct task, deleted_ms, false),
 };
 
-static const struct field status_int64s[] = {
-    FIELD(struct task, revision, true),       FIELD(struct task, status_update_ms, true),
-    FIELD(struct task, deadline_ms, true),    FIELD(struct task, started_ms, false),
-    FIELD(struct task, not_before_ms, false), FIELD(struct task, ended_ms, false),
-    FIELD(struct task, expired_ms, false),    FIELD(struct task, deleted_ms, false),
-};
-
-static const struct field status_ints[] = {
-    FIELD(struct task, attempts, true),
-    FIELD(struct task, n_deferred, false),
+static const struct record_field status_ints[] = {
+    RECORD_FIELD(struct task, attempts, true),
+    RECORD_FIELD(struct task, n_deferred, false),
 };
 
 /* With the job's texts, all of struct attempt_record but its state. Only the number is there when no attempt is. */
-static const struct field attempt_ints[] = {FIELD(struct attempt_record, number, true)};
-static const struct field attempt_int64s[] = {
-    FIELD(struct attempt_record, begun_ms, false),
-    FIELD(struct attempt_record, accepted_ms, false),
-    FIELD(struct attempt_record, closed_ms, false),
+static const struct record_field attempt_ints[] = {
+    RECORD_FIELD(struct attempt_record, number, true)};
+static const struct record_field attempt_int64s[] = {
+    RECORD_FIELD(struct attempt_record, begun_ms, false),
+    RECORD_FIELD(struct attempt_record, accepted_ms, false),
+    RECORD_FIELD(struct attempt_record, closed_ms, false),
 };
 
-static const struct field job_texts[] = {
-    FIELD(struct attempt_job, id, false),      FIELD(struct attempt_job, keep, false),
-    FIELD(struct attempt_job, outputs, false), FIELD(struct attempt_job, enhanced_prompt, false),
-    FIELD(struct attempt_job, usage, false),
+static const struct record_field job_texts[] = {
+    RECORD_FIELD(struct attempt_job, id, false),
+    RECORD_FIELD(struct attempt_job, keep, false),
+    RECORD_FIELD(struct attempt_job, outputs, false),
+    RECORD_FIELD(struct attempt_job, enhanced_prompt, false),
+    RECORD_FIELD(struct attempt_job, usage, false),
 };
 
-static const struct field result_ints[] = {
-    FIELD(struct task_result, width, true),
-    FIELD(struct task_result, height, true),
-    FIELD(struct task_result, n_frames, true),
+static const struct record_field result_ints[] = {
+    RECORD_FIELD(struct task_result, width, true),
+    RECORD_FIELD(struct task_result, height, true),
+    RECORD_FIELD(struct task_result, n_frames, true),
 };
 
-static const struct field result_int64s[] = {
-    FIELD(struct task_result, duration_ms, true),
-    FIELD(struct task_result, stored_micros, true),
+static const struct record_field result_int64s[] = {
+    RECORD_FIELD(struct task_result, duration_ms, true),
+    RECORD_FIELD(struct task_result, stored_micros, true),
 };
 
 static const char *const role_names[] = {
@@ -112,44 +111,7 @@ static const char *const role_names[] = {
     [TASK_IMAGE_REFERENCE] = "reference",
 };
 
-static const void *at(const void *base, const struct field *field)
-{
-    return (const char *)base + field->offset;
-}
-
-static void *at_mutable(void *base, const struct field *field)
-{
-    return (char *)base + field->offset;
-}
-
-/* Writing */
-
-static void put_texts(json_t *document, const void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *text = *(char *const *)at(base, &fields[i]);
-        if (text != NULL)
-            json_set_text(document, fields[i].key, text);
-    }
-}
-
-static void put_ints(json_t *document, const void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        json_set(document, fields[i].key, json_integer(*(const int *)at(base, &fields[i])));
-}
-
-static void put_int64s(json_t *document, const void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        json_set(document, fields[i].key, json_integer(*(const int64_t *)at(base, &fields[i])));
-}
-
-static void put_flags(json_t *document, const void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        json_set(document, fields[i].key, json_boolean(*(const bool *)at(base, &fields[i])));
-}
+/* ---- writing ---- */
 
 static json_t *encode_images(const struct task_request *request)
 {
@@ -182,10 +144,10 @@ char *task_encode_request(const struct task_request *request)
     CLEANUP(json_unref_pointer) json_t *document = json_object();
     json_set(document, "v", json_integer(RECORD_VERSION));
     json_set_text(document, "id", request->id);
-    put_texts(document, request, request_texts, ARRAY_LENGTH(request_texts));
-    put_ints(document, request, request_ints, ARRAY_LENGTH(request_ints));
-    put_int64s(document, request, request_int64s, ARRAY_LENGTH(request_int64s));
-    put_flags(document, request, request_flags, ARRAY_LENGTH(request_flags));
+    record_put_texts(document, request, request_texts, ARRAY_LENGTH(request_texts));
+    record_put_ints(document, request, request_ints, ARRAY_LENGTH(request_ints));
+    record_put_int64s(document, request, request_int64s, ARRAY_LENGTH(request_int64s));
+    record_put_flags(document, request, request_flags, ARRAY_LENGTH(request_flags));
     if (request->remix_config != NULL)
         json_set(document, "remix_config", json_incref(request->remix_config));
     if (request->tags != NULL)
@@ -200,8 +162,8 @@ static json_t *encode_result(const struct task_result *result)
 {
     json_t *document = json_object();
     json_set_text(document, "generation_id", result->generation_id);
-    put_ints(document, result, result_ints, ARRAY_LENGTH(result_ints));
-    put_int64s(document, result, result_int64s, ARRAY_LENGTH(result_int64s));
+    record_put_ints(document, result, result_ints, ARRAY_LENGTH(result_ints));
+    record_put_int64s(document, result, result_int64s, ARRAY_LENGTH(result_int64s));
     json_set(document, "has_watermark", json_boolean(result->has_watermark));
     return document;
 }
@@ -209,17 +171,17 @@ static json_t *encode_result(const struct task_result *result)
 static json_t *encode_attempt(const struct attempt_record *attempt)
 {
     json_t *document = json_object();
-    put_ints(document, attempt, attempt_ints, ARRAY_LENGTH(attempt_ints));
+    record_put_ints(document, attempt, attempt_ints, ARRAY_LENGTH(attempt_ints));
     if (attempt->id[0] == '\0')
         return document;
     json_set_text(document, "id", attempt->id);
     json_set_text(document, "state", attempt_state_name(attempt->state));
     json_set_text(document, "channel", shared_text_of(attempt->channel));
     json_set_text(document, "credential", shared_text_of(attempt->credential));
-    put_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s));
+    record_put_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s));
     if (attempt->job != NULL) {
         json_t *job = json_object();
-        put_texts(job, attempt->job, job_texts, ARRAY_LENGTH(job_texts));
+        record_put_texts(job, attempt->job, job_texts, ARRAY_LENGTH(job_texts));
         json_set(document, "job", job);
     }
     return document;
@@ -249,9 +211,9 @@ char *task_encode_status(const struct task *task)
     CLEANUP(json_unref_pointer) json_t *document = json_object();
     json_set(document, "v", json_integer(RECORD_VERSION));
     json_set_text(document, "state", task_state_name(task->state));
-    put_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s));
+    record_put_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s));
     json_set(document, "progress", json_real(task->progress));
-    put_ints(document, task, status_ints, ARRAY_LENGTH(status_ints));
+    record_put_ints(document, task, status_ints, ARRAY_LENGTH(status_ints));
     put_upstream(document, task);
     json_set_text(document, "channel", shared_text_of(task->channel));
     json_set(document, "is_builtin", json_boolean(task->is_local));
@@ -266,101 +228,7 @@ char *task_encode_status(const struct task *task)
     return dump(document);
 }
 
-/* Reading: every get_ returns false on damage. An absent optional field keeps its zero. */
-
-static bool get_texts(const json_t *document, void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        const json_t *value = json_object_get(document, fields[i].key);
-        if (value == NULL && !fields[i].is_required)
-            continue;
-        if (!json_is_string(value))
-            return false;
-        *(char **)at_mutable(base, &fields[i]) = must_strdup(json_string_value(value));
-    }
-    return true;
-}
-
-static bool get_int64(const json_t *document, const struct field *field, int64_t *value)
-{
-    const json_t *member = json_object_get(document, field->key);
-    if (member == NULL && !field->is_required)
-        return true;
-    if (!json_is_integer(member))
-        return false;
-    *value = json_integer_value(member);
-    return true;
-}
-
-static bool get_ints(const json_t *document, void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        int64_t value = 0;
-        if (!get_int64(document, &fields[i], &value) || value < INT_MIN || value > INT_MAX)
-            return false;
-        *(int *)at_mutable(base, &fields[i]) = (int)value;
-    }
-    return true;
-}
-
-static bool get_int64s(const json_t *document, void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!get_int64(document, &fields[i], at_mutable(base, &fields[i])))
-            return false;
-    return true;
-}
-
-static bool get_flag(const json_t *document, const char *key, bool *flag)
-{
-    const json_t *value = json_object_get(document, key);
-    if (value != NULL && !json_is_boolean(value))
-        return false;
-    *flag = json_is_true(value);
-    return true;
-}
-
-static bool get_flags(const json_t *document, void *base, const struct field *fields, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!get_flag(document, fields[i].key, at_mutable(base, &fields[i])))
-            return false;
-    return true;
-}
-
-/* Copies a string member that fits; an absent one leaves the text empty. */
-static bool get_fixed(const json_t *document, const char *key, char *ret_text, size_t size)
-{
-    const json_t *value = json_object_get(document, key);
-    if (value == NULL)
-        return true;
-    if (!json_is_string(value) || json_string_length(value) >= size)
-        return false;
-    memcpy(ret_text, json_string_value(value), json_string_length(value) + 1);
-    return true;
-}
-
-/* The same, as a shared text. */
-static bool get_shared(const json_t *document, const char *key, size_t size,
-                       const struct shared_text **ret_text)
-{
-    const json_t *value = json_object_get(document, key);
-    if (value != NULL && (!json_is_string(value) || json_string_length(value) >= size))
-        return false;
-    *ret_text = shared_text_new(json_string_value(value));
-    return true;
-}
-
-static bool get_json(const json_t *document, const char *key, json_type type, json_t **ret_value)
-{
-    json_t *value = json_object_get(document, key);
-    if (value == NULL)
-        return true;
-    if (json_typeof(value) != type)
-        return false;
-    *ret_value = json_incref(value);
-    return true;
-}
+/* ---- reading ---- */
 
 static bool has_version(const json_t *document)
 {
@@ -380,14 +248,14 @@ static bool parse_role(const char *name, enum task_image_role *ret_role)
 
 static bool decode_image(const json_t *item, struct task_image *image)
 {
-    static const struct field texts[] = {
-        FIELD(struct task_image, url, false),
-        FIELD(struct task_image, key, false),
-        FIELD(struct task_image, sha256, false),
+    static const struct record_field texts[] = {
+        RECORD_FIELD(struct task_image, url, false),
+        RECORD_FIELD(struct task_image, key, false),
+        RECORD_FIELD(struct task_image, sha256, false),
     };
     return json_is_object(item) && parse_role(json_text(item, "role"), &image->role) &&
-           get_texts(item, image, texts, ARRAY_LENGTH(texts)) &&
-           get_fixed(item, "media_id", image->media_id, sizeof image->media_id) &&
+           record_get_texts(item, image, texts, ARRAY_LENGTH(texts)) &&
+           record_get_fixed(item, "media_id", image->media_id, sizeof image->media_id) &&
            id_is_typeid(image->media_id, "media") && (image->url == NULL) != (image->key == NULL);
 }
 
@@ -417,17 +285,17 @@ static bool is_request_sound(const struct task_request *request)
 
 static bool decode_request(const json_t *document, struct task_request *request)
 {
-    if (!has_version(document) || !get_json(document, "extra", JSON_OBJECT, &request->extra))
+    if (!has_version(document) || !record_get_json(document, "extra", JSON_OBJECT, &request->extra))
         return false;
     if (json_object_size(request->extra) == 0)
         json_decref(TAKE(request->extra));
-    return get_fixed(document, "id", request->id, sizeof request->id) &&
-           get_texts(document, request, request_texts, ARRAY_LENGTH(request_texts)) &&
-           get_ints(document, request, request_ints, ARRAY_LENGTH(request_ints)) &&
-           get_int64s(document, request, request_int64s, ARRAY_LENGTH(request_int64s)) &&
-           get_flags(document, request, request_flags, ARRAY_LENGTH(request_flags)) &&
-           get_json(document, "remix_config", JSON_OBJECT, &request->remix_config) &&
-           get_json(document, "tags", JSON_ARRAY, &request->tags) &&
+    return record_get_fixed(document, "id", request->id, sizeof request->id) &&
+           record_get_texts(document, request, request_texts, ARRAY_LENGTH(request_texts)) &&
+           record_get_ints(document, request, request_ints, ARRAY_LENGTH(request_ints)) &&
+           record_get_int64s(document, request, request_int64s, ARRAY_LENGTH(request_int64s)) &&
+           record_get_flags(document, request, request_flags, ARRAY_LENGTH(request_flags)) &&
+           record_get_json(document, "remix_config", JSON_OBJECT, &request->remix_config) &&
+           record_get_json(document, "tags", JSON_ARRAY, &request->tags) &&
            decode_images(document, request) && is_request_sound(request);
 }
 
@@ -436,11 +304,11 @@ static bool decode_result(const json_t *document, struct task_result *result)
     if (document == NULL)
         return true;
     return json_is_object(document) &&
-           get_fixed(document, "generation_id", result->generation_id,
-                     sizeof result->generation_id) &&
-           get_ints(document, result, result_ints, ARRAY_LENGTH(result_ints)) &&
-           get_int64s(document, result, result_int64s, ARRAY_LENGTH(result_int64s)) &&
-           get_flag(document, "has_watermark", &result->has_watermark);
+           record_get_fixed(document, "generation_id", result->generation_id,
+                            sizeof result->generation_id) &&
+           record_get_ints(document, result, result_ints, ARRAY_LENGTH(result_ints)) &&
+           record_get_int64s(document, result, result_int64s, ARRAY_LENGTH(result_int64s)) &&
+           record_get_flag(document, "has_watermark", &result->has_watermark);
 }
 
 /* The job's texts are as long as they are: what is paid for is not given up for a long text. */
@@ -466,16 +334,16 @@ static bool decode_attempt(const json_t *document, struct attempt_record *attemp
     if (document == NULL)
         return true;
     if (!json_is_object(document) ||
-        !get_ints(document, attempt, attempt_ints, ARRAY_LENGTH(attempt_ints)))
+        !record_get_ints(document, attempt, attempt_ints, ARRAY_LENGTH(attempt_ints)))
         return false;
     const char *state = json_text(document, "state");
     if (json_object_get(document, "id") == NULL)
         return true;
     return state != NULL && attempt_state_parse(state, &attempt->state) &&
-           get_fixed(document, "id", attempt->id, sizeof attempt->id) &&
-           get_shared(document, "channel", ATTEMPT_NAME_SIZE, &attempt->channel) &&
-           get_shared(document, "credential", ATTEMPT_NAME_SIZE, &attempt->credential) &&
-           get_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s)) &&
+           record_get_fixed(document, "id", attempt->id, sizeof attempt->id) &&
+           record_get_shared(document, "channel", ATTEMPT_NAME_SIZE, &attempt->channel) &&
+           record_get_shared(document, "credential", ATTEMPT_NAME_SIZE, &attempt->credential) &&
+           record_get_int64s(document, attempt, attempt_int64s, ARRAY_LENGTH(attempt_int64s)) &&
            decode_job(json_object_get(document, "job"), attempt);
 }
 
@@ -511,15 +379,15 @@ static bool decode_status(const json_t *document, struct task *task)
         return false;
     task->progress = json_number_value(progress);
     return decode_words(document, task) &&
-           get_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s)) &&
-           get_ints(document, task, status_ints, ARRAY_LENGTH(status_ints)) &&
+           record_get_int64s(document, task, status_int64s, ARRAY_LENGTH(status_int64s)) &&
+           record_get_ints(document, task, status_ints, ARRAY_LENGTH(status_ints)) &&
            decode_attempt(json_object_get(document, "attempt"), &task->attempt) &&
            decode_refusals(json_object_get(document, "refused_by"), task) &&
-           get_flag(document, "may_have_cost", &task->may_have_cost) &&
-           get_shared(document, "channel", ATTEMPT_NAME_SIZE, &task->channel) &&
-           get_flag(document, "is_builtin", &task->is_local) &&
-           get_flag(document, "is_command", &task->is_command) &&
-           get_shared(document, "failure_note", TASK_NOTE_SIZE, &task->failure_note) &&
+           record_get_flag(document, "may_have_cost", &task->may_have_cost) &&
+           record_get_shared(document, "channel", ATTEMPT_NAME_SIZE, &task->channel) &&
+           record_get_flag(document, "is_builtin", &task->is_local) &&
+           record_get_flag(document, "is_command", &task->is_command) &&
+           record_get_shared(document, "failure_note", TASK_NOTE_SIZE, &task->failure_note) &&
            decode_result(json_object_get(document, "result"), &task->result);
 }
 
