@@ -15,8 +15,6 @@
 #include "base/log.h"
 #include "base/must.h"
 
-static void apply(struct actor *actor, const struct task_event *event);
-
 /* ---- the engine's index of actors ---- */
 
 static struct actor **bucket_of(struct engine *engine, const char *id)
@@ -80,77 +78,6 @@ static void count_end(struct actor *actor)
     }
 }
 
-/* ---- cancels ---- */
-
-/* `task` is NULL when what the actor holds is not durable. */
-static void answer_cancels(struct actor *actor, enum engine_outcome outcome,
-                           const struct task *task)
-{
-    while (actor->cancels) {
-        struct engine_cancel *cancel = actor->cancels;
-        actor->cancels = cancel->next;
-        engine_answer_cancel(cancel, outcome, task);
-    }
-}
-
-void actor_cancel(struct actor *actor, struct engine_cancel *cancel)
-{
-    if (actor->has_ended) {
-        engine_answer_cancel(cancel,
-                             actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
-                             actor->task);
-        return;
-    }
-    cancel->next = actor->cancels;
-    actor->cancels = cancel;
-    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_CANCEL});
-}
-
-/* ---- erasures ---- */
-
-static const struct task_event erasure = {.kind = TASK_EVENT_ERASED};
-
-void actor_erase(struct actor *actor, struct engine_erase *erase)
-{
-    struct engine_erase **last = &actor->erases;
-    must(actor->has_ended);
-    while (*last) {
-        last = &(*last)->next;
-    }
-    erase->next = NULL;
-    *last = erase;
-    if (!actor
-             ->commit) { /* else what is being committed may be this very erasure: then it comes late */
-        apply(actor, &erasure);
-    }
-}
-
-/* Those that waited for this one are as good as late. */
-static void answer_erases(struct actor *actor)
-{
-    struct engine_erase *first = actor->erases;
-    if (!first || actor->task->deleted_ms == 0) {
-        return;
-    }
-    actor->erases = first->next;
-    engine_erased(first, actor->task);
-    while (actor->erases) {
-        struct engine_erase *late = actor->erases;
-        actor->erases = late->next;
-        engine_answer_erase(late, ENGINE_NOT_FOUND, NULL);
-    }
-}
-
-/* The actor goes, the task stays: whoever wants it erased finds it without one. */
-static void pass_on_erases(struct actor *actor)
-{
-    while (actor->erases) {
-        struct engine_erase *erase = actor->erases;
-        actor->erases = erase->next;
-        engine_erase_again(erase);
-    }
-}
-
 /* ---- the end ---- */
 
 static void drop_events(struct actor *actor)
@@ -183,7 +110,7 @@ static void free_actor(struct actor *actor)
     actor_release_slot(actor);
     actor_leave_schedule(actor);
     unlink_actor(actor);
-    pass_on_erases(actor);
+    actor_pass_on_erases(actor);
     atomic_fetch_sub(&actor->engine->counts.in_state[actor->counted], 1);
     task_unref(actor->task);
     free(actor);
@@ -192,12 +119,8 @@ static void free_actor(struct actor *actor)
 void actor_discard(struct actor *actor)
 {
     must(!actor->commit || loop_is_armed(&actor->commit->retry));
-    answer_cancels(actor, ENGINE_CLOSING, NULL);
-    while (actor->erases) {
-        struct engine_erase *erase = actor->erases;
-        actor->erases = erase->next;
-        engine_answer_erase(erase, ENGINE_CLOSING, NULL);
-    }
+    actor_answer_cancels(actor, ENGINE_CLOSING, NULL);
+    actor_refuse_erases(actor, ENGINE_CLOSING);
     free_actor(actor);
 }
 
@@ -308,7 +231,7 @@ static void feed_waiting(struct actor *actor)
         struct task_event event = waiting->events[0];
         waiting->n_events--;
         memmove(waiting->events, waiting->events + 1, waiting->n_events * sizeof event);
-        apply(actor, &event);
+        actor_apply(actor, &event);
         attempt_job_unref(event.job);
         if (waiting->n_events == 0 || is_over(actor->task)) {
             drop_events(actor); /* nothing changes an end */
@@ -345,7 +268,7 @@ static void lose(struct actor *actor)
     if (!actor->has_ended) {
         return_place(actor);
     }
-    answer_cancels(actor, ENGINE_STORE_FAILED, NULL);
+    actor_answer_cancels(actor, ENGINE_STORE_FAILED, NULL);
     actor->attempt = attempt_stop(actor->attempt);
     actor->remote = remote_free(actor->remote, false);
     free_actor(actor);
@@ -369,17 +292,15 @@ static void publish_and_act(struct actor *actor, unsigned effects)
     }
     settle_recovery(actor);
     if (is_end) {
-        answer_cancels(actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT,
-                       actor->task);
+        actor_answer_cancels(
+            actor, actor->task->state == TASK_CANCELLED ? ENGINE_OK : ENGINE_CONFLICT, actor->task);
     }
-    answer_erases(actor);
+    actor_answer_erases(actor);
     carry_out(actor, effects);
     if (effects & TASK_EFFECT_FORGET) {
         return;
     }
-    if (actor->erases && !actor->commit) {
-        apply(actor, &erasure);
-    }
+    actor_apply_erasure(actor);
     feed_waiting(actor);
 }
 
@@ -411,7 +332,7 @@ static void on_committed(struct loop_job *job)
 
 /* ---- events ---- */
 
-static void apply(struct actor *actor, const struct task_event *event)
+void actor_apply(struct actor *actor, const struct task_event *event)
 {
     struct engine *engine = actor->engine;
     struct task_step step;
@@ -465,7 +386,7 @@ static void wait_for_commit(struct actor *actor, const struct task_event *event)
 void actor_feed(struct actor *actor, const struct task_event *event)
 {
     if (!actor->commit) {
-        apply(actor, event);
+        actor_apply(actor, event);
     } else if (!is_over(actor->task)) {
         wait_for_commit(actor, event);
     } /* else an end is being committed: nothing changes it any more */

@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the rooms of an actor share: actor.c (step, commit, publish), actor_queue.c (where its task stands) and
- * actor_work.c (what is done for it). Nobody else includes this. */
+ * What the rooms of an actor share: actor.c (step, commit, publish), actor_callers.c (who waits for that),
+ * actor_queue.c (where its task stands) and actor_work.c (what is done for it). Nobody else includes this. */
 #pragma once
 
 #include "engine/actor.h"
 #include "engine/engine_own.h"
+
+/* ---- actor.c ---- */
+
+/* A step by this event, and the commit it may ask for. Not while one is under way: that is actor_feed()'s. */
+void actor_apply(struct actor *actor, const struct task_event *event);
+
+/* ---- actor_callers.c ---- */
+
+/* `task` is NULL when what the actor holds is not durable. */
+void actor_answer_cancels(struct actor *actor, enum engine_outcome outcome,
+                          const struct task *task);
+/* Has the task erased, if somebody waits for that; nothing while a commit is under way. */
+void actor_apply_erasure(struct actor *actor);
+/* A commit may have been the erasure: the first who waited has it, the others come late. */
+void actor_answer_erases(struct actor *actor);
+void actor_refuse_erases(struct actor *actor, enum engine_outcome outcome);
+/* The actor goes, the task stays: whoever wants it erased finds it without one. */
+void actor_pass_on_erases(struct actor *actor);
 
 /* ---- actor_queue.c ---- */
 
