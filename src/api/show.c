@@ -20,24 +20,13 @@ struct shown {
     char text[]; /* the base, NUL, the line, NUL */
 };
 
-struct signer {
-    const struct show_place *place;
-    int64_t st_s, se_s;
-};
-
-static char *sign(void *context, const char *key, const char *attachment)
-{
-    const struct signer *signer = context;
-    return link_sign(&signer->place->api->parts.link_keys->current, signer->place->base, key,
-                     signer->st_s, signer->se_s, attachment);
-}
-
 static char *render(const struct show_place *place, const struct hub_event *event)
 {
-    struct signer signer = {.place = place};
-    struct unified_view view = {.link = sign, .link_context = &signer, .wait_s = -1};
-    link_window(place->now_ms, place->api->parts.settings->links_valid_for, &signer.st_s,
-                &signer.se_s);
+    const struct server_parts *parts = &place->api->parts;
+    struct link_signer signer;
+    struct unified_view view = {.link = link_signer_sign, .link_context = &signer, .wait_s = -1};
+    link_signer_init(&signer, &parts->link_keys->current, place->base, place->now_ms,
+                     parts->settings->links_valid_for);
     json_t *tree = unified_render_event(event->task, &view);
     char *text = json_dumps(tree, JSON_WRITE_FLAGS);
     json_decref(tree);

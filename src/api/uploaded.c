@@ -20,7 +20,6 @@
 enum {
     LIST_MAX = 100,         /* in one answer */
     LIST_ASKED_MAX = 10000, /* as clients of OpenAI may ask for; the rest is for the next page */
-    LINK_LEAD_S = 3600,     /* links begin an hour early, for clocks that are behind */
 };
 
 json_t *uploaded_render(const struct api_request *request, const struct store_file *file,

@@ -52,30 +52,16 @@ struct view {
 
 /* ---- rendering ---- */
 
-struct link_window_of {
-    const struct view_source *source;
-    int64_t st_s, se_s;
-    bool is_used;
-};
-
-static char *sign(void *context, const char *key, const char *attachment)
+static json_t *render(const struct view_source *source, const struct task *task,
+                      const struct engine_figures *figures, struct link_signer *ret_signer)
 {
-    struct link_window_of *window = context;
-    window->is_used = true;
-    return link_sign(window->source->link_key, window->source->base, key, window->st_s,
-                     window->se_s, attachment);
-}
-
-static json_t *render(struct link_window_of *window, const struct task *task,
-                      const struct engine_figures *figures)
-{
-    const struct view_source *source = window->source;
-    link_window(source->now_ms, source->valid_for_ms, &window->st_s, &window->se_s);
+    link_signer_init(ret_signer, source->link_key, source->base, source->now_ms,
+                     source->valid_for_ms);
     char user[5 + USER_LETTERS + 1] = "user-";
     id_opaque(source->secret, task->request->tenant, user + 5, USER_LETTERS);
     struct unified_view unified = {
-        .link = sign,
-        .link_context = window,
+        .link = link_signer_sign,
+        .link_context = ret_signer,
         .user = user,
         .queue_position = figures->queue_position,
         .wait_s = figures->wait_s,
@@ -89,8 +75,8 @@ static json_t *render(struct link_window_of *window, const struct task *task,
 json_t *view_tree(const struct view_source *source, const struct task *task,
                   const struct engine_figures *figures)
 {
-    struct link_window_of window = {.source = source};
-    return render(&window, task, figures);
+    struct link_signer signer;
+    return render(source, task, figures, &signer);
 }
 
 static struct view_bytes *bytes_unref(struct view_bytes *bytes)
@@ -182,13 +168,13 @@ static int64_t look_again(const struct view_source *source, const struct task *t
 }
 
 /* Links must have a day left whenever they are shown; figures of a waiting task, and when to look again, age in a second. */
-static int64_t expiry(const struct link_window_of *window, const struct task *task,
+static int64_t expiry(const struct link_signer *signer, int64_t now_ms, const struct task *task,
                       bool has_look_again)
 {
     int64_t expires_ms = INT64_MAX;
-    if (window->is_used)
-        expires_ms = window->se_s * 1000 - VIEW_LINK_LEFT_MS;
-    int64_t figures_ms = window->source->now_ms + VIEW_FIGURES_MS;
+    if (signer->is_used)
+        expires_ms = signer->se_s * 1000 - VIEW_LINK_LEFT_MS;
+    int64_t figures_ms = now_ms + VIEW_FIGURES_MS;
     if ((task->state == TASK_QUEUED || has_look_again) && figures_ms < expires_ms)
         expires_ms = figures_ms;
     return expires_ms;
@@ -197,8 +183,8 @@ static int64_t expiry(const struct link_window_of *window, const struct task *ta
 struct view *view_new(const struct view_source *source, const struct task *task,
                       const struct engine_figures *figures, bool cors)
 {
-    struct link_window_of window = {.source = source};
-    json_t *tree = render(&window, task, figures);
+    struct link_signer signer;
+    json_t *tree = render(source, task, figures, &signer);
     char *text = json_dumps(tree, JSON_WRITE_FLAGS);
     json_decref(tree);
     must(text != NULL);
@@ -208,7 +194,7 @@ struct view *view_new(const struct view_source *source, const struct task *task,
     view->revision = task->revision;
     view->made_ms = source->now_ms;
     view->look_again_ms = look_again(source, task, figures);
-    view->expires_ms = expiry(&window, task, view->look_again_ms != 0);
+    view->expires_ms = expiry(&signer, source->now_ms, task, view->look_again_ms != 0);
     view->bytes = bytes_new(text);
     view->response = make_response(view->bytes, false, view->look_again_ms);
     view->not_modified = make_response(view->bytes, true, view->look_again_ms);

@@ -20,7 +20,6 @@ enum {
     LINK_MAX_BYTES = 16 * 1024,
     SIGNATURE_SIZE = 45, /* base64 of 32 bytes, and NUL */
     STEPS_PER_LIFE = 4,
-    LEAD_S = 3600, /* links begin an hour early, for clocks that are behind */
     LONGEST_STEP_S = 24 * 3600,
 };
 
@@ -38,7 +37,7 @@ void link_window(int64_t now_ms, int64_t valid_for_ms, int64_t *ret_st_s, int64_
     if (step_s < 1)
         step_s = 1;
     int64_t begin_s = now_ms / 1000 / step_s * step_s;
-    *ret_st_s = begin_s > LEAD_S ? begin_s - LEAD_S : 0;
+    *ret_st_s = begin_s > LINK_LEAD_S ? begin_s - LINK_LEAD_S : 0;
     *ret_se_s = begin_s + valid_s;
 }
 
@@ -90,6 +89,20 @@ char *link_sign(const struct link_key *key, const char *base, const char *asset_
     add_parameter(&link, "&sig=", signature);
     must(!link.overflowed);
     return buf_take(&link);
+}
+
+void link_signer_init(struct link_signer *signer, const struct link_key *key, const char *base,
+                      int64_t now_ms, int64_t valid_for_ms)
+{
+    *signer = (struct link_signer){.key = key, .base = base};
+    link_window(now_ms, valid_for_ms, &signer->st_s, &signer->se_s);
+}
+
+char *link_signer_sign(void *signer, const char *asset_key, const char *attachment)
+{
+    struct link_signer *self = signer;
+    self->is_used = true;
+    return link_sign(self->key, self->base, asset_key, self->st_s, self->se_s, attachment);
 }
 
 static bool has_control(const char *text)

@@ -102,28 +102,17 @@ static void pause_lane(struct sending *sending, const char *what, int fault)
 
 /* ---- take: on a thread of the pool ---- */
 
-struct links {
-    const struct link_key *key;
-    const char *base;
-    int64_t st_s, se_s;
-};
-
-static char *sign_link(void *context, const char *key, const char *attachment)
-{
-    const struct links *links = context;
-    return link_sign(links->key, links->base, key, links->st_s, links->se_s, attachment);
-}
-
 static char *render(const struct deliver_parts *parts, const struct store_delivery *delivery,
                     const struct task *task)
 {
     const char *public_url = parts->settings->public_url;
     /* Else where the create, or the endpoint, came by. */
     const char *base = public_url[0] != '\0' ? public_url : delivery->base;
-    struct links links = {.key = &parts->link_keys->current, .base = base};
-    link_window(clock_wall_ms(), parts->settings->links_valid_for, &links.st_s, &links.se_s);
+    struct link_signer signer;
+    link_signer_init(&signer, &parts->link_keys->current, base, clock_wall_ms(),
+                     parts->settings->links_valid_for);
     const struct unified_view view = {
-        .link = sign_link, .link_context = &links, .user = "", .wait_s = -1};
+        .link = link_signer_sign, .link_context = &signer, .user = "", .wait_s = -1};
     return webhook_task_body(delivery->event_id, delivery->type, task->ended_ms, task, &view);
 }
 

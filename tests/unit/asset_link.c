@@ -332,6 +332,22 @@ static void no_previous_key_is_no_key(void **state)
     }
 }
 
+/* The links of one answer are what each would be alone; whether there is one can be asked. */
+static void test_signer(void **state)
+{
+    (void)state;
+    struct link_signer signer;
+    int64_t st_s, se_s, now_ms = start_s * 1000 + 1, valid_for_ms = DAY_S * 1000LL;
+    link_window(now_ms, valid_for_ms, &st_s, &se_s);
+    link_signer_init(&signer, &secret, BASE, now_ms, valid_for_ms);
+    assert_false(signer.is_used);
+    CLEANUP(free_pointer) char *ours = link_signer_sign(&signer, KEY, "v.mp4");
+    CLEANUP(free_pointer) char *alone = link_sign(&secret, BASE, KEY, st_s, se_s, "v.mp4");
+    assert_string_equal(ours, alone);
+    assert_int_equal(signer.se_s, se_s);
+    assert_true(signer.is_used);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -345,6 +361,7 @@ int main(void)
         cmocka_unit_test(names_of_downloads_are_signed),
         cmocka_unit_test(links_of_the_previous_key_keep_working),
         cmocka_unit_test(no_previous_key_is_no_key),
+        cmocka_unit_test(test_signer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
