@@ -80,10 +80,25 @@ int sqlite_end(struct sqlite *sqlite, int fault)
     return fault;
 }
 
-static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *write)
+void sqlite_bind_task(sqlite3_stmt *statement, const struct store_write *write, int64_t change)
 {
     const struct task *task = write->task;
-    const struct task_request *request = task->request;
+
+    sqlite_bind_text(statement, 1, task->request->id);
+    sqlite_bind_text(statement, 2, task_state_name(task->state));
+    sqlite_bind_int(statement, 3, task_state_is_end(task->state));
+    sqlite_bind_int(statement, 4, task->revision);
+    sqlite_bind_int(statement, 5, task->status_update_ms);
+    sqlite_bind_int(statement, 6, task->ended_ms);
+    sqlite_bind_int(statement, 7, task->expired_ms);
+    sqlite_bind_int(statement, 8, task->deleted_ms);
+    sqlite_bind_text(statement, 9, write->status_json);
+    sqlite_bind_int(statement, 10, change);
+}
+
+static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *write)
+{
+    const struct task_request *request = write->task->request;
     sqlite3_stmt *statement;
     int64_t change;
     int fault = sqlite_next_change(sqlite, &change);
@@ -92,19 +107,11 @@ static int sqlite_insert_task(struct sqlite *sqlite, const struct store_write *w
         fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_INSERT, &statement);
     if (fault != 0)
         return fault;
-    sqlite_bind_text(statement, 1, request->id);
-    sqlite_bind_text(statement, 2, request->tenant != NULL ? request->tenant : "");
-    sqlite_bind_text(statement, 3, request->model != NULL ? request->model : "");
-    sqlite_bind_text(statement, 4, task_state_name(task->state));
-    sqlite_bind_int(statement, 5, task_state_is_end(task->state));
-    sqlite_bind_int(statement, 6, task->revision);
-    sqlite_bind_int(statement, 7, request->created_micros);
-    sqlite_bind_int(statement, 8, task->status_update_ms);
-    sqlite_bind_int(statement, 9, task->ended_ms);
-    sqlite_bind_int(statement, 10, task->expired_ms);
-    sqlite_bind_text(statement, 11, write->status_json);
-    sqlite_bind_text(statement, 12, write->request_json);
-    sqlite_bind_int(statement, 13, change);
+    sqlite_bind_task(statement, write, change);
+    sqlite_bind_text(statement, 11, write->request_json);
+    sqlite_bind_text(statement, 12, request->tenant != NULL ? request->tenant : "");
+    sqlite_bind_text(statement, 13, request->model != NULL ? request->model : "");
+    sqlite_bind_int(statement, 14, request->created_micros);
     return sqlite_run(&sqlite->writer, statement);
 }
 
@@ -172,10 +179,10 @@ static int sqlite_create(struct sqlite *sqlite, struct store_write *write)
     return fault < 0 ? fault : sqlite_put_change(sqlite, write);
 }
 
-int sqlite_why_unchanged(struct sqlite *sqlite, const char *id)
+int sqlite_why_unchanged(struct sqlite *sqlite, enum sqlite_statement exists, const char *id)
 {
     sqlite3_stmt *statement;
-    int result = sqlite_use(&sqlite->writer, STATEMENT_TASK_EXISTS, &statement);
+    int result = sqlite_use(&sqlite->writer, exists, &statement);
 
     if (result < 0)
         return result;
@@ -201,21 +208,12 @@ static int sqlite_update(struct sqlite *sqlite, struct store_write *write)
         fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_UPDATE, &statement);
     if (fault != 0)
         return fault;
-    sqlite_bind_text(statement, 1, task->request->id);
-    sqlite_bind_text(statement, 2, task_state_name(task->state));
-    sqlite_bind_int(statement, 3, task_state_is_end(task->state));
-    sqlite_bind_int(statement, 4, task->revision);
-    sqlite_bind_int(statement, 5, task->status_update_ms);
-    sqlite_bind_int(statement, 6, task->ended_ms);
-    sqlite_bind_int(statement, 7, task->expired_ms);
-    sqlite_bind_text(statement, 8, write->status_json);
-    sqlite_bind_int(statement, 9, change);
-    sqlite_bind_int(statement, 10, task->deleted_ms);
+    sqlite_bind_task(statement, write, change);
     fault = sqlite_run(&sqlite->writer, statement);
     if (fault < 0)
         return fault;
     if (sqlite3_changes(sqlite->writer.db) == 0)
-        return sqlite_why_unchanged(sqlite, task->request->id);
+        return sqlite_why_unchanged(sqlite, STATEMENT_TASK_EXISTS, task->request->id);
     fault = sqlite_put_attempt(sqlite, task);
     if (fault == 0)
         fault = sqlite_put_change(sqlite, write);

@@ -168,8 +168,12 @@ void sqlite_close(void *self);
 CHECKED int sqlite_refresh_version(struct sqlite *sqlite);
 /* Runs a statement about one task; under write_lock. */
 CHECKED int sqlite_run_for(struct sqlite *sqlite, enum sqlite_statement which, const char *id);
-/* No row was changed: is there none, or does it hold more than the write knows of? Under write_lock. */
-CHECKED int sqlite_why_unchanged(struct sqlite *sqlite, const char *id);
+/* No row was changed: is there none by the statement `exists`, or does it hold more than the write knows of? STORE_NOT_FOUND,
+ * STORE_CONFLICT, or negative errno. Under write_lock. */
+CHECKED int sqlite_why_unchanged(struct sqlite *sqlite, enum sqlite_statement exists,
+                                 const char *id);
+/* Binds what all that write a task have in common, as ?1 to ?10. */
+void sqlite_bind_task(sqlite3_stmt *statement, const struct store_write *write, int64_t change);
 
 /* As in store/backend.h: from begin to commit or rollback the caller holds write_lock. */
 int sqlite_begin(void *self);

@@ -68,21 +68,6 @@ int sqlite_put_attempt(struct sqlite *sqlite, const struct task *task)
     return sqlite_run(&sqlite->writer, statement);
 }
 
-/* Under write_lock. */
-static int sqlite_why_unresolved(struct sqlite *sqlite, const char *id)
-{
-    sqlite3_stmt *statement;
-    int result = sqlite_use(&sqlite->writer, STATEMENT_ATTEMPT_EXISTS, &statement);
-
-    if (result < 0)
-        return result;
-    sqlite_bind_text(statement, 1, id);
-    result = sqlite_step(&sqlite->writer, statement);
-    if (result > 0)
-        sqlite_rest(statement);
-    return result < 0 ? result : result > 0 ? STORE_CONFLICT : STORE_NOT_FOUND;
-}
-
 int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t now_ms)
 {
     struct sqlite *sqlite = self;
@@ -99,7 +84,7 @@ int sqlite_attempt_resolve(void *self, const char *id, const char *job, int64_t 
         result = sqlite_run(&sqlite->writer, statement);
     }
     if (result == 0 && sqlite3_changes(sqlite->writer.db) == 0)
-        result = sqlite_why_unresolved(sqlite, id);
+        result = sqlite_why_unchanged(sqlite, STATEMENT_ATTEMPT_EXISTS, id);
     (void)pthread_mutex_unlock(&sqlite->write_lock);
     return result;
 }

@@ -16,20 +16,21 @@ static const char *const sqlite_sql[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLLBACK] = "ROLLBACK",
+    /* What is written of a task has the same numbers in these three: sqlite_bind_task(). */
     [STATEMENT_TASK_INSERT] =
-        "INSERT INTO tasks(id, tenant, model, state, is_end, revision, created_micros, updated_ms,"
-        " ended_ms, expired_ms, status, request, change)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+        "INSERT INTO tasks(id, state, is_end, revision, updated_ms, ended_ms, expired_ms, status,"
+        " change, request, tenant, model, created_micros)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?9,?10,?11,?12,?13,?14)",
     /* The fence: a record never goes back to an older revision, an end is never left, and what was deleted stays so. */
     [STATEMENT_TASK_UPDATE] =
         "UPDATE tasks SET state = ?2, is_end = ?3, revision = ?4, updated_ms = ?5, ended_ms = ?6,"
-        " expired_ms = ?7, status = ?8, change = ?9"
+        " expired_ms = ?7, status = ?9, change = ?10"
         " WHERE id = ?1 AND revision <= ?4 AND (is_end = 0 OR state = ?2)"
-        "  AND (deleted_ms = 0 OR ?10 > 0)",
+        "  AND (deleted_ms = 0 OR ?8 > 0)",
     [STATEMENT_TASK_ERASE] =
-        "UPDATE tasks SET revision = ?3, updated_ms = ?4, expired_ms = ?5, deleted_ms = ?6,"
-        " status = ?7, request = ?8, change = ?9"
-        " WHERE id = ?1 AND is_end = 1 AND state = ?2 AND revision <= ?3 AND deleted_ms = 0",
+        "UPDATE tasks SET revision = ?4, updated_ms = ?5, expired_ms = ?7, deleted_ms = ?8,"
+        " status = ?9, change = ?10, request = ?11"
+        " WHERE id = ?1 AND is_end = 1 AND state = ?2 AND revision <= ?4 AND deleted_ms = 0",
     [STATEMENT_TASK_EXISTS] = "SELECT 1 FROM tasks WHERE id = ?1",
     [STATEMENT_TASK_ERASED] = "UPDATE tasks SET erased = 1 WHERE id = ?1 AND expired_ms > 0",
     [STATEMENT_TASK_READ] = "SELECT id, request, status, change FROM tasks WHERE id = ?1",

@@ -13,21 +13,13 @@ enum { SCRUB_PATIENCE_MS = 100 };
 
 static int sqlite_replace(struct sqlite *sqlite, const struct store_write *write, int64_t change)
 {
-    const struct task *task = write->task;
     sqlite3_stmt *statement;
     int fault = sqlite_use(&sqlite->writer, STATEMENT_TASK_ERASE, &statement);
 
     if (fault < 0)
         return fault;
-    sqlite_bind_text(statement, 1, task->request->id);
-    sqlite_bind_text(statement, 2, task_state_name(task->state));
-    sqlite_bind_int(statement, 3, task->revision);
-    sqlite_bind_int(statement, 4, task->status_update_ms);
-    sqlite_bind_int(statement, 5, task->expired_ms);
-    sqlite_bind_int(statement, 6, task->deleted_ms);
-    sqlite_bind_text(statement, 7, write->status_json);
-    sqlite_bind_text(statement, 8, write->request_json);
-    sqlite_bind_int(statement, 9, change);
+    sqlite_bind_task(statement, write, change);
+    sqlite_bind_text(statement, 11, write->request_json);
     return sqlite_run(&sqlite->writer, statement);
 }
 
@@ -43,7 +35,7 @@ int sqlite_erase(struct sqlite *sqlite, struct store_write *write)
     if (fault < 0)
         return fault;
     if (sqlite3_changes(sqlite->writer.db) == 0)
-        return sqlite_why_unchanged(sqlite, id);
+        return sqlite_why_unchanged(sqlite, STATEMENT_TASK_EXISTS, id);
     fault = sqlite_put_attempt(sqlite, write->task);
     if (fault == 0)
         fault = sqlite_run_for(sqlite, STATEMENT_ATTEMPTS_ERASE, id);
