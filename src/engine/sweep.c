@@ -111,22 +111,35 @@ static void on_swept(struct blocking_job *job)
     free(sweep);
 }
 
-/* The longest of what was recorded under `name` and of what is configured. */
-static int longest_of(struct store *store, const char *name, int64_t configured_ms,
+/* The longest of what was recorded under `name` and of what is configured; with `notes` it is on record from then on. */
+static int longest_of(struct store *store, const char *name, int64_t configured_ms, bool notes,
                       int64_t *ret_longest_ms)
 {
     int64_t recorded_ms = 0;
     int fault = store_number(store, name, &recorded_ms);
+    if (fault >= 0 && notes && configured_ms > recorded_ms) {
+        fault = store_set_number(store, name, configured_ms);
+    }
     *ret_longest_ms = recorded_ms > configured_ms ? recorded_ms : configured_ms;
-    return fault;
+    return fault < 0 ? fault : 0;
+}
+
+/* The longest life of any link to a task's files that this store ever signed, and of any to an uploaded file, which lives as long as
+ * its file; this configuration's included. */
+static int longest_lives(struct store *store, const struct settings *settings, bool notes,
+                         int64_t *ret_links_ms, int64_t *ret_files_ms)
+{
+    int fault = longest_of(store, number_keep, settings->files_keep, notes, ret_files_ms);
+    return fault < 0 ? fault
+                     : longest_of(store, number_valid_for, settings->links_valid_for, notes,
+                                  ret_links_ms);
 }
 
 int engine_longest_valid_for(struct store *store, const struct settings *settings,
                              int64_t *ret_longest_ms)
 {
     int64_t links_ms, files_ms;
-    int fault = longest_of(store, number_valid_for, settings->links_valid_for, &links_ms);
-    fault = fault < 0 ? fault : longest_of(store, number_keep, settings->files_keep, &files_ms);
+    int fault = longest_lives(store, settings, false, &links_ms, &files_ms);
     if (fault < 0) {
         return fault;
     }
@@ -134,29 +147,12 @@ int engine_longest_valid_for(struct store *store, const struct settings *setting
     return 0;
 }
 
-static int note_longest(struct store *store, const char *name, int64_t configured_ms,
-                        int64_t *ret_longest_ms)
-{
-    int64_t recorded_ms = 0;
-    int fault = store_number(store, name, &recorded_ms);
-    if (fault >= 0 && configured_ms > recorded_ms) {
-        fault = store_set_number(store, name, configured_ms);
-    }
-    *ret_longest_ms = configured_ms > recorded_ms ? configured_ms : recorded_ms;
-    return fault < 0 ? fault : 0;
-}
-
-/* The longest life of any link to a task's files that this store ever signed, this configuration's included; on record before the first
- * such link is signed. So is that of links to uploaded files, which live as long as their file. */
+/* Of links to a task's files. All are on record before the first link is signed that lives so long. */
 static int note_longest_valid_for(struct engine *engine, int64_t *ret_longest_ms)
 {
-    const struct settings *settings = engine->parts.settings;
-    struct store *store = engine->parts.store;
     int64_t files_ms;
-    int fault = note_longest(store, number_keep, settings->files_keep, &files_ms);
-    return fault < 0
-               ? fault
-               : note_longest(store, number_valid_for, settings->links_valid_for, ret_longest_ms);
+    return longest_lives(engine->parts.store, engine->parts.settings, true, ret_longest_ms,
+                         &files_ms);
 }
 
 /* Erases the files of `tasks`, and marks them. How many were; what cannot be erased now is left for another sweep. */
