@@ -14,13 +14,11 @@
 #include "base/json.h"
 #include "base/must.h"
 
-_Static_assert((int)TICKET_IDS_MAX == (int)HUB_IDS_MAX, "a ticket names as many as a stream");
-
 /* Tasks that the request names and the caller may see, each once. */
 struct named_tasks {
     struct api_request *request;
     size_t count;
-    char ids[HUB_IDS_MAX][ID_SHORT_SIZE];
+    char ids[TASK_IDS_MAX][ID_SHORT_SIZE];
     bool has_ended; /* all of them */
     int64_t newest; /* change */
     bool is_refused;
@@ -30,7 +28,7 @@ struct named_tasks {
 static void refuse_many(struct named_tasks *named)
 {
     char message[80];
-    snprintf(message, sizeof(message), "One stream watches at most %d named tasks.", HUB_IDS_MAX);
+    snprintf(message, sizeof(message), "One stream watches at most %d named tasks.", TASK_IDS_MAX);
     named->is_refused = true;
     named->result = api_reply_invalid(named->request, "id", message);
 }
@@ -67,7 +65,7 @@ static void add_name(struct named_tasks *named, const char *given)
         return;
     }
     if (!is_named(named, task->request->id)) {
-        if (named->count == HUB_IDS_MAX) {
+        if (named->count == TASK_IDS_MAX) {
             refuse_many(named);
         } else {
             memcpy(named->ids[named->count++], task->request->id, ID_SHORT_SIZE);
@@ -137,7 +135,7 @@ static enum MHD_Result reply_over(struct api_request *request)
 enum MHD_Result video_events(struct api_request *request)
 {
     struct named_tasks named = {.request = request, .has_ended = true};
-    const char *ids[HUB_IDS_MAX];
+    const char *ids[TASK_IDS_MAX];
     struct stream_wish wish = {0};
     if (request->api->parts.hub == NULL)
         return api_reply_error(request, API_ERROR_NOT_YET, NULL);

@@ -148,7 +148,7 @@ static void begin(struct stream *stream)
 static bool read_page(struct stream *stream, int64_t floor)
 {
     struct store_event rows[STORE_EVENTS_MAX];
-    const char *ids[HUB_IDS_MAX];
+    const char *ids[TASK_IDS_MAX];
     size_t n_rows = 0, count = 0;
     int64_t after = hub_position(&stream->watcher);
     for (size_t i = 0; i < stream->n_named; i++)

@@ -20,7 +20,7 @@ enum {
     VERSION = 1,
     NUMBER_BYTES = 16,
     HEAD_BYTES = 1 + 8 + NUMBER_BYTES,
-    PLAIN_MAX = HEAD_BYTES + TICKET_KEY_BYTES + 1 + 16 * TICKET_IDS_MAX + CRYPT_SHA256_SIZE,
+    PLAIN_MAX = HEAD_BYTES + TICKET_KEY_BYTES + 1 + 16 * TASK_IDS_MAX + CRYPT_SHA256_SIZE,
     NEIGHBOURS = 64,
 };
 
@@ -78,7 +78,7 @@ void ticket_write(const struct ticket_office *office, const struct ticket *ticke
 {
     uint8_t plain[PLAIN_MAX];
     size_t length = 0;
-    must(ticket->n_ids <= TICKET_IDS_MAX);
+    must(ticket->n_ids <= TASK_IDS_MAX);
     plain[length++] = VERSION;
     memcpy(plain + length, &ticket->until_ms, 8);
     length += 8;
@@ -100,7 +100,7 @@ static bool read_rest(const uint8_t *plain, size_t length, struct ticket *ret_ti
     memcpy(ret_ticket->key, plain + at, TICKET_KEY_BYTES);
     at += TICKET_KEY_BYTES;
     size_t n_ids = plain[at++];
-    if (n_ids > TICKET_IDS_MAX || at + 16 * n_ids != length)
+    if (n_ids > TASK_IDS_MAX || at + 16 * n_ids != length)
         return false;
     ret_ticket->n_ids = n_ids;
     for (size_t i = 0; i < n_ids; i++, at += 16) {

@@ -11,10 +11,10 @@
 
 #include "base/compiler.h"
 #include "base/id.h"
+#include "task/task.h"
 
 enum {
     TICKET_VALID_MS = 60 * 1000,
-    TICKET_IDS_MAX = 64,
     TICKET_TEXT_SIZE = 2048, /* of the longest, with NUL */
     TICKET_KEY_BYTES = 32,
     TICKET_USED_MAX = 16384,  /* remembered as used, for as long as they are valid */
@@ -28,7 +28,7 @@ struct ticket {
     uint8_t key[TICKET_KEY_BYTES]; /* the hash of the key that asked for it */
     int64_t until_ms;              /* wall clock */
     size_t n_ids;                  /* 0: all tasks that the key may see */
-    char ids[TICKET_IDS_MAX][ID_SHORT_SIZE];
+    char ids[TASK_IDS_MAX][ID_SHORT_SIZE];
 };
 
 /* `secret` is the store's, 32 bytes. */

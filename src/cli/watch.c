@@ -16,6 +16,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/tasks.h"
+#include "task/task.h"
 
 static const char HELP[] =
     "Usage: filmgate watch [OPTION]... [ID]...\n"
@@ -37,7 +38,6 @@ static const char HELP[] =
     "\n" CLI_EXIT_HELP;
 
 enum {
-    IDS_MAX = 64, /* of one stream */
     PATH_BYTES = 32768,
     LINE_BYTES = 256 * 1024,
     NUMBER_SIZE = 24,
@@ -298,8 +298,8 @@ int watch_main(int argc, char **argv)
         return status;
     order.ids = argv + optind;
     order.n_ids = (size_t)(argc - optind);
-    if (order.n_ids > IDS_MAX)
-        return cli_complain_usage("watch", "at most %d tasks can be named", IDS_MAX);
+    if (order.n_ids > TASK_IDS_MAX)
+        return cli_complain_usage("watch", "at most %d tasks can be named", TASK_IDS_MAX);
     if (cli_check_ids("watch", argv + optind) != CLI_OK)
         return CLI_USAGE;
     if (order.output != NULL && order.n_ids != 1)

@@ -23,7 +23,6 @@ enum {
     HUB_RING_MAX = 8192,               /* changes remembered */
     HUB_RING_BYTES = 32 * 1024 * 1024, /* and what their tasks take */
     HUB_QUEUE_MAX = 64, /* events waiting for one stream; behind that it reads the ring anew */
-    HUB_IDS_MAX = 64,   /* tasks that one watcher names */
     HUB_WAIT_MAX_MS = 60 * 1000, /* longest wait */
 };
 
@@ -89,7 +88,7 @@ struct hub_interest {
     const char *tenant;     /* whose watcher it is; without ids his tasks are watched */
     bool is_of_all;         /* without ids: all tasks, whosever */
     const char *const *ids; /* NULL: no ids */
-    size_t n_ids;           /* 1..HUB_IDS_MAX; for the wishes CHANGE and END just one */
+    size_t n_ids;           /* 1..TASK_IDS_MAX; for the wishes CHANGE and END just one */
     enum hub_wish wish;
     int64_t after; /* only changes of larger numbers */
 };

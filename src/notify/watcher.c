@@ -175,7 +175,7 @@ void hub_reach(struct hub_watcher *watcher, struct hub_event *event)
 
 static void subscribe(struct hub_watcher *watcher, const struct hub_interest *interest)
 {
-    must(interest->n_ids >= 1 && interest->n_ids <= HUB_IDS_MAX);
+    must(interest->n_ids >= 1 && interest->n_ids <= TASK_IDS_MAX);
     watcher->n_subs = interest->n_ids;
     watcher->subs = must_calloc(watcher->n_subs, sizeof *watcher->subs);
     for (size_t i = 0; i < watcher->n_subs; i++) {

@@ -203,7 +203,7 @@ int store_events(struct store *store, const struct store_events_query *query,
 {
     must(query->limit >= 1 && query->limit <= STORE_EVENTS_MAX);
     must(query->task_ids == NULL || query->task_id == NULL);
-    must(query->n_task_ids <= STORE_EVENT_TASKS_MAX);
+    must(query->n_task_ids <= TASK_IDS_MAX);
     return store->backend->events(store->self, query, ret_events, ret_count);
 }
 

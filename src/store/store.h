@@ -25,7 +25,6 @@ enum {
     STORE_IDEMPOTENCY_KEY_MAX = 255, /* bytes */
     STORE_EVENT_KIND_SIZE = 12,      /* with NUL */
     STORE_EVENTS_MAX = 256,          /* in one answer */
-    STORE_EVENT_TASKS_MAX = 64,      /* that one question names */
     STORE_FILE_NAME_SIZE = 256,      /* of an uploaded file's name, with NUL */
     STORE_FILE_TYPE_SIZE = 40,
 };
@@ -251,7 +250,7 @@ void store_note(struct store *store, const struct task *task, const char *kind, 
 struct store_events_query {
     const char *tenant;  /* NULL: of all */
     const char *task_id; /* NULL: of any task */
-    /* Instead of `task_id`, up to STORE_EVENT_TASKS_MAX; NULL: none. */
+    /* Instead of `task_id`, up to TASK_IDS_MAX; NULL: none. */
     const char *const *task_ids;
     size_t n_task_ids;
     int64_t after;    /* only events of larger numbers; 0: from the first */

@@ -17,6 +17,7 @@
 #include "task/state.h"
 
 enum {
+    TASK_IDS_MAX = 64,     /* tasks that one question, stream or ticket names */
     TASK_IMAGES_MAX = 32,  /* a hard bound; the operator's limit lies below */
     TASK_MODEL_SIZE = 129, /* longest model name + NUL */
     TASK_TENANT_SIZE = 65,

@@ -32,7 +32,7 @@ static void what_it_says_comes_back(void **state)
 {
     (void)state;
     struct ticket_office *office = ticket_office_new(secret);
-    static const size_t counts[] = {0, 1, TICKET_IDS_MAX};
+    static const size_t counts[] = {0, 1, TASK_IDS_MAX};
     for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
         struct ticket ticket = a_ticket(counts[i]), read;
         char text[TICKET_TEXT_SIZE];
