@@ -636,29 +636,12 @@ static void test_dump_keys(void **state)
     free(text);
 }
 
-/* Cut and scrambled files: a result or a sentence, never a crash. */
 static void test_scrambled(void **state)
 {
     (void)state;
-    static const char whole[] =
+    scramble(
         "channels:\n- {name: a, adapter: b, models: [c, {name: d, upstream: e}], headers: {x: y},\n"
-        "   credentials: [{name: f, key: g, secret: h}], options: {a: [1, {b: ~}], c: true}}\n";
-    static const char noise[] = "[]{}:,#&*!|>'\"%@`-? \n\t$\\~";
-    char error[SETTINGS_ERROR_SIZE];
-    size_t refused = 0;
-    for (size_t i = 0; i < sizeof(whole) - 1; i++) {
-        for (size_t k = 0; k < sizeof(noise); k += 1 + i % 3) {
-            char text[sizeof(whole)];
-            memcpy(text, whole, sizeof(whole));
-            text[i] = noise[k];
-            error[0] = '\0';
-            struct settings *settings = load(text, error);
-            assert_true((settings == NULL) == (error[0] != '\0'));
-            refused += settings == NULL;
-            settings_free(settings);
-        }
-    }
-    assert_true(refused > 100);
+        "   credentials: [{name: f, key: g, secret: h}], options: {a: [1, {b: ~}], c: true}}\n");
 }
 
 int main(void)

@@ -64,3 +64,23 @@ static int leave_directory(void **state)
     unlink(FILE_NAME);
     return chdir("/") == 0 ? rmdir(directory) : -1;
 }
+
+/* Cut and scrambled, it is a result or a sentence, never a crash. */
+static inline void scramble(const char *whole)
+{
+    static const char noise[] = "[]{}:,#&*!|>'\"%@`-? \n\t$\\~";
+    char error[SETTINGS_ERROR_SIZE];
+    size_t refused = 0;
+    for (size_t i = 0; whole[i] != '\0'; i++) {
+        for (size_t k = 0; k < sizeof(noise); k += 1 + i % 3) {
+            CLEANUP(free_pointer) char *text = must_strdup(whole);
+            text[i] = noise[k];
+            error[0] = '\0';
+            struct settings *settings = load(text, error);
+            assert_true((settings == NULL) == (error[0] != '\0'));
+            refused += settings == NULL;
+            settings_free(settings);
+        }
+    }
+    assert_true(refused > 100);
+}

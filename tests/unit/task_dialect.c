@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "base/json.h"
 #include "task/dialect.h"
+#include "task_answer.h"
 #include "task_sample.h"
 
 #define LINK "https://media.example.com/"
@@ -39,27 +40,6 @@ static const struct unified_view view = {
     .keep_ms = KEEP_MS,
     .attempts = 3,
 };
-
-/* The value at a path such as `detail.images.0.url`; NULL when there is none. */
-static const json_t *at(const json_t *json, const char *path)
-{
-    while (json != NULL && *path != '\0') {
-        size_t length = strcspn(path, ".");
-        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(path))
-                                   : json_object_getn(json, path, length);
-        path += length + (path[length] == '.');
-    }
-    return json;
-}
-
-static void expect(const json_t *answer, const char *path, const char *wanted)
-{
-    const json_t *value = at(answer, path);
-    char *text = value == NULL ? must_strdup("(absent)") : json_canonical(value);
-    if (strcmp(text, wanted) != 0)
-        fail_msg("%s is %s, not %s", path, text, wanted);
-    free(text);
-}
 
 static json_t *render(enum dialect dialect, enum task_state state)
 {

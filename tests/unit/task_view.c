@@ -16,6 +16,7 @@
 #include "base/compiler.h"
 #include "base/json.h"
 #include "task/unified.h"
+#include "task_answer.h"
 #include "task_sample.h"
 
 #define LINK "https://media.example.com/"
@@ -45,27 +46,6 @@ static json_t *render(const struct task *task)
 {
     struct unified_view view = sample_view();
     return unified_render(task, &view);
-}
-
-/* The value at a path such as `detail.inpaint_items.0.type`; NULL when there is none. */
-static const json_t *at(const json_t *json, const char *path)
-{
-    while (json != NULL && *path != '\0') {
-        size_t length = strcspn(path, ".");
-        json = json_is_array(json) ? json_array_get(json, (size_t)atoi(path))
-                                   : json_object_getn(json, path, length);
-        path += length + (path[length] == '.');
-    }
-    return json;
-}
-
-static void expect(const json_t *answer, const char *path, const char *wanted)
-{
-    const json_t *value = at(answer, path);
-    char *text = value == NULL ? must_strdup("(absent)") : json_canonical(value);
-    if (strcmp(text, wanted) != 0)
-        fail_msg("%s is %s, not %s", path, text, wanted);
-    free(text);
 }
 
 /* The page */
