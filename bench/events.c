@@ -24,6 +24,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "bench_request.h"
 #include "engine/engine.h"
 #include "net/guard.h"
 #include "notify/hub.h"
@@ -57,23 +58,7 @@ struct house {
 /* To the store it has ended, so that the engine leaves it alone. */
 static struct task *new_task(void)
 {
-    struct task_request *request = task_request_new();
-    id_new("task", request->id, sizeof request->id);
-    request->tenant = must_strdup("bench");
-    request->model = must_strdup("sora-2");
-    request->request_id = must_strdup("req_01k6x15vhrff09dkkqjrzwhm60");
-    request->prompt = must_calloc(1, 301);
-    memset(request->prompt, 'p', 300);
-    request->orientation = must_strdup("portrait");
-    request->size = must_strdup("small");
-    request->operation = must_strdup("simple_compose");
-    request->created_micros = clock_wall_micros();
-    request->duration_s = 4;
-    request->width = 352;
-    request->height = 640;
-    request->n_frames = 120;
-    request->priority = 2;
-    request->n_variants = 1;
+    struct task_request *request = bench_request();
     task_request_pack(request);
     struct task *task = task_new(request, clock_wall_ms() + 86400000);
     task->state = TASK_CANCELLED;

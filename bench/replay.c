@@ -14,27 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench_listen.h"
+
 enum { REPLAY_EVENTS = 64, REPLAY_READ = 16384, REPLAY_FILE_MAX = 1 << 20 };
-
-static int fail(const char *what)
-{
-    perror(what);
-    return 1;
-}
-
-static int listen_somewhere(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 512) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
-        return -1;
-    }
-    printf("%d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
-}
 
 static void accept_all(int epoll_fd, int listener)
 {
@@ -74,7 +56,7 @@ int main(int argc, char **argv)
     }
     size_t length = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
-    int listener = listen_somewhere();
+    int listener = listen_somewhere(512);
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     if (listener < 0 || epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event) < 0) {

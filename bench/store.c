@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/must.h"
+#include "bench_request.h"
 #include "store/backend.h"
 #include "store/store.h"
 
@@ -33,31 +34,15 @@ struct sender {
     int64_t created;
 };
 
-/* A task such as clients send: a prompt of a few hundred bytes and one image. */
+/* With one image. */
 static struct task *bench_task(void)
 {
-    struct task_request *request = task_request_new();
+    struct task_request *request = bench_request();
 
-    id_new("task", request->id, sizeof request->id);
-    request->tenant = must_strdup("bench");
-    request->model = must_strdup("sora-2");
-    request->request_id = must_strdup("req_01k6x15vhrff09dkkqjrzwhm60");
-    request->prompt = must_calloc(1, 301);
-    memset(request->prompt, 'p', 300);
-    request->orientation = must_strdup("portrait");
-    request->size = must_strdup("small");
-    request->operation = must_strdup("simple_compose");
     request->images = must_calloc(1, sizeof *request->images);
     request->n_images = 1;
     id_new("media", request->images[0].media_id, sizeof request->images[0].media_id);
     request->images[0].url = must_strdup("https://example.com/pictures/first.png");
-    request->created_micros = clock_wall_micros();
-    request->duration_s = 4;
-    request->width = 352;
-    request->height = 640;
-    request->n_frames = 120;
-    request->priority = 2;
-    request->n_variants = 1;
     return task_new(request, request->created_micros / 1000 + 600000);
 }
 

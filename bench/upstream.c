@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench_listen.h"
+
 enum { EVENTS = 256, REQUEST_MAX = 16384, ANSWER_MAX = 512, FILM_MAX = 1 << 20, KIND_SIZE = 16 };
 enum { JOBS_MAX = 200000, ANNOUNCED_BYTES = 2 << 20, BEGINNING_BYTES = 100 };
 
@@ -281,26 +283,6 @@ static void accept_all(struct upstream *upstream, int listener)
 
 /* ---- start ---- */
 
-static int fail(const char *what)
-{
-    perror(what);
-    return 1;
-}
-
-static int listen_somewhere(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 4096) < 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
-        return -1;
-    }
-    printf("%d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return fd;
-}
-
 static bool watch(int epoll_fd, int fd, void *mark)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = mark};
@@ -318,7 +300,7 @@ int main(int argc, char **argv)
     upstream.seed = strtoull(argv[1], NULL, 10);
     upstream.jobs = calloc(JOBS_MAX, sizeof *upstream.jobs);
     upstream.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    int listener = listen_somewhere();
+    int listener = listen_somewhere(4096);
     if (!upstream.jobs || !watch(upstream.epoll_fd, listener, &listener) ||
         !watch(upstream.epoll_fd, STDIN_FILENO, NULL)) {
         return fail("listen");
