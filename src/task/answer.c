@@ -73,3 +73,18 @@ json_t *answer_failure(const struct task *task)
     json_set_text(error, "message", text);
     return error;
 }
+
+json_t *answer_created(enum dialect dialect, const struct task_request *request)
+{
+    char id[TASK_PUBLIC_ID_SIZE];
+    task_public_id(request, id);
+    json_t *answer = json_object();
+    json_set_text(answer, "id", id);
+    json_set_text(answer, "task_id", id);
+    json_set_text(answer, "object", "video");
+    json_set_text(answer, "model", request->model);
+    json_set_text(answer, "status", dialect_word(dialect, TASK_QUEUED));
+    answer_set_int(answer, "progress", 0);
+    answer_set_int(answer, "created_at", request->created_micros / 1000000);
+    return answer;
+}

@@ -20,6 +20,8 @@ void answer_set_link(json_t *object, const char *key, const struct task *task,
                      const struct unified_view *view, const char *file);
 /* {code, message} of a task that failed or was cancelled; a new reference. */
 json_t *answer_failure(const struct task *task);
+/* How the dialects of the OpenAI family begin to tell of a video that has just been created; a new reference. */
+json_t *answer_created(enum dialect dialect, const struct task_request *request);
 
 /* ---- unified, by model ---- */
 

@@ -115,17 +115,7 @@ json_t *generations_render(const struct task *task, const struct unified_view *v
 /* What would be taken for a finished video or an error (`data`, `url`, `code`) does not stand here. */
 json_t *generations_render_created(const struct task_request *request)
 {
-    char id[TASK_PUBLIC_ID_SIZE];
-    task_public_id(request, id);
-    json_t *answer = json_object();
-    json_set_text(answer, "id", id);
-    json_set_text(answer, "task_id", id);
-    json_set_text(answer, "object", "video");
-    json_set_text(answer, "model", request->model);
-    json_set_text(answer, "status", dialect_word(DIALECT_GENERATIONS, TASK_QUEUED));
-    answer_set_int(answer, "progress", 0);
-    answer_set_int(answer, "created_at", request->created_micros / 1000000);
-    return answer;
+    return answer_created(DIALECT_GENERATIONS, request);
 }
 
 json_t *upper_render(const struct task *task, const struct unified_view *view)

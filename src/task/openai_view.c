@@ -27,16 +27,7 @@ static void set_size(json_t *video, int width, int height)
 /* As it is at the create. What is known later is set over it. */
 json_t *openai_render_created(const struct task_request *request)
 {
-    char id[TASK_PUBLIC_ID_SIZE];
-    task_public_id(request, id);
-    json_t *video = json_object();
-    json_set_text(video, "id", id);
-    json_set_text(video, "task_id", id);
-    json_set_text(video, "object", "video");
-    json_set_text(video, "model", request->model);
-    json_set_text(video, "status", dialect_word(DIALECT_OPENAI, TASK_QUEUED));
-    answer_set_int(video, "progress", 0);
-    answer_set_int(video, "created_at", request->created_micros / 1000000);
+    json_t *video = answer_created(DIALECT_OPENAI, request);
     json_set_text(video, "completed_at", NULL);
     json_set_text(video, "expires_at", NULL);
     json_set_text(video, "error", NULL);
