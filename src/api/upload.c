@@ -262,31 +262,39 @@ static bool take(struct api_request *request, struct store_file *ret_file,
     return keep(request, &upload, ret_file, ret_result);
 }
 
-enum MHD_Result upload_file(struct api_request *request)
+/* True with what there is to say of it, the caller's; or false: `ret_result` is that of the reply. */
+static bool take_and_render(struct api_request *request, json_t **ret_answer,
+                            enum MHD_Result *ret_result)
 {
     char base[ORIGIN_BASE_SIZE];
     struct store_file file;
+    if (!api_base(request, base)) {
+        *ret_result = api_reply_bad_host(request);
+        return false;
+    }
+    if (!take(request, &file, ret_result))
+        return false;
+    *ret_answer = uploaded_render(request, &file, base);
+    return true;
+}
+
+enum MHD_Result upload_file(struct api_request *request)
+{
+    json_t *answer;
     enum MHD_Result result;
-    if (!api_base(request, base))
-        return api_reply_bad_host(request);
-    if (!take(request, &file, &result))
-        return result;
-    return api_reply_tree(request, MHD_HTTP_OK, uploaded_render(request, &file, base));
+    return take_and_render(request, &answer, &result) ? api_reply_tree(request, MHD_HTTP_OK, answer)
+                                                      : result;
 }
 
 /* The same, and the link also where other relays have it. */
 enum MHD_Result upload_asset(struct api_request *request)
 {
-    char base[ORIGIN_BASE_SIZE];
-    struct store_file file;
+    json_t *answer;
     enum MHD_Result result;
-    if (!api_base(request, base))
-        return api_reply_bad_host(request);
-    if (!take(request, &file, &result))
+    if (!take_and_render(request, &answer, &result))
         return result;
-    json_t *answer = uploaded_render(request, &file, base);
     json_t *data = json_object();
-    json_set_text(data, "id", file.id);
+    json_set_text(data, "id", json_text(answer, "id"));
     json_set_text(data, "url", json_text(answer, "url"));
     json_set(answer, "data", data);
     return api_reply_tree(request, MHD_HTTP_OK, answer);
