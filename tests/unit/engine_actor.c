@@ -470,13 +470,11 @@ static void look_at_places(struct engine_cancel *cancel)
 static void a_cancelled_place_is_free_when_the_answer_comes(void **state)
 {
     struct stage *stage = *state;
-    struct cancelling cancelling = {.cancel = {.done = look_at_places}};
+    struct cancelling cancelling;
     char id[ID_SHORT_SIZE];
     stage_start(stage);
     stage_add(stage, "t1", "h", id);
-    memcpy(cancelling.cancel.id, id, sizeof id);
-    must(sem_init(&cancelling.done, 0, 0) == 0);
-    engine_cancel(stage->engine, &cancelling.cancel);
+    cancelling_begin_with(&cancelling, stage->engine, "t1", id, look_at_places);
     assert_int_equal(cancelling_end(&cancelling), ENGINE_OK);
 }
 

@@ -294,14 +294,13 @@ static void a_cancelled_place_is_free_in_the_answer(struct engine_cancel *cancel
 static void a_cancel_frees_the_place_before_its_answer(void **state)
 {
     struct stage *stage = *state;
-    struct cancelling cancelling = {.cancel = {.done = a_cancelled_place_is_free_in_the_answer}};
+    struct cancelling cancelling;
     char id[ID_SHORT_SIZE];
     stage->settings->tenant_in_flight = 1;
     stage_start(stage);
     stage_add(stage, "t1", "h", id);
-    memcpy(cancelling.cancel.id, id, sizeof id);
-    must(sem_init(&cancelling.done, 0, 0) == 0);
-    engine_cancel(stage->engine, &cancelling.cancel);
+    cancelling_begin_with(&cancelling, stage->engine, "t1", id,
+                          a_cancelled_place_is_free_in_the_answer);
     assert_int_equal(cancelling_end(&cancelling), ENGINE_OK);
 }
 

@@ -558,14 +558,22 @@ static inline void cancelling_done(struct engine_cancel *cancel)
     must(sem_post(&CONTAINER_OF(cancel, struct cancelling, cancel)->done) == 0);
 }
 
-static inline void cancelling_begin(struct cancelling *cancelling, struct engine *engine,
-                                    const char *tenant, const char *id)
+/* `done` ends in cancelling_done(). */
+static inline void cancelling_begin_with(struct cancelling *cancelling, struct engine *engine,
+                                         const char *tenant, const char *id,
+                                         void (*done)(struct engine_cancel *cancel))
 {
-    *cancelling = (struct cancelling){.cancel = {.done = cancelling_done}};
+    *cancelling = (struct cancelling){.cancel = {.done = done}};
     (void)snprintf(cancelling->cancel.id, sizeof cancelling->cancel.id, "%s", id);
     (void)snprintf(cancelling->cancel.tenant, sizeof cancelling->cancel.tenant, "%s", tenant);
     must(sem_init(&cancelling->done, 0, 0) == 0);
     engine_cancel(engine, &cancelling->cancel);
+}
+
+static inline void cancelling_begin(struct cancelling *cancelling, struct engine *engine,
+                                    const char *tenant, const char *id)
+{
+    cancelling_begin_with(cancelling, engine, tenant, id, cancelling_done);
 }
 
 static inline enum engine_outcome cancelling_end(struct cancelling *cancelling)

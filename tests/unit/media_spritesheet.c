@@ -23,6 +23,7 @@
 #include "base/must.h"
 #include "media/picture.h"
 #include "media/spritesheet.h"
+#include "media_sample.h"
 
 enum {
     DIGITS = 3,
@@ -49,12 +50,7 @@ static void fill(AVFrame *frame, int plane, int value)
 
 static AVFrame *new_frame(int width, int height)
 {
-    AVFrame *frame = av_frame_alloc();
-    must(frame);
-    frame->width = width;
-    frame->height = height;
-    frame->format = AV_PIX_FMT_YUV420P;
-    must(av_frame_get_buffer(frame, 0) >= 0);
+    AVFrame *frame = sample_frame(AV_PIX_FMT_YUV420P, width, height);
     for (int plane = 0; plane < 3; plane++)
         fill(frame, plane, plane == 0 ? BLACK : 128);
     return frame;

@@ -31,6 +31,7 @@
 #include "media/preview.h"
 #include "media/spritesheet.h"
 #include "media/variants.h"
+#include "media_sample.h"
 
 enum {
     FPS = 30,
@@ -90,17 +91,6 @@ static void draw(AVFrame *frame, int index)
     }
 }
 
-static AVFrame *new_frame(int width, int height)
-{
-    AVFrame *frame = av_frame_alloc();
-    must(frame);
-    frame->width = width;
-    frame->height = height;
-    frame->format = AV_PIX_FMT_YUV420P;
-    must(av_frame_get_buffer(frame, 0) >= 0);
-    return frame;
-}
-
 static int write_film(int width, int height, int n_frames, void (*paint)(AVFrame *frame, int index))
 {
     int fd = new_file();
@@ -108,7 +98,7 @@ static int write_film(int width, int height, int n_frames, void (*paint)(AVFrame
     struct codec_writer_spec spec = {
         .fd = fd, .width = width, .height = height, .frame_rate = {FPS, 1}, .crf = 23};
     assert_int_equal(codec_writer_open(&spec, &writer), 0);
-    AVFrame *frame = new_frame(width, height);
+    AVFrame *frame = sample_frame(AV_PIX_FMT_YUV420P, width, height);
     for (int i = 0; i < n_frames; i++) {
         assert_true(av_frame_make_writable(frame) >= 0);
         paint(frame, i);
@@ -193,7 +183,7 @@ static int write_source_with_sound(int width, int height, int n_frames)
     assert_int_equal(codec_writer_open(&spec, &writer), 0);
     assert_true(codec_writer_has_audio(writer));
     silence_write(&silence, n_frames * 48000 / FPS / 1024, writer);
-    AVFrame *frame = new_frame(width, height);
+    AVFrame *frame = sample_frame(AV_PIX_FMT_YUV420P, width, height);
     for (int i = 0; i < n_frames; i++) {
         assert_true(av_frame_make_writable(frame) >= 0);
         draw(frame, i);
@@ -224,7 +214,7 @@ static int count_audio(void *context, const AVPacket *packet)
 
 static double corner_difference(const AVFrame *frame)
 {
-    AVFrame *expected = new_frame(frame->width, frame->height);
+    AVFrame *expected = sample_frame(AV_PIX_FMT_YUV420P, frame->width, frame->height);
     draw(expected, 0);
     double sum = 0;
     for (int y = frame->height * 3 / 4; y < frame->height; y++)
@@ -694,7 +684,7 @@ static void test_preview_of_a_slow_video(void **state)
 {
     (void)state;
     struct preview *preview = preview_new(64, 48, (AVRational){2, 1});
-    AVFrame *frame = new_frame(64, 48);
+    AVFrame *frame = sample_frame(AV_PIX_FMT_YUV420P, 64, 48);
     for (int i = 0; i < 20; i++) {
         draw(frame, i);
         assert_int_equal(preview_offer(preview, frame), 0);

@@ -14,6 +14,7 @@
 
 #include "base/compiler.h"
 #include "task/step.h"
+#include "task_effects.h"
 #include "task_sample.h"
 
 static const struct task_policy policy = {
@@ -43,16 +44,6 @@ static struct task_step step_at(const struct task *task, const struct task_event
     struct task_step step;
     task_step(task, event, &policy, at_ms, &step);
     return step;
-}
-
-/* One letter per effect, in the order of their bits. */
-static void effects_text(unsigned effects, char ret_text[11])
-{
-    size_t n = 0;
-    for (unsigned bit = 0; bit < 10; bit++)
-        if ((effects & 1u << bit) != 0)
-            ret_text[n++] = "PSRXEFGOVU"[bit];
-    ret_text[n] = '\0';
 }
 
 /* What comes of an event: the new state's letter (`.` no new task) and effects as letters:

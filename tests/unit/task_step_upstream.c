@@ -15,6 +15,7 @@
 #include "base/compiler.h"
 #include "task/policy.h"
 #include "task/step.h"
+#include "task_effects.h"
 #include "task_sample.h"
 
 #define OTHER_ATTEMPT "att_01k6x15wq5fe3t1k0n8x1z8h3n"
@@ -29,15 +30,6 @@ static struct task_step step_of(const struct task *task, const struct task_event
     struct task_step step;
     task_step(task, event, &policy, now_ms, &step);
     return step;
-}
-
-static void effects_text(unsigned effects, char ret_text[11])
-{
-    size_t n = 0;
-    for (unsigned bit = 0; bit < 10; bit++)
-        if ((effects & 1u << bit) != 0)
-            ret_text[n++] = "PSRXEFGOVU"[bit];
-    ret_text[n] = '\0';
 }
 
 /* ---- the table ---- */
