@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading answers about tasks. Pure: any thread. */
+ * Reading answers. Pure: any thread. */
 #include "cli/shown.h"
 
 #include <string.h>
 
 #include "base/json.h"
+
+const char *shown_text(const json_t *row, const char *key)
+{
+    const char *text = json_text(row, key);
+    return text != NULL && *text != '\0' ? text : "-";
+}
 
 const char *shown_status(const json_t *view)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What commands read from an answer about a task. Pure. */
+ * What commands read from answers. Pure. */
 #pragma once
 
 #include <jansson.h>
 
-/* completed, failed, cancelled; or what happens meanwhile: queued, processing. */
+/* A text of a list's row; `-` when there is none. */
+const char *shown_text(const json_t *row, const char *key);
+/* Of a task: completed, failed, cancelled; or what happens meanwhile: queued, processing. */
 const char *shown_status(const json_t *view);
