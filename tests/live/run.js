@@ -7,7 +7,7 @@ import path from 'node:path';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const LONG = ['simulators', 'bombs', 'durability', 'restart', 'helper-crash', 'render', 'page-ui', 'storm', 'outage'];
+const LONG = ['bombs', 'durability', 'helper-crash', 'outage', 'page-ui', 'render', 'restart', 'simulators', 'storm'];
 const CONCURRENCY = 2;
 const LAST_TEST = 'the servers ended well'; // of every file: without it the file broke off
 const here = path.dirname(fileURLToPath(import.meta.url));
