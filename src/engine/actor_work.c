@@ -253,9 +253,10 @@ bool actor_works_here(const struct actor *actor)
 
 bool actor_is_busy(const struct actor *actor)
 {
-    return actor_works_here(actor) || (actor->remote && (remote_is_sending(actor->remote) ||
-                                                         actor->task->state == TASK_SUBMITTING ||
-                                                         actor->task->state == TASK_FETCHING));
+    enum task_state state = actor->task->state;
+    bool is_remote_busy = actor->remote && (remote_is_sending(actor->remote) ||
+                                            state == TASK_SUBMITTING || state == TASK_FETCHING);
+    return actor->commit || actor_works_here(actor) || is_remote_busy;
 }
 
 /* ---- here ---- */
