@@ -484,6 +484,26 @@ static void a_poll_waits_for_its_place_among_many(void **state)
     end(&place);
 }
 
+static void a_look_before_a_cancel_waits_for_its_place_too(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {ASKED, STATE("rendering"), {0}};
+    struct place place;
+    begin(&place, "able", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    struct remote *other = neighbour(&place);
+    place.credential->n_polling = CREDENTIAL_POLLS_MAX;
+    call(&place, remote_cancel);
+    settle();
+    assert_int_equal(stage.n_exchanges, 0);
+    place.credential->n_polling = CREDENTIAL_POLLS_MAX - 1;
+    assert_null(remote_free(other, false));
+    assert_int_equal(place.credential->n_polling, CREDENTIAL_POLLS_MAX);
+    place.credential->n_polling = 1; /* the others go */
+    play_out();
+    check_told(&place, "closed(-)", "look", 0);
+    end(&place);
+}
+
 /* In the order of their coming; one that is stopped leaves the line. */
 static void who_is_stopped_leaves_the_line(void **state)
 {
@@ -547,6 +567,7 @@ int main(void)
         cmocka_unit_test(texts_that_are_too_long_are_left_out),
         cmocka_unit_test(a_job_may_be_done_at_once),
         cmocka_unit_test(a_poll_waits_for_its_place_among_many),
+        cmocka_unit_test(a_look_before_a_cancel_waits_for_its_place_too),
         cmocka_unit_test(who_is_stopped_leaves_the_line),
         cmocka_unit_test(a_cancel_gives_up_the_place_of_a_poll),
     };
