@@ -55,10 +55,11 @@ struct actor {
     const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */
     /* Its end is durable: it is here only until the upstream has answered a cancel. */
     bool has_ended;
-    enum task_state counted; /* in the engine's counts, as published */
-    bool is_recovering;      /* taken up from the store, and not yet settled anew */
-    struct loop_timer wake;  /* the pause before the next attempt */
-    struct loop_timer deadline;
+    enum task_state counted;    /* in the engine's counts, as published */
+    bool is_recovering;         /* taken up from the store, and not yet settled anew */
+    struct loop_timer wake;     /* the pause before the next attempt */
+    struct loop_timer deadline; /* or, `is_late`, the end of the grace after it */
+    bool is_late; /* its deadline has passed, and what its upstream may have made is looked for */
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;
     struct schedule_entry entry;

@@ -140,13 +140,18 @@ static void on_gone(struct remote *remote)
     }
 }
 
-/* Tells at most two things, neither of which ends anything: the handler queues what it cannot take at once. */
+/* Tells at most two things, neither of which ends anything, but past its deadline: the handler queues what it cannot take at
+ * once. */
 static void on_under_way(struct remote *remote, const json_t *said, bool is_pending)
 {
     double progress = json_number(said, "progress", -1.0);
     remote->is_pending = is_pending;
     remote->is_seen = true;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
+    if (remote->is_late && remote->task->state == TASK_RENDERING) {
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_DEADLINE, .is_final = true});
+        return;
+    }
     go_on(remote);
     remote_judge(remote,
                  progress > 0 ? REMOTE_VERDICT_PROGRESS
@@ -305,6 +310,13 @@ static void on_called(struct callback_listener *listener)
     if (loop_is_armed(&remote->timer) && remote->at_time == poll_now) {
         await_poll(remote);
     }
+}
+
+/* As if the upstream had called: a wish for rest is heeded, and what is asked already is not asked twice. */
+void remote_look(struct remote *remote)
+{
+    remote->is_late = true;
+    on_called(&remote->listener);
 }
 
 static void await_callbacks(struct remote *remote)

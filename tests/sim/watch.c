@@ -9,6 +9,7 @@
 
 #include "sim.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
 #include "engine/remote.h"
@@ -93,7 +94,7 @@ static bool is_true_failure(const struct life *life, enum task_failure failure)
     case TASK_FAILURE_CANCELLED:
         return life->was_cancelled;
     case TASK_FAILURE_DEADLINE:
-        return world_now_ms() - life->asked_ms >= DEADLINE_MS - 2 * WALL_JUMP_MS;
+        return world_now_ms() - life->asked_ms >= the_world->settings.deadline - 2 * WALL_JUMP_MS;
     case TASK_FAILURE_JOB_LOST:
         return has_job(life, is_lost);
     case TASK_FAILURE_MODERATED:
@@ -192,14 +193,40 @@ void __wrap_table_publish(struct table *table, const struct task *task)
 
 /* ---- what is written ---- */
 
+/* A deadline ends what may be paid for only once the upstream has said that it is not done, or after all the grace there is;
+ * and what it said to be done is let go of only after that. */
+static void check_deadline(const struct node *node, const struct life *life,
+                           const struct record *old, const struct task *task)
+{
+    struct life *ignored;
+    const struct submission *job = vendor_submission(task->attempt.id, &ignored);
+    int64_t late_ms = clock_wall_ms() - task->deadline_ms;
+    int64_t up_ms = world_now_ms() - node->born_ms;
+    int64_t waited_ms = (late_ms < up_ms ? late_ms : up_ms) + 2 * WALL_JUMP_MS;
+    bool has_job = old->state == TASK_RENDERING || old->state == TASK_FETCHING;
+    bool was_denied = task->attempt.state == ATTEMPT_NOT_TAKEN;
+    if (!job || !has_job || was_denied || waited_ms >= the_world->settings.grace) {
+        return;
+    }
+    if (job->video_was_told) {
+        world_fail("life %d: its video was done, and is thrown away", life->number);
+    }
+    if (world_now_ms() - job->told_going_ms > waited_ms) {
+        world_fail("life %d: its deadline has passed, and nobody has looked whether it is done",
+                   life->number);
+    }
+}
+
 void watch_committed(const struct node *node, const struct life *life, const struct record *old,
                      const struct task *task)
 {
-    (void)node;
     struct life *ignored;
     struct submission *submission = vendor_submission(task->attempt.id, &ignored);
     if (submission && task->attempt.state == ATTEMPT_ACCEPTED) {
         submission->was_accepted = true;
+    }
+    if (task->failure == TASK_FAILURE_DEADLINE && !task_state_is_end(old->state)) {
+        check_deadline(node, life, old, task);
     }
     bool is_another = strcmp(old->attempt, task->attempt.id) != 0;
     if (old->attempt[0] != '\0' && is_another && attempt_is_open(old->attempt_state)) {
@@ -237,10 +264,10 @@ static bool is_settled(const struct submission *submission)
     if (submission->was_accepted) {
         return false;
     }
-    /* The upstream itself says that it does not know it; one that has lost it will not charge for it. */
+    /* The upstream itself says that it does not know it; one that has lost it will not charge for it. That it had taken it may
+     * have been heard, and lost in a crash. */
     bool is_unknown = submission->state == JOB_NONE || submission->ends_as == JOB_LOST;
-    bool was_denied = submission->verdict == VERDICT_NONE && is_unknown &&
-                      submission->n_told_gone >= 3 &&
+    bool was_denied = is_unknown && submission->n_told_gone >= 3 &&
                       submission->told_gone_last_ms - submission->told_gone_first_ms >= MINUTE_MS;
     return was_denied || strcmp(vendor_channel(submission->credential), "risky") == 0;
 }
@@ -401,8 +428,29 @@ static int jobs_of(const struct node *node, int credential)
     return n_jobs;
 }
 
+/* The store may be out of reach when the deadline passes. */
+static void check_overdue(const struct node *node)
+{
+    enum { SLACK_MS = 5 * MINUTE_MS };
+    const struct settings *settings = &the_world->settings;
+    for (int i = 0; i < the_world->n_lives && node_is_up(node); i++) {
+        const struct life *life = &the_world->lives[i];
+        int64_t late_ms = world_now_ms() - life->admitted_ms - settings->deadline;
+        int64_t up_ms = world_now_ms() - node->born_ms;
+        int64_t waited_ms = late_ms < up_ms ? late_ms : up_ms;
+        bool is_here = life->admitted_ms > 0 && &the_world->nodes[life->node] == node;
+        if (is_here && !task_state_is_end(node->records[i].state) &&
+            waited_ms > settings->grace + SLACK_MS) {
+            world_fail("life %d lives on, past its deadline and its grace", i);
+        }
+    }
+}
+
 void watch_world(const struct world *world)
 {
+    for (int i = 0; i < world->n_nodes; i++) {
+        check_overdue(&world->nodes[i]);
+    }
     for (int i = 0; i < world->n_nodes && !world->faults.has_reloads; i++) {
         for (int credential = 0; credential < CREDENTIALS; credential++) {
             int n_jobs = jobs_of(&world->nodes[i], credential);
