@@ -20,8 +20,9 @@
 enum { FIXED_SEEDS = 60 };
 
 static const uint64_t telling_seeds[] = {
-    226,       /* a look before a cancel was made past the budget of polls */
-    11793,     /* a job was accepted, that was lost in a crash, and the upstream lost the job */
+    226,   /* a look before a cancel was made past the budget of polls */
+    11793, /* a job was accepted, that was lost in a crash, and the upstream lost the job */
+    13614, /* an end that was written down right before a crash was taken for a task that waits */
     304114259, /* what a submit was answered was not durable yet when the node was stopped */
 };
 

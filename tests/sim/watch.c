@@ -272,6 +272,12 @@ static bool is_settled(const struct submission *submission)
     return was_denied || strcmp(vendor_channel(submission->credential), "risky") == 0;
 }
 
+/* Also one whose end was written down right before a crash: nobody publishes it any more. */
+static bool is_over(const struct life *life)
+{
+    return task_state_is_end(the_world->nodes[life->node].records[life->number].state);
+}
+
 /* Those of other tenants who wait for the same, have nothing at work, and came before. */
 static void count_overtaken(const struct life *winner)
 {
@@ -279,14 +285,13 @@ static void count_overtaken(const struct life *winner)
     bool is_busy[TENANTS] = {false}, is_seen[TENANTS] = {false};
     for (int i = 0; i < world->n_lives; i++) {
         const struct life *life = &world->lives[i];
-        bool is_at_work = life->node == winner->node && life->admitted_ms > 0 &&
-                          !task_state_is_end(life->state) &&
+        bool is_at_work = life->node == winner->node && life->admitted_ms > 0 && !is_over(life) &&
                           (life->state != TASK_QUEUED || life->n_deferred > 0);
         is_busy[life->tenant] |= is_at_work;
     }
     for (int i = 0; i < world->n_lives; i++) {
         struct life *life = &world->lives[i];
-        bool waits = life->node == winner->node && life->state == TASK_QUEUED &&
+        bool waits = life->node == winner->node && life->state == TASK_QUEUED && !is_over(life) &&
                      life->admitted_ms > 0 && strcmp(life->model, winner->model) == 0;
         if (!waits || life->tenant == winner->tenant || is_busy[life->tenant] ||
             is_seen[life->tenant] || world_now_ms() - life->admitted_ms < 1000) {
@@ -431,16 +436,15 @@ static int jobs_of(const struct node *node, int credential)
 /* The store may be out of reach when the deadline passes. */
 static void check_overdue(const struct node *node)
 {
-    enum { SLACK_MS = 5 * MINUTE_MS };
     const struct settings *settings = &the_world->settings;
+    int64_t most_ms = settings->grace + 5 * MINUTE_MS;
     for (int i = 0; i < the_world->n_lives && node_is_up(node); i++) {
         const struct life *life = &the_world->lives[i];
         int64_t late_ms = world_now_ms() - life->admitted_ms - settings->deadline;
         int64_t up_ms = world_now_ms() - node->born_ms;
         int64_t waited_ms = late_ms < up_ms ? late_ms : up_ms;
         bool is_here = life->admitted_ms > 0 && &the_world->nodes[life->node] == node;
-        if (is_here && !task_state_is_end(node->records[i].state) &&
-            waited_ms > settings->grace + SLACK_MS) {
+        if (is_here && !task_state_is_end(node->records[i].state) && waited_ms > most_ms) {
             world_fail("life %d lives on, past its deadline and its grace", i);
         }
     }
