@@ -246,8 +246,8 @@ void upstream_gone(const struct scene *scene)
 
 bool upstream_may_have_video(const struct task *task)
 {
-    const bool is_there = task->state == TASK_RENDERING || task->state == TASK_FETCHING;
-    return is_there && scene_is_upstream(task) && attempt_has_job_id(&task->attempt);
+    return scene_is_upstream(task) && task->state != TASK_SUBMITTING &&
+           attempt_has_job_id(&task->attempt);
 }
 
 bool upstream_is_confirmed_by_this(const struct task *task)
