@@ -177,17 +177,29 @@ def polled:
       end
   end;
 
-# ---- cancel: of what is queued alone; the same call would erase what is over ----
+# ---- cancel: of what is queued alone; the same call would erase what is over. Then it is looked at ----
 
-def cancel: if .state == "pending" then {method: "DELETE", path: task_path} else null end;
+def cancel:
+  if .step > 0 then {method: "GET", path: task_path}
+  elif .state == "pending" then {method: "DELETE", path: task_path}
+  else null
+  end;
 
 # 2xx is also how an end is erased; 404: there is nothing left. Any other refusal: it runs.
-def cancelled:
-  { state:
-      (if is_page then "unclear"
-       elif is_success then "cancelled"
-       elif .status == 404 then "finished"
-       elif .status == 400 or .status == 409 or .status == 422 then "refused"
-       else "unclear"
-       end)
-  };
+def delete_answered:
+  if is_success and (is_page | not) then {next: true, keep: .keep}
+  elif .status == 404 then {state: "finished"}
+  elif .status == 400 or .status == 409 or .status == 422 then {state: "refused"}
+  else {state: "unclear"}
+  end;
+
+# What was cancelled can be seen for a day; what cannot was over, and its record is erased.
+def cancel_looked:
+  polled
+  | if .state == "cancelled" then {state, usage} | drop_nulls
+    elif .state == "done" or .state == "failed" or .state == "gone" then {state: "finished"}
+    elif .state == "rendering" then {state: "refused"}
+    else {state: "unclear"}
+    end;
+
+def cancelled: if .step == 0 then delete_answered else cancel_looked end;

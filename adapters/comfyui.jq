@@ -224,14 +224,27 @@ def queue_polled:
 
 def polled: if .step == 0 then history_polled else queue_polled end;
 
-# ---- cancel ----
+# ---- cancel: step 0 takes it out or interrupts it, step 1 looks whether it still waits or runs, step 2 how it ended ----
 
 def cancel:
-  if .state == "pending" then {method: "POST", path: "/queue", json: {delete: [.job]}}
+  if .step == 1 then {method: "GET", path: "/queue"}
+  elif .step == 2 then {method: "GET", path: "/history/\(.job | @uri)"}
+  elif .state == "pending" then {method: "POST", path: "/queue", json: {delete: [.job]}}
   elif .task.options.interrupt == false then null
   else {method: "POST", path: "/interrupt", json: {prompt_id: .job}}
   end;
 
-# Both answer 200 with nothing in it, whatever they found.
+# Both calls are answered 200 with nothing in it, whatever they found. What has left the queue stands in the history,
+# unless it was taken out before it ran.
 def cancelled:
-  {state: (if is_page then "unclear" elif is_success then "cancelled" else "refused" end)};
+  .keep as $keep
+  | if is_page then {state: "unclear"}
+    elif .step == 0 then if is_success then {next: true, keep: $keep} else {state: "refused"} end
+    elif .step == 1 then queue_polled | if .state == "gone" then {next: true, keep: $keep} else {state: "unclear"} end
+    else
+      history_polled
+      | if .next == true or .state == "cancelled" then {state: "cancelled"}
+        elif .state == "done" or .state == "failed" then {state: "finished"}
+        else {state: "unclear"}
+        end
+    end;

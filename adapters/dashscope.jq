@@ -235,7 +235,7 @@ def cancel: if .state == "pending" then {method: "POST", path: "\(task_path)/can
 def cancelled:
   { state:
       (if is_page then "unclear"
-       elif is_success then "cancelled"
+       elif is_success and (.body | code_of) == "" then "cancelled"
        elif .status == 404 then "finished"
        elif .status == 400 and (.body | code_of) == "UnsupportedOperation" then "refused"
        else "unclear"

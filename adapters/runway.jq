@@ -243,13 +243,21 @@ def polled:
   else .body | verdict
   end;
 
-# ---- cancel ----
+# ---- cancel: step 0 looks at it, step 1 stops it ----
 
-# A task that ended since the last poll is deleted by this, its video with it. It is asked for only of a task that was
-# under way, and only when the client wants no video any more.
-def cancel: request("DELETE"; "/v1/tasks/\(.job | @uri)");
+# What has ended is deleted by the same DELETE, its video with it, and answered in the same way: so it is not sent for that.
+def cancel: request(if .step == 0 then "GET" else "DELETE" end; "/v1/tasks/\(.job | @uri)");
 
-def cancelled:
+def cancel_looked:
+  .keep as $keep
+  | polled
+  | if .state == "pending" or .state == "rendering" then {next: true, keep: $keep}
+    elif .state == "cancelled" then {state, usage} | drop_nulls
+    elif .state == "done" or .state == "failed" or .state == "gone" then {state: "finished"}
+    else {state: "unclear"}
+    end;
+
+def delete_answered:
   { state:
       (if is_page then "unclear"
        elif is_success then "cancelled"
@@ -258,3 +266,5 @@ def cancelled:
        else "unclear"
        end)
   };
+
+def cancelled: if .step == 0 then cancel_looked else delete_answered end;

@@ -191,7 +191,6 @@ static json_t *make_input(const json_t *golden, const json_t *entry)
 {
     const char *function = json_text(entry, "function");
     const json_t *answer = json_object_get(entry, "answer");
-    bool is_cancel = strncmp(function, "cancel", strlen("cancel")) == 0;
     if (strcmp(function, "about") == 0)
         return NULL;
     json_t *input = json_deep_copy(json_object_get(entry, "input"));
@@ -203,8 +202,7 @@ static json_t *make_input(const json_t *golden, const json_t *entry)
     if (task)
         json_set(input, "task", task);
     fill_in(input, "keep", json_null());
-    if (!is_cancel)
-        fill_in(input, "step", json_integer(0));
+    fill_in(input, "step", json_integer(0));
     if (strcmp(function, "cancel") == 0)
         fill_in(input, "state", json_string("pending"));
     if (answer) {

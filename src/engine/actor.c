@@ -163,6 +163,9 @@ static void carry_out(struct actor *actor, unsigned effects)
     if (work) {
         actor_work(actor, work);
     }
+    if (effects & TASK_EFFECT_LOOK) {
+        actor_wait_in_grace(actor);
+    }
     if (effects & TASK_EFFECT_ENQUEUE) {
         actor_enqueue(actor);
     }
@@ -392,24 +395,11 @@ void actor_feed(struct actor *actor, const struct task_event *event)
     } /* else an end is being committed: nothing changes it any more */
 }
 
-static void on_deadline(struct loop_timer *timer)
-{
-    struct actor *actor = CONTAINER_OF(timer, struct actor, deadline);
-    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_DEADLINE});
-}
-
-static void arm_deadline(struct actor *actor)
-{
-    int64_t left_ms = actor->task->deadline_ms - clock_wall_ms();
-    loop_arm(actor->engine->loop, &actor->deadline, left_ms > 0 ? left_ms : 0);
-}
-
 void actor_new(struct engine *engine, const struct task *task, const struct task_event *event)
 {
     struct actor *actor = must_calloc(1, sizeof *actor);
     actor->engine = engine;
     actor->task = task_ref(task);
-    actor->deadline.fire = on_deadline;
     actor_init_queue(actor);
     actor_init_work(actor);
     actor->persisted_ms = clock_mono_ms();
@@ -418,7 +408,7 @@ void actor_new(struct engine *engine, const struct task *task, const struct task
     atomic_fetch_add(&engine->counts.in_state[task->state], 1);
     link_actor(actor);
     table_publish(engine->table, task);
-    arm_deadline(actor);
+    actor_arm_deadline(actor);
     if (event) {
         actor->is_recovering = true;
         engine->n_recovering++;

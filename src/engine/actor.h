@@ -55,10 +55,11 @@ struct actor {
     const struct credential *avoided; /* turned it away last, but not for good; NULL: none did */
     /* Its end is durable: it is here only until the upstream has answered a cancel. */
     bool has_ended;
-    enum task_state counted; /* in the engine's counts, as published */
-    bool is_recovering;      /* taken up from the store, and not yet settled anew */
-    struct loop_timer wake;  /* the pause before the next attempt */
-    struct loop_timer deadline;
+    enum task_state counted;    /* in the engine's counts, as published */
+    bool is_recovering;         /* taken up from the store, and not yet settled anew */
+    struct loop_timer wake;     /* the pause before the next attempt */
+    struct loop_timer deadline; /* or, `is_late`, the end of the grace after it */
+    bool is_late; /* its deadline has passed, and what its upstream may have made is looked for */
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;
     struct schedule_entry entry;
@@ -97,5 +98,5 @@ void actor_begin(struct actor *actor, const struct route *route);
 void actor_look_again(struct actor *actor);
 /* Does an attempt of ours work for it, which a stop parks? */
 bool actor_works_here(const struct actor *actor);
-/* Would a stop lose something that cannot be taken up again? */
+/* Would a stop lose something that cannot be taken up again? So is an upstream's word that is not durable yet. */
 bool actor_is_busy(const struct actor *actor);

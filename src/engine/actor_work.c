@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is done for a task: its attempt by the built-in engine or at an upstream, begun, gone on with after a restart, and
- * ended; and what attempts tell of it. On the loop's thread. */
+ * ended; what attempts tell of it; and what its deadline means for them. On the loop's thread. */
 #include "engine/actor_own.h"
 
 #include <stdio.h>
@@ -234,6 +234,13 @@ static void act_remotely(struct actor *actor, unsigned effects)
     }
 }
 
+static void look(struct actor *actor)
+{
+    if (actor->remote && actor->task->state == TASK_RENDERING) {
+        remote_look(actor->remote);
+    }
+}
+
 void actor_look_again(struct actor *actor)
 {
     unsigned effects = actor->orphaned;
@@ -241,7 +248,39 @@ void actor_look_again(struct actor *actor)
     if (effects) {
         act_remotely(actor, effects);
     }
+    if (effects && actor->is_late) {
+        look(actor);
+    }
 }
+
+/* ---- the deadline ---- */
+
+/* While the engine drains, what is done is not brought home any more: the next start looks again. */
+static void on_deadline(struct loop_timer *timer)
+{
+    struct actor *actor = CONTAINER_OF(timer, struct actor, deadline);
+    bool has_grace = actor->engine->parts.settings->grace > 0;
+    if (actor->is_late && actor->engine->is_draining) {
+        return;
+    }
+    actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_DEADLINE,
+                                           .is_final = actor->is_late || !has_grace});
+}
+
+void actor_arm_deadline(struct actor *actor)
+{
+    int64_t left_ms = actor->task->deadline_ms - clock_wall_ms();
+    loop_arm(actor->engine->loop, &actor->deadline, left_ms > 0 ? left_ms : 0);
+}
+
+void actor_wait_in_grace(struct actor *actor)
+{
+    actor->is_late = true;
+    loop_arm(actor->engine->loop, &actor->deadline, actor->engine->parts.settings->grace);
+    look(actor);
+}
+
+/* ---- what it does ---- */
 
 bool actor_works_here(const struct actor *actor)
 {
@@ -253,9 +292,10 @@ bool actor_works_here(const struct actor *actor)
 
 bool actor_is_busy(const struct actor *actor)
 {
-    return actor_works_here(actor) || (actor->remote && (remote_is_sending(actor->remote) ||
-                                                         actor->task->state == TASK_SUBMITTING ||
-                                                         actor->task->state == TASK_FETCHING));
+    enum task_state state = actor->task->state;
+    bool is_remote_busy = actor->remote && (remote_is_sending(actor->remote) ||
+                                            state == TASK_SUBMITTING || state == TASK_FETCHING);
+    return actor->commit || actor_works_here(actor) || is_remote_busy;
 }
 
 /* ---- here ---- */
@@ -306,4 +346,5 @@ void actor_begin(struct actor *actor, const struct route *route)
 void actor_init_work(struct actor *actor)
 {
     actor->progress.fire = on_held_progress;
+    actor->deadline.fire = on_deadline;
 }

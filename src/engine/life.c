@@ -42,8 +42,8 @@ static bool is_busy(const struct engine *engine)
 }
 
 /* Nothing works and nothing is with the store (jobs that upstreams work on are taken up by the next start); whoever still
- * waits is answered by settle(). A commit that keeps failing (disk full) does not hold the end up once all is parked: the
- * store still has the state before it. */
+ * waits is answered by settle(). A commit that fails (disk full) is waited for as work is: it may hold what an upstream said
+ * once, a job's id or a refusal. It does not hold the end up once all is parked: the store still has the state before it. */
 static bool is_drained(const struct engine *engine)
 {
     if (engine->n_writes > 0 || engine->sweeping) {

@@ -60,6 +60,9 @@ void remote_send(struct remote *remote, const struct task *task);
 bool remote_is_sending(const struct remote *remote);
 /* Polls until something but progress is told. */
 void remote_poll(struct remote *remote, const struct task *task);
+/* While it polls: its task's deadline has passed, so the next poll is hastened, and one that finds the job still under way
+ * tells DEADLINE, `is_final`. */
+void remote_look(struct remote *remote);
 /* A newer version of the task that it works for, as committed: what its polls go by. Another attempt's is not heeded. */
 void remote_know(struct remote *remote, const struct task *task);
 /* Brings the result of the task's attempt home, and stores it: STORED, RENEWED, GONE or FAILED. */

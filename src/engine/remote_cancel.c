@@ -54,8 +54,6 @@ static void ask_cancel(struct remote *remote)
     remote_ask(remote, DIALOGUE_CANCEL, input, on_cancelled);
 }
 
-static void look(struct remote *remote);
-
 /* What is not under way any more is left as it is. */
 static void on_looked(void *context, const struct dialogue_outcome *outcome)
 {
@@ -64,6 +62,7 @@ static void on_looked(void *context, const struct dialogue_outcome *outcome)
     bool is_clear = outcome->end == DIALOGUE_ANSWERED && state && strcmp(state, "unclear") != 0;
     bool is_under_way =
         is_clear && (strcmp(state, "pending") == 0 || strcmp(state, "rendering") == 0);
+    remote_leave_polls(remote);
     remote->credential->n_polls++;
     if (is_under_way) {
         remote->is_pending = state[0] == 'p';
@@ -79,14 +78,9 @@ static void on_looked(void *context, const struct dialogue_outcome *outcome)
         if (++remote->n_tries >= REMOTE_CANCEL_TRIES) {
             close_cancel(remote, false, NULL);
         } else {
-            remote_retry(remote, look, remote->n_tries);
+            remote_poll_soon(remote, remote->n_tries + 1);
         }
     }
-}
-
-static void look(struct remote *remote)
-{
-    remote_ask(remote, DIALOGUE_POLL, remote_input(remote), on_looked);
 }
 
 void remote_cancel(struct remote *remote, const struct task *task)
@@ -98,5 +92,10 @@ void remote_cancel(struct remote *remote, const struct task *task)
     remote->n_tries = 0;
     remote->dialogue = dialogue_stop(remote->dialogue);
     remote_leave_polls(remote);
-    remote_later(remote, is_known ? ask_cancel : look, 0);
+    if (is_known) {
+        remote_later(remote, ask_cancel, 0);
+    } else {
+        remote->looked = on_looked;
+        remote_poll_soon(remote, 1);
+    }
 }

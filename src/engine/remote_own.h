@@ -59,8 +59,11 @@ struct remote {
     uint8_t verdict; /* of the last poll: enum remote_verdict */
     uint8_t n_verdicts;
     struct policy_watch watch;
+    /* Hears what a look before a cancel was answered; NULL: none was asked for. */
+    void (*looked)(void *context, const struct dialogue_outcome *outcome);
     int64_t planned_ms;                /* of the next poll, unless a callback brings one forward */
     bool is_called;                    /* by the upstream, since the last poll began */
+    bool is_late;                      /* a job that is not done will not be waited for */
     struct callback_listener listener; /* listens from the first poll's planning to the end */
     /* What the program asked for at the poll before, and of which job: good as long as the job and what is kept of it are
      * the same. NULL: nothing yet. */
@@ -120,7 +123,7 @@ void remote_leave_submits(struct remote *remote);
 char *remote_callback(const struct remote *remote);
 /* Gives up its place among the polls under way, or in the line for one; those next in line ask in the room that is left. */
 void remote_leave_polls(struct remote *remote);
-/* At once, and after a pause from the second time on. */
+/* At once, and after a pause from the second time on; as soon as there is room for a poll. */
 void remote_poll_soon(struct remote *remote, int n);
 
 /* ---- remote_verdict.c ---- */

@@ -2,7 +2,8 @@
  *
  * The polls of an attempt's job: when the next one is due, and what an answer means. A poll that tells nothing changes
  * nothing but the time of the next one. A callback brings a poll forward and is not believed otherwise: what that poll tells
- * counts, and where it tells that the job goes on, the one that was planned stays planned. Everything that is told goes out
+ * counts, and where it tells that the job goes on, the one that was planned stays planned. A look before a cancel
+ * (remote_cancel.c) waits for its turn here as every poll does, and hears the answer itself. Everything that is told goes out
  * as the last thing that a function does, but for what ends nothing: whoever hears it may free us. */
 #include "engine/remote_own.h"
 
@@ -139,13 +140,18 @@ static void on_gone(struct remote *remote)
     }
 }
 
-/* Tells at most two things, neither of which ends anything: the handler queues what it cannot take at once. */
+/* Tells at most two things, neither of which ends anything, but past its deadline: the handler queues what it cannot take at
+ * once. */
 static void on_under_way(struct remote *remote, const json_t *said, bool is_pending)
 {
     double progress = json_number(said, "progress", -1.0);
     remote->is_pending = is_pending;
     remote->is_seen = true;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
+    if (remote->is_late && remote->task->state == TASK_RENDERING) {
+        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_DEADLINE, .is_final = true});
+        return;
+    }
     go_on(remote);
     remote_judge(remote,
                  progress > 0 ? REMOTE_VERDICT_PROGRESS
@@ -223,7 +229,8 @@ static void ask(struct remote *remote)
             remote->is_called = false;
             remote->watch.hastened_ms = clock_mono_ms();
         }
-        remote_ask(remote, DIALOGUE_POLL, remote_input(remote), on_polled);
+        remote_ask(remote, DIALOGUE_POLL, remote_input(remote),
+                   remote->looked ? remote->looked : on_polled);
     }
 }
 
@@ -292,17 +299,24 @@ static void poll_now(struct remote *remote)
 /* ---- callbacks ---- */
 
 /* Noted also while a poll is under way, whose answer may be older than the callback, or stands in line. Once the job is done
- * nobody asks how it stands, but for a new link, at the pace of that. */
+ * nobody asks how it stands, but for a new link, at the pace of that; once the task has ended, but before a cancel. */
 static void on_called(struct callback_listener *listener)
 {
     struct remote *remote = CONTAINER_OF(listener, struct remote, listener);
-    if (remote->fetch) {
+    if (remote->fetch || task_state_is_end(remote->task->state)) {
         return;
     }
     remote->is_called = true;
     if (loop_is_armed(&remote->timer) && remote->at_time == poll_now) {
         await_poll(remote);
     }
+}
+
+/* As if the upstream had called: a wish for rest is heeded, and what is asked already is not asked twice. */
+void remote_look(struct remote *remote)
+{
+    remote->is_late = true;
+    on_called(&remote->listener);
 }
 
 static void await_callbacks(struct remote *remote)

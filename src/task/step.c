@@ -151,9 +151,13 @@ static void on_cancel(const struct scene *scene)
     end_now(scene, TASK_FAILURE_CANCELLED);
 }
 
+/* The last look may be minutes old, and a process before us may have been away for hours. */
 static void on_deadline(const struct scene *scene)
 {
-    end_now(scene, TASK_FAILURE_DEADLINE);
+    if (!scene->event->is_final && upstream_may_have_video(scene->task))
+        scene->step->effects = TASK_EFFECT_LOOK;
+    else
+        end_now(scene, TASK_FAILURE_DEADLINE);
 }
 
 /* ---- the process's own coming and going ---- */
@@ -166,6 +170,7 @@ static void requeue_free(const struct scene *scene, unsigned effects)
     task->attempts--;
 }
 
+/* What may have been made meanwhile is taken up, late or not: DEADLINE follows. */
 static void on_recovered(const struct scene *scene)
 {
     const struct task *task = scene->task;
@@ -173,7 +178,7 @@ static void on_recovered(const struct scene *scene)
     if (task_state_is_end(task->state)) {
         upstream_take_up_end(scene);
     } else if (scene_is_upstream(task)) {
-        if (is_late)
+        if (is_late && !upstream_may_have_video(task) && !upstream_can_confirm(scene))
             upstream_end(scene, TASK_FAILURE_DEADLINE, false);
         else
             upstream_take_up(scene);

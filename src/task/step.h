@@ -24,8 +24,8 @@ enum task_event_kind {
     TASK_EVENT_RENDERED,     /* rendering: a result lies in the spool */
     TASK_EVENT_STORED,       /* fetching: `result` is stored as assets */
     TASK_EVENT_FAILED, /* any attempt step: `failure`, `note`; `may_retry`: another attempt could mend it */
-    TASK_EVENT_CANCEL,    /* its owner asks */
-    TASK_EVENT_DEADLINE,  /* its deadline passed */
+    TASK_EVENT_CANCEL, /* its owner asks */
+    TASK_EVENT_DEADLINE, /* its deadline passed; `is_final`: and nothing is worth waiting for any more */
     TASK_EVENT_RECOVERED, /* found unfinished at start of the process */
     TASK_EVENT_PARKED,    /* the process stops while an attempt of ours is under way */
     TASK_EVENT_EXPIRED,   /* an end: retention takes result and inputs out of the answers */
@@ -59,7 +59,7 @@ struct task_event {
     enum task_on_unknown on_unknown; /* ANSWER_LOST, GONE, RECOVERED: what the channel says */
     bool can_confirm; /* ANSWER_LOST, RECOVERED: the job can be looked up by the id that we chose */
     bool is_certain;  /* GONE: what is not found by the id that we chose was not taken */
-    bool is_final;    /* TURNED_AWAY */
+    bool is_final;    /* TURNED_AWAY, DEADLINE */
     int64_t retry_after_ms;    /* TURNED_AWAY: the upstream's wish; 0: none */
     bool was_stopped;          /* CANCEL_CLOSED */
     double progress;           /* PROGRESS */
@@ -84,6 +84,9 @@ enum task_effect {
     /* The upstream is done: the slot is free, though the attempt goes on. */
     TASK_EFFECT_VACATE = 256,
     TASK_EFFECT_CANCEL_UPSTREAM = 512, /* tell the upstream; CANCEL_CLOSED follows */
+    /* Its deadline has passed, and there may be a video that is paid for: look at once whether there is. DEADLINE comes
+     * again, `is_final`, when there is none yet, or when the grace for all this is over. */
+    TASK_EFFECT_LOOK = 1024,
 };
 
 struct task_policy {

@@ -61,6 +61,10 @@ void upstream_end(const struct scene *scene, enum task_failure failure, bool may
 /* Found at the start of the process: its task unfinished, or ended. */
 void upstream_take_up(const struct scene *scene);
 void upstream_take_up_end(const struct scene *scene);
+/* It has a job there that it can ask for, done or not. */
+bool upstream_may_have_video(const struct task *task);
+/* Whether a submit, whose answer is lost, was taken can be asked by the id that we chose. */
+bool upstream_can_confirm(const struct scene *scene);
 /* An answer about the job itself, whatever it says, confirms it. */
 bool upstream_is_confirmed_by_this(const struct task *task);
 void upstream_accept(const struct scene *scene, struct task *task);

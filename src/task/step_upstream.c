@@ -185,26 +185,42 @@ void upstream_turned_away(const struct scene *scene)
         defer(scene, ATTEMPT_REFUSED, scene->event->retry_after_ms);
 }
 
+bool upstream_can_confirm(const struct scene *scene)
+{
+    return scene->event->can_confirm && attempt_has_job_id(&scene->task->attempt);
+}
+
 /* Nobody knows what became of the submit. Where the upstream can be asked by an id of ours, it is. */
 void upstream_answer_lost(const struct scene *scene)
 {
     const struct task *old = scene->task;
     const struct task_event *event = scene->event;
-    const bool has_id = attempt_has_job_id(&old->attempt);
     if (is_cancelling(old) && old->attempt.accepted_ms == 0) {
-        if (has_id)
+        if (attempt_has_job_id(&old->attempt))
             scene->step->effects = TASK_EFFECT_CANCEL_UPSTREAM;
         else
             close_after_end(scene, ATTEMPT_UNKNOWN, SCENE_END | TASK_EFFECT_RELEASE);
     } else if (old->state != TASK_SUBMITTING || old->is_local) {
         return;
-    } else if (event->can_confirm && has_id) {
+    } else if (upstream_can_confirm(scene)) {
         struct task *task = scene_move_to_rendering(scene, TASK_EFFECT_PERSIST | TASK_EFFECT_POLL);
         task->attempt.state = ATTEMPT_CONFIRMING;
     } else {
         scene_retry_or_fail(scene, TASK_FAILURE_SUBMISSION_UNKNOWN,
                             event->on_unknown == TASK_UNKNOWN_RESUBMIT, ATTEMPT_UNKNOWN);
     }
+}
+
+/* It costs nothing to try again, if there is still time. */
+static void not_taken(const struct scene *scene)
+{
+    if (scene->now_ms < scene->task->deadline_ms) {
+        defer(scene, ATTEMPT_NOT_TAKEN, 0);
+        return;
+    }
+    struct task *task = scene_end(scene, TASK_FAILURE_DEADLINE, NULL, SCENE_END | SCENE_LET_GO);
+    task->attempts--;
+    scene_close_attempt(scene, task, ATTEMPT_NOT_TAKEN);
 }
 
 /* The upstream was believed for long enough (policy_note_gone()). Of a job that was never seen there, that says it was not taken
@@ -215,7 +231,7 @@ void upstream_gone(const struct scene *scene)
     if (old->state == TASK_SUBMITTING || !scene_is_upstream(old))
         return;
     if (old->attempt.state == ATTEMPT_CONFIRMING && scene->event->is_certain)
-        defer(scene, ATTEMPT_NOT_TAKEN, 0);
+        not_taken(scene);
     else if (old->attempt.state == ATTEMPT_CONFIRMING)
         scene_retry_or_fail(scene, TASK_FAILURE_SUBMISSION_UNKNOWN,
                             scene->event->on_unknown == TASK_UNKNOWN_RESUBMIT, ATTEMPT_UNKNOWN);
@@ -227,6 +243,12 @@ void upstream_gone(const struct scene *scene)
 }
 
 /* ---- rendering and fetching ---- */
+
+bool upstream_may_have_video(const struct task *task)
+{
+    return scene_is_upstream(task) && task->state != TASK_SUBMITTING &&
+           attempt_has_job_id(&task->attempt);
+}
 
 bool upstream_is_confirmed_by_this(const struct task *task)
 {

@@ -2,7 +2,7 @@
  *
  * sim: runs simulated worlds (sim.h), each from a seed, and ends with 1 at the first promise that is broken.
  *
- *     sim                       the seeds 1 to 60, and one that nobody has seen
+ *     sim                       the seeds 1 to 60, those that once showed a fault, and one that nobody has seen
  *     sim --seeds FIRST LAST    these
  *     sim --seconds N           as many worlds as there is time for, from a fresh seed on
  *     sim --seed N [--trace]    one, and what happens in it
@@ -18,6 +18,13 @@
 #include "base/must.h"
 
 enum { FIXED_SEEDS = 60 };
+
+static const uint64_t telling_seeds[] = {
+    226,   /* a look before a cancel was made past the budget of polls */
+    11793, /* a job was accepted, that was lost in a crash, and the upstream lost the job */
+    13614, /* an end that was written down right before a crash was taken for a task that waits */
+    304114259, /* what a submit was answered was not durable yet when the node was stopped */
+};
 
 #define USUAL .weight = 1, .on_unknown = "hold", .fit = "nearest", .line = 1
 
@@ -209,6 +216,9 @@ int main(int argc, char **argv)
     } else if (argc == 1) {
         uint64_t fresh = fresh_seed();
         run_range(&stage, 1, FIXED_SEEDS);
+        for (size_t i = 0; i < ARRAY_LENGTH(telling_seeds); i++) {
+            run_range(&stage, telling_seeds[i], telling_seeds[i]);
+        }
         run_range(&stage, fresh, fresh);
     } else {
         fprintf(stderr, "usage: sim [--seeds FIRST LAST | --seconds N | --seed N [--trace]]\n");

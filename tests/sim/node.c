@@ -32,6 +32,7 @@ static void give_birth(struct node *node)
     };
     world_trace("node %d starts", node->number);
     node->is_dead = node->is_stopping = false;
+    node->born_ms = world_now_ms();
     memset(node->meters, 0, sizeof node->meters); /* budgets begin anew */
     world->newborn = node;
     must(engine_start(&parts, &node->engine) == 0);

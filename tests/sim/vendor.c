@@ -107,6 +107,11 @@ void vendor_told_of_job(const char *job, const char *state)
         submission->n_told_gone = 0;
         submission->failure_was_told |=
             strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+        submission->video_was_told |=
+            submission->state == JOB_DONE && !task_state_is_end(life->state);
+        if (submission->state == JOB_WORKING) {
+            submission->told_going_ms = world_now_ms();
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include "sim.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
 #include "engine/remote.h"
@@ -93,7 +94,7 @@ static bool is_true_failure(const struct life *life, enum task_failure failure)
     case TASK_FAILURE_CANCELLED:
         return life->was_cancelled;
     case TASK_FAILURE_DEADLINE:
-        return world_now_ms() - life->asked_ms >= DEADLINE_MS - 2 * WALL_JUMP_MS;
+        return world_now_ms() - life->asked_ms >= the_world->settings.deadline - 2 * WALL_JUMP_MS;
     case TASK_FAILURE_JOB_LOST:
         return has_job(life, is_lost);
     case TASK_FAILURE_MODERATED:
@@ -192,14 +193,40 @@ void __wrap_table_publish(struct table *table, const struct task *task)
 
 /* ---- what is written ---- */
 
+/* A deadline ends what may be paid for only once the upstream has said that it is not done, or after all the grace there is;
+ * and what it said to be done is let go of only after that. */
+static void check_deadline(const struct node *node, const struct life *life,
+                           const struct record *old, const struct task *task)
+{
+    struct life *ignored;
+    const struct submission *job = vendor_submission(task->attempt.id, &ignored);
+    int64_t late_ms = clock_wall_ms() - task->deadline_ms;
+    int64_t up_ms = world_now_ms() - node->born_ms;
+    int64_t waited_ms = (late_ms < up_ms ? late_ms : up_ms) + 2 * WALL_JUMP_MS;
+    bool has_job = old->state == TASK_RENDERING || old->state == TASK_FETCHING;
+    bool was_denied = task->attempt.state == ATTEMPT_NOT_TAKEN;
+    if (!job || !has_job || was_denied || waited_ms >= the_world->settings.grace) {
+        return;
+    }
+    if (job->video_was_told) {
+        world_fail("life %d: its video was done, and is thrown away", life->number);
+    }
+    if (world_now_ms() - job->told_going_ms > waited_ms) {
+        world_fail("life %d: its deadline has passed, and nobody has looked whether it is done",
+                   life->number);
+    }
+}
+
 void watch_committed(const struct node *node, const struct life *life, const struct record *old,
                      const struct task *task)
 {
-    (void)node;
     struct life *ignored;
     struct submission *submission = vendor_submission(task->attempt.id, &ignored);
     if (submission && task->attempt.state == ATTEMPT_ACCEPTED) {
         submission->was_accepted = true;
+    }
+    if (task->failure == TASK_FAILURE_DEADLINE && !task_state_is_end(old->state)) {
+        check_deadline(node, life, old, task);
     }
     bool is_another = strcmp(old->attempt, task->attempt.id) != 0;
     if (old->attempt[0] != '\0' && is_another && attempt_is_open(old->attempt_state)) {
@@ -237,12 +264,18 @@ static bool is_settled(const struct submission *submission)
     if (submission->was_accepted) {
         return false;
     }
-    /* The upstream itself says that it does not know it; one that has lost it will not charge for it. */
+    /* The upstream itself says that it does not know it; one that has lost it will not charge for it. That it had taken it may
+     * have been heard, and lost in a crash. */
     bool is_unknown = submission->state == JOB_NONE || submission->ends_as == JOB_LOST;
-    bool was_denied = submission->verdict == VERDICT_NONE && is_unknown &&
-                      submission->n_told_gone >= 3 &&
+    bool was_denied = is_unknown && submission->n_told_gone >= 3 &&
                       submission->told_gone_last_ms - submission->told_gone_first_ms >= MINUTE_MS;
     return was_denied || strcmp(vendor_channel(submission->credential), "risky") == 0;
+}
+
+/* Also one whose end was written down right before a crash: nobody publishes it any more. */
+static bool is_over(const struct life *life)
+{
+    return task_state_is_end(the_world->nodes[life->node].records[life->number].state);
 }
 
 /* Those of other tenants who wait for the same, have nothing at work, and came before. */
@@ -252,14 +285,13 @@ static void count_overtaken(const struct life *winner)
     bool is_busy[TENANTS] = {false}, is_seen[TENANTS] = {false};
     for (int i = 0; i < world->n_lives; i++) {
         const struct life *life = &world->lives[i];
-        bool is_at_work = life->node == winner->node && life->admitted_ms > 0 &&
-                          !task_state_is_end(life->state) &&
+        bool is_at_work = life->node == winner->node && life->admitted_ms > 0 && !is_over(life) &&
                           (life->state != TASK_QUEUED || life->n_deferred > 0);
         is_busy[life->tenant] |= is_at_work;
     }
     for (int i = 0; i < world->n_lives; i++) {
         struct life *life = &world->lives[i];
-        bool waits = life->node == winner->node && life->state == TASK_QUEUED &&
+        bool waits = life->node == winner->node && life->state == TASK_QUEUED && !is_over(life) &&
                      life->admitted_ms > 0 && strcmp(life->model, winner->model) == 0;
         if (!waits || life->tenant == winner->tenant || is_busy[life->tenant] ||
             is_seen[life->tenant] || world_now_ms() - life->admitted_ms < 1000) {
@@ -379,11 +411,9 @@ void watch_answer(struct node *node, const struct wire *wire, bool was_never_sen
 
 void watch_stopped(const struct node *node)
 {
-    const struct faults *faults = &the_world->faults;
     for (int i = 0; i < the_world->n_lives; i++) {
         const struct record *record = &node->records[i];
-        bool is_open = record->attempt[0] != '\0' && record->attempt_state == ATTEMPT_SUBMITTING;
-        if (is_open && faults->store_failure == 0 && !faults->has_slow_store) {
+        if (record->attempt[0] != '\0' && record->attempt_state == ATTEMPT_SUBMITTING) {
             world_fail("life %d: its node has stopped in good order, and left a submit behind", i);
         }
     }
@@ -403,8 +433,28 @@ static int jobs_of(const struct node *node, int credential)
     return n_jobs;
 }
 
+/* The store may be out of reach when the deadline passes. */
+static void check_overdue(const struct node *node)
+{
+    const struct settings *settings = &the_world->settings;
+    int64_t most_ms = settings->grace + 5 * MINUTE_MS;
+    for (int i = 0; i < the_world->n_lives && node_is_up(node); i++) {
+        const struct life *life = &the_world->lives[i];
+        int64_t late_ms = world_now_ms() - life->admitted_ms - settings->deadline;
+        int64_t up_ms = world_now_ms() - node->born_ms;
+        int64_t waited_ms = late_ms < up_ms ? late_ms : up_ms;
+        bool is_here = life->admitted_ms > 0 && &the_world->nodes[life->node] == node;
+        if (is_here && !task_state_is_end(node->records[i].state) && waited_ms > most_ms) {
+            world_fail("life %d lives on, past its deadline and its grace", i);
+        }
+    }
+}
+
 void watch_world(const struct world *world)
 {
+    for (int i = 0; i < world->n_nodes; i++) {
+        check_overdue(&world->nodes[i]);
+    }
     for (int i = 0; i < world->n_nodes && !world->faults.has_reloads; i++) {
         for (int credential = 0; credential < CREDENTIALS; credential++) {
             int n_jobs = jobs_of(&world->nodes[i], credential);

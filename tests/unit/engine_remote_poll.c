@@ -235,6 +235,54 @@ static void a_poll_waits_as_the_upstream_wishes(void **state)
     end(&place);
 }
 
+/* At once, where nothing is wrong. */
+static void past_its_deadline_a_job_is_looked_at_once_more(void **state)
+{
+    (void)state;
+    static const struct {
+        struct turn turns[TURNS_MAX];
+        const char *told;
+        bool is_at_once;
+    } rows[] = {
+        {{ASKED, STATE("rendering")}, "deadline ", true},
+        {{ASKED, SAYS("{\"state\":\"pending\",\"progress\":0.5}")}, "deadline ", true},
+        {{ASKED, DONE("[{\"url\":\"u\"}]")}, "rendered([{\"url\":\"u\"}]) ", true},
+        {{ASKED, FAILED("refused")}, "failed(upstream_failed) ", true},
+        {{ASKED, STATE("unclear"), AGAIN, STATE("rendering")}, "deadline ", false},
+        {{ASKED, DONE("[]"), AGAIN, DONE("[{}]")}, "rendered([{}]) ", false},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct place place;
+        begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED),
+              rows[i].turns);
+        call(&place, remote_poll);
+        remote_look(place.remote);
+        while (place.told[0] == '\0' && go_on()) {
+        }
+        if (strcmp(place.told, rows[i].told) != 0 ||
+            (stage.now_ms == START_MS) != rows[i].is_at_once) {
+            fail_msg("look %zu: %s after %lld ms", i, place.told,
+                     (long long)(stage.now_ms - START_MS));
+        }
+        assert_int_equal(stage.n_timers, 0);
+        end(&place);
+    }
+}
+
+static void a_look_past_the_deadline_waits_as_the_upstream_wishes(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(LOOK), ANSWERS_LATER(429, 1234567), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    play_out();
+    remote_look(place.remote);
+    assert_int_equal(stage.n_timers, 1);
+    assert_true(stage.timers[0]->due_ms >= stage.now_ms + 1234567);
+    end(&place);
+}
+
 static void what_an_upstream_says_of_its_queue_is_told(void **state)
 {
     (void)state;
@@ -484,6 +532,26 @@ static void a_poll_waits_for_its_place_among_many(void **state)
     end(&place);
 }
 
+static void a_look_before_a_cancel_waits_for_its_place_too(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {ASKED, STATE("rendering"), {0}};
+    struct place place;
+    begin(&place, "able", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    struct remote *other = neighbour(&place);
+    place.credential->n_polling = CREDENTIAL_POLLS_MAX;
+    call(&place, remote_cancel);
+    settle();
+    assert_int_equal(stage.n_exchanges, 0);
+    place.credential->n_polling = CREDENTIAL_POLLS_MAX - 1;
+    assert_null(remote_free(other, false));
+    assert_int_equal(place.credential->n_polling, CREDENTIAL_POLLS_MAX);
+    place.credential->n_polling = 1; /* the others go */
+    play_out();
+    check_told(&place, "closed(-)", "look", 0);
+    end(&place);
+}
+
 /* In the order of their coming; one that is stopped leaves the line. */
 static void who_is_stopped_leaves_the_line(void **state)
 {
@@ -537,6 +605,8 @@ int main(void)
         cmocka_unit_test(a_verdict_is_told_when_it_differs),
         cmocka_unit_test(verdicts_are_not_told_without_end),
         cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),
+        cmocka_unit_test(past_its_deadline_a_job_is_looked_at_once_more),
+        cmocka_unit_test(a_look_past_the_deadline_waits_as_the_upstream_wishes),
         cmocka_unit_test(what_an_upstream_says_of_its_queue_is_told),
         cmocka_unit_test(the_program_sees_the_job_and_what_it_kept),
         cmocka_unit_test(the_program_is_asked_once_for_a_job_and_what_is_kept_of_it),
@@ -547,6 +617,7 @@ int main(void)
         cmocka_unit_test(texts_that_are_too_long_are_left_out),
         cmocka_unit_test(a_job_may_be_done_at_once),
         cmocka_unit_test(a_poll_waits_for_its_place_among_many),
+        cmocka_unit_test(a_look_before_a_cancel_waits_for_its_place_too),
         cmocka_unit_test(who_is_stopped_leaves_the_line),
         cmocka_unit_test(a_cancel_gives_up_the_place_of_a_poll),
     };

@@ -158,6 +158,7 @@ static inline void note_event(struct place *place, const struct task_event *even
         note(place->told, "closed(%s) ", event->was_stopped ? "stopped" : "-");
         note_usage(place, job);
     } else {
+        assert_int_equal(event->is_final, event->kind == TASK_EVENT_DEADLINE);
         note(place->told, "%s ", task_event_name(event->kind));
     }
 }

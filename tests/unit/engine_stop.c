@@ -140,6 +140,27 @@ static void cancels_are_answered_by_the_end(void **state)
     assert_int_equal(stage_stored_state(stage, id), TASK_RENDERING);
 }
 
+/* What was heard may be heard only once. */
+static void a_drain_waits_for_what_is_not_durable_yet(void **state)
+{
+    struct stage *stage = *state;
+    struct stopping stopping;
+    char id[ID_SHORT_SIZE];
+    stage_start(stage);
+    atomic_store(&ailment.failing, WRITES_TO(TASK_COMPLETED));
+    stage_add(stage, "t1", "d", id);
+    AWAIT(atomic_load(&ailment.n_failed) > 0);
+    stopping_begin(&stopping, stage->engine, 10 * FAKE_PATIENCE_MS);
+    AWAIT(is_closing(stage));
+    int before = atomic_load(&ailment.n_failed);
+    AWAIT(atomic_load(&ailment.n_failed) > before + 1);
+    assert_false(atomic_load(&stopping.is_over));
+    atomic_store(&ailment.failing, 0);
+    stopping_end(&stopping, stage);
+    assert_int_equal(stage_stored_state(stage, id), TASK_COMPLETED);
+    assert_int_equal(fake_starts("d"), 1);
+}
+
 static void a_full_disk_does_not_hold_the_end_up(void **state)
 {
     struct stage *stage = *state;
@@ -696,6 +717,7 @@ int main(void)
         STAGE_CASE(a_drain_can_be_hurried),
         STAGE_CASE(a_closed_engine_takes_nothing_and_works_on),
         STAGE_CASE(cancels_are_answered_by_the_end),
+        STAGE_CASE(a_drain_waits_for_what_is_not_durable_yet),
         STAGE_CASE(a_full_disk_does_not_hold_the_end_up),
         STAGE_CASE(each_create_is_answered_once_and_kept),
         STAGE_CASE(a_create_that_comes_last_is_kept),

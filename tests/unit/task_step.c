@@ -48,7 +48,7 @@ static struct task_step step_at(const struct task *task, const struct task_event
 
 /* What comes of an event: the new state's letter (`.` no new task) and effects as letters:
  * P persist, S start, R store result, X stop, E enqueue, F free the slot, G forget, O poll, V vacate, U cancel
- * upstream. What events do to an attempt at an upstream is told in task_step_upstream.c.
+ * upstream, L look. What events do to an attempt at an upstream is told in task_step_upstream.c.
  * Rows follow enum task_event_kind, columns task/state.def. */
 static const char *const life[TASK_EVENT_COUNT][TASK_STATE_COUNT] = {
     [TASK_EVENT_SLOT_GRANTED] = {"s PS", ".", ".", ".", ".", ".", "."},
@@ -84,7 +84,7 @@ static void every_event_in_every_state(void **context)
             struct task_event event = event_of((enum task_event_kind)kind);
             struct task_step step = step_at(task, &event, now_ms);
             const char *want = life[kind][state];
-            char effects[11];
+            char effects[12];
             effects_text(step.effects, effects);
             char letter = step.task == NULL ? '.' : letters[step.task->state];
             const char *want_effects = want[1] == '\0' ? "" : want + 2;

@@ -50,9 +50,10 @@ struct row {
     enum task_state state;
     enum attempt_state attempt;
     enum task_failure failure;
-    const char *effects; /* letters as in task_step.c; O poll, V vacate, U cancel upstream */
-    int charged;         /* by how much `attempts` falls */
-    bool is_quiet;       /* clients see nothing of it */
+    const char
+        *effects;  /* letters as in task_step.c; O poll, V vacate, U cancel upstream, L look */
+    int charged;   /* by how much `attempts` falls */
+    bool is_quiet; /* clients see nothing of it */
 };
 
 #define QUEUED                                                                                     \
@@ -120,7 +121,9 @@ static const struct row rows[] = {
     {CHOSEN, E(ANSWER_LOST), "c", TO(RENDERING, CONFIRMING), NONE, "PO", 0, false},
     {CHOSEN, E(ANSWER_LOST), "cr", TO(RENDERING, CONFIRMING), NONE, "PO", 0, false},
     {CHOSEN, E(RECOVERED), "c", TO(RENDERING, CONFIRMING), NONE, "PO", 0, false},
-    {CHOSEN, E(RECOVERED), "cd", TO(FAILED, CANCELLING), F(DEADLINE), "PU", 0, false},
+    {CHOSEN, E(RECOVERED), "cd", TO(RENDERING, CONFIRMING), NONE, "PO", 0, false},
+    {CHOSEN, E(RECOVERED), "d", TO(FAILED, CANCELLING), F(DEADLINE), "PU", 0, false},
+    {CHOSEN, E(DEADLINE), "", TO(FAILED, CANCELLING), F(DEADLINE), "P", 0, false},
     {CHOSEN, E(CANCEL), "", TO(CANCELLED, CANCELLING), F(CANCELLED), "P", 0, false},
 
     {CONFIRMING, E(CONFIRMED), "", TO(RENDERING, ACCEPTED), NONE, "P", 0, true},
@@ -129,11 +132,15 @@ static const struct row rows[] = {
     {CONFIRMING, E(PROGRESS), "", TO(RENDERING, ACCEPTED), NONE, "P", 0, false},
     {CONFIRMING, E(RENDERED), "", TO(FETCHING, ACCEPTED), NONE, "PRV", 0, false},
     {CONFIRMING, E(GONE), "y", TO(QUEUED, NOT_TAKEN), NONE, "PXEF", 1, false},
+    {CONFIRMING, E(GONE), "yd", TO(FAILED, NOT_TAKEN), F(DEADLINE), "PXFG", 1, false},
     {CONFIRMING, E(GONE), "", TO(FAILED, UNKNOWN), F(SUBMISSION_UNKNOWN), "PXFG", 0, false},
     {CONFIRMING, E(GONE), "r", TO(QUEUED, UNKNOWN), NONE, "PXEF", 0, false},
     {CONFIRMING, E(FAILED), "", TO(FAILED, FAILED), F(UPSTREAM_FAILED), "PXFG", 0, false},
     {CONFIRMING, E(CANCEL), "", TO(CANCELLED, CANCELLING), F(CANCELLED), "PXU", 0, false},
+    {CONFIRMING, E(DEADLINE), "", TO(STATE_COUNT, CONFIRMING), NONE, "L", 0, false},
+    {CONFIRMING, E(DEADLINE), "f", TO(FAILED, CANCELLING), F(DEADLINE), "PXU", 0, false},
     {CONFIRMING, E(RECOVERED), "", TO(STATE_COUNT, CONFIRMING), NONE, "O", 0, false},
+    {CONFIRMING, E(RECOVERED), "d", TO(STATE_COUNT, CONFIRMING), NONE, "O", 0, false},
 
     {RENDERING, E(KEPT), "", TO(RENDERING, ACCEPTED), NONE, "P", 0, true},
     {RENDERING, E(PROGRESS), "", TO(RENDERING, ACCEPTED), NONE, "", 0, false},
@@ -142,9 +149,10 @@ static const struct row rows[] = {
     {RENDERING, E(FAILED), "m", TO(QUEUED, FAILED), NONE, "PXEF", 0, false},
     {RENDERING, E(GONE), "", TO(FAILED, GONE), F(JOB_LOST), "PXFG", 0, false},
     {RENDERING, E(CANCEL), "", TO(CANCELLED, CANCELLING), F(CANCELLED), "PXU", 0, false},
-    {RENDERING, E(DEADLINE), "", TO(FAILED, CANCELLING), F(DEADLINE), "PXU", 0, false},
+    {RENDERING, E(DEADLINE), "", TO(STATE_COUNT, ACCEPTED), NONE, "L", 0, false},
+    {RENDERING, E(DEADLINE), "f", TO(FAILED, CANCELLING), F(DEADLINE), "PXU", 0, false},
     {RENDERING, E(RECOVERED), "", TO(STATE_COUNT, ACCEPTED), NONE, "O", 0, false},
-    {RENDERING, E(RECOVERED), "d", TO(FAILED, CANCELLING), F(DEADLINE), "PU", 0, false},
+    {RENDERING, E(RECOVERED), "d", TO(STATE_COUNT, ACCEPTED), NONE, "O", 0, false},
 
     {FETCHING, E(RENEWED), "", TO(FETCHING, ACCEPTED), NONE, "PR", 0, true},
     {FETCHING, E(STORED), "", TO(COMPLETED, FINISHED), NONE, "PFG", 0, false},
@@ -152,9 +160,10 @@ static const struct row rows[] = {
     {FETCHING, E(FAILED), "m", TO(FAILED, FINISHED), F(UPSTREAM_FAILED), "PXFG", 0, false},
     {FETCHING, E(GONE), "", TO(FAILED, GONE), F(JOB_LOST), "PXFG", 0, false},
     {FETCHING, E(CANCEL), "", TO(CANCELLED, FINISHED), F(CANCELLED), "PXFG", 0, false},
-    {FETCHING, E(DEADLINE), "", TO(FAILED, FINISHED), F(DEADLINE), "PXFG", 0, false},
+    {FETCHING, E(DEADLINE), "", TO(STATE_COUNT, ACCEPTED), NONE, "L", 0, false},
+    {FETCHING, E(DEADLINE), "f", TO(FAILED, FINISHED), F(DEADLINE), "PXFG", 0, false},
     {FETCHING, E(RECOVERED), "", TO(STATE_COUNT, ACCEPTED), NONE, "R", 0, false},
-    {FETCHING, E(RECOVERED), "d", TO(FAILED, FINISHED), F(DEADLINE), "PG", 0, false},
+    {FETCHING, E(RECOVERED), "d", TO(STATE_COUNT, ACCEPTED), NONE, "R", 0, false},
 
     {AWAITED, E(ACCEPTED), "", TO(CANCELLED, CANCELLING), F(CANCELLED), "PU", 0, true},
     {AWAITED, E(TURNED_AWAY), "", TO(CANCELLED, REFUSED), F(CANCELLED), "PFG", 0, true},
@@ -249,7 +258,7 @@ static void each_row_of_the_table(void **context)
         const struct row *row = &rows[i];
         struct task *task = stand(row->from);
         struct task_step step = step_of_row(task, row->kind, row->how);
-        char effects[11];
+        char effects[12];
         effects_text(step.effects, effects);
         if (strcmp(effects, row->effects) != 0)
             fail_msg("row %zu, %s: effects %s, not %s", i, task_event_name(row->kind), effects,
@@ -469,6 +478,24 @@ static void resubmitting_ends_with_the_attempts_and_the_deadline(void **context)
         assert_int_equal(task->attempt.state, ATTEMPT_UNKNOWN);
         task_unref(task);
     }
+}
+
+/* Made and paid for while nobody looked. */
+static void what_was_done_by_the_deadline_is_brought_home_after_it(void **context)
+{
+    (void)context;
+    struct task *task = stand((struct standing)RENDERING);
+    struct attempt_job *job = sample_job("job-1");
+    task->deadline_ms = now_ms - 1000;
+    assert_int_equal(feed(&task, event_of(TASK_EVENT_RECOVERED, "", NULL)), TASK_EFFECT_POLL);
+    assert_int_equal(feed(&task, event_of(TASK_EVENT_DEADLINE, "", NULL)), TASK_EFFECT_LOOK);
+    (void)feed(&task, event_of(TASK_EVENT_RENDERED, "", job));
+    assert_int_equal(feed(&task, event_of(TASK_EVENT_DEADLINE, "", NULL)), TASK_EFFECT_LOOK);
+    (void)feed(&task, event_of(TASK_EVENT_STORED, "", NULL));
+    assert_int_equal(task->state, TASK_COMPLETED);
+    assert_int_equal(feed(&task, event_of(TASK_EVENT_DEADLINE, "f", NULL)), 0);
+    attempt_job_unref(job);
+    task_unref(task);
 }
 
 /* An hour of «later» is no failure, and the pauses grow to five minutes. */
@@ -825,6 +852,7 @@ int main(void)
         cmocka_unit_test(a_program_that_is_done_makes_room),
         cmocka_unit_test(what_may_have_cost_is_remembered),
         cmocka_unit_test(resubmitting_ends_with_the_attempts_and_the_deadline),
+        cmocka_unit_test(what_was_done_by_the_deadline_is_brought_home_after_it),
         cmocka_unit_test(being_deferred_fails_nothing),
         cmocka_unit_test(a_channel_that_refused_is_remembered_until_none_is_left),
         cmocka_unit_test(some_words_are_final_wherever_they_are_said),
