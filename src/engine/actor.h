@@ -97,5 +97,5 @@ void actor_begin(struct actor *actor, const struct route *route);
 void actor_look_again(struct actor *actor);
 /* Does an attempt of ours work for it, which a stop parks? */
 bool actor_works_here(const struct actor *actor);
-/* Would a stop lose something that cannot be taken up again? */
+/* Would a stop lose something: work of ours, the answer to a submit, a download? What only waits for its time is durable. */
 bool actor_is_busy(const struct actor *actor);

@@ -253,9 +253,10 @@ bool actor_works_here(const struct actor *actor)
 
 bool actor_is_busy(const struct actor *actor)
 {
-    return actor_works_here(actor) || (actor->remote && (remote_is_sending(actor->remote) ||
-                                                         actor->task->state == TASK_SUBMITTING ||
-                                                         actor->task->state == TASK_FETCHING));
+    return actor_works_here(actor) ||
+           (actor->remote &&
+            (remote_is_sending(actor->remote) || actor->task->state == TASK_SUBMITTING ||
+             (actor->task->state == TASK_FETCHING && remote_is_bringing(actor->remote))));
 }
 
 /* ---- here ---- */

@@ -58,6 +58,8 @@ void remote_prepare(struct remote *remote, const struct task *task);
 void remote_send(struct remote *remote, const struct task *task);
 /* Is the answer to a submit awaited? */
 bool remote_is_sending(const struct remote *remote);
+/* Is its result on the way to us, or being stored? One that waits for its next try, or for a new link, stands in the record. */
+bool remote_is_bringing(const struct remote *remote);
 /* Polls until something but progress is told. */
 void remote_poll(struct remote *remote, const struct task *task);
 /* A newer version of the task that it works for, as committed: what its polls go by. Another attempt's is not heeded. */

@@ -388,8 +388,12 @@ static void take_blob(struct remote *remote, int64_t number)
     store_again(remote);
 }
 
+/* Nothing new is begun by a process that ends: what the record names is brought home after the next start. */
 static void bring(struct remote *remote)
 {
+    if (remote->room->is_closing) {
+        return;
+    }
     const struct attempt_job *job = remote->task->attempt.job;
     CLEANUP(json_unref_pointer)
     json_t *outputs = job && job->outputs ? json_loads(job->outputs, 0, NULL) : NULL;
@@ -416,6 +420,11 @@ void remote_store(struct remote *remote, const struct task *task)
         remote->fetch->video = -1;
     }
     remote_later(remote, bring, 0);
+}
+
+bool remote_is_bringing(const struct remote *remote)
+{
+    return remote->fetch && (remote->fetch->download || remote->fetch->result);
 }
 
 void remote_halt_result(struct remote *remote, bool is_kept)
