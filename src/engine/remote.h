@@ -44,6 +44,9 @@ struct remote_handler {
     void (*queue_position)(void *context, int64_t position);
     /* A poll told something else than the one before; `message` (NULL: none) in the upstream's words. For the timeline. */
     void (*verdict)(void *context, enum remote_verdict verdict, const char *message);
+    /* Why the attempt is about to end, or its submit to be put off, in the upstream's words where it has some. For the timeline of
+     * operators; before the event. */
+    void (*reason)(void *context, const char *reason);
     void *context;
 };
 
