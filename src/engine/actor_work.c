@@ -158,8 +158,7 @@ static void on_reason(void *context, const char *reason)
         credential_note_error(local_credential(actor), reason);
     } else if (task->state != TASK_QUEUED) {
         json_set(body, "attempt", json_integer(task->attempt.number));
-    } else if (actor->n_put_off++ < ACTOR_PUT_OFF_MAX) {
-        must(actor->credential != NULL);
+    } else if (actor->credential && actor->n_put_off++ < ACTOR_PUT_OFF_MAX) {
         json_set_text(body, "channel", actor->credential->channel);
         json_set_text(body, "credential", actor->credential->name);
     } else {
