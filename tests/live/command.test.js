@@ -25,6 +25,7 @@ names) mkdir out; clip out/film.mp4; echo "{\"output\": \"$PWD/out/film.mp4\"}" 
 images) clip output.mp4; cp image-* "$notes" ;;
 noise) head -c 300000 /dev/zero | tr '\0' x; echo; echo 'Loading weights 100%'; echo '{"progress": "much"}'; head -c 5000 /dev/urandom; echo
   echo 'secret of the house' >&2; clip output.mp4 ;;
+mutters) echo 'Loading weights'; clip output.mp4 ;;
 fails) echo 'out of memory: secret of the house' >&2; exit 3 ;;
 dies) kill -SEGV $$ ;;
 hangs) trap 'echo terminated >>"$notes/hangs.term"' TERM; while :; do sleep 0.1; done ;;
@@ -150,6 +151,10 @@ test('lines that are none of its words, and long ones, do no harm and are told o
     assert.equal(end.status, 'completed', JSON.stringify(end.error));
     assert.match(server.log, /the program of channel \S+local\S+ said \d+ lines that were passed over, the first: x{50,}/);
     assert.ok(!JSON.stringify(end).includes('secret'));
+});
+test('one such line is one', async () => {
+    assert.equal((await server.waitEnd((await create('mutters')).id)).status, 'completed');
+    assert.match(server.log, /said a line that was passed over: Loading weights/);
 });
 test('a program that fails is tried again, and its last words are in the log alone', async () => {
     const { id } = await create('fails');

@@ -117,5 +117,28 @@ test('what was noted goes with the task, from every byte of the database', async
     assert.equal((await server.call('DELETE', `/v1/video/tasks/${encodeURIComponent(id)}`)).status, 200);
     await until('the words to be gone', () => !isHeld());
 });
+test('the built-in engine: its channel counts and has a last error, an operator\'s timeline says why', async () => {
+    const own = await start({ config: 'tasks: {attempts: 1}\nrender: {slots: 1}\n' });
+    const boss = await own.addKey('boss', { operator: true });
+    const row = async () => (await own.call('GET', '/v1/channels', { key: boss })).json.data[0];
+    const closed = async (id, key) => (await own.call('GET', `/v1/video/tasks/${encodeURIComponent(id)}/timeline`, { key })).json.data.find((entry) => entry.what === 'closed');
+    await own.complete({});
+    const { submits, accepted, refused, last_error: error } = await row();
+    assert.deepEqual([submits, accepted, refused, error], [1, 1, 0, null]);
+
+    const slow = await own.create({ duration: 20, size: 'large' });
+    await own.waitRendering(slow.id, 0);
+    process.kill(await own.waitHelper(), 'SIGKILL');
+    assert.equal((await own.waitEnd(slow.id)).error.code, 'render_crashed');
+    const crashed = 'rendering failed (crashed): signal 9 (Killed)';
+    assert.deepEqual([(await closed(slow.id, boss)).message, (await closed(slow.id)).message], [crashed, undefined]);
+
+    const far = await own.create({ images: ['http://127.0.0.1:9/x.png'] });
+    assert.equal((await own.waitEnd(far.id)).error.code, 'image_forbidden');
+    const forbidden = 'Image 1: its address is not a public one.';
+    assert.equal((await closed(far.id, boss)).message, forbidden);
+    const after_ = await row();
+    assert.deepEqual([after_.submits, after_.accepted, after_.last_error], [3, 2, forbidden], 'what could not begin was not accepted');
+});
 
 test('the servers ended well', endedWell);
