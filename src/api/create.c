@@ -19,6 +19,8 @@
 #include "task/unified.h"
 
 /* A create under way. Shared by the suspended request and the engine. */
+enum { LIMIT_SIZE = 160 }; /* of a sentence with a limit in it */
+
 struct create {
     struct wait wait;
     struct engine_create engine;
@@ -59,6 +61,29 @@ static void create_done(struct engine_create *engine)
     wait_done(&CONTAINER_OF(engine, struct create, engine)->wait);
 }
 
+static enum MHD_Result reply_too_many(struct api_request *request)
+{
+    char message[LIMIT_SIZE];
+    snprintf(message, sizeof(message),
+             "You have as many unfinished tasks as you may, %lld: wait for one to end, or cancel "
+             "one.",
+             (long long)request->api->parts.settings->tenant_in_flight);
+    return api_reply_error(request, API_ERROR_TOO_MANY_TASKS,
+                           &(struct api_error_details){.message = message});
+}
+
+static enum MHD_Result reply_day_is_full(struct api_request *request, int64_t retry_after_s)
+{
+    char message[LIMIT_SIZE];
+    snprintf(message, sizeof(message),
+             "You have created as many tasks as one day (UTC) allows, %lld: try again after "
+             "midnight UTC.",
+             (long long)request->api->parts.settings->tenant_per_day);
+    return api_reply_error(
+        request, API_ERROR_DAILY_LIMIT,
+        &(struct api_error_details){.message = message, .retry_after_s = retry_after_s});
+}
+
 static enum MHD_Result reply_outcome(struct api_request *request, const struct create *create)
 {
     struct api_error_details details = {0};
@@ -79,10 +104,9 @@ static enum MHD_Result reply_outcome(struct api_request *request, const struct c
     case ENGINE_FULL:
         return api_reply_error(request, API_ERROR_QUEUE_FULL, NULL);
     case ENGINE_TENANT_FULL:
-        return api_reply_error(request, API_ERROR_TOO_MANY_TASKS, NULL);
+        return reply_too_many(request);
     case ENGINE_TENANT_DAY:
-        details.retry_after_s = create->engine.retry_after_s;
-        return api_reply_error(request, API_ERROR_DAILY_LIMIT, &details);
+        return reply_day_is_full(request, create->engine.retry_after_s);
     case ENGINE_CLOSING:
         return api_reply_error(request, API_ERROR_CLOSING, NULL);
     case ENGINE_STORE_FAILED:
@@ -177,7 +201,7 @@ static bool is_hook_fit(const struct task_request *task, struct unified_fault *r
         return true;
     *ret_fault = (struct unified_fault){.code = "invalid_request", .param = "webhook_url"};
     snprintf(ret_fault->message, sizeof(ret_fault->message),
-             "\"webhook_url\" cannot be told anything: %s.", reason);
+             "\"webhook_url\" cannot be called: %s.", reason);
     return false;
 }
 

@@ -52,11 +52,11 @@ static bool read_wish(struct api_request *request, struct poll_wish *ret_wish,
     const char *wait = api_argument(request, "wait");
     if (wait == NULL || !read_seconds(wait, &ret_wish->wait_ms)) {
         *ret_result =
-            api_reply_invalid(request, "wait", "wait: 0 to 60 seconds, 2.5 for instance.");
+            api_reply_invalid(request, "wait", "wait must be 0 to 60 seconds, for example 2.5.");
         return false;
     }
     if (until != NULL && strcmp(until, "end") != 0 && strcmp(until, "change") != 0) {
-        *ret_result = api_reply_invalid(request, "until", "until: change, or end.");
+        *ret_result = api_reply_invalid(request, "until", "until must be change or end.");
         return false;
     }
     ret_wish->until_end = until != NULL && strcmp(until, "end") == 0;

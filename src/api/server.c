@@ -30,6 +30,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/settings_value.h"
 #include "net/address.h"
 
 enum {
@@ -123,11 +124,17 @@ static void judge_caller(struct api_request *request)
         refuse(request, API_ERROR_FORBIDDEN);
 }
 
+/* The largest body that the route takes. */
+static int64_t most_bytes(const struct api_request *request)
+{
+    return request->route != NULL && request->route->body == ROUTE_BODY_TASK
+               ? request->api->parts.settings->body_bytes
+               : ROUTE_SMALL_BODY_BYTES;
+}
+
 static void judge_body(struct api_request *request)
 {
-    request->body_limit = ROUTE_SMALL_BODY_BYTES;
-    if (request->route != NULL && request->route->body == ROUTE_BODY_TASK)
-        request->body_limit = (size_t)request->api->parts.settings->body_bytes;
+    request->body_limit = (size_t)most_bytes(request);
     if (request->facts.content_length > (int64_t)request->body_limit)
         refuse(request, API_ERROR_TOO_LARGE);
     if (request->is_refused)
@@ -156,10 +163,22 @@ static void judge(struct api_request *request)
     judge_body(request);
 }
 
+static enum MHD_Result reply_refusal(struct api_request *request)
+{
+    char most[SETTINGS_NUMBER_SIZE], message[120];
+    if (request->refusal != API_ERROR_TOO_LARGE)
+        return api_reply_error(request, request->refusal, NULL);
+    settings_write_number(SETTINGS_BYTES, most_bytes(request), most);
+    snprintf(message, sizeof(message),
+             "The request body is too large: at most %s are taken at this address.", most);
+    return api_reply_error(request, API_ERROR_TOO_LARGE,
+                           &(struct api_error_details){.message = message});
+}
+
 static enum MHD_Result answer(struct api_request *request)
 {
     if (request->is_refused)
-        return api_reply_error(request, request->refusal, NULL);
+        return reply_refusal(request);
     if (is_method(request, "OPTIONS"))
         return reply_preflight(request);
     bool touches_task = request->route->touches == ROUTE_TOUCHES_TASK ||

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What happened to a task, in the order of time: gathered from its record, the events that its changes left, its attempts at
- * upstreams, and the webhooks that told of its end. Which upstream it was, and in what words it spoke, only operators are told. On HTTP threads. */
+ * upstreams, and the webhooks that told of its end. Which upstream it was, in what words it spoke, and how a program ended, only
+ * operators are told. On HTTP threads. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@ enum {
     PAGES_MAX = 8, /* of events; there are seldom more than one */
     ATTEMPTS_MAX = STORE_LIST_MAX,
     DELIVERIES_MAX = 32, /* of webhooks, the newest */
+    NUMBER_SIZE = 24,
     ENTRIES_MAX = PAGES_MAX * STORE_EVENTS_MAX * 2 + ATTEMPTS_MAX * 3 +
                   DELIVERIES_MAX * (STORE_TRIES_MAX + 1) + 2,
 };
@@ -34,6 +37,8 @@ struct timeline {
     bool has_states;    /* events told of some */
     int64_t n_builtin;  /* the attempt made here that is open; 0: none */
     const char *engine; /* whose work that is */
+    char *reason;       /* why it ends; NULL: nothing was noted */
+    json_t *reasons;    /* the same of attempts at upstreams, by their number */
     struct entry *entries;
     size_t n_entries;
 };
@@ -126,7 +131,10 @@ static void add_builtin(struct timeline *timeline, const struct store_event *eve
                       state == TASK_COMPLETED ? "finished"
                       : state == TASK_QUEUED  ? "stopped"
                                               : task_state_name(state));
+        if (timeline->for_operator && timeline->reason != NULL)
+            json_set_text(json, "message", timeline->reason);
         timeline->n_builtin = 0;
+        free(TAKE(timeline->reason));
     }
 }
 
@@ -158,6 +166,45 @@ static void add_poll(struct timeline *timeline, const struct store_event *event,
         copy_text(json, body, "message");
 }
 
+static void write_number(int64_t number, char ret_text[NUMBER_SIZE])
+{
+    (void)snprintf(ret_text, NUMBER_SIZE, "%lld", (long long)number);
+}
+
+/* Before anything was sent, or an attempt was on record. */
+static void add_put_off(struct timeline *timeline, const struct store_event *event,
+                        const json_t *body)
+{
+    if (!timeline->for_operator)
+        return;
+    json_t *json = add_entry(timeline, event->at_ms, "attempt");
+    json_set_text(json, "what", "put_off");
+    json_set_text(json, "engine", "upstream");
+    copy_text(json, body, "channel");
+    copy_text(json, body, "credential");
+    copy_text(json, body, "message");
+}
+
+/* Why an attempt ends: for the entry of its end, which comes later. */
+static void take_reason(struct timeline *timeline, const struct store_event *event,
+                        const json_t *body)
+{
+    char number[NUMBER_SIZE];
+    const char *message = json_text(body, "message");
+    int64_t attempt = json_int(body, "attempt", 0);
+    if (message == NULL)
+        return;
+    if (attempt == 0) {
+        add_put_off(timeline, event, body);
+    } else if (!json_flag(body, "is_local", false)) {
+        write_number(attempt, number);
+        json_set_text(timeline->reasons, number, message);
+    } else if (attempt == timeline->n_builtin) {
+        free(timeline->reason);
+        timeline->reason = must_strdup(message);
+    }
+}
+
 static void add_event(struct timeline *timeline, const struct store_event *event)
 {
     CLEANUP(json_unref_pointer) json_t *body = json_loads(event->body, 0, NULL);
@@ -165,6 +212,8 @@ static void add_event(struct timeline *timeline, const struct store_event *event
         add_state(timeline, event, body);
     else if (strcmp(event->kind, STORE_EVENT_POLL) == 0)
         add_poll(timeline, event, body);
+    else if (strcmp(event->kind, STORE_EVENT_ATTEMPT) == 0)
+        take_reason(timeline, event, body);
 }
 
 static int add_events(struct timeline *timeline)
@@ -212,6 +261,16 @@ static void add_usage(const struct timeline *timeline, const struct attempt_reco
     json_decref(usage);
 }
 
+static void add_reason(const struct timeline *timeline, const struct attempt_record *record,
+                       json_t *json)
+{
+    char number[NUMBER_SIZE];
+    write_number(record->number, number);
+    const char *reason = json_text(timeline->reasons, number);
+    if (timeline->for_operator && reason != NULL)
+        json_set_text(json, "message", reason);
+}
+
 static void add_moment(struct timeline *timeline, const struct store_attempt *attempt,
                        const char *what, int64_t at_ms)
 {
@@ -222,6 +281,7 @@ static void add_moment(struct timeline *timeline, const struct store_attempt *at
     if (strcmp(what, "closed") == 0) {
         json_set_text(json, "state", attempt_state_name(attempt->record.state));
         add_usage(timeline, &attempt->record, json);
+        add_reason(timeline, &attempt->record, json);
     }
 }
 
@@ -337,7 +397,9 @@ enum MHD_Result video_timeline(struct api_request *request)
         .task = request->task,
         .for_operator = request->who.is_operator,
         .entries = must_calloc(ENTRIES_MAX, sizeof(struct entry)),
+        .reasons = json_object(),
     };
+    must(timeline.reasons != NULL);
     int fault = gather(&timeline);
     qsort(timeline.entries, timeline.n_entries, sizeof(struct entry), by_time);
     json_t *data = json_array();
@@ -345,6 +407,8 @@ enum MHD_Result video_timeline(struct api_request *request)
     for (size_t i = 0; i < timeline.n_entries; i++)
         json_add(data, timeline.entries[i].json);
     free(timeline.entries);
+    free(timeline.reason);
+    json_decref(timeline.reasons);
     json_t *list = api_list(data);
     if (fault == 0)
         return api_reply_tree(request, MHD_HTTP_OK, list);

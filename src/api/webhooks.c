@@ -131,7 +131,7 @@ enum MHD_Result webhooks_add(struct api_request *request)
     if (url == NULL)
         return api_reply_invalid(request, "url", "\"url\" is required: whom to tell.");
     if (!guard_check_url(url, reason)) {
-        snprintf(message, sizeof(message), "\"url\" cannot be told anything: %s.", reason);
+        snprintf(message, sizeof(message), "\"url\" cannot be called: %s.", reason);
         return api_reply_invalid(request, "url", message);
     }
     return add_endpoint(request, url);

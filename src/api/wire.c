@@ -21,7 +21,7 @@ static const char *judge_bytes(const char *uri, size_t length)
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)uri[i];
         if (c <= 0x20 || c == 0x7f)
-            return "The address holds a blank or a control character.";
+            return "The address holds a blank or a control character: a blank is written as %20.";
     }
     return NULL;
 }
@@ -38,7 +38,7 @@ static const char *split_url(struct wire_line *line)
         line->authority_length = strcspn(line->uri + length, "/?#");
         line->path = length + line->authority_length;
         if (!origin_is_host(line->uri + length, line->authority_length))
-            return "The address names no plain host.";
+            return "The address must name a host as in http://video.example.com:8080/.";
         return NULL;
     }
     return "The address is neither a path nor a URL of http or https.";
@@ -136,7 +136,8 @@ void wire_header(struct wire_facts *facts, const char *name, size_t name_size, c
         facts->host = value;
         facts->host_size = value_size;
         if (!origin_is_host(value, value_size))
-            complain(facts, "Host is not a plain host.");
+            complain(facts,
+                     "Host must be a host with or without a port, as in video.example.com:8080.");
     } else if (is_named(name, name_size, "Expect")) {
         if (is_named(value, value_size, "100-continue"))
             facts->expects_continue = true;
@@ -159,7 +160,7 @@ void wire_conclude(struct wire_facts *facts, const char *version)
     if (!is_old && strcmp(version, "HTTP/1.1") != 0)
         complain(facts, "The version is neither HTTP/1.1 nor HTTP/1.0.");
     if (facts->n_hosts == 0 && !is_old)
-        complain(facts, "There is no Host.");
+        complain(facts, "There is no Host header, and HTTP/1.1 asks for one.");
     if (facts->n_transfer_encodings > 0 && is_old)
         complain(facts, "Transfer-Encoding belongs to HTTP/1.1.");
     if (facts->n_content_lengths == 0)

@@ -207,6 +207,17 @@ size_t codec_utf8_count(const char *text)
     return count;
 }
 
+size_t codec_utf8_fit(const char *text, size_t most)
+{
+    size_t length = strnlen(text, most + 1);
+    if (length <= most)
+        return length;
+    length = most;
+    while (length > 0 && ((uint8_t)text[length] & 0xc0) == 0x80)
+        length--;
+    return length;
+}
+
 /* The letter of JSON's two-character escapes, or 0. */
 static char short_escape(uint32_t code)
 {

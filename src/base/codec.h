@@ -31,6 +31,8 @@ CHECKED bool codec_percent_decode(char *text);
 bool codec_is_utf8(const char *text, size_t length);
 /* Characters (code points) of well-formed UTF-8. */
 size_t codec_utf8_count(const char *text);
+/* How many bytes of UTF-8 text, `most` at the most, end with a whole character. */
+size_t codec_utf8_fit(const char *text, size_t most);
 /* One step through text that may be broken: reads the character at `text`, of which `length` > 0
  * bytes are there, and returns how many bytes it took. A byte that begins no well-formed
  * character counts as U+FFFD and takes one. */

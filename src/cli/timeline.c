@@ -16,10 +16,9 @@ static const char HELP[] =
     "Usage: filmgate timeline [OPTION]... ID\n"
     "\n"
     "Shows what happened to a task, in order: its states, its attempts, what upstreams told of it\n"
-    "when they were asked, and the webhooks that told of its end. The first line says when it was "
-    "created, the others how long\n"
-    "after that. An operator's key is told which channel it was, its words, and what it says was "
-    "used.\n"
+    "when they were asked, and the webhooks that told of its end. The first line says when it was\n"
+    "created, the others how long after that. An operator's key is told which channel it was, its\n"
+    "words, why an attempt ended, and what was used.\n"
     "\n"
     "Options:\n"
     "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
@@ -66,8 +65,13 @@ static void print_usage(const json_t *usage)
 
 static void print_attempt(const json_t *entry)
 {
-    printf("attempt %lld ", json_int(entry, "attempt", 0));
-    print_more(entry, "what", "");
+    long long number = json_int(entry, "attempt", 0);
+    if (number > 0) {
+        printf("attempt %lld ", number);
+        print_more(entry, "what", "");
+    } else { /* before there was one */
+        printf("submit put off");
+    }
     print_more(entry, "state", ": ");
     print_more(entry, "channel", ", channel ");
     print_more(entry, "credential", "/");
@@ -75,6 +79,7 @@ static void print_attempt(const json_t *entry)
     print_usage(json_object_get(entry, "usage"));
     if (json_object_get(entry, "channel") == NULL)
         print_more(entry, "engine", ", ");
+    print_more(entry, "message", ", ");
 }
 
 static void print_webhook(const json_t *entry)

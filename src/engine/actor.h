@@ -22,6 +22,8 @@ enum {
     ACTOR_EVENTS_MAX = 16,       /* that wait for a commit: one of each kind that can meet in one */
     ACTOR_STORE_RETRY_MS = 1000, /* pause before a failed commit is tried again */
     ACTOR_PROGRESS_PERSIST_MS = 250, /* progress is committed, and shown, no more often */
+    ACTOR_PUT_OFF_MAX =
+        64, /* of its submits that were put off before an attempt began stand in the timeline */
 };
 
 /* What happened during a commit. Few tasks have any at a time, and there may be many thousand tasks. */
@@ -56,6 +58,7 @@ struct actor {
     /* Its end is durable: it is here only until the upstream has answered a cancel. */
     bool has_ended;
     enum task_state counted;    /* in the engine's counts, as published */
+    int n_put_off;              /* submits, before an attempt began */
     bool is_recovering;         /* taken up from the store, and not yet settled anew */
     struct loop_timer wake;     /* the pause before the next attempt */
     struct loop_timer deadline; /* or, `is_late`, the end of the grace after it */
@@ -98,5 +101,6 @@ void actor_begin(struct actor *actor, const struct route *route);
 void actor_look_again(struct actor *actor);
 /* Does an attempt of ours work for it, which a stop parks? */
 bool actor_works_here(const struct actor *actor);
-/* Would a stop lose something that cannot be taken up again? So is an upstream's word that is not durable yet. */
+/* Would a stop lose something: work of ours, the answer to a submit, a download, an upstream's word that is not durable yet?
+ * What only waits for its time is durable. */
 bool actor_is_busy(const struct actor *actor);

@@ -72,20 +72,26 @@ static void on_held_progress(struct loop_timer *timer)
                &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = actor->held_progress});
 }
 
-/* What operators are shown of a program's channel. */
-static void note_command(const struct actor *actor, const struct task_event *event)
+/* Where work that is done here is counted, for operators. */
+static struct credential *local_credential(const struct actor *actor)
 {
-    struct credential *credential = actor->credential;
-    if (event->kind == TASK_EVENT_STARTED) {
-        credential->n_accepted++;
-    } else if (event->kind == TASK_EVENT_TURNED_AWAY) {
+    const struct channel *channel = actor->channel;
+    return credential_of(actor->engine->credentials, channel->name,
+                         channel->n_credentials > 0 ? channel->credentials[0].name : "");
+}
+
+/* A program may refuse a task as long as it runs: what it has worked on to an end, good or bad, it has accepted. */
+static void count_local(const struct actor *actor, const struct task_event *event)
+{
+    struct credential *credential = local_credential(actor);
+    bool has_run = actor->task->state == TASK_RENDERING;
+    if (event->kind == TASK_EVENT_TURNED_AWAY) {
         credential->n_refused++;
     } else if (event->kind == TASK_EVENT_RENDERED) {
+        credential->n_accepted++;
         policy_learn(&credential->durations, clock_mono_ms() - actor->slot_granted_ms, 0);
-    }
-    if (event->kind == TASK_EVENT_FAILED || event->kind == TASK_EVENT_TURNED_AWAY) {
-        credential_note_error(credential,
-                              event->note ? event->note : task_failure_message(event->failure));
+    } else if (event->kind == TASK_EVENT_FAILED && has_run) {
+        credential->n_accepted++;
     }
 }
 
@@ -102,8 +108,8 @@ static void on_attempt_event(void *context, const struct task_event *event)
     if (event->kind == TASK_EVENT_TURNED_AWAY) {
         actor->avoided = actor->credential;
     }
-    if (actor->attempt && actor->credential) {
-        note_command(actor, event);
+    if (actor->attempt) {
+        count_local(actor, event);
     }
     if (actor->credential && credential_take_wanted(actor->credential)) {
         engine_grant_soon(actor->engine);
@@ -114,6 +120,61 @@ static void on_attempt_event(void *context, const struct task_event *event)
         atomic_fetch_add(&actor->engine->counts.failures[event->failure], 1);
     }
     actor_feed(actor, event);
+}
+
+/* ---- the timeline ---- */
+
+/* A text that may have been cut anywhere, or null. */
+static json_t *short_text(const char *text)
+{
+    char cut[DIALOGUE_NOTE_SIZE] = "";
+    snprintf(cut, sizeof cut, "%s", text ? text : "");
+    size_t length = strlen(cut);
+    json_t *string = NULL;
+    while (length > 0 && !(string = json_stringn(cut, length))) {
+        length--;
+    }
+    return string ? string : json_null();
+}
+
+/* What is noted here may be lost; nothing goes by it. */
+static void put_note(const struct actor *actor, const char *kind, const json_t *body)
+{
+    CLEANUP(free_pointer) char *text = json_dumps(body, JSON_WRITE_FLAGS);
+    must(text != NULL);
+    store_note(actor->engine->parts.store, actor->task, kind, text, clock_wall_ms());
+}
+
+/* Of an attempt that is under way, or of a submit that was put off before there was one. */
+static void on_reason(void *context, const char *reason)
+{
+    struct actor *actor = context;
+    const struct task *task = actor->task;
+    CLEANUP(json_unref_pointer) json_t *body = json_object();
+    json_set(body, "message", short_text(reason));
+    json_set(body, "is_local", json_boolean(actor->attempt != NULL));
+    if (actor->attempt) {
+        json_set(body, "attempt", json_integer(task->attempts));
+        credential_note_error(local_credential(actor), reason);
+    } else if (task->state != TASK_QUEUED) {
+        json_set(body, "attempt", json_integer(task->attempt.number));
+    } else if (actor->credential && actor->n_put_off++ < ACTOR_PUT_OFF_MAX) {
+        json_set_text(body, "channel", actor->credential->channel);
+        json_set_text(body, "credential", actor->credential->name);
+    } else {
+        return;
+    }
+    put_note(actor, STORE_EVENT_ATTEMPT, body);
+}
+
+static void on_verdict(void *context, enum remote_verdict verdict, const char *message)
+{
+    const struct actor *actor = context;
+    CLEANUP(json_unref_pointer) json_t *body = json_object();
+    json_set(body, "attempt", json_integer(actor->task->attempt.number));
+    json_set_text(body, "verdict", remote_verdict_word(verdict));
+    json_set(body, "message", short_text(message));
+    put_note(actor, STORE_EVENT_POLL, body);
 }
 
 /* ---- at an upstream ---- */
@@ -136,38 +197,11 @@ static void on_queue_position(void *context, int64_t position)
                       &(struct engine_figures){.queue_position = position, .wait_s = -1.0});
 }
 
-/* A text that may have been cut anywhere, or null. */
-static json_t *short_text(const char *text)
-{
-    char cut[DIALOGUE_NOTE_SIZE] = "";
-    snprintf(cut, sizeof cut, "%s", text ? text : "");
-    size_t length = strlen(cut);
-    json_t *string = NULL;
-    while (length > 0 && !(string = json_stringn(cut, length))) {
-        length--;
-    }
-    return string ? string : json_null();
-}
-
-/* What is noted here may be lost; nothing goes by it. */
-static void on_verdict(void *context, enum remote_verdict verdict, const char *message)
-{
-    const struct actor *actor = context;
-    CLEANUP(json_unref_pointer) json_t *body = json_object();
-    json_set(body, "attempt", json_integer(actor->task->attempt.number));
-    json_set_text(body, "verdict", remote_verdict_word(verdict));
-    json_set(body, "message", short_text(message));
-    char *text = json_dumps(body, JSON_WRITE_FLAGS);
-    must(text != NULL);
-    store_note(actor->engine->parts.store, actor->task, STORE_EVENT_POLL, text, clock_wall_ms());
-    free(text);
-}
-
 static void new_remote(struct actor *actor, const struct route *route)
 {
     struct engine *engine = actor->engine;
-    const struct remote_handler handler = {on_ready, on_attempt_event, on_queue_position,
-                                           on_verdict, actor};
+    const struct remote_handler handler = {on_ready,   on_attempt_event, on_queue_position,
+                                           on_verdict, on_reason,        actor};
     actor->remote =
         remote_new(&engine->room, engine->credentials, engine->channels, route, &handler);
 }
@@ -293,8 +327,9 @@ bool actor_works_here(const struct actor *actor)
 bool actor_is_busy(const struct actor *actor)
 {
     enum task_state state = actor->task->state;
-    bool is_remote_busy = actor->remote && (remote_is_sending(actor->remote) ||
-                                            state == TASK_SUBMITTING || state == TASK_FETCHING);
+    bool is_remote_busy =
+        actor->remote && (remote_is_sending(actor->remote) || state == TASK_SUBMITTING ||
+                          (state == TASK_FETCHING && remote_is_bringing(actor->remote)));
     return actor->commit || actor_works_here(actor) || is_remote_busy;
 }
 
@@ -303,7 +338,7 @@ bool actor_is_busy(const struct actor *actor)
 static void act_here(struct actor *actor, unsigned effects)
 {
     if (effects & TASK_EFFECT_START) {
-        const struct attempt_handler handler = {on_attempt_event, actor};
+        const struct attempt_handler handler = {on_attempt_event, on_reason, actor};
         actor->attempt = attempt_start(&actor->engine->room, actor->channel, actor->task, &handler);
     }
     if (effects & TASK_EFFECT_STORE_RESULT) {

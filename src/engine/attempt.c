@@ -19,8 +19,11 @@ void attempt_tell(struct attempt *attempt, const struct task_event *event)
 }
 
 void attempt_tell_failure(struct attempt *attempt, enum task_failure failure, bool may_retry,
-                          const char *note)
+                          const char *note, const char *reason)
 {
+    attempt->handler.reason(attempt->handler.context, reason ? reason
+                                                      : note ? note
+                                                             : task_failure_message(failure));
     attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_FAILED,
                                                .failure = failure,
                                                .may_retry = may_retry,
@@ -38,14 +41,15 @@ static void on_rendered(void *context, enum media_end end, const struct media_fa
                         const char *note)
 {
     struct attempt *attempt = context;
+    char reason[RESULT_REASON_SIZE];
     bool may_retry, has_note;
     (void)facts; /* those of the stored file are probed with the variants */
     attempt->media = NULL;
     atomic_fetch_add(&attempt->room->counts->renders[end], 1);
-    result_log_end(attempt->task, end, "rendering", note);
     enum task_failure failure = result_failure_of(end, &may_retry, &has_note);
     if (failure != TASK_FAILURE_NONE) {
-        attempt_tell_failure(attempt, failure, may_retry, has_note ? note : NULL);
+        result_explain(attempt->task, end, "rendering", note, reason);
+        attempt_tell_failure(attempt, failure, may_retry, has_note ? note : NULL, reason);
     } else {
         attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_RENDERED});
     }
@@ -84,7 +88,8 @@ static void start_rendering(struct attempt *attempt)
         media_animatic_start(attempt->room->loop, &animatic, &limits, &handler, &attempt->media);
     if (fault < 0) {
         log_task(LOG_ERROR, request->id, "cannot start a renderer: %s", strerror(-fault));
-        attempt_tell_failure(attempt, TASK_FAILURE_RENDER_CRASHED, true, NULL);
+        attempt_tell_failure(attempt, TASK_FAILURE_RENDER_CRASHED, true, NULL,
+                             "the renderer could not be started");
         return;
     }
     attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_STARTED});
@@ -94,7 +99,7 @@ static void on_inputs(void *context, enum task_failure failure, bool may_retry, 
 {
     struct attempt *attempt = context;
     if (failure != TASK_FAILURE_NONE) {
-        attempt_tell_failure(attempt, failure, may_retry, note);
+        attempt_tell_failure(attempt, failure, may_retry, note, NULL);
     } else if (attempt->channel->program.n_argv > 0) {
         attempt_run_command(attempt);
     } else {
@@ -105,7 +110,7 @@ static void on_inputs(void *context, enum task_failure failure, bool may_retry, 
 static void on_early(struct loop_timer *timer)
 {
     attempt_tell_failure(CONTAINER_OF(timer, struct attempt, early), TASK_FAILURE_STORAGE, true,
-                         NULL);
+                         NULL, "there is no place for the video");
 }
 
 struct attempt *attempt_start(const struct engine_room *room, const struct channel *channel,
@@ -132,14 +137,15 @@ struct attempt *attempt_start(const struct engine_room *room, const struct chann
 
 /* ---- result ---- */
 
-static void on_result(void *context, const struct task_result *result, enum task_failure failure,
-                      bool may_retry, const char *note)
+static void on_result(void *context, const struct result_outcome *outcome)
 {
     struct attempt *attempt = context;
-    if (failure == TASK_FAILURE_NONE) {
-        attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_STORED, .result = *result});
+    if (outcome->result) {
+        attempt_tell(attempt,
+                     &(struct task_event){.kind = TASK_EVENT_STORED, .result = *outcome->result});
     } else {
-        attempt_tell_failure(attempt, failure, may_retry, note);
+        attempt_tell_failure(attempt, outcome->failure, outcome->may_retry, outcome->note,
+                             outcome->reason);
     }
 }
 

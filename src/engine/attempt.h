@@ -17,6 +17,8 @@ struct attempt_handler {
      * from within a call of attempt_start() or attempt_store(). The handler may call
      * attempt_stop(). */
     void (*event)(void *context, const struct task_event *event);
+    /* Why, for operators; just before FAILED and TURNED_AWAY. */
+    void (*reason)(void *context, const char *reason);
     void *context;
 };
 

@@ -36,27 +36,26 @@ static const struct {
 
 /* ---- what it says ---- */
 
-static void log_outcome(const struct attempt *attempt, const struct command_outcome *outcome)
+static void log_outcome(const struct attempt *attempt, const struct command_outcome *outcome,
+                        const char *did)
 {
     const char *id = attempt->task->request->id;
     bool is_well = outcome->end == COMMAND_DONE;
     if (!is_well) {
-        log_task(LOG_WARN, id,
-                 "the program of channel \"%s\" ended with %s in attempt %d (%s %d)%s%s%s%s",
-                 attempt->channel->name, command_end_name(outcome->end), attempt->task->attempts,
-                 outcome->status < 0 ? "signal" : "status",
-                 outcome->status < 0 ? -outcome->status : outcome->status,
-                 outcome->code[0] != '\0' ? ": " : "", outcome->code,
-                 outcome->message[0] != '\0' ? ": " : "", outcome->message);
+        log_task(LOG_WARN, id, "attempt %d: the program of channel \"%s\" %s",
+                 attempt->task->attempts, attempt->channel->name, did);
     }
     for (size_t i = 0; i < json_array_size(outcome->log); i++) {
         const char *line = json_string_value(json_array_get(outcome->log, i));
         log_task(is_well ? LOG_DEBUG : LOG_WARN, id, "its standard error: %s", line ? line : "");
     }
-    if (outcome->n_passed_over > 0) {
+    if (outcome->n_passed_over == 1) {
+        log_task(LOG_WARN, id, "the program of channel \"%s\" said a line that was passed over: %s",
+                 attempt->channel->name, outcome->passed_over);
+    } else if (outcome->n_passed_over > 1) {
         log_task(LOG_WARN, id,
-                 "the program of channel \"%s\" said %lld lines that are none of its words, the "
-                 "first: %s",
+                 "the program of channel \"%s\" said %lld lines that were passed over, the first: "
+                 "%s",
                  attempt->channel->name, (long long)outcome->n_passed_over, outcome->passed_over);
     }
     if (outcome->has_left) {
@@ -75,19 +74,23 @@ static void on_ended(void *context, const struct command_outcome *outcome)
     struct attempt *attempt = context;
     const char *note =
         ends[outcome->end].has_note && outcome->message[0] != '\0' ? outcome->message : NULL;
+    char did[COMMAND_WORDS_SIZE], reason[COMMAND_WORDS_SIZE + 16];
+    command_describe_end(outcome, did);
+    snprintf(reason, sizeof reason, "the program %s", did);
     attempt->command = NULL;
     atomic_fetch_add(&attempt->room->counts->commands[outcome->end], 1);
-    log_outcome(attempt, outcome);
+    log_outcome(attempt, outcome, did);
     if (outcome->end == COMMAND_DONE) {
         attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_RENDERED});
     } else if (outcome->end == COMMAND_SAID_REFUSED) {
+        attempt->handler.reason(attempt->handler.context, reason);
         attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_TURNED_AWAY,
                                                    .is_final = true,
                                                    .failure = ends[outcome->end].failure,
                                                    .note = note});
     } else {
         attempt_tell_failure(attempt, ends[outcome->end].failure, ends[outcome->end].may_retry,
-                             note);
+                             note, reason);
     }
 }
 
@@ -196,9 +199,11 @@ void attempt_run_command(struct attempt *attempt)
          channel_fits(attempt->channel, model, request, &fit, wrong));
     int fault = start(attempt, &fit, model);
     if (fault < 0) {
+        char reason[128];
+        snprintf(reason, sizeof reason, "the program cannot be started: %s", strerror(-fault));
         log_task(LOG_ERROR, request->id, "cannot start the program of channel \"%s\": %s",
                  attempt->channel->name, strerror(-fault));
-        attempt_tell_failure(attempt, TASK_FAILURE_RENDER_CRASHED, true, NULL);
+        attempt_tell_failure(attempt, TASK_FAILURE_RENDER_CRASHED, true, NULL, reason);
         return;
     }
     attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_STARTED});

@@ -23,8 +23,9 @@ struct attempt {
 };
 
 void attempt_tell(struct attempt *attempt, const struct task_event *event);
+/* `note` is the client's, `reason` the operators'; NULL: what the failure is called says it. */
 void attempt_tell_failure(struct attempt *attempt, enum task_failure failure, bool may_retry,
-                          const char *note);
+                          const char *note, const char *reason);
 
 /* attempt_command.c: the inputs are there; runs the channel's program. */
 void attempt_run_command(struct attempt *attempt);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/must.h"
 
 enum { LESSONS_MAX = 256 };
@@ -95,7 +96,9 @@ bool credential_take_wanted(struct credential *credential)
 
 void credential_note_error(struct credential *credential, const char *note)
 {
-    snprintf(credential->last_error, sizeof credential->last_error, "%s", note);
+    size_t length = codec_utf8_fit(note, sizeof credential->last_error - 1);
+    memcpy(credential->last_error, note, length);
+    credential->last_error[length] = '\0';
     credential->last_error_ms = clock_wall_ms();
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/must.h"
+#include "base/settings_value.h"
 #include "task/image.h"
 
 struct input {
@@ -70,18 +71,31 @@ static bool look(int fd, struct image_info *ret_info, int64_t *ret_bytes)
     return is_image;
 }
 
-static bool is_usable_image(const struct inputs *inputs, int fd)
-{
-    struct image_info info;
-    int64_t bytes;
-    return look(fd, &info, &bytes) &&
-           info.width * info.height <= inputs->room->settings->image_pixels;
-}
-
+/* What clients read. No bare numbers of status, bytes or pixels: some search for «500» (task/failure.def). */
 static void note_image(const struct input *input, const char *what, char ret_note[TASK_NOTE_SIZE])
 {
     long index = (long)(input - input->inputs->items) + 1;
     snprintf(ret_note, TASK_NOTE_SIZE, "Image %ld: %s.", index, what);
+}
+
+/* True: it can be used; else `ret_note` says why not. */
+static bool judge_image(const struct input *input, char ret_note[TASK_NOTE_SIZE])
+{
+    const int64_t most = input->inputs->room->settings->image_pixels;
+    struct image_info info;
+    int64_t bytes;
+    char what[80];
+    if (!look(input->fd, &info, &bytes)) {
+        note_image(input, "what came is not a PNG, JPEG, WebP or GIF file", ret_note);
+        return false;
+    }
+    if (info.width * info.height > most) {
+        snprintf(what, sizeof what, "it has more than the %.3g megapixels that are taken",
+                 (double)most / 1e6);
+        note_image(input, what, ret_note);
+        return false;
+    }
+    return true;
 }
 
 /* Would the same download work later? An answer that says «no» will not change, trouble on the way
@@ -95,22 +109,41 @@ static bool is_passing(const struct exchange_result *result)
            result->end == EXCHANGE_SINK_FAILED;
 }
 
+static const char *why_unreachable(const struct exchange_result *result)
+{
+    if (result->end == EXCHANGE_TIMED_OUT) {
+        return "its host did not send it in time";
+    }
+    if (result->end == EXCHANGE_REDIRECTS) {
+        return "its host sends us on and on";
+    }
+    if (result->end != EXCHANGE_STATUS) {
+        return "its host cannot be reached, or broke off";
+    }
+    return result->status == 404 || result->status == 410   ? "its host says that it is not there"
+           : result->status == 401 || result->status == 403 ? "its host does not let us have it"
+           : exchange_is_passing(result->status)            ? "its host was in trouble"
+                                                            : "its host refused to send it";
+}
+
 static void tell_fetch_failure(const struct input *input, const struct exchange_result *result)
 {
     struct inputs *inputs = input->inputs;
     log_task(LOG_WARN, inputs->task->request->id, "fetching input image %ld failed: %s",
              (long)(input - inputs->items) + 1, result->note);
-    char note[TASK_NOTE_SIZE];
+    char note[TASK_NOTE_SIZE], most[SETTINGS_NUMBER_SIZE], what[80];
     if (result->end == EXCHANGE_FORBIDDEN) {
         note_image(input, "its address is not a public one", note);
         tell(inputs, TASK_FAILURE_IMAGE_FORBIDDEN, false, note);
     } else if (result->end == EXCHANGE_TOO_LARGE) {
-        note_image(input, "it is too large", note);
+        settings_write_number(SETTINGS_BYTES, inputs->room->settings->image_bytes, most);
+        snprintf(what, sizeof what, "it has more than the %s that are taken", most);
+        note_image(input, what, note);
         tell(inputs, TASK_FAILURE_IMAGE_INVALID, false, note);
     } else if (result->end == EXCHANGE_SINK_FAILED) {
         tell(inputs, TASK_FAILURE_STORAGE, true, NULL);
     } else {
-        note_image(input, "it could not be fetched", note);
+        note_image(input, why_unreachable(result), note);
         tell(inputs, TASK_FAILURE_IMAGE_UNREACHABLE, is_passing(result), note);
     }
 }
@@ -119,14 +152,13 @@ static void on_fetched(void *context, const struct exchange_result *result)
 {
     struct input *input = context;
     struct inputs *inputs = input->inputs;
+    char note[TASK_NOTE_SIZE];
     input->exchange = NULL;
     inputs->n_waiting--;
     if (result->end != EXCHANGE_DONE) {
         stop_fetches(inputs);
         tell_fetch_failure(input, result);
-    } else if (!is_usable_image(inputs, input->fd)) {
-        char note[TASK_NOTE_SIZE];
-        note_image(input, "its content or size in pixels does not fit", note);
+    } else if (!judge_image(input, note)) {
         stop_fetches(inputs);
         tell(inputs, TASK_FAILURE_IMAGE_INVALID, false, note);
     } else if (inputs->n_waiting == 0) {

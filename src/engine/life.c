@@ -31,14 +31,13 @@ static void park_all(struct engine *engine)
     }
 }
 
-static bool is_busy(const struct engine *engine)
+static size_t count_busy(const struct engine *engine)
 {
+    size_t n_busy = 0;
     for (const struct actor *actor = engine->actors; actor; actor = actor->next) {
-        if (actor_is_busy(actor)) {
-            return true;
-        }
+        n_busy += actor_is_busy(actor);
     }
-    return false;
+    return n_busy;
 }
 
 /* Nothing works and nothing is with the store (jobs that upstreams work on are taken up by the next start); whoever still
@@ -49,7 +48,7 @@ static bool is_drained(const struct engine *engine)
     if (engine->n_writes > 0 || engine->sweeping) {
         return false;
     }
-    return engine->is_parked || !is_busy(engine);
+    return engine->is_parked || count_busy(engine) == 0;
 }
 
 static void on_drain_tick(struct loop_timer *timer)
@@ -70,7 +69,10 @@ static void on_drain_tick(struct loop_timer *timer)
 static void on_drain(struct loop_job *job)
 {
     struct engine *engine = CONTAINER_OF(job, struct engine, drain_job);
-    engine->is_draining = true;
+    engine->is_draining = engine->room.is_closing = true;
+    size_t n_busy = count_busy(engine);
+    log_info("stopping: work under way for %zu task%s is waited for", n_busy,
+             n_busy == 1 ? "" : "s");
     loop_disarm(engine->loop, &engine->sweep);
     loop_disarm(engine->loop, &engine->figures);
     if (engine->deliver) {

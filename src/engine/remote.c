@@ -68,6 +68,15 @@ void remote_note(struct remote *remote, enum log_level level, const char *what, 
     credential_note_error(remote->credential, quoted);
 }
 
+void remote_explain(struct remote *remote, enum log_level level, const char *what, const char *note)
+{
+    char reason[DIALOGUE_NOTE_SIZE];
+    CLEANUP(free_pointer) char *quoted = remote_quote(remote, note);
+    remote_note(remote, level, what, note);
+    snprintf(reason, sizeof reason, "%s: %s", what, quoted);
+    remote->handler.reason(remote->handler.context, reason);
+}
+
 /* ---- the task at hand ---- */
 
 void remote_take(struct remote *remote, const struct task *task)

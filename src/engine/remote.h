@@ -44,6 +44,9 @@ struct remote_handler {
     void (*queue_position)(void *context, int64_t position);
     /* A poll told something else than the one before; `message` (NULL: none) in the upstream's words. For the timeline. */
     void (*verdict)(void *context, enum remote_verdict verdict, const char *message);
+    /* Why the attempt is about to end, or its submit to be put off, in the upstream's words where it has some. For the timeline of
+     * operators; before the event. */
+    void (*reason)(void *context, const char *reason);
     void *context;
 };
 
@@ -58,6 +61,8 @@ void remote_prepare(struct remote *remote, const struct task *task);
 void remote_send(struct remote *remote, const struct task *task);
 /* Is the answer to a submit awaited? */
 bool remote_is_sending(const struct remote *remote);
+/* Is its result on the way to us, or being stored? One that waits for its next try, or for a new link, stands in the record. */
+bool remote_is_bringing(const struct remote *remote);
 /* Polls until something but progress is told. */
 void remote_poll(struct remote *remote, const struct task *task);
 /* While it polls: its task's deadline has passed, so the next poll is hastened, and one that finds the job still under way

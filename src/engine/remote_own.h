@@ -87,6 +87,9 @@ void remote_tell(struct remote *remote, const struct task_event *event);
 /* An upstream's words without what it was sent in confidence: credential, token, the address to call back. malloc'ed. */
 char *remote_quote(const struct remote *remote, const char *text);
 void remote_note(struct remote *remote, enum log_level level, const char *what, const char *note);
+/* The same of what ends the attempt or puts it off: told as its reason, too. */
+void remote_explain(struct remote *remote, enum log_level level, const char *what,
+                    const char *note);
 /* Does `what` after `delay_ms`, in place of whatever was to come next. */
 void remote_later(struct remote *remote, void (*what)(struct remote *remote), int64_t delay_ms);
 /* The same after a pause that grows with the tries. */

@@ -94,8 +94,8 @@ static void on_done(struct remote *remote, const json_t *said,
     struct attempt_job *job = remote_job(remote->task->attempt.job, NULL, said);
     if (!job->outputs) {
         attempt_job_unref(job);
-        remote_note(remote, LOG_ERROR, "the result cannot be had",
-                    "what the adapter says of the outputs is too long");
+        remote_explain(remote, LOG_ERROR, "the result cannot be had",
+                       "what the adapter says of the outputs is too long");
         fail(remote, said, TASK_FAILURE_RESULT_LOST, false);
         return;
     }
@@ -131,7 +131,7 @@ static void on_gone(struct remote *remote)
 {
     remote_judge(remote, REMOTE_VERDICT_GONE, NULL);
     if (policy_note_gone(&remote->watch, clock_mono_ms())) {
-        remote_note(remote, LOG_ERROR, "the job is gone", "the upstream does not know it");
+        remote_explain(remote, LOG_ERROR, "the job is gone", "the upstream does not know it");
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_GONE,
                                                  .is_certain = remote->channel->looks_up_surely,
                                                  .on_unknown = remote->channel->on_unknown});

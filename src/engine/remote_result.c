@@ -64,7 +64,7 @@ static void tell_failure(struct remote *remote, enum task_failure failure, const
 
 static void lose(struct remote *remote, const char *why)
 {
-    remote_note(remote, LOG_ERROR, "the result cannot be had", why);
+    remote_explain(remote, LOG_ERROR, "the result cannot be had", why);
     tell_failure(remote, TASK_FAILURE_RESULT_LOST, NULL);
 }
 
@@ -93,21 +93,22 @@ static void renew(struct remote *remote, const char *why)
 
 static void store_again(struct remote *remote);
 
-static void on_result(void *context, const struct task_result *result, enum task_failure failure,
-                      bool may_retry, const char *note)
+static void on_result(void *context, const struct result_outcome *outcome)
 {
     struct remote *remote = context;
-    if (failure == TASK_FAILURE_NONE) {
-        remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_STORED, .result = *result});
+    if (outcome->result) {
+        remote_tell(remote,
+                    &(struct task_event){.kind = TASK_EVENT_STORED, .result = *outcome->result});
         return;
     }
     remote->fetch->result = result_stop(remote->fetch->result, false);
     bool is_patient =
-        failure == TASK_FAILURE_STORAGE || remote->fetch->n_stores < REMOTE_STORE_TRIES;
-    if (may_retry && is_patient) {
+        outcome->failure == TASK_FAILURE_STORAGE || remote->fetch->n_stores < REMOTE_STORE_TRIES;
+    if (outcome->may_retry && is_patient) {
         remote_retry(remote, store_again, ++remote->fetch->n_stores);
     } else {
-        tell_failure(remote, failure, note);
+        remote_explain(remote, LOG_ERROR, "the result cannot be kept", outcome->reason);
+        tell_failure(remote, outcome->failure, outcome->note);
     }
 }
 
@@ -388,8 +389,12 @@ static void take_blob(struct remote *remote, int64_t number)
     store_again(remote);
 }
 
+/* Nothing new is begun by a process that ends: what the record names is brought home after the next start. */
 static void bring(struct remote *remote)
 {
+    if (remote->room->is_closing) {
+        return;
+    }
     const struct attempt_job *job = remote->task->attempt.job;
     CLEANUP(json_unref_pointer)
     json_t *outputs = job && job->outputs ? json_loads(job->outputs, 0, NULL) : NULL;
@@ -416,6 +421,11 @@ void remote_store(struct remote *remote, const struct task *task)
         remote->fetch->video = -1;
     }
     remote_later(remote, bring, 0);
+}
+
+bool remote_is_bringing(const struct remote *remote)
+{
+    return remote->fetch && (remote->fetch->download || remote->fetch->result);
 }
 
 void remote_halt_result(struct remote *remote, bool is_kept)

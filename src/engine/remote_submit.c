@@ -31,7 +31,7 @@ static void turn_away(struct remote *remote, enum task_failure failure, bool is_
 static void lose_answer(struct remote *remote, const char *note)
 {
     remote->credential->n_unknown++;
-    remote_note(remote, LOG_ERROR, "the answer to a submit was lost", note);
+    remote_explain(remote, LOG_ERROR, "the answer to a submit was lost", note);
     policy_breaker_fail(&remote->credential->breaker, clock_mono_ms());
     remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_ANSWER_LOST,
                                              .on_unknown = remote->channel->on_unknown,
@@ -78,6 +78,8 @@ static bool is_doubtful(const json_t *error, const struct dialogue_outcome *outc
     return outcome->was_bought && is_broken && !json_flag(error, "not_taken", false);
 }
 
+static const char UNCLEAR[] = "the adapter does not know what the answer means";
+
 static void on_refusal(struct remote *remote, const json_t *error,
                        const struct dialogue_outcome *outcome)
 {
@@ -86,7 +88,7 @@ static void on_refusal(struct remote *remote, const json_t *error,
         is_doubtful(error, outcome) ? NULL : refusal_of(json_text(error, "kind"));
     int64_t retry_ms = retry_of(error, outcome);
     if (refusal) {
-        remote_note(remote, LOG_WARN, refusal->kind, message ? message : "no reason was given");
+        remote_explain(remote, LOG_WARN, refusal->kind, message ? message : "no reason was given");
         if (refusal->is_rest) {
             policy_breaker_rest(&remote->credential->breaker, retry_ms, clock_mono_ms());
         } else {
@@ -95,8 +97,9 @@ static void on_refusal(struct remote *remote, const json_t *error,
         turn_away(remote, refusal->failure, refusal->is_final, refusal->is_rest ? 0 : retry_ms,
                   NULL);
     } else if (outcome->was_bought) {
-        lose_answer(remote, message ? message : "the adapter does not know what the answer means");
+        lose_answer(remote, message ? message : UNCLEAR);
     } else {
+        remote_explain(remote, LOG_WARN, "a submit was not sent", message ? message : UNCLEAR);
         turn_away(remote, TASK_FAILURE_UPSTREAM_REFUSED, false, retry_ms, NULL);
     }
 }
@@ -134,11 +137,12 @@ static bool is_job(const json_t *job, char ret_id[ATTEMPT_JOB_MAX + 1])
 static void on_unsubmitted(struct remote *remote, const struct dialogue_outcome *outcome)
 {
     if (outcome->end == DIALOGUE_INPUTS) {
+        remote->handler.reason(remote->handler.context, outcome->note);
         turn_away(remote, outcome->failure, !outcome->may_retry, 0, outcome->note);
         return;
     }
     bool is_busy = outcome->status == 429;
-    remote_note(remote, LOG_WARN, "a submit did not reach the upstream", outcome->note);
+    remote_explain(remote, LOG_WARN, "a submit did not reach the upstream", outcome->note);
     if (is_busy) {
         policy_breaker_rest(&remote->credential->breaker, outcome->retry_after_ms, clock_mono_ms());
     } else {

@@ -62,11 +62,15 @@ struct result {
 };
 
 /* The result may be gone afterwards. */
-static void tell(struct result *result, enum task_failure failure, bool may_retry, const char *note)
+static void tell(struct result *result, const struct result_outcome *outcome)
 {
-    result->handler.done(result->handler.context,
-                         failure == TASK_FAILURE_NONE ? &result->facts : NULL, failure, may_retry,
-                         note);
+    result->handler.done(result->handler.context, outcome);
+}
+
+static void tell_no_room(struct result *result, const char *reason)
+{
+    tell(result, &(struct result_outcome){
+                     .failure = TASK_FAILURE_STORAGE, .may_retry = true, .reason = reason});
 }
 
 /* ---- the line ---- */
@@ -156,12 +160,13 @@ enum task_failure result_failure_of(enum media_end end, bool *ret_may_retry, boo
     return media_failures[end].failure;
 }
 
-void result_log_end(const struct task *task, enum media_end end, const char *work, const char *note)
+void result_explain(const struct task *task, enum media_end end, const char *work, const char *note,
+                    char ret_reason[RESULT_REASON_SIZE])
 {
-    if (end != MEDIA_DONE) {
-        log_task(LOG_WARN, task->request->id, "%s ended with %s in attempt %d: %s", work,
-                 media_end_name(end), task->attempts, note);
-    }
+    must(end != MEDIA_DONE);
+    snprintf(ret_reason, RESULT_REASON_SIZE, "%s failed (%s)%s%s", work, media_end_name(end),
+             note[0] != '\0' ? ": " : "", note);
+    log_task(LOG_WARN, task->request->id, "attempt %d: %s", task->attempts, ret_reason);
 }
 
 /* ---- storing ---- */
@@ -212,10 +217,10 @@ static void on_stored(struct blocking_job *job)
     } else if (result->store_fault != 0) {
         log_task(LOG_ERROR, result->task->request->id, "cannot store the result: %s",
                  strerror(abs(result->store_fault)));
-        tell(result, TASK_FAILURE_STORAGE, true, NULL);
+        tell_no_room(result, "the result could not be stored");
     } else {
         result->is_stored = true;
-        tell(result, TASK_FAILURE_NONE, false, NULL);
+        tell(result, &(struct result_outcome){.result = &result->facts});
     }
 }
 
@@ -228,22 +233,32 @@ static void ignore_progress(void *context, double progress)
     (void)progress;
 }
 
+static void tell_no_variants(struct result *result, enum media_end end, const char *note)
+{
+    char reason[RESULT_REASON_SIZE];
+    bool may_retry, has_note;
+    enum task_failure failure = result_failure_of(end, &may_retry, &has_note);
+    result_explain(result->task, end, "making variants", note, reason);
+    tell(result, &(struct result_outcome){.failure = failure,
+                                          .may_retry = may_retry,
+                                          .note = has_note ? note : NULL,
+                                          .reason = reason});
+}
+
 static void on_variants(void *context, enum media_end end, const struct media_facts *facts,
                         const char *note)
 {
     struct result *result = context;
-    bool may_retry, has_note;
     result->media = NULL;
     leave_line(result);
     atomic_fetch_add(&result->room->counts->variants[end], 1);
-    result_log_end(result->task, end, "making variants", note);
-    enum task_failure failure = result_failure_of(end, &may_retry, &has_note);
-    if (failure != TASK_FAILURE_NONE) {
-        tell(result, failure, may_retry, has_note ? note : NULL);
+    if (end != MEDIA_DONE) {
+        tell_no_variants(result, end, note);
         return;
     }
     if (facts->width < 1 || facts->height < 1 || facts->n_frames < 1 || facts->duration_ms < 1) {
-        tell(result, TASK_FAILURE_OUTPUT_INVALID, false, NULL);
+        tell(result, &(struct result_outcome){.failure = TASK_FAILURE_OUTPUT_INVALID,
+                                              .reason = "the video has no picture, or no length"});
         return;
     }
     result->facts = (struct task_result){
@@ -289,7 +304,7 @@ static int start_variants(struct result *result)
 
 static void on_early(struct loop_timer *timer)
 {
-    tell(CONTAINER_OF(timer, struct result, early), TASK_FAILURE_STORAGE, true, NULL);
+    tell_no_room(CONTAINER_OF(timer, struct result, early), "making variants could not begin");
 }
 
 static void begin(struct result *result)

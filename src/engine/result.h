@@ -21,11 +21,20 @@ void results_close(struct results *results);
 /* None may be under way. Takes NULL, returns NULL. */
 struct results *results_free(struct results *results);
 
+enum { RESULT_REASON_SIZE = 300 };
+
+/* Borrowed. */
+struct result_outcome {
+    const struct task_result *result; /* what stands in the store; NULL: something went wrong: */
+    enum task_failure failure;
+    bool may_retry;     /* the same video may do another time */
+    const char *note;   /* for clients; NULL: the failure says it */
+    const char *reason; /* for operators */
+};
+
 struct result_handler {
-    /* Once, never from within result_start(): what stands in the store (`failure` NONE), or what went wrong; `may_retry`:
-     * the same video may do another time. */
-    void (*done)(void *context, const struct task_result *result, enum task_failure failure,
-                 bool may_retry, const char *note);
+    /* Once, never from within result_start(). */
+    void (*done)(void *context, const struct result_outcome *outcome);
     void *context;
 };
 
@@ -40,5 +49,6 @@ struct result *result_stop(struct result *result, bool is_kept);
 struct media_limits result_limits(const struct settings *settings);
 /* What the end of a helper means for the task: NONE when it did its work. */
 enum task_failure result_failure_of(enum media_end end, bool *ret_may_retry, bool *ret_has_note);
-void result_log_end(const struct task *task, enum media_end end, const char *work,
-                    const char *note);
+/* Logs that `work` (`rendering`) has failed, and says so for operators. Not of a helper that did its work. */
+void result_explain(const struct task *task, enum media_end end, const char *work, const char *note,
+                    char ret_reason[RESULT_REASON_SIZE]);

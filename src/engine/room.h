@@ -27,4 +27,5 @@ struct engine_room {
     struct callbacks *callbacks;
     const struct link_keys *link_keys; /* NULL: upstreams are given no address to call back */
     struct engine_counts *counts;
+    bool is_closing; /* the process ends: what can be done by the next one is not begun */
 };

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/must.h"
 #include "task/policy.h"
 
@@ -55,18 +56,12 @@ struct task *scene_move_to_rendering(const struct scene *scene, unsigned effects
     return task;
 }
 
-/* Copies what fits and never ends inside a UTF-8 sequence. */
 static void set_note(struct task *task, const char *note)
 {
     if (note == NULL)
         return;
-    size_t length = strnlen(note, TASK_NOTE_SIZE);
-    if (length == TASK_NOTE_SIZE) {
-        length = TASK_NOTE_SIZE - 1;
-        while (length > 0 && ((unsigned char)note[length] & 0xC0) == 0x80)
-            length--;
-    }
     char cut[TASK_NOTE_SIZE];
+    size_t length = codec_utf8_fit(note, TASK_NOTE_SIZE - 1);
     memcpy(cut, note, length);
     cut[length] = '\0';
     shared_text_set(&task->failure_note, cut);

@@ -40,6 +40,19 @@ static const char *const END_NAMES[COMMAND_END_COUNT] = {
     [COMMAND_LOST] = "lost",
 };
 
+/* The words for those that need nothing else. */
+static const char *const END_WORDS[COMMAND_END_COUNT] = {
+    [COMMAND_DONE] = "made its video",
+    [COMMAND_TIMED_OUT] = "was not done within command_timeout, and was stopped",
+    [COMMAND_SAID_REFUSED] = "refused the task",
+    [COMMAND_SAID_MODERATED] = "found that the content is not allowed",
+    [COMMAND_SAID_FAILED] = "said that it failed",
+    [COMMAND_NO_VIDEO] = "ended with status 0, and left no video",
+    [COMMAND_BAD_VIDEO] = "named something as its video that is no file within its directory",
+    [COMMAND_TOO_LARGE] = "wrote a file that is larger than render.file",
+    [COMMAND_NO_SPACE] = "made a video that could not be copied out of its directory",
+};
+
 struct command {
     struct proc *proc;
     struct command_handler handler;
@@ -49,6 +62,31 @@ const char *command_end_name(enum command_end end)
 {
     must((unsigned)end < COMMAND_END_COUNT);
     return END_NAMES[end];
+}
+
+/* «status 3», «signal 9 (Killed)» */
+static void print_status(int status, char *ret_text, size_t size)
+{
+    const char *name = status < 0 ? sigdescr_np(-status) : NULL;
+    if (status < 0)
+        (void)snprintf(ret_text, size, "signal %d (%s)", -status, name != NULL ? name : "unknown");
+    else
+        (void)snprintf(ret_text, size, "status %d", status);
+}
+
+void command_describe_end(const struct command_outcome *outcome, char ret_words[COMMAND_WORDS_SIZE])
+{
+    char status[64];
+    must((unsigned)outcome->end < COMMAND_END_COUNT);
+    print_status(outcome->status, status, sizeof(status));
+    if (outcome->end == COMMAND_DIED)
+        (void)snprintf(ret_words, COMMAND_WORDS_SIZE, "ended with %s", status);
+    else if (outcome->end == COMMAND_LOST)
+        (void)snprintf(ret_words, COMMAND_WORDS_SIZE, "was lost: its helper ended with %s", status);
+    else
+        (void)snprintf(ret_words, COMMAND_WORDS_SIZE, "%s%s%s%s%s", END_WORDS[outcome->end],
+                       outcome->code[0] != '\0' ? ": " : "", outcome->code,
+                       outcome->message[0] != '\0' ? ": " : "", outcome->message);
 }
 
 /* ---- what it says ---- */

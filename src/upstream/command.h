@@ -31,6 +31,8 @@ enum command_end {
 
 const char *command_end_name(enum command_end end);
 
+enum { COMMAND_WORDS_SIZE = 512 };
+
 #define COMMAND_OUTPUT "output.mp4" /* where the video is when the program names no other file */
 
 enum {
@@ -62,13 +64,17 @@ struct command_task {
 /* Borrowed. */
 struct command_outcome {
     enum command_end end;
-    int status;                 /* COMMAND_DIED: a status, or a signal's number made negative */
+    int status; /* COMMAND_DIED, COMMAND_LOST (the helper's): a status, or a signal's number made negative */
     const char *code, *message; /* SAID_…: its own, for whoever asked; may be empty */
     int64_t n_passed_over;      /* lines that are none of ours */
     const char *passed_over;    /* the first of them */
     const json_t *log;          /* the last lines of its standard error; NULL: none */
     bool has_left;              /* some process of it could not be killed */
 };
+
+/* What the program did, for operators: what follows the words «the program». */
+void command_describe_end(const struct command_outcome *outcome,
+                          char ret_words[COMMAND_WORDS_SIZE]);
 
 struct command_handler {
     void (*progress)(void *context, double progress); /* 0..1 */

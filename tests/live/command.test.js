@@ -25,6 +25,7 @@ names) mkdir out; clip out/film.mp4; echo "{\"output\": \"$PWD/out/film.mp4\"}" 
 images) clip output.mp4; cp image-* "$notes" ;;
 noise) head -c 300000 /dev/zero | tr '\0' x; echo; echo 'Loading weights 100%'; echo '{"progress": "much"}'; head -c 5000 /dev/urandom; echo
   echo 'secret of the house' >&2; clip output.mp4 ;;
+mutters) echo 'Loading weights'; clip output.mp4 ;;
 fails) echo 'out of memory: secret of the house' >&2; exit 3 ;;
 dies) kill -SEGV $$ ;;
 hangs) trap 'echo terminated >>"$notes/hangs.term"' TERM; while :; do sleep 0.1; done ;;
@@ -80,6 +81,15 @@ const pids = (way) => fs.readFileSync(path.join(notes, `${way}.pids`), 'utf8').t
 const create = (way, fields = {}) => server.create({ model: 'local-film', prompt: `way ${way}`, ...fields });
 const work = path.join(server.data, 'work');
 const left = () => fs.readdirSync(work);
+const row = async (name) => (await server.call('GET', '/v1/channels', operator)).json.data.find((one) => one.name === name);
+async function timeline(id, options) {
+    return (await server.call('GET', `/v1/video/tasks/${encodeURIComponent(id)}/timeline`, options)).json.data;
+}
+// What operators are told of how attempts ended; tenants are told none of it.
+async function reasons(id) {
+    assert.ok((await timeline(id)).every((entry) => entry.message === undefined));
+    return (await timeline(id, operator)).filter((entry) => entry.what === 'closed').map((entry) => entry.message);
+}
 async function fails(way, code, fields) {
     const { id } = await create(way, fields);
     const end = await server.waitEnd(id);
@@ -139,26 +149,35 @@ test('lines that are none of its words, and long ones, do no harm and are told o
     const { id } = await create('noise');
     const end = await server.waitEnd(id);
     assert.equal(end.status, 'completed', JSON.stringify(end.error));
-    assert.match(server.log, /said \d+ lines that are none of its words, the first: x{50,}/);
+    assert.match(server.log, /the program of channel \S+local\S+ said \d+ lines that were passed over, the first: x{50,}/);
     assert.ok(!JSON.stringify(end).includes('secret'));
+});
+test('one such line is one', async () => {
+    assert.equal((await server.waitEnd((await create('mutters')).id)).status, 'completed');
+    assert.match(server.log, /said a line that was passed over: Loading weights/);
 });
 test('a program that fails is tried again, and its last words are in the log alone', async () => {
     const { id } = await create('fails');
     const end = await server.waitEnd(id);
     assert.equal(end.status, 'failed');
     assert.equal(pids('fails').length, 2);
-    assert.match(server.log, /ended with died in attempt 2 \(status 3\)/);
+    assert.match(server.log, /attempt 2: the program of channel \S+local\S+ ended with status 3/);
     assert.match(server.log, /its standard error: out of memory: secret of the house/);
     assert.ok(!JSON.stringify(end).includes('secret'));
-    const { data } = (await server.call('GET', `/v1/video/tasks/${encodeURIComponent(id)}/timeline`)).json;
+    assert.deepEqual(await reasons(id), ['the program ended with status 3', 'the program ended with status 3']);
+    assert.equal((await row('local')).last_error, 'the program ended with status 3');
+    const data = await timeline(id);
     assert.deepEqual(data.filter((entry) => entry.kind === 'attempt').map((entry) => `${entry.engine} ${entry.what} ${entry.state ?? ''}`.trim()), ['command begun', 'command closed stopped', 'command begun', 'command closed failed']);
 });
 test('one that a signal ends has failed', async () => {
-    await fails('dies', 'render_crashed');
-    assert.match(server.log, /ended with died in attempt 2 \(signal 11\)/);
+    const { id } = await fails('dies', 'render_crashed');
+    assert.match(server.log, /attempt 2: the program of channel \S+local\S+ ended with signal 11 \(Segmentation fault\)/);
+    assert.equal((await reasons(id))[1], 'the program ended with signal 11 (Segmentation fault)');
 });
 test('one whose time is out is asked to end, then killed', async () => {
-    await fails('hangs', 'render_stalled', { model: 'short-film' });
+    const { id, error } = await fails('hangs', 'render_stalled', { model: 'short-film' });
+    assert.match(error.message, /made no progress, or took too long/);
+    assert.equal((await reasons(id))[1], 'the program was not done within command_timeout, and was stopped');
     assert.ok(fs.existsSync(path.join(notes, 'hangs.term')));
     assert.ok(pids('hangs').every((pid) => !isAlive(pid)));
 });
@@ -178,13 +197,22 @@ test('a file that is too large is cut off while it is written', async () => {
     assert.equal(pids('huge').length, 1, 'another attempt would make the same');
 });
 test('its own words: refused for good, moderated, failed', async () => {
+    const before = await row('local');
     const refused = await fails('refuses', 'upstream_refused');
+    const after = await row('local');
+    assert.deepEqual([after.submits - before.submits, after.accepted - before.accepted, after.refused - before.refused], [1, 0, 1]);
+    assert.equal(after.last_error, 'the program refused the task: size: only squares');
+    assert.deepEqual(await reasons(refused.id), ['the program refused the task: size: only squares']);
+    assert.doesNotMatch(JSON.stringify(refused), /only squares/);
     assert.ok(!JSON.stringify(refused).includes('second'));
     const moderated = await fails('moderates', 'moderation_blocked');
     assert.match(JSON.stringify(moderated), /not this/);
+    assert.doesNotMatch(moderated.error.message, /by the upstream/);
     const failed = await fails('gives-up', 'render_failed');
     assert.match(JSON.stringify(failed), /the card\?is gone/);
     assert.deepEqual(['refuses', 'moderates', 'gives-up'].map((way) => pids(way).length), [1, 1, 2]);
+    const { submits, accepted } = await row('local');
+    assert.deepEqual([submits - after.submits, accepted - after.accepted], [3, 3], 'what it worked on to an end it had accepted');
 });
 test('what it refuses goes to the next channel', async () => {
     const { id } = await create('refuses', { model: 'either-film' });

@@ -228,22 +228,36 @@ test('405 method_not_allowed says which are', async () => {
     const wanted = [['DELETE', '/v1/video/create', 'POST, OPTIONS'], ['GET', '/v1/video/create', 'POST, OPTIONS'], ['POST', '/v1/video/query', 'GET, HEAD, OPTIONS'], ['PUT', '/v1/video/tasks', 'GET, HEAD, OPTIONS'], ['PATCH', '/v1/video/cancel', 'POST, OPTIONS'], ['POST', '/healthz', 'GET, HEAD, OPTIONS']];
     for (const [method, target, allow] of wanted) {
         const answer = await refused(405, 'method_not_allowed', method, target);
+        assert.match(answer.json.message, /its Allow header names/);
         assert.deepEqual(answer.headers.allow.split(', ').sort(), allow.split(', ').sort(), `${method} ${target}`);
     }
 });
 test('413 request_too_large, with and without a length', async () => {
     const body = JSON.stringify({ ...wish, extra: 'x'.repeat(1_100_000) });
     const headers = { 'Content-Type': 'application/json' };
-    await refused(413, 'request_too_large', 'POST', '/v1/video/create', { headers, body: body, chunked: 16384 });
+    const answer = await refused(413, 'request_too_large', 'POST', '/v1/video/create', { headers, body: body, chunked: 16384 });
+    assert.match(answer.json.message, /at most 1MiB are taken at this address/);
     const length = await server.raw(`POST /v1/video/create HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${server.key}\r\nContent-Type: application/json\r\nContent-Length: 2000000\r\n\r\n`, { enough: (text) => text.endsWith('}') });
     assert.match(length, /^HTTP\/1\.1 413 /);
     assert.match(length, /"request_too_large"/);
+    assert.match(length, /at most 1MiB are taken/);
+    assert.match((await refused(413, 'request_too_large', 'POST', '/v1/video/cancel', { headers, body: body })).json.message, /at most 64KiB are taken/);
 });
 test('413 before the body comes, for who asks by Expect', async () => {
     const came = await server.raw(`POST /v1/video/create HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${server.key}\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2000000\r\n\r\n`, { enough: (text) => text.endsWith('}') });
     assert.match(came, /^HTTP\/1\.1 413 /);
 });
-test('414 uri_too_long', () => refused(414, 'uri_too_long', 'GET', `/v1/video/query?id=${'x'.repeat(9000)}`));
+test('414 uri_too_long', async () => {
+    assert.match((await refused(414, 'uri_too_long', 'GET', `/v1/video/query?id=${'x'.repeat(9000)}`)).json.message, /at most 8192 bytes/);
+});
+test('what cannot be is said together with what can', async () => {
+    const { id } = await server.create({ duration: 1, size: '64x64' });
+    const asked = { 'wait=x': /wait must be 0 to 60 seconds/, 'wait=1&until=x': /until must be change or end/ };
+    for (const [query, said] of Object.entries(asked)) assert.match((await refused(400, 'invalid_request', 'GET', `/v1/video/query?id=${encodeURIComponent(id)}&${query}`)).json.message, said);
+    assert.match((await refusedCreate(400, 'invalid_request', { webhook_url: 'http://user:secret@192.0.2.1/x' })).json.message, /"webhook_url" cannot be called: the URL must not carry a user name/);
+    const badly = await server.raw('GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n', { enough: (text) => text.endsWith('}') });
+    assert.match(badly, /Host must be a host with or without a port, as in video\.example\.com:8080/);
+});
 test('400 model_not_found names what can be asked for', async () => {
     const answer = await refusedCreate(400, 'model_not_found', { model: 'grok-video-3' });
     assert.match(answer.json.message, /sora-2/);

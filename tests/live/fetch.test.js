@@ -25,6 +25,7 @@ const answers = {
     '/empty': (response) => response.end(),
     '/missing': (response) => response.writeHead(404).end('nothing here'),
     '/forbidden': (response) => response.writeHead(403).end(),
+    '/teapot': (response) => response.writeHead(418).end(),
     '/broken': (response) => response.writeHead(500).end(),
     '/cut': (response) => { response.writeHead(200, { 'Content-Length': 10_000 }); response.write(tiny); response.destroy(); },
     '/slow': () => {},
@@ -80,24 +81,29 @@ test('the request tells nothing: no key, no cookie', () => {
 });
 
 const failing = {
-    '/large': 'image_invalid',
-    '/large-unsaid': 'image_invalid',
-    '/pixels': 'image_invalid',
-    '/page': 'image_invalid',
-    '/empty': 'image_invalid',
-    '/missing': 'image_unreachable',
-    '/forbidden': 'image_unreachable',
-    '/broken': 'image_unreachable',
-    '/cut': 'image_unreachable',
-    '/slow': 'image_unreachable',
-    '/drip': 'image_unreachable',
-    '/loop': 'image_unreachable',
-    '/to-file': null,
-    '/to-hidden': 'image_forbidden',
+    '/large': ['image_invalid', 'it has more than the 100KiB that are taken'],
+    '/large-unsaid': ['image_invalid', 'it has more than the 100KiB that are taken'],
+    '/pixels': ['image_invalid', 'it has more than the 0.02 megapixels that are taken'],
+    '/page': ['image_invalid', 'what came is not a PNG, JPEG, WebP or GIF file'],
+    '/empty': ['image_invalid', 'what came is not a PNG, JPEG, WebP or GIF file'],
+    '/missing': ['image_unreachable', 'its host says that it is not there'],
+    '/forbidden': ['image_unreachable', 'its host does not let us have it'],
+    '/broken': ['image_unreachable', 'its host was in trouble'],
+    '/teapot': ['image_unreachable', 'its host refused to send it'],
+    '/cut': ['image_unreachable', 'its host cannot be reached, or broke off'],
+    '/slow': ['image_unreachable', 'its host did not send it in time'],
+    '/drip': ['image_unreachable', 'its host did not send it in time'],
+    '/loop': ['image_unreachable', 'its host sends us on and on'],
+    '/to-file': [null],
+    '/to-hidden': ['image_forbidden', 'its address is not a public one'],
 };
-for (const [path, code] of Object.entries(failing))
+for (const [path, [code, why]] of Object.entries(failing))
     test(`${path} fails with ${code ?? 'a reason'}`, async () => {
-        if (code !== null) return fails(`${web.url}${path}`, code);
+        if (code !== null) {
+            const { error } = await fails(`${web.url}${path}`, code);
+            assert.ok(error.message.includes(`Image 1: ${why}.`), error.message);
+            return assert.doesNotMatch(error.message, /500|server error/, 'on which old clients send the whole job again');
+        }
         const { id } = await server.create({ images: [`${web.url}${path}`] });
         const end = await server.waitEnd(id);
         assert.match(end.error.code, /^image_(forbidden|unreachable)$/);

@@ -49,6 +49,7 @@ test('another body under the same key: 409, and the task is untouched', async ()
     for (const change of [{ prompt: 'another' }, { duration: 2 }, { images: [dataUri(tiny)] }, { seed: 1 }, { model: 'veo3' }]) {
         const answer = await create('taken', { json: { ...wish, ...change } });
         assert.deepEqual([answer.status, answer.json.code], [409, 'idempotency_key_reused'], JSON.stringify(change));
+        assert.match(answer.json.message, /send this one with a key of its own/);
     }
     assert.equal((await server.query(first.json.id)).detail.input.prompt, wish.prompt);
 });

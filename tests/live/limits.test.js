@@ -35,7 +35,9 @@ test('a tenant has so many tasks in flight, with all its keys together; others h
     await tight.create(slow, { key: own });
     await tight.create(slow, { key: colleague });
     await tight.create(slow, { key: own });
-    assertRefused(await create(tight, {}, { key: own }), 429, 'too_many_tasks');
+    const refused = await create(tight, {}, { key: own });
+    assertRefused(refused, 429, 'too_many_tasks');
+    assert.match(refused.json.message, /as many unfinished tasks as you may, 3: wait for one to end/);
     assertRefused(await create(tight, {}, { key: colleague }), 429, 'too_many_tasks');
     await tight.create(slow, { key: neighbour });
 });
@@ -142,6 +144,7 @@ test('a tenant creates so many tasks a day: ended ones count, repeated and refus
     const refused = await create(daily, slow);
     const left = (today() + 1) * 86_400 - Date.now() / 1000;
     assertRefused(refused, 429, 'daily_limit_reached');
+    assert.match(refused.json.message, /as many tasks as one day \(UTC\) allows, \d+: try again after midnight UTC/);
     const wait = Number(refused.headers['retry-after']);
     assert.ok(Number.isInteger(wait) && wait >= left && wait <= left + 120, `${wait} s, but ${left} s are left`);
     assert.equal((await create(daily, slow, keyed('first'))).text, first.text);

@@ -3,10 +3,12 @@
 // A server that ends in the middle of its work, politely or not: the same task goes on under the
 // same id, and the client sees nothing but a pause.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import http from 'node:http';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { command, endedWell, isAlive, small, start, until } from './harness.js';
 import { dataUri, warm } from './media.js';
+import { video } from '../simulators/videos.js';
 
 const config = 'render:\n  slots: 1\ndrain: 1s\n';
 const server = await start({ config });
@@ -57,6 +59,48 @@ test('what is short enough is finished before the end', async () => {
     await patient.restart();
     const now = await patient.query(id);
     assert.equal(now.status, 'completed', 'it was drained, not parked');
+});
+// An upstream of the unified shape, whose answers to a submit and whose file are the test's.
+async function upstream({ submit = (answer) => answer.tell({ id: 'job-1', status: 'pending' }), file }) {
+    const counts = { submits: 0, files: 0 };
+    const site = http.createServer((request, answer) => request.resume().on('end', () => {
+        answer.tell = (json) => { answer.setHeader('Content-Type', 'application/json'); answer.end(JSON.stringify(json)); };
+        if (request.method === 'POST') return submit(answer, ++counts.submits);
+        if (request.url.startsWith('/film')) return file(answer, ++counts.files);
+        return answer.tell({ id: 'job-1', status: 'completed', video_url: `http://127.0.0.1:${site.address().port}/film.mp4` });
+    })).listen(0, '127.0.0.1');
+    after(() => { site.close(); site.closeAllConnections(); });
+    await once(site, 'listening');
+    const gateway = await start({ config: `drain: 1h\nchannels:\n  - {name: far, adapter: unified, base_url: "http://127.0.0.1:${site.address().port}", key: k, models: [far-film], poll_first: 100ms, poll_every: 100ms}\n` });
+    return { counts, gateway };
+}
+
+test('a result that waits for its next try does not hold the end up: the next start brings it home', async () => {
+    let film = null;
+    const { counts, gateway } = await upstream({ file: (answer) => (film ? answer.end(film) : answer.writeHead(503).end()) });
+    const { id } = await gateway.create({ model: 'far-film' });
+    await until('a try', () => /the result is out of reach/.test(gateway.log));
+    assert.equal(await gateway.stop(), 0);
+    assert.match(gateway.log, /stopping: work under way for 0 tasks is waited for/);
+    film = video('square');
+    await gateway.restart();
+    assert.equal((await gateway.waitEnd(id)).status, 'completed');
+    assert.equal(counts.submits, 1);
+});
+test('a submit whose answer is still to come is waited for', async () => {
+    let answer;
+    const { counts, gateway } = await upstream({ submit: (held) => { answer = held; }, file: (held) => held.end(video('square')) });
+    const { id } = await gateway.create({ model: 'far-film' });
+    await until('the submit', () => answer);
+    const stopped = gateway.stop();
+    await until('the stop', () => /stopping: work under way for 1 task is waited for/.test(gateway.log));
+    assert.ok(gateway.isRunning);
+    answer.tell({ id: 'job-1', status: 'pending' });
+    assert.equal(await stopped, 0);
+    assert.match(gateway.log, /accepted as job job-1/);
+    await gateway.restart();
+    assert.equal((await gateway.waitEnd(id)).status, 'completed');
+    assert.equal(counts.submits, 1);
 });
 test('a second SIGTERM cuts the drain short', async () => {
     const patient = await start({ config: 'render:\n  slots: 1\ndrain: 10m\n' });

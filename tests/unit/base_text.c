@@ -255,6 +255,9 @@ static void utf8_by_the_rfc(void **state)
     assert_false(codec_is_utf8("a\0b", 3));
     assert_int_equal(codec_utf8_count("h\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xac"), 4);
     assert_int_equal(codec_utf8_count(""), 0);
+    static const size_t fits[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10, 10};
+    for (size_t most = 0; most < ARRAY_LENGTH(fits); most++)
+        assert_int_equal(codec_utf8_fit("h\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xac", most), fits[most]);
 }
 
 static void arena_hands_out_aligned_zeroes(void **state)

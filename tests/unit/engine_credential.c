@@ -578,6 +578,10 @@ static void an_error_is_noted_with_its_time(void **state)
     credential_note_error(credential, longer);
     assert_int_equal(strlen(credential->last_error), CREDENTIAL_NOTE_SIZE - 1);
     assert_true(credential->last_error_ms > 0);
+    for (size_t i = 0; i + 2 < sizeof longer; i += 2)
+        memcpy(longer + i, "\xc3\xa9", 2);
+    credential_note_error(credential, longer); /* else operators cannot read it */
+    assert_int_equal(strlen(credential->last_error), CREDENTIAL_NOTE_SIZE - 2);
     credential_note_error(credential, "out of reach");
     assert_string_equal(credential->last_error, "out of reach");
     credentials_free(credentials);

@@ -368,7 +368,44 @@ static void what_was_sent_in_confidence_is_not_quoted(void **state)
     play_out();
     assert_string_equal(place.credential->last_error,
                         "********** is not https://f.example/v1/callbacks/***************");
+    assert_string_equal(place.reasons,
+                        "auth: ********** is not https://f.example/v1/callbacks/***************|");
     end(&place);
+}
+
+/* What the timeline says of a submit that came to nothing. */
+static void why_a_submit_came_to_nothing_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        struct turn turns[4];
+        const char *told, *reasons;
+    } rows[] = {
+        {{SENT, ERROR("refused")}, AWAY("final, 0"), "refused: m|"},
+        {{SENT, ERROR("quota")}, AWAY("later, 0"), "quota: m|"},
+        {{SENT, SAYS("{\"error\":{\"kind\":\"busy\"}}")},
+         AWAY("later, 0"),
+         "busy: no reason was given|"},
+        {{SENT, ERROR("unknown")}, "lost(-)", "the answer to a submit was lost: m|"},
+        {{ERROR("new")}, AWAY("later, 0"), "a submit was not sent: m|"},
+        {{SAYS("{\"error\":{}}")},
+         AWAY("later, 0"),
+         "a submit was not sent: the adapter does not know what the answer means|"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct turn turns[TURNS_MAX] = {{0}};
+        memcpy(turns, rows[i].turns, sizeof rows[i].turns);
+        struct place place;
+        begin(&place, "plain", sample_upstream_task(TASK_SUBMITTING, ATTEMPT_SUBMITTING), turns);
+        call(&place, remote_prepare);
+        play_out();
+        const char *told = strncmp(place.told, "ready ", 6) == 0 ? place.told + 6 : place.told;
+        char expected[ASKED_MAX];
+        (void)snprintf(expected, sizeof expected, "%s ", rows[i].told);
+        assert_string_equal(told, expected);
+        assert_string_equal(place.reasons, rows[i].reasons);
+        end(&place);
+    }
 }
 
 static void a_cancel_ends_one_way_or_the_other(void **state)
@@ -497,6 +534,7 @@ int main(void)
         cmocka_unit_test(only_its_own_trial_is_withdrawn),
         cmocka_unit_test(a_cancel_ends_one_way_or_the_other),
         cmocka_unit_test(what_was_sent_in_confidence_is_not_quoted),
+        cmocka_unit_test(why_a_submit_came_to_nothing_is_told),
         cmocka_unit_test(the_program_sees_in_which_state_it_cancels),
         cmocka_unit_test(a_job_of_before_is_looked_at_before_it_is_cancelled),
         cmocka_unit_test(halted_anywhere_it_tells_nothing_more),

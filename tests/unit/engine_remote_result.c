@@ -399,6 +399,47 @@ static void what_is_left_of_the_bound_shrinks(void **state)
     end(&place);
 }
 
+/* What a stop goes by: a download is waited for, a pause between two is not, and the next one is not begun. */
+static void a_process_that_ends_begins_no_download(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {HALF, {0}};
+    struct place place;
+    begin(&place, "plain", fetching_task(HOME), turns);
+    assert_false(remote_is_bringing(place.remote));
+    call(&place, remote_store);
+    assert_false(remote_is_bringing(place.remote));
+    while (!stage.exchange) {
+        assert_true(go_on());
+    }
+    assert_true(remote_is_bringing(place.remote));
+    assert_true(go_on());
+    assert_false(remote_is_bringing(place.remote));
+    place.room.is_closing = true;
+    assert_true(go_on());
+    assert_false(go_on());
+    assert_false(remote_is_bringing(place.remote));
+    check_told(&place, "", "ends", 0);
+    end(&place);
+}
+
+static void a_result_that_is_being_stored_is_waited_for(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {BRINGS(200, "all"), STORES, {0}};
+    struct place place;
+    begin(&place, "plain", fetching_task(HOME), turns);
+    call(&place, remote_store);
+    while (!stage.result) {
+        assert_true(go_on());
+    }
+    place.room.is_closing = true;
+    assert_true(remote_is_bringing(place.remote));
+    play_out();
+    check_told(&place, "stored(gen_1)", "stores", 0);
+    end(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +448,8 @@ int main(void)
         cmocka_unit_test(a_download_that_is_stopped_waits_for_no_token),
         cmocka_unit_test(a_full_spool_counts_for_nothing),
         cmocka_unit_test(what_is_left_of_the_bound_shrinks),
+        cmocka_unit_test(a_process_that_ends_begins_no_download),
+        cmocka_unit_test(a_result_that_is_being_stored_is_waited_for),
     };
     log_init(LOG_ERROR, LOG_TEXT);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,7 @@ struct place {
     int64_t queue_position;
     char told[ASKED_MAX];
     char verdicts[ASKED_MAX];
+    char reasons[ASKED_MAX]; /* `why|` */
 };
 
 static inline void on_ready(void *context, const struct task_event *granted)
@@ -179,6 +180,10 @@ static inline void on_event(void *context, const struct task_event *event)
     assert_false(stage.is_within);
     assert_int_equal(place->credential->n_submitting, 0);
     assert_int_equal(place->credential->n_polling, 0);
+    if (event->kind == TASK_EVENT_TURNED_AWAY || event->kind == TASK_EVENT_ANSWER_LOST ||
+        event->kind == TASK_EVENT_GONE || event->failure == TASK_FAILURE_RESULT_LOST) {
+        assert_int_not_equal(place->reasons[0], '\0'); /* operators are told why, before */
+    }
     note_event(place, event);
     if (event->job) {
         take_job(place, event->job);
@@ -196,6 +201,13 @@ static inline void on_verdict(void *context, enum remote_verdict verdict, const 
     struct place *place = context;
     (void)message;
     note(place->verdicts, "%s ", remote_verdict_word(verdict));
+}
+
+static inline void on_reason(void *context, const char *reason)
+{
+    struct place *place = context;
+    assert_false(stage.is_within);
+    note(place->reasons, "%s|", reason);
 }
 
 static inline void begin(struct place *place, const char *adapter, struct task *task,
@@ -243,8 +255,8 @@ static inline void begin(struct place *place, const char *adapter, struct task *
     const struct channel *main = channel_at(place->table, 0);
     const struct route route = {ROUTE_FOUND,       main, &main->credentials[0],
                                 place->credential, -1,   false};
-    const struct remote_handler handler = {on_ready, on_event, on_queue_position, on_verdict,
-                                           place};
+    const struct remote_handler handler = {on_ready,   on_event,  on_queue_position,
+                                           on_verdict, on_reason, place};
     place->remote = remote_new(&place->room, place->credentials, place->table, &route, &handler);
 }
 

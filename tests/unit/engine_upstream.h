@@ -579,8 +579,14 @@ static inline bool end_image_or_result(void)
         static const struct task_result stored = {.generation_id = "gen_1", .width = 352};
         turn = stage.result->turn;
         stage.result->turn.kind = TURN_NONE;
-        stage.result->handler.done(stage.result->handler.context, &stored, turn.failure,
-                                   turn.may_retry, turn.text);
+        const struct result_outcome outcome = {
+            .result = turn.failure == TASK_FAILURE_NONE ? &stored : NULL,
+            .failure = turn.failure,
+            .may_retry = turn.may_retry,
+            .note = turn.text,
+            .reason = "making variants failed (bad_video)",
+        };
+        stage.result->handler.done(stage.result->handler.context, &outcome);
         return true;
     }
     return false;

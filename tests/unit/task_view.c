@@ -424,7 +424,7 @@ static void c_post(struct task *t)
 #define RENDER_PAID_TEXT                                                                           \
     "\"The renderer could not make this video. An upstream may have charged for it.\""
 #define MODERATED_TEXT                                                                             \
-    "\"The request or its video was blocked by the upstream's content policy. "                    \
+    "\"The request or its video was blocked by a content policy. "                                 \
     "Nothing was charged by an upstream.\""
 #define NOTE_TEXT                                                                                  \
     "\"The renderer could not make this video. Nothing was charged by an upstream. "               \

@@ -294,6 +294,43 @@ static void test_ends(void **state)
     }
 }
 
+/* What operators read: a sentence about «the program». */
+static void test_descriptions(void **state)
+{
+    static const struct {
+        struct command_outcome outcome;
+        const char *words;
+    } CASES[] = {
+        {{.end = COMMAND_DIED, .status = 3}, "ended with status 3"},
+        {{.end = COMMAND_DIED, .status = -SIGSEGV}, "ended with signal 11 (Segmentation fault)"},
+        {{.end = COMMAND_DIED, .status = -100}, "ended with signal 100 (unknown)"},
+        {{.end = COMMAND_LOST, .status = -SIGKILL},
+         "was lost: its helper ended with signal 9 (Killed)"},
+        {{.end = COMMAND_TIMED_OUT, .status = -SIGKILL},
+         "was not done within command_timeout, and was stopped"},
+        {{.end = COMMAND_NO_VIDEO}, "ended with status 0, and left no video"},
+        {{.end = COMMAND_SAID_REFUSED, .code = "size", .message = "only squares"},
+         "refused the task: size: only squares"},
+        {{.end = COMMAND_SAID_FAILED, .status = 1, .message = "the card is gone"},
+         "said that it failed: the card is gone"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(CASES); i++) {
+        struct command_outcome outcome = CASES[i].outcome;
+        char words[COMMAND_WORDS_SIZE];
+        outcome.code = outcome.code != NULL ? outcome.code : "";
+        outcome.message = outcome.message != NULL ? outcome.message : "";
+        command_describe_end(&outcome, words);
+        assert_string_equal(words, CASES[i].words);
+    }
+    for (enum command_end end = COMMAND_DONE; end < COMMAND_END_COUNT; end++) {
+        char words[COMMAND_WORDS_SIZE];
+        command_describe_end(&(struct command_outcome){.end = end, .code = "", .message = ""},
+                             words);
+        assert_true(strlen(words) > 10 && strstr(words, "null") == NULL);
+    }
+}
+
 /* Deaf to SIGTERM. */
 static void test_out_of_time(void **state)
 {
@@ -388,8 +425,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_words),       cmocka_unit_test(test_errors),
         cmocka_unit_test(test_passed_over), cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_long_blank),  cmocka_unit_test(test_print),
-        cmocka_unit_test(test_ends),        cmocka_unit_test(test_out_of_time),
-        cmocka_unit_test(test_children),    cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_ends),        cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_out_of_time), cmocka_unit_test(test_children),
+        cmocka_unit_test(test_directories),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);
 }
