@@ -162,20 +162,22 @@ def result:
   | (.body | video_url($pointer)) as $url
   | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end)};
 
-# Does the run itself speak, or somebody before it? Runs answer `detail`, or are marked by a header.
-def is_of_the_run: .headers["x-fal-error-type"] != null or at("body.detail") != null;
+# Does the run itself speak, or somebody before it? The platform marks what it says of a run; a model lists what is wrong
+# with the body that was submitted, which a query has none of.
+def is_marked: texts("headers.x-fal-error-type", "body.error_type") != [];
+
+def is_of_the_run:
+  is_marked or any(at("body.detail") | arrays | .[]; type == "object" and at("type") != null and at("loc.0") == "body");
 
 def failed($kind): {state: "failed", error: error_of($kind; "the run failed with HTTP \(.status)")};
 
 def result_polled:
   if is_success then result
   elif .status == 400 and (message_of("") | test("still in progress"; "i")) then {state: "rendering"}
-  elif is_not_found and .headers["x-fal-error-type"] == null then {state: "gone"}
-  # Of the queue, or of this credential: no verdict on the run.
+  elif is_not_found and (is_marked | not) then {state: "gone"}
+  # Of the queue, or of this credential: no verdict on the run, which may have gone well, and is paid for.
   elif [.status] | inside([408, 425, 429]) then unclear("result")
-  elif ([.status] | inside([401, 402, 403])) and .headers["x-fal-error-type"] == null then unclear("result")
-  # A 5xx without the mark of a run is somebody before it: the run may have gone well, and is paid for.
-  elif .status >= 500 and .headers["x-fal-error-type"] == null then unclear("result")
+  elif ([.status] | inside([401, 402, 403])) and (is_marked | not) then unclear("result")
   elif is_of_the_run then failed(if .status < 500 then "refused" else "failed" end)
   else unclear("result")
   end;

@@ -153,12 +153,9 @@ def told($is_accepted):
     else unknown_word("status"; $word)
     end;
 
-# A run that was moderated, or whose input was wrong, answers the query with its own error.
-def is_of_the_run:
-  (.body | text_of) as $message
-  | if $message | tells_of_moderation then is_of_content
-    else .status == 400 and ($message | tells_of_the_key | not) and (.body | code_of | blames_the_input)
-    end;
+# A query's refusal says nothing of the video, but for one: a video that was moderated answers with what it cost, and
+# nothing else costs. (Third-party; the vendor documents none.)
+def is_of_the_run: is_of_content and (.body | text_of | tells_of_moderation) and at("body.usage") != null;
 
 def polled:
   if is_not_found then {state: "gone"}
