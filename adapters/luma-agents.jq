@@ -56,15 +56,12 @@ def video:
   + (.task.options.video // {});
 
 def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else
-      { method: "POST",
-        path: "/generations",
-        json:
-          (({model: .task.model, type: "video", prompt: .task.prompt, aspect_ratio: .task.aspect_ratio, video: video}
-            | drop_nulls) + (.task.options.body // {})) }
-    end;
+  refuse_or(why_not;
+    { method: "POST",
+      path: "/generations",
+      json:
+        (({model: .task.model, type: "video", prompt: .task.prompt, aspect_ratio: .task.aspect_ratio, video: video}
+          | drop_nulls) + (.task.options.body // {})) });
 
 # ---- how it is refused ----
 
@@ -76,23 +73,11 @@ def limit($message):
   else {code: "rate_limited", retry_after_s: 10}
   end;
 
-def message_of($default): .body | text_of | if . == "" then $default else . end;
-
-def refusal:
-  message_of("the submit was answered with HTTP \(.status)") as $message
-  | limit($message) as $limit
-  | { code: ($limit.code // "http_\(.status)"),
-      message: $message,
-      kind: (.status | kind_of_status),
-      retry_after_s: (if .headers["retry-after"] == null then $limit.retry_after_s else null end) }
-  | drop_nulls;
-
 def submitted:
-  texts("body.id")[0] as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("generation")
-    else {job: $job}
-    end;
+  limit(.body | text_of) as $limit
+  | job_or("generation"; texts("body.id")[0];
+           refusal($limit.code; .body | text_of; .status | kind_of_status;
+                   if .headers["retry-after"] == null then $limit.retry_after_s else null end));
 
 # ---- how it stands ----
 
@@ -106,12 +91,9 @@ def kind_of_code:
     corrupt_input: "refused", invalid_request: "refused" };
 
 def failure:
-  (texts("failure_code")[0] // "generation_failed") as $code
-  | {state: "failed",
-     error:
-       { code: $code,
-         message: (texts("failure_reason")[0] // "the generation failed without a reason"),
-         kind: (kind_of_code[$code] // "failed") }};
+  or_else(text_at("failure_code"); "generation_failed") as $code
+  | failed($code; or_else(text_at("failure_reason"); "the generation failed without a reason");
+           kind_of_code[$code] // "failed");
 
 # The video first: an EXR export may stand beside it.
 def outputs:
@@ -119,17 +101,4 @@ def outputs:
   | map(select(.type == "video")) + map(select(.type != "video"))
   | map({url: .url});
 
-def verdict:
-  (texts("state")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "done" then {state: "done", outputs: outputs}
-    elif $state == "failed" then failure
-    else unknown_word("state"; $word)
-    end;
-
-def polled:
-  if is_not_found then {state: "gone"}
-  elif is_success | not then unclear_answer(""; message_of(""))
-  else .body | verdict
-  end;
+def polled: polled_by(by_word("state"; state_of_word; {state: "done", outputs: outputs}; failure));
