@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "upstream/auth.h"
 
 enum { TEXT_MAX = 500, DAY_S = 24 * 3600, YEAR_S = 366 * 24 * 3600, LIST_MAX = 1000 };
 
@@ -31,7 +32,7 @@ static const struct rule RULES[] = {
     {"", "auth", GROUP, false, NULL, 0, 0},
     {"auth", "kind", TEXT, false, NULL, 1, TEXT_MAX},
     {"auth", "name", TEXT, false, "", 1, 100},
-    {"auth", "prefix", TEXT, false, "", 0, 100},
+    {"auth", "prefix", TEXT, false, "", 1, 100},
     {"auth", "service", TEXT, false, "", 1, 40},
     {"auth", "region", TEXT, false, "", 1, 40},
     {"auth", "scope", TEXT, false, "", 1, 500},
@@ -63,8 +64,6 @@ static const struct rule RULES[] = {
 };
 
 static const char *const EVIDENCE[] = {"wire", "sdk", "documented", "third-party", NULL};
-static const char *const AUTH_KINDS[] = {
-    "bearer", "header", "query", "jwt_hs256", "volcengine", "google_service_account", "none", NULL};
 static const char *const STATES[] = {"pending", "rendering", NULL};
 
 /* Always false. */
@@ -301,35 +300,11 @@ static bool check_model(json_t *model, size_t index, char *ret_error)
     return !images || check_range(images, member, ret_error);
 }
 
-/* They stand between slashes in what is signed. */
-static bool check_scope(const json_t *auth, bool is_needed, const char *name, char *ret_error)
+static bool check_auth(const json_t *auth, char *ret_error)
 {
-    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
-    const char *text = json_text(auth, name);
-    if (!text && is_needed)
-        return refuse(ret_error, "about.auth.%s is missing: it is part of what is signed", name);
-    if (text && !is_needed)
-        return refuse(ret_error, "about.auth.%s belongs to the kind volcengine alone", name);
-    return !text || text[strspn(text, LETTERS)] == '\0' ||
-           refuse(ret_error, "about.auth.%s must be of a-z, 0-9, - and _", name);
-}
-
-static bool check_auth(json_t *auth, char *ret_error)
-{
-    const char *kind = json_text(auth, "kind"), *name = json_text(auth, "name");
-    if (!check_word(kind, AUTH_KINDS, "about.auth.kind", ret_error))
-        return false;
-    bool needs_name = strcmp(kind, "header") == 0 || strcmp(kind, "query") == 0;
-    if (needs_name && !name)
-        return refuse(ret_error, "about.auth.name is missing: the name of the %s", kind);
-    bool is_signed = strcmp(kind, "volcengine") == 0;
-    if (!check_scope(auth, is_signed, "service", ret_error) ||
-        !check_scope(auth, is_signed, "region", ret_error))
-        return false;
-    if (strcmp(kind, "google_service_account") == 0 && !json_text(auth, "scope"))
-        return refuse(ret_error, "about.auth.scope is missing: what tokens are for");
-    return !name || strpbrk(name, " \t\r\n:") == NULL ||
-           refuse(ret_error, "about.auth.name has a character that no name has");
+    struct auth read;
+    char error[AUTH_ERROR_SIZE];
+    return auth_read(auth, &read, error) || refuse(ret_error, "about.%s", error);
 }
 
 static bool check_rest(json_t *about, char *ret_error)

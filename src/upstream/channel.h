@@ -17,18 +17,9 @@
 #include "task/step.h"
 #include "task/task.h"
 #include "upstream/adapter.h"
+#include "upstream/auth.h"
 #include "upstream/command.h"
 #include "upstream/service_account.h"
-
-enum channel_auth {
-    CHANNEL_AUTH_NONE,
-    CHANNEL_AUTH_BEARER,
-    CHANNEL_AUTH_HEADER,     /* `name: prefix key` */
-    CHANNEL_AUTH_QUERY,      /* ?name=key */
-    CHANNEL_AUTH_VOLCENGINE, /* each request is signed with key and secret: request_sign() */
-    CHANNEL_AUTH_GOOGLE, /* an access token for a service account, as a bearer; a plain key: `x-goog-api-key: key` */
-    CHANNEL_AUTH_JWT, /* HS256 of key and secret, as a bearer; a credential without a secret: the key as a bearer */
-};
 
 struct channel_credential {
     const char *name;   /* unique in its channel; `default` when the channel has one `key` */

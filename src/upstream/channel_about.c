@@ -212,45 +212,20 @@ static bool read_list(const struct reader *reader, const json_t *group, const ch
 
 static bool read_auth(const struct reader *reader, const json_t *about, struct channel *channel)
 {
-    static const struct {
-        const char *kind;
-        enum channel_auth auth;
-        bool has_name;
-    } kinds[] = {
-        {"none", CHANNEL_AUTH_NONE, false},
-        {"bearer", CHANNEL_AUTH_BEARER, false},
-        {"header", CHANNEL_AUTH_HEADER, true},
-        {"query", CHANNEL_AUTH_QUERY, true},
-        {"jwt_hs256", CHANNEL_AUTH_JWT, false},
-        {"volcengine", CHANNEL_AUTH_VOLCENGINE, false},
-        {"google_service_account", CHANNEL_AUTH_GOOGLE, false},
-    };
     const json_t *group = NULL;
-    const char *kind = NULL;
-    if (!read_group(reader, about, "auth", "kind name prefix service region scope", &group) ||
-        !read_text(reader, group, "auth", "kind", &kind) ||
-        !read_text(reader, group, "auth", "name", &channel->auth_name) ||
-        !read_text(reader, group, "auth", "prefix", &channel->auth_prefix) ||
-        !read_text(reader, group, "auth", "service", &channel->auth_service) ||
-        !read_text(reader, group, "auth", "region", &channel->auth_region) ||
-        !read_text(reader, group, "auth", "scope", &channel->auth_scope))
+    struct auth auth;
+    char error[AUTH_ERROR_SIZE];
+    if (!read_group(reader, about, "auth", "kind name prefix service region scope", &group))
         return false;
-    for (size_t i = 0; kind != NULL && i < ARRAY_LENGTH(kinds); i++) {
-        if (strcmp(kinds[i].kind, kind) != 0)
-            continue;
-        const char *name = channel->auth_name;
-        if (kinds[i].has_name && (name == NULL || strpbrk(name, " :,;&=?#") != NULL))
-            return fail(reader, "\"auth.name\" of \"about\" must name a header or an argument");
-        if (kinds[i].auth == CHANNEL_AUTH_GOOGLE && channel->auth_scope == NULL)
-            return fail(reader, "\"auth.scope\" of \"about\" must name what tokens are for");
-        channel->auth = kinds[i].auth;
-        if (channel->auth == CHANNEL_AUTH_VOLCENGINE &&
-            (channel->auth_service == NULL || channel->auth_region == NULL))
-            return fail(reader, "\"auth\" of \"about\" must name a service and a region");
-        return true;
-    }
-    return fail(reader, "\"auth.kind\" of \"about\" must be none, bearer, header, query, "
-                        "jwt_hs256, volcengine or google_service_account");
+    if (!auth_read(group, &auth, error))
+        return fail(reader, "\"about\" is wrong: %s", error);
+    channel->auth = auth.kind;
+    channel->auth_name = auth.name;
+    channel->auth_prefix = auth.prefix;
+    channel->auth_service = auth.service;
+    channel->auth_region = auth.region;
+    channel->auth_scope = auth.scope;
+    return true;
 }
 
 static bool read_times(const struct reader *reader, const json_t *about, struct channel *channel)

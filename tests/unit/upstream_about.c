@@ -94,16 +94,16 @@ static void test_sentences(void **state)
         {"{\"summary\":\"s\",\"evidence\":\"rumour\",\"auth\":{\"kind\":\"none\"}}",
          "about.evidence must be one of wire, sdk, documented, third-party"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"basic\"}}",
-         "about.auth.kind must be one of bearer, header, query, jwt_hs256, volcengine, "
-         "google_service_account, none"},
+         "about.auth.kind must be one of none, bearer, header, query, volcengine, "
+         "google_service_account, jwt_hs256"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":"
          "\"google_service_account\"}}",
          "about.auth.scope is missing: what tokens are for"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"query\"}}",
-         "about.auth.name is missing: the name of the query"},
+         "about.auth.name is missing: what the header or the argument is called"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"header\",\"name\":\"a "
          "b\"}}",
-         "about.auth.name has a character that no name has"},
+         "about.auth.name must be the name of a header or of an argument"},
         {SIGNED("\"region\":\"cn-north-1\""),
          "about.auth.service is missing: it is part of what is signed"},
         {SIGNED("\"service\":\"cv\""),
@@ -116,7 +116,10 @@ static void test_sentences(void **state)
          "about.auth.service must be a text of 1 to 40 characters"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"bearer\",\"region\":\"a\"}"
          "}",
-         "about.auth.region belongs to the kind volcengine alone"},
+         "about.auth.region does not belong to the kind bearer"},
+        {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"query\",\"name\":\"key\","
+         "\"prefix\":\"Key \"}}",
+         "about.auth.prefix does not belong to the kind query"},
         {"{" LEAST ",\"pol\":{}}", "about has no member \"pol\""},
         {"{" LEAST ",\"poll\":{\"each_s\":5}}", "about.poll has no member \"each_s\""},
         {"{" LEAST ",\"poll\":{\"every_s\":0}}",

@@ -678,26 +678,28 @@ static const struct {
      "\"hosts\" of \"about\" must be a list of hosts (like \"rest.example.com:8443\")"},
     {"{\"hosts\": \"x\"}", "\"hosts\" of \"about\" must be a list of hosts (like "
                            "\"rest.example.com:8443\"), at most 100"},
-    {"{}", "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256, volcengine "
-           "or google_service_account"},
+    {"{}", "\"about\" is wrong: auth.kind must be one of none, bearer, header, query, volcengine, "
+           "google_service_account, jwt_hs256"},
     {"{\"auth\": \"none\"}",
      "\"auth\" of \"about\" must be an object of: kind name prefix service region scope"},
     {"{\"auth\": {\"kind\": \"basic\"}}",
-     "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256, volcengine or "
-     "google_service_account"},
+     "\"about\" is wrong: auth.kind must be one of none, bearer, header, query, volcengine, "
+     "google_service_account, jwt_hs256"},
     {"{\"auth\": {\"kind\": \"header\"}}",
-     "\"auth.name\" of \"about\" must name a header or an argument"},
+     "\"about\" is wrong: auth.name is missing: what the header or the argument is called"},
     {"{\"auth\": {\"kind\": \"query\", \"name\": \"a=b\"}}",
-     "\"auth.name\" of \"about\" must name a header or an argument"},
+     "\"about\" is wrong: auth.name must be the name of a header or of an argument"},
     {"{\"auth\": {\"kind\": \"volcengine\", \"service\": \"cv\"}}",
-     "\"auth\" of \"about\" must name a service and a region"},
+     "\"about\" is wrong: auth.region is missing: it is part of what is signed"},
     {"{\"auth\": {\"kind\": \"google_service_account\"}}",
-     "\"auth.scope\" of \"about\" must name what tokens are for"},
+     "\"about\" is wrong: auth.scope is missing: what tokens are for"},
     {"{\"auth\": {\"kind\": \"none\", \"perfix\": \"x\"}}",
      "\"about\" has the member \"auth.perfix\", which is none of: kind name prefix service region "
      "scope"},
-    {"{\"auth\": {\"kind\": \"none\", \"prefix\": \"a\\nb\"}}",
-     "\"auth.prefix\" of \"about\" must be a text of printable ASCII"},
+    {"{\"auth\": {\"kind\": \"header\", \"name\": \"k\", \"prefix\": \"a\\nb\"}}",
+     "\"about\" is wrong: auth.prefix must be a text of printable ASCII"},
+    {"{\"auth\": {\"kind\": \"none\", \"prefix\": \"a\"}}",
+     "\"about\" is wrong: auth.prefix does not belong to the kind none"},
 #define NONE "{\"auth\": {\"kind\": \"none\"}, "
     {NONE "\"submit\": {\"total_s\": 0}}",
      "\"submit.total_s\" of \"about\" must be a number of seconds from 0.1 to 86400"},
