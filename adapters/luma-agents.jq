@@ -19,7 +19,7 @@ def about:
     poll: {first_s: 20, every_s: 5, longest_s: 30},
     result: {life_s: 3600, renews: true, auth: false},
     models:
-      [ {name: "ray-3*", durations: [5, 10], aspect_ratios: ["9:16", "3:4", "1:1", "4:3", "16:9", "21:9"],
+      [ {name: "ray-3*", durations: [5, 10], durations_with_images: [5], aspect_ratios: ["9:16", "3:4", "1:1", "4:3", "16:9", "21:9"],
          resolutions: ["360p", "540p", "720p", "1080p"], images: {least: 0, most: 2}} ]
   };
 
@@ -44,13 +44,9 @@ def frame($index):
   else {data: image($index; ["base64"]), media_type: .task.images[$index].type}
   end;
 
-# From frames the vendor makes five seconds and nothing else. `about` cannot say so of a model that also makes ten
-# from texts, so this is fitted here.
-def seconds: if (.task.images | length) > 0 then 5 else .task.duration end;
-
 def video:
   { resolution: .task.resolution,
-    duration: "\(seconds)s",
+    duration: "\(.task.duration)s",
     start_frame: frame(first_image),
     end_frame: frame(last_image) }
   + (.task.options.video // {});

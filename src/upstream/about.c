@@ -55,6 +55,7 @@ static const struct rule RULES[] = {
     {"", "models", LIST, false, "[]", 0, LIST_MAX},
     {"model", "name", TEXT, false, NULL, 1, 200},
     {"model", "durations", LIST, false, "", 1, 100}, /* or a range */
+    {"model", "durations_with_images", LIST, false, "", 1, 100},
     {"model", "sizes", LIST, false, "", 1, 100},
     {"model", "aspect_ratios", LIST, false, "", 1, 100},
     {"model", "resolutions", LIST, false, "", 1, 100},
@@ -140,6 +141,12 @@ static bool check_names(json_t *object, const char *group, const char *path, cha
     return true;
 }
 
+/* A list, or a range in its place. */
+static bool is_duration(const struct rule *rule)
+{
+    return strncmp(rule->name, "durations", strlen("durations")) == 0;
+}
+
 /* Checks one object against its group's rules and completes it. */
 static bool check_group(json_t *object, const char *group, const char *path, char *ret_error)
 {
@@ -150,7 +157,7 @@ static bool check_group(json_t *object, const char *group, const char *path, cha
         if (strcmp(rule->group, group) != 0)
             continue;
         const json_t *value = json_object_get(object, rule->name);
-        bool is_range = value && strcmp(rule->name, "durations") == 0 && json_is_object(value);
+        bool is_range = is_duration(rule) && json_is_object(value);
         if (!value && !rule->fallback)
             return refuse(ret_error, "%s.%s is missing", path, rule->name);
         if (!value && rule->fallback[0] != '\0')
@@ -292,9 +299,12 @@ static bool check_model(json_t *model, size_t index, char *ret_error)
                          LISTS[i].form, ret_error))
             return false;
     }
-    (void)snprintf(member, sizeof member, "%s.durations", path);
-    if (!check_durations(json_object_get(model, "durations"), member, ret_error))
-        return false;
+    static const char *const DURATIONS[] = {"durations", "durations_with_images"};
+    for (size_t i = 0; i < ARRAY_LENGTH(DURATIONS); i++) {
+        (void)snprintf(member, sizeof member, "%s.%s", path, DURATIONS[i]);
+        if (!check_durations(json_object_get(model, DURATIONS[i]), member, ret_error))
+            return false;
+    }
     (void)snprintf(member, sizeof member, "%s.images", path);
     json_t *images = json_object_get(model, "images");
     return !images || check_range(images, member, ret_error);

@@ -58,7 +58,8 @@ static void test_all_members(void **state)
         "\"models\":[{\"name\":\"a*\",\"durations\":[4,6,8],\"sizes\":[\"1280x720\"],\"aspect_"
         "ratios\":[\"16:9\"],"
         "\"resolutions\":[\"720p\"],\"images\":{\"least\":0,\"most\":1}},"
-        "{\"name\":\"b\",\"durations\":{\"least\":3,\"most\":15}},{\"name\":\"*\"}]}";
+        "{\"name\":\"b\",\"durations\":{\"least\":3,\"most\":15},\"durations_with_images\":[5]},{"
+        "\"name\":\"c\",\"durations_with_images\":{\"least\":1,\"most\":5}},{\"name\":\"*\"}]}";
     char error[ABOUT_ERROR_SIZE];
     (void)state;
     CLEANUP(json_unref_pointer) json_t *about = complete(TEXT, error);
@@ -156,6 +157,10 @@ static void test_sentences(void **state)
          "about.models[0].resolutions[0] must be a text like \"720p\""},
         {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations\":[4.5]}]}",
          "about.models[0].durations[0] must be a whole number from 1 to 3600"},
+        {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations_with_images\":[5,0]}]}",
+         "about.models[0].durations_with_images[1] must be a whole number from 1 to 3600"},
+        {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations_with_images\":{\"least\":5}}]}",
+         "about.models[0].durations_with_images.most is missing"},
         {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations\":{\"least\":5,\"most\":4}}]}",
          "about.models[0].durations.least is more than about.models[0].durations.most"},
         {"{" LEAST ",\"models\":[{\"name\":\"a\",\"images\":{\"least\":0}}]}",
