@@ -39,7 +39,7 @@ def default_fields:
 def submit:
   .task as $task
   | refuse_or(
-      if $task.model | is_path_of_names | not then
+      if $task.model | fields_is_path | not then
         "the model must be the path of an app, as fal-ai/veo3, not \($task.model)"
       else fields_why_not("app"; default_fields)
       end;

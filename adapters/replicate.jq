@@ -34,7 +34,7 @@ def about:
 # Where the prediction of a model is made, and which version it names; null where it is none of these.
 def place_of:
   if test("^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+:)?[0-9a-f]{64}$") then {path: "/predictions", version: .[-64:]}
-  elif is_path_of_names | not then null
+  elif fields_is_path | not then null
   elif test("^deployments/[^/]+/[^/]+$") then {path: "/\(.)/predictions"}
   elif test("^[^/]+/[^/]+$") then {path: "/models/\(.)/predictions"}
   else null

@@ -2,7 +2,7 @@
 # ---- where each model has an input of its own: what it calls its fields is the channel's to say, in `options.fields` ----
 
 # Under our names. `options.duration` says how a length is written.
-def _fields_said:
+def fields_said:
   def duration_as($form):
     if $form == "none" then null
     elif $form == "text" then tostring
@@ -24,7 +24,7 @@ def _fields_said:
 # $fields: what most models call theirs. An image that the model has no field for must not be left out in silence.
 def fields_why_not($what; $fields):
   ($fields + (.task.options.fields // {})) as $fields
-  | _fields_said as $said
+  | fields_said as $said
   | [("image", "last_image", "reference_images") as $name | select($said[$name] != null and $fields[$name] == null) | $name]
     as $missing
   | if $missing != [] then "options.fields does not say what this \($what) calls \($missing[0])"
@@ -37,8 +37,8 @@ def fields_why_not($what; $fields):
 def fields_input($fields):
   ($fields + (.task.options.fields // {})) as $fields
   | (.task.options.body // {}) as $body
-  | [_fields_said | to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}]
+  | [fields_said | to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}]
   | from_entries + $body;
 
 # Names between slashes, none of which leads elsewhere.
-def is_path_of_names: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);
+def fields_is_path: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);
