@@ -84,10 +84,8 @@ def create_body:
   | drop_nulls;
 
 def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else {method: "POST", path: "/contents/generations/tasks", json: (create_body + (.task.options.body // {}))}
-    end;
+  refuse_or(why_not;
+    {method: "POST", path: "/contents/generations/tasks", json: (create_body + (.task.options.body // {}))});
 
 # ---- how it is refused ----
 
@@ -101,24 +99,17 @@ def kind_of_code:
 
 def tells_of_moderation: test("SensitiveContentDetected|RiskDetection|PolicyViolation");
 
-def code_of: texts("error.code", "code")[0] // "";
+def code_of: text_at("error.code", "code");
 
-def refusal:
-  (.body | code_of) as $code
-  | (.body | text_of) as $message
-  | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (if .status < 400 or .status > 499 then "unknown"
-             elif $code | tells_of_moderation then "moderated"
-             else kind_of_code[$code] // (.status | kind_of_status)
-             end) };
+def kind_of_refusal($code):
+  if .status < 400 or .status > 499 then "unknown"
+  elif $code | tells_of_moderation then "moderated"
+  else kind_of_code[$code] // (.status | kind_of_status)
+  end;
 
 def submitted:
-  (.body | texts("id")[0]) as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("task")
-    else {job: $job}
-    end;
+  (.body | code_of) as $code
+  | job_or("task"; .body | text_at("id"); refusal($code; .body | text_of; kind_of_refusal($code)));
 
 # ---- how it stands ----
 
@@ -138,44 +129,30 @@ def usage_of: ((.usage | objects) // {}) + {duration, resolution, service_tier} 
 def usage_without_a_video: if [.usage | objects | numbers_and_texts | .[]] == [] then {} else {usage: usage_of} end;
 
 # The input is at fault where the code says so; else another attempt may do.
-def failure($word):
+def failure:
   code_of as $code
-  | usage_without_a_video as $usage
-  | ((.error | objects | .message | strings) // "") as $message
-  | {state: "failed",
-     error:
-       { code: (if $code == "" then $word else $code end),
-         message:
-           (if $message != "" then $message
-            elif $word == "expired" then "the task was not done within the vendor's time"
-            else "the task failed without a reason"
-            end),
-         kind:
-           (if $code | tells_of_moderation then "moderated"
-            elif $code | test("^(Invalid|Missing)Parameter") then "refused"
-            else "failed"
-            end) }}
-  + $usage;
+  | text_at("status") as $word
+  | failed(or_else($code; $word);
+           or_else(text_at("error.message");
+                   if $word == "expired" then "the task was not done within the vendor's time"
+                   else "the task failed without a reason"
+                   end);
+           if $code | tells_of_moderation then "moderated"
+           elif $code | test("^(Invalid|Missing)Parameter") then "refused"
+           else "failed"
+           end)
+    + usage_without_a_video;
 
 def result:
   usage_of as $usage
-  | {state: "done", outputs: (texts("content.video_url") | map(select(is_url) | {url: .}))}
+  | {state: "done", outputs: outputs_at("content.video_url")}
     + (if $usage == {} then {} else {usage: $usage} end);
 
-def polled:
-  if is_not_found then {state: "gone"}
-  elif is_success | not then unclear_answer(.body | code_of; .body | text_of)
-  else
-    .body
-    | (texts("status")[0] // "") as $word
-    | state_of_word[$word] as $state
-    | if $state == "pending" or $state == "rendering" then {state: $state}
-      elif $state == "cancelled" then {state: $state} + usage_without_a_video
-      elif $state == "done" then result
-      elif $state == "failed" then failure($word)
-      else unknown_word("status"; $word)
-      end
-  end;
+def verdict:
+  by_word("status"; state_of_word; result; failure)
+  + (if state_of_word[text_at("status")] == "cancelled" then usage_without_a_video else {} end);
+
+def polled: polled_by(code_of; text_of; verdict);
 
 # ---- cancel: of what is queued alone; the same call would erase what is over. Then it is looked at ----
 

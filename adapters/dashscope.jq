@@ -102,7 +102,7 @@ def why_not($kind):
     else null
     end;
 
-def image_of($index): if $index == null then null else image($index; ["url", "data_uri"]) end;
+def image_of($index): image($index; ["url", "data_uri"]);
 
 def medium($index; $type): if $index == null then empty else {type: $type, url: image_of($index)} end;
 
@@ -139,14 +139,11 @@ def path_of($kind):
 
 def submit:
   kind_of_task as $kind
-  | why_not($kind) as $why_not
-  | if $why_not != null then refuse($why_not)
-    else
+  | refuse_or(why_not($kind);
       { method: "POST",
         path: path_of($kind),
         headers: {"X-DashScope-Async": "enable"},
-        json: (create_body($kind) * (.task.options.body // {})) }
-    end;
+        json: (create_body($kind) * (.task.options.body // {})) });
 
 # ---- how it is refused ----
 
@@ -157,23 +154,14 @@ def kind_of_code:
     "AllocationQuota.FreeTierOnly": "quota",
     DataInspectionFailed: "moderated", IPInfringementSuspect: "moderated" };
 
-def code_of: texts("code", "error.code")[0] // "";
+def code_of: text_at("code", "error.code");
 
-def refusal:
-  (.body | code_of) as $code
-  | (.body | text_of) as $message
-  | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (if .status >= 400 and .status < 500 then kind_of_code[$code] // (.status | kind_of_status)
-             else "unknown"
-             end) };
+def kind_of_refusal($code):
+  if .status >= 400 and .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end;
 
 def submitted:
-  (.body | texts("output.task_id")[0]) as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("task")
-    else {job: $job}
-    end;
+  (.body | code_of) as $code
+  | job_or("task"; .body | text_at("output.task_id"); refusal($code; .body | text_of; kind_of_refusal($code)));
 
 # ---- how it stands ----
 
@@ -189,43 +177,30 @@ def state_of_word:
 def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
 
 # The input is the whole body: usage stands beside output.
-def usage_of: (.usage | objects | numbers_and_texts | select(. != {})) // null;
+def usage_of: (at("usage") | objects | numbers_and_texts | select(. != {})) // null;
 
 def failure:
-  (texts("code")[0] // "") as $code
-  | (texts("message")[0] // "") as $message
-  | {state: "failed",
-     error:
-       { code: (if $code == "" then "task_failed" else $code end),
-         message: (if $message == "" then "the task failed without a reason" else $message end),
-         kind:
-           (if kind_of_code[$code] == "moderated" then "moderated"
-            elif $code | test("^Invalid") then "refused"
-            else "failed"
-            end) }};
+  text_at("output.code") as $code
+  | failed(or_else($code; "task_failed"); or_else(text_at("output.message"); "the task failed without a reason");
+           if kind_of_code[$code] == "moderated" then "moderated"
+           elif $code | test("^Invalid") then "refused"
+           else "failed"
+           end)
+    + {usage: usage_of};
 
 def result:
-  texts("output.actual_prompt")[0] as $prompt
-  | { state: "done",
-      outputs: (texts("output.video_url") | map(select(is_url) | {url: .})),
-      enhanced_prompt: $prompt,
-      usage: usage_of }
-  | with_entries(select(.value != null));
+  { state: "done",
+    outputs: outputs_at("output.video_url"),
+    enhanced_prompt: texts("output.actual_prompt")[0],
+    usage: usage_of };
 
-def polled:
-  if is_not_found then {state: "gone"}
-  elif is_success | not then unclear_answer(.body | code_of; .body | text_of)
-  else
-    .body
-    | (texts("output.task_status")[0] // "") as $word
-    | state_of_word[$word] as $state
-    | if $state == "done" then result
-      elif $state == "failed" then (.output | failure) + ({usage: usage_of} | drop_nulls)
-      elif $state == "cancelled" then {state: $state, usage: usage_of} | drop_nulls
-      elif $state != null then {state: $state}
-      else unknown_word("task_status"; $word)
-      end
-  end;
+def verdict:
+  usage_of as $usage
+  | by_word("output.task_status"; state_of_word; result; failure)
+  | if .state == "cancelled" then . + {usage: $usage} else . end
+  | present;
+
+def polled: polled_by(code_of; text_of; verdict);
 
 # ---- cancel: of what waits alone ----
 

@@ -31,57 +31,20 @@ def about:
 
 # ---- what is asked ----
 
-def is_app_path: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);
-
 # What the apps of most vendors call these; the others have no common name.
 def default_fields:
   { prompt: "prompt", negative_prompt: "negative_prompt", aspect_ratio: "aspect_ratio", duration: "duration",
     seed: "seed", image: "image_url" };
 
-def duration_as($form):
-  if $form == "none" then null
-  elif $form == "text" then tostring
-  elif $form == "seconds" then "\(.)s"
-  else .
-  end;
-
-def image_of($index): if $index == null then null else image($index; ["url", "data_uri"]) end;
-
-# All that a task can say, under our names.
-def said:
-  (.task.options.duration // "number") as $form
-  | first_image as $first
-  | last_image as $last
-  | reference_images as $references
-  | .task
-  | { prompt: .prompt, negative_prompt: .negative_prompt, aspect_ratio: .aspect_ratio, resolution: .resolution,
-      duration: (.duration | duration_as($form)), seed: .seed, width: .width, height: .height,
-      enhance_prompt: .enhance_prompt, image: image_of($first), last_image: image_of($last),
-      reference_images: (if ($references | length) == 0 then null else $references | map(image_of(.)) end) }
-  | drop_nulls;
-
-# An image that the app has no field for must not be left out in silence.
-def without_field($fields):
-  [("image", "last_image", "reference_images") as $name | select(has($name) and $fields[$name] == null) | $name] | .[0];
-
-def named($fields): [to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}] | from_entries;
-
 def submit:
   .task as $task
-  | (default_fields + ($task.options.fields // {})) as $fields
-  | said as $said
-  | ($said | without_field($fields)) as $missing
-  | (first_images | length) as $firsts
-  | (last_images | length) as $lasts
-  | if $task.model | is_app_path | not then
-      refuse("the model must be the path of an app, as fal-ai/veo3, not \($task.model)")
-    elif $missing != null then refuse("options.fields does not say what this app calls \($missing)")
-    elif $firsts > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
-    elif $lasts > 1 then refuse("there is one field for a last image")
-    else
-      {method: "POST", path: "/\($task.model)", json: (($said | named($fields)) + ($task.options.body // {}))}
-      + (if $task.callback == null then {} else {query: {fal_webhook: $task.callback}} end)
-    end;
+  | refuse_or(
+      if $task.model | fields_is_path | not then
+        "the model must be the path of an app, as fal-ai/veo3, not \($task.model)"
+      else fields_why_not("app"; default_fields)
+      end;
+      {method: "POST", path: "/\($task.model)", json: fields_input(default_fields)}
+      + (if $task.callback == null then {} else {query: {fal_webhook: $task.callback}} end));
 
 # ---- how it is refused ----
 
@@ -89,19 +52,7 @@ def error_type:
   texts("headers.x-fal-error-type", "body.detail.0.type", "body.detail.1.type", "body.error_type")
   | (map(select(. == "content_policy_violation")) + .)[0] // "";
 
-# `detail` is a text, or the list of what is wrong with which field.
-def complaint: [(.loc | arrays | map(tostring) | join(".")), .msg] | map(strings | select(. != "")) | join(": ");
-
-def detail_of: if type == "array" then map(objects | complaint) | join("; ") else "" end;
-
-def message_of($default):
-  [(.body | text_of), (at("body.detail") | detail_of), $default] | map(select(. != "")) | .[0] // "";
-
-def error_of($kind; $default):
-  error_type as $type
-  | { code: (if $type == "" then "http_\(.status)" else $type end),
-      message: message_of($default),
-      kind: (if $type == "content_policy_violation" then "moderated" else $kind end) };
+def kind_of($kind): if error_type == "content_policy_violation" then "moderated" else $kind end;
 
 # A locked account is told with 403, as a bad key is; either way the credential is not fit.
 def kind_of_refusal:
@@ -112,8 +63,7 @@ def urls_of: {status_url, response_url, cancel_url} | with_entries(select(.value
 
 def submitted:
   texts("body.request_id")[0] as $job
-  | if is_success | not then
-      {error: error_of(kind_of_refusal; "the submit was answered with HTTP \(.status)")}
+  | if is_success | not then refusal(error_type; .body | text_of; kind_of(kind_of_refusal))
     elif $job == null then no_job("request_id")
     else {job: $job, keep: (.body | urls_of)}
     end;
@@ -135,13 +85,13 @@ def poll:
 def state_of_word: {"IN_QUEUE": "pending", "IN_PROGRESS": "rendering", "COMPLETED": "result"};
 
 def unclear($what):
-  {state: "unclear", message: "the \($what) was answered with HTTP \(.status): \(message_of("no message"))"};
+  {state: "unclear", message: "the \($what) was answered with HTTP \(.status): \(or_else(.body | text_of; "no message"))"};
 
 def status_polled:
   if is_not_found then {state: "gone"}
   elif is_success | not then unclear("status")
   else
-    (texts("body.status")[0] // "") as $word
+    text_at("body.status") as $word
     | (at("body.queue_position") | if type == "number" and . >= 0 then . else null end) as $position
     | state_of_word[$word] as $state
     | if $state == "pending" then {state: "pending", queue_position: $position} | drop_nulls
@@ -162,20 +112,24 @@ def result:
   | (.body | video_url($pointer)) as $url
   | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end)};
 
-# Does the run itself speak, or somebody before it? Runs answer `detail`, or are marked by a header.
-def is_of_the_run: .headers["x-fal-error-type"] != null or at("body.detail") != null;
+# Does the run itself speak, or somebody before it? The platform marks what it says of a run; a model lists what is wrong
+# with the body that was submitted, which a query has none of.
+def is_marked: texts("headers.x-fal-error-type", "body.error_type") != [];
 
-def failed($kind): {state: "failed", error: error_of($kind; "the run failed with HTTP \(.status)")};
+def is_of_the_run:
+  is_marked or any(at("body.detail") | arrays | .[]; type == "object" and at("type") != null and at("loc.0") == "body");
+
+def failed($kind):
+  failed(or_else(error_type; "http_\(.status)"); or_else(.body | text_of; "the run failed with HTTP \(.status)");
+         kind_of($kind));
 
 def result_polled:
   if is_success then result
-  elif .status == 400 and (message_of("") | test("still in progress"; "i")) then {state: "rendering"}
-  elif is_not_found and .headers["x-fal-error-type"] == null then {state: "gone"}
-  # Of the queue, or of this credential: no verdict on the run.
+  elif .status == 400 and (.body | text_of | test("still in progress"; "i")) then {state: "rendering"}
+  elif is_not_found and (is_marked | not) then {state: "gone"}
+  # Of the queue, or of this credential: no verdict on the run, which may have gone well, and is paid for.
   elif [.status] | inside([408, 425, 429]) then unclear("result")
-  elif ([.status] | inside([401, 402, 403])) and .headers["x-fal-error-type"] == null then unclear("result")
-  # A 5xx without the mark of a run is somebody before it: the run may have gone well, and is paid for.
-  elif .status >= 500 and .headers["x-fal-error-type"] == null then unclear("result")
+  elif ([.status] | inside([401, 402, 403])) and (is_marked | not) then unclear("result")
   elif is_of_the_run then failed(if .status < 500 then "refused" else "failed" end)
   else unclear("result")
   end;

@@ -41,16 +41,7 @@ def video_task:
   else "reference_to_video"
   end;
 
-# Bytes whose type is not known yet are judged by the end of their URL.
-def type_of_url:
-  (. // "" | sub("[?#].*$"; "") | ascii_downcase) as $path
-  | if $path | test("\\.jpe?g$") then "image/jpeg"
-    elif $path | test("\\.png$") then "image/png"
-    elif $path | test("\\.webp$") then "image/webp"
-    else null
-    end;
-
-def image_item: {type: "image", data: image(.key; ["base64"]), mime_type: (.value.type // (.value.url | type_of_url))};
+def image_item: {type: "image", data: image(.key; ["base64"]), mime_type: (.value | google_type_of)};
 
 def items:
   if (.images | length) == 0 then .prompt
@@ -77,49 +68,6 @@ def submit:
       json: ((.task | create_body | drop_nulls) + (.task.options.body // {})) }
   end;
 
-# ---- how it is refused ----
-
-def kind_of_code:
-  { "INVALID_ARGUMENT": "refused",
-    "FAILED_PRECONDITION": "refused",
-    "OUT_OF_RANGE": "refused",
-    "NOT_FOUND": "refused",
-    "UNAUTHENTICATED": "auth",
-    "PERMISSION_DENIED": "auth",
-    "API_KEY_INVALID": "auth", # told with status 400
-    "RESOURCE_EXHAUSTED": "busy",
-    "ABORTED": "busy",
-    "UNAVAILABLE": "unknown",
-    "DEADLINE_EXCEEDED": "unknown",
-    "INTERNAL": "unknown"
-  };
-
-def list_at($path): at($path) | if type == "array" then map(objects) else [] end;
-
-def details: list_at("error.details");
-
-def code_of:
-  if any(details[]; .reason == "API_KEY_INVALID") then "API_KEY_INVALID"
-  else texts("error.status", "error.code")[0] // ""
-  end;
-
-# "34s" or "34.07s"
-def retry_after_s: [details[].retryDelay | strings | rtrimstr("s") | tonumber? // empty] | .[0];
-
-def tells_of_moderation: test("safety|prohibited|content.?policy|usage polic|violat|moderat|responsible ai"; "i");
-
-def refusal:
-  (.body | code_of) as $code
-  | (.body | text_of) as $message
-  | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind:
-        (if .status == 400 and $code != "API_KEY_INVALID" and ($message | tells_of_moderation) then "moderated"
-         else kind_of_code[$code] // (.status | kind_of_status)
-         end),
-      retry_after_s: (.body | retry_after_s) }
-  | drop_nulls;
-
 # ---- how it stands ----
 
 def state_of_word:
@@ -134,7 +82,7 @@ def state_of_word:
     cancelled: "cancelled"
   };
 
-def videos: [list_at("steps")[] | select(.type == "model_output") | list_at("content")[] | select(.type == "video")];
+def videos: [google_list_at("steps")[] | select(.type == "model_output") | google_list_at("content")[] | select(.type == "video")];
 
 def uri_of: [videos[].uri | select(is_url)] | .[0];
 
@@ -148,18 +96,16 @@ def outputs_of($uri):
   end;
 
 def failure($word; $state):
-  (list_at("errors")[0] // (at("error") | objects) // {}) as $error
+  (google_list_at("errors")[0] // (at("error") | objects) // {}) as $error
   | ($error.message // "the interaction ended as \($word)" | tostring) as $message
-  | {state: "failed",
-     error:
-       { code: ($error.code // $word | tostring),
-         message: $message,
-         kind: (if $message | tells_of_moderation then "moderated" else $state end) },
-     usage: at("usage")};
+  | at("usage") as $usage
+  | failed($error.code // $word | tostring; $message;
+           if $message | google_tells_of_moderation then "moderated" else $state end)
+    + {usage: $usage};
 
 # `$kept`: the URI of an earlier answer.
 def verdict($kept):
-  (texts("status")[0] // "") as $word
+  text_at("status") as $word
   | state_of_word[$word] as $state
   | ($kept // uri_of) as $uri
   | if $state == "pending" or $state == "rendering" then {state: $state}
@@ -179,11 +125,11 @@ def accepted($job):
   | { job: $job,
       keep: (if $uri == null then null else {uri: $uri} end),
       polled: (if ["done", "failed", "cancelled"] | index([$verdict.state]) then $verdict else null end) }
-  | with_entries(select(.value != null));
+  | present;
 
 def submitted:
   texts("body.id")[0] as $job
-  | if is_success | not then {error: refusal}
+  | if is_success | not then google_refusal
     elif $job == null then no_job("interaction")
     else .body | accepted($job)
     end;
@@ -191,12 +137,7 @@ def submitted:
 # ids are ours to escape; `stream=false` is what the SDK asks.
 def poll: {method: "GET", path: "/interactions/\(.job | @uri)", query: {stream: "false"}};
 
-def polled:
-  at("keep.uri") as $kept
-  | if is_not_found then {state: "gone"}
-    elif is_success | not then unclear_answer
-    else .body | verdict($kept)
-    end;
+def polled: at("keep.uri") as $kept | polled_by(verdict($kept));
 
 # ---- cancel ----
 
@@ -205,7 +146,7 @@ def cancel: {method: "POST", path: "/interactions/\(.job | @uri)/cancel"};
 def cancelled:
   { state:
       (if is_success then
-         (texts("body.status")[0] // "") as $word
+         text_at("body.status") as $word
          | if $word == "cancelled" then "cancelled"
            elif state_of_word[$word] == "done" or state_of_word[$word] == "failed" then "finished"
            else "unclear"

@@ -96,16 +96,13 @@ def create_body($key; $count):
 def action($name): {method: "POST", path: "/", query: {Action: $name, Version: "2022-08-31"}};
 
 def submit:
-  why_not as $why_not
-  | frames as $frames
+  frames as $frames
   | req_key as $key
   | images_of($frames) as $images
-  | if $why_not != null then refuse($why_not)
-    else
+  | refuse_or(why_not;
       .task
       | action("CVSync2AsyncSubmitTask")
-      + {json: (create_body($key; $frames | length) + $images + (.options.body // {}))}
-    end;
+      + {json: (create_body($key; $frames | length) + $images + (.options.body // {}))});
 
 # ---- how it is refused ----
 
@@ -131,22 +128,18 @@ def code_of:
 
 def code: first(code_of);
 
-def message: texts("message", "ResponseMetadata.Error.Message")[0] // "";
+def message: text_at("message", "ResponseMetadata.Error.Message");
 
 def is_ok: is_success and (.body | code) == "10000";
 
 def refusal:
   (.body | code) as $code
-  | (.body | message) as $message
-  | { code: (if $code == "" or $code == "10000" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (kind_of_code[$code] // (.status | kind_of_status)),
-      retry_after_s: retry_of_code[$code] }
-  | drop_nulls;
+  | refusal(if $code == "10000" then "" else $code end; .body | message;
+            kind_of_code[$code] // (.status | kind_of_status); retry_of_code[$code]);
 
 def submitted:
   (.body | word_at("data.task_id")) as $job
-  | if is_ok | not then {error: refusal}
+  | if is_ok | not then refusal
     elif $job == "" then no_job("task_id")
     else {job: $job, keep: {req_key: req_key}}
     end;
@@ -162,22 +155,15 @@ def state_of_word:
   { in_queue: "pending", processing: "rendering", generating: "rendering", done: "done",
     not_found: "gone", expired: "gone" };
 
-def result:
-  {state: "done", outputs: (texts("data.video_url") | map(select(is_url) | {url: .}))};
+def result: {state: "done", outputs: outputs_at("data.video_url")};
 
 def failed($kind):
-  (.body | code) as $code
-  | (.body | message) as $message
-  | { state: "failed",
-      error:
-        { code: (if $code == "" then "http_\(.status)" else $code end),
-          message: (if $message == "" then "the job failed without a reason" else $message end),
-          kind: $kind } };
+  failed(or_else(.body | code; "http_\(.status)"); or_else(.body | message; "the job failed without a reason"); $kind);
 
 # `done` says that there is nothing more to come, the code what came of it.
 def polled:
   (.body | code) as $code
-  | (texts("body.data.status")[0] // "") as $word
+  | text_at("body.data.status") as $word
   | state_of_word[$word] as $state
   | if kind_of_code[$code] == "moderated" then failed("moderated")
     elif $state == "done" and is_ok then .body | result

@@ -45,7 +45,7 @@ def why_not:
   end;
 
 # Bare base64, without `data:` before it.
-def image_of($index): if $index == null then null else image($index; ["url", "base64"]) end;
+def image_of($index): image($index; ["url", "base64"]);
 
 def mode_of_resolution: {"1080p": "pro", "1440p": "pro", "2160p": "pro", "4k": "pro"};
 
@@ -69,52 +69,14 @@ def create_body($first; $last):
   | drop_nulls;
 
 def submit:
-  why_not as $why_not
-  | first_image as $first
+  first_image as $first
   | last_image as $last
-  | if $why_not != null then refuse($why_not)
-    else .task | {method: "POST", path: path_of, json: (create_body($first; $last) + (.options.body // {}))}
-    end;
-
-# ---- how it is refused ----
-
-# The envelope's `code`; 0 is success. What is not here is judged by the HTTP status.
-def kind_of_code:
-  { "1000": "auth", "1001": "auth", "1002": "auth", "1003": "auth", "1004": "auth",
-    "1100": "quota", "1101": "quota", "1102": "quota",
-    "1103": "auth",                       # no right to what is asked
-    "1200": "refused", "1201": "refused", # parameters
-    "1202": "refused", "1203": "refused", # no such method, no such model
-    "1300": "moderated", "1301": "moderated",
-    "1302": "busy",
-    "1303": "busy",                       # more tasks at once than the resource pack allows
-    "1304": "auth",                       # this address is not on the account's list
-    "5000": "unknown", "5001": "unknown", "5002": "unknown"
-  };
-
-# The vendor asks for a second at least; a slot is free when a video of minutes is done.
-def retry_of_code: {"1302": 2, "1303": 5};
-
-def code_of: word_at("code");
-
-# A task with our id is there already: the submit before this one was taken.
-def is_taken($code; $message): $code == "1201" and ($message | test("already.{0,8}exist"; "i"));
-
-def refusal:
-  (.body | code_of) as $code
-  | (.body | text_of) as $message
-  | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind:
-        (if is_taken($code; $message) then "unknown" else kind_of_code[$code] // (.status | kind_of_status) end),
-      retry_after_s: retry_of_code[$code] }
-  | drop_nulls;
-
-def is_ok: is_success and (.body | code_of) == "0";
+  | refuse_or(why_not;
+      .task | {method: "POST", path: path_of, json: (create_body($first; $last) + (.options.body // {}))});
 
 def submitted:
-  (.body | word_at("data.task_id")) as $job
-  | if is_ok | not then {error: refusal}
+  word_at("body.data.task_id") as $job
+  | if kling_is_ok | not then kling_refusal
     elif $job == "" then no_job("task_id")
     else {job: $job, keep: {path: (.task | path_of)}}
     end;
@@ -125,38 +87,16 @@ def poll: {method: "GET", path: "\(.keep.path // (.task | path_of))/\(.job | @ur
 
 def state_of_word: {submitted: "pending", processing: "rendering", succeed: "done", failed: "failed"};
 
-def tells_of_moderation:
-  test("risk control|sensitive|content.?(security )?polic|violat|moderat|违规|敏感|审核|风控"; "i");
-
 def usage_of: at("final_unit_deduction") | if . == null then null else {final_unit_deduction: .} end;
 
-def failure:
-  (texts("task_status_msg")[0] // "") as $message
-  | {state: "failed",
-     error:
-       { code: "task_failed",
-         message: (if $message == "" then "the task failed without a reason" else $message end),
-         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) },
-     usage: usage_of}
-  | with_entries(select(.value != null));
+def failure: kling_failed(text_at("task_status_msg")) + {usage: usage_of} | present;
 
-def result:
-  { state: "done",
-    outputs: (texts("task_result.videos.0.url") | map(select(is_url) | {url: .})),
-    usage: usage_of }
-  | with_entries(select(.value != null));
+def result: {state: "done", outputs: outputs_at("task_result.videos.0.url"), usage: usage_of} | present;
 
-def verdict:
-  (texts("task_status")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "done" then result
-    elif $state == "failed" then failure
-    else unknown_word("task_status"; $word)
-    end;
+def verdict: by_word("task_status"; state_of_word; result; failure);
 
 def polled:
   if is_not_found then {state: "gone"}
-  elif is_ok | not then unclear_answer(.body | code_of; .body | text_of)
+  elif kling_is_ok | not then unclear_answer(.body | kling_code; .body | text_of)
   else .body.data | verdict
   end;

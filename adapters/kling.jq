@@ -104,51 +104,11 @@ def create_body:
       options: {callback_url: .callback, external_task_id: .attempt_uuid} }
   | drop_nulls;
 
-def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else {method: "POST", path: (.task | path_of), json: (create_body * (.task.options.body // {}))}
-    end;
-
-# ---- how it is refused ----
-
-# The envelope's `code`; 0 is success. What is not here is judged by the HTTP status.
-def kind_of_code:
-  { "1000": "auth", "1001": "auth", "1002": "auth", "1003": "auth", "1004": "auth",
-    "1100": "quota", "1101": "quota", "1102": "quota",
-    "1103": "auth",                       # no right to what is asked
-    "1200": "refused", "1201": "refused", # parameters
-    "1202": "refused", "1203": "refused", # no such method, no such model
-    "1300": "moderated", "1301": "moderated",
-    "1302": "busy",
-    "1303": "busy",                       # more tasks at once than the resource package allows
-    "1304": "auth",                       # this address is not on the account's list
-    "5000": "unknown", "5001": "unknown", "5002": "unknown"
-  };
-
-# The vendor asks for a second at least; a slot is free when a video of minutes is done.
-def retry_of_code: {"1302": 2, "1303": 5};
-
-def code_of: word_at("code");
-
-# Our id is there already: somebody on the way sent the submit twice, and the first was taken.
-def is_taken($code; $message): $code == "1201" and ($message | test("already.{0,8}exist"; "i"));
-
-def refusal:
-  (.body | code_of) as $code
-  | (.body | text_of) as $message
-  | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind:
-        (if is_taken($code; $message) then "unknown" else kind_of_code[$code] // (.status | kind_of_status) end),
-      retry_after_s: retry_of_code[$code] }
-  | drop_nulls;
-
-def is_ok: is_success and (.body | code_of) == "0";
+def submit: refuse_or(why_not; {method: "POST", path: (.task | path_of), json: (create_body * (.task.options.body // {}))});
 
 def submitted:
   word_at("body.data.id") as $job
-  | if is_ok | not then {error: refusal}
+  | if kling_is_ok | not then kling_refusal
     elif $job == "" then no_job("id")
     else {job: $job}
     end;
@@ -162,9 +122,6 @@ def poll:
 
 def state_of_word: {submitted: "pending", processing: "rendering", succeeded: "done", failed: "failed"};
 
-def tells_of_moderation:
-  test("risk control|sensitive|content.?(security )?polic|violat|moderat|违规|敏感|审核|风控"; "i");
-
 def videos: [at("outputs") | arrays | .[] | objects | select(.type == "video")];
 
 # Units of a package, or money of the balance.
@@ -176,30 +133,15 @@ def usage_of:
   | drop_nulls
   | if . == {} then null else . end;
 
-def failure:
-  (texts("message")[0] // "") as $message
-  | {state: "failed",
-     error:
-       { code: "task_failed",
-         message: (if $message == "" then "the task failed without a reason" else $message end),
-         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) },
-     usage: usage_of}
-  | with_entries(select(.value != null));
+def failure: kling_failed(text_at("message")) + {usage: usage_of} | present;
 
 def result:
   { state: "done",
-    outputs: ([videos[] | texts("url")[] | select(is_url) | {url: .}] | .[0:1]),
+    outputs: ([videos[] | outputs_at("url")[]] | .[0:1]),
     usage: usage_of }
-  | with_entries(select(.value != null));
+  | present;
 
-def verdict:
-  (texts("status")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "done" then result
-    elif $state == "failed" then failure
-    else unknown_word("status"; $word)
-    end;
+def verdict: by_word("status"; state_of_word; result; failure);
 
 # Only an empty list says that there is no such task. An old host answers 404 to /tasks, whatever it is asked for.
 def polled:
@@ -207,7 +149,7 @@ def polled:
   | at("body.data") as $tasks
   | [ $tasks | arrays | .[] | objects
       | select(word_at("id") == $job or word_at("external_id") == $job) ] as $mine
-  | if is_ok | not then unclear_answer(.body | code_of; .body | text_of)
+  | if kling_is_ok | not then unclear_answer(.body | kling_code; .body | text_of)
     elif $tasks == [] then {state: "gone"}
     elif ($mine | length) == 0 then {state: "unclear", message: "the answer to the query does not hold this task"}
     else $mine[0] | verdict

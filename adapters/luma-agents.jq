@@ -19,7 +19,7 @@ def about:
     poll: {first_s: 20, every_s: 5, longest_s: 30},
     result: {life_s: 3600, renews: true, auth: false},
     models:
-      [ {name: "ray-3*", durations: [5, 10], aspect_ratios: ["9:16", "3:4", "1:1", "4:3", "16:9", "21:9"],
+      [ {name: "ray-3*", durations: [5, 10], durations_with_images: [5], aspect_ratios: ["9:16", "3:4", "1:1", "4:3", "16:9", "21:9"],
          resolutions: ["360p", "540p", "720p", "1080p"], images: {least: 0, most: 2}} ]
   };
 
@@ -44,27 +44,20 @@ def frame($index):
   else {data: image($index; ["base64"]), media_type: .task.images[$index].type}
   end;
 
-# From frames the vendor makes five seconds and nothing else. `about` cannot say so of a model that also makes ten
-# from texts, so this is fitted here.
-def seconds: if (.task.images | length) > 0 then 5 else .task.duration end;
-
 def video:
   { resolution: .task.resolution,
-    duration: "\(seconds)s",
+    duration: "\(.task.duration)s",
     start_frame: frame(first_image),
     end_frame: frame(last_image) }
   + (.task.options.video // {});
 
 def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else
-      { method: "POST",
-        path: "/generations",
-        json:
-          (({model: .task.model, type: "video", prompt: .task.prompt, aspect_ratio: .task.aspect_ratio, video: video}
-            | drop_nulls) + (.task.options.body // {})) }
-    end;
+  refuse_or(why_not;
+    { method: "POST",
+      path: "/generations",
+      json:
+        (({model: .task.model, type: "video", prompt: .task.prompt, aspect_ratio: .task.aspect_ratio, video: video}
+          | drop_nulls) + (.task.options.body // {})) });
 
 # ---- how it is refused ----
 
@@ -76,23 +69,11 @@ def limit($message):
   else {code: "rate_limited", retry_after_s: 10}
   end;
 
-def message_of($default): .body | text_of | if . == "" then $default else . end;
-
-def refusal:
-  message_of("the submit was answered with HTTP \(.status)") as $message
-  | limit($message) as $limit
-  | { code: ($limit.code // "http_\(.status)"),
-      message: $message,
-      kind: (.status | kind_of_status),
-      retry_after_s: (if .headers["retry-after"] == null then $limit.retry_after_s else null end) }
-  | drop_nulls;
-
 def submitted:
-  texts("body.id")[0] as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("generation")
-    else {job: $job}
-    end;
+  limit(.body | text_of) as $limit
+  | job_or("generation"; texts("body.id")[0];
+           refusal($limit.code; .body | text_of; .status | kind_of_status;
+                   if .headers["retry-after"] == null then $limit.retry_after_s else null end));
 
 # ---- how it stands ----
 
@@ -106,12 +87,9 @@ def kind_of_code:
     corrupt_input: "refused", invalid_request: "refused" };
 
 def failure:
-  (texts("failure_code")[0] // "generation_failed") as $code
-  | {state: "failed",
-     error:
-       { code: $code,
-         message: (texts("failure_reason")[0] // "the generation failed without a reason"),
-         kind: (kind_of_code[$code] // "failed") }};
+  or_else(text_at("failure_code"); "generation_failed") as $code
+  | failed($code; or_else(text_at("failure_reason"); "the generation failed without a reason");
+           kind_of_code[$code] // "failed");
 
 # The video first: an EXR export may stand beside it.
 def outputs:
@@ -119,17 +97,4 @@ def outputs:
   | map(select(.type == "video")) + map(select(.type != "video"))
   | map({url: .url});
 
-def verdict:
-  (texts("state")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "done" then {state: "done", outputs: outputs}
-    elif $state == "failed" then failure
-    else unknown_word("state"; $word)
-    end;
-
-def polled:
-  if is_not_found then {state: "gone"}
-  elif is_success | not then unclear_answer(""; message_of(""))
-  else .body | verdict
-  end;
+def polled: polled_by(by_word("state"; state_of_word; {state: "done", outputs: outputs}; failure));

@@ -49,10 +49,8 @@ def keyframes:
   end;
 
 def submit:
-  why_not as $why_not
-  | keyframes as $keyframes
-  | if $why_not != null then refuse($why_not)
-    else
+  keyframes as $keyframes
+  | refuse_or(why_not;
       .task
       | { method: "POST",
           path: "/generations/video",
@@ -64,30 +62,9 @@ def submit:
                 duration: "\(.duration)s",
                 keyframes: $keyframes,
                 callback_url: .callback }
-              | drop_nulls) + (.options.body // {})) }
-    end;
+              | drop_nulls) + (.options.body // {})) });
 
-# ---- how it is refused ----
-
-# `detail` is a text; of a body that is checked by form, the list of what is wrong with which field.
-def complaint: [(.loc | arrays | map(tostring) | join(".")), .msg] | map(strings | select(. != "")) | join(": ");
-
-def message_of($default):
-  [text_of, ([at("detail") | arrays | .[] | objects | complaint] | join("; ")), $default]
-  | map(select(. != ""))
-  | .[0];
-
-def refusal:
-  { code: "http_\(.status)",
-    message: (.status as $status | .body | message_of("the submit was answered with HTTP \($status)")),
-    kind: (.status | kind_of_status) };
-
-def submitted:
-  texts("body.id")[0] as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("generation")
-    else {job: $job}
-    end;
+def submitted: job_or("generation"; texts("body.id")[0]; refusal(""; .body | text_of; .status | kind_of_status));
 
 # ---- how it stands ----
 
@@ -103,22 +80,9 @@ def kind_of_reason:
   end;
 
 def failure:
-  (texts("failure_reason")[0] // "the generation failed without a reason") as $reason
-  | {state: "failed", error: {code: "generation_failed", message: $reason, kind: ($reason | kind_of_reason)}};
+  or_else(text_at("failure_reason"); "the generation failed without a reason") as $reason
+  | failed("generation_failed"; $reason; $reason | kind_of_reason);
 
-def outputs: texts("assets.video") | map(select(is_url) | {url: .});
+def result: {state: "done", outputs: outputs_at("assets.video")};
 
-def verdict:
-  (texts("state")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "done" then {state: "done", outputs: outputs}
-    elif $state == "failed" then failure
-    else unknown_word("state"; $word)
-    end;
-
-def polled:
-  if is_not_found then {state: "gone"}
-  elif is_success | not then unclear_answer(""; .body | message_of(""))
-  else .body | verdict
-  end;
+def polled: polled_by(by_word("state"; state_of_word; result; failure));

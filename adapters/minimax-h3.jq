@@ -65,10 +65,8 @@ def create_body:
   | drop_nulls;
 
 def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else .task | {method: "POST", path: "/v2/video_generation", json: (create_body + (.options.body // {}))}
-    end;
+  refuse_or(why_not;
+    .task | {method: "POST", path: "/v2/video_generation", json: (create_body + (.options.body // {}))});
 
 # ---- how it is refused ----
 
@@ -89,23 +87,15 @@ def kind_of_code:
   };
 
 def code_of:
-  (texts("error.type")[0] // "") as $type
-  | texts("error.message")[0] // ""
+  text_at("error.type") as $type
+  | text_at("error.message")
   | first((capture("\\((?<code>[0-9]{4,5})\\)\\s*$") | .code), $type);
 
-def refusal:
-  (.body | code_of) as $code
-  | (.body | text_of) as $message
-  | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end) };
-
 def submitted:
-  (.body | word_at("task_id")) as $job
-  | if is_success | not then {error: refusal}
-    elif $job == "" then no_job("task_id")
-    else {job: $job}
-    end;
+  (.body | code_of) as $code
+  | job_or("task_id"; .body | word_at("task_id");
+           refusal($code; .body | text_of;
+                   if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end));
 
 # ---- how it stands ----
 
@@ -121,38 +111,24 @@ def usage_of: ((.usage | objects) // {}) + {resolution: at("resolution")} | drop
 def usage_without_a_video: if [.usage | objects | .[]] == [] then {} else {usage: usage_of} end;
 
 def result:
-  { state: "done",
-    outputs: (texts("content.url") | map(select(is_url) | {url: .})),
-    usage: (usage_of | if . == {} then null else . end) }
-  | with_entries(select(.value != null));
+  {state: "done", outputs: outputs_at("content.url"), usage: (usage_of | if . == {} then null else . end)} | present;
 
 # The code is a text, as "1026".
-def failure($word):
-  word_at("error.code") as $code
-  | (texts("error.message")[0] // "") as $message
-  | usage_without_a_video as $usage
-  | {state: "failed",
-     error:
-       { code: (if $code == "" then "task_\($word)" else $code end),
-         message: (if $message == "" then "the task \($word) without a reason" else $message end),
-         kind: (kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end) }}
-  + $usage;
+def failure:
+  text_at("status") as $word
+  | word_at("error.code") as $code
+  | failed(or_else($code; "task_\($word)"); or_else(text_at("error.message"); "the task \($word) without a reason");
+           kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end)
+    + usage_without_a_video;
 
 def verdict:
-  (texts("status")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "cancelled" then {state: $state} + usage_without_a_video
-    elif $state == "done" then result
-    elif $state == "failed" then failure($word)
-    else unknown_word("status"; $word)
-    end;
+  by_word("status"; state_of_word; result; failure)
+  + (if state_of_word[text_at("status")] == "cancelled" then usage_without_a_video else {} end);
 
 # After seven days a task is no longer known, and that is 400.
 def polled:
-  if is_not_found or (.status == 400 and (.body | text_of | test("invalid task.?id"; "i"))) then {state: "gone"}
-  elif is_success | not then unclear_answer
-  else .body | at("task") | verdict
+  if .status == 400 and (.body | text_of | test("invalid task.?id"; "i")) then {state: "gone"}
+  else polled_by(at("task") | verdict)
   end;
 
 # ---- cancel ----
@@ -161,7 +137,7 @@ def cancel: if .state == "pending" then {method: "DELETE", path: "/v2/video_gene
 
 # A record that was deleted was of a task that had ended. 400: it renders, or was cancelled before.
 def cancelled:
-  (texts("body.action", "body.status")[0] // "") as $deed
+  text_at("body.action", "body.status") as $deed
   | { state:
         (if is_success and ($deed == "cancelled" or $deed == "cancel") then "cancelled"
          elif is_success and ($deed == "deleted" or $deed == "delete") then "finished"

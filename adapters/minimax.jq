@@ -63,7 +63,7 @@ def why_not:
   else why_not_frames
   end;
 
-def image_of($index): if $index == null then null else image($index; ["url", "data_uri"]) end;
+def image_of($index): image($index; ["url", "data_uri"]);
 
 def create_body($first; $last):
   { model: .model,
@@ -79,14 +79,11 @@ def create_body($first; $last):
   | drop_nulls;
 
 def submit:
-  (.task | why_not) as $why_not
-  | first_image as $first
+  first_image as $first
   | last_image as $last
-  | if $why_not != null then refuse($why_not)
-    else
+  | refuse_or(.task | why_not;
       .task
-      | {method: "POST", path: "/v1/video_generation", json: (create_body($first; $last) + (.options.body // {}))}
-    end;
+      | {method: "POST", path: "/v1/video_generation", json: (create_body($first; $last) + (.options.body // {}))});
 
 # ---- how it is refused: HTTP 200, and a code that is not 0 ----
 
@@ -121,15 +118,13 @@ def id_at($path): word_at($path) | if . == "" or . == "0" then null else . end;
 
 def refusal:
   (.body | code_of) as $code
-  | (.body | message_of) as $message
-  | { code: (if $code == "" or $code == "0" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end) };
+  | refusal(if $code == "0" then "" else $code end; .body | message_of;
+            if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end);
 
 def submitted:
   (.body | code_of) as $code
   | (.body | id_at("task_id")) as $job
-  | if (is_success | not) or ($code != "" and $code != "0" and $job == null) then {error: refusal}
+  | if (is_success | not) or ($code != "" and $code != "0" and $job == null) then refusal
     elif $job == null then no_job("task_id")
     elif $code != "" and $code != "0" then
       { error:
@@ -152,11 +147,9 @@ def state_of_word:
 
 def failure($code):
   (message_of | if . == "success" then "" else . end) as $message
-  | {state: "failed",
-     error:
-       { code: (if $code == "" or $code == "0" then "task_failed" else $code end),
-         message: (if $message == "" then "the task failed without a reason" else $message end),
-         kind: (kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end) }};
+  | failed(if $code == "" or $code == "0" then "task_failed" else $code end;
+           or_else($message; "the task failed without a reason");
+           kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end);
 
 # The size is told here, and needed once the file is.
 def file_step:
@@ -167,7 +160,7 @@ def file_step:
 
 def task_polled:
   (.body | code_of) as $code
-  | (texts("body.status")[0] // "") as $word
+  | text_at("body.status") as $word
   | state_of_word[$word] as $state
   | if is_success | not then unclear
     elif $state == "failed" or ($word == "" and kind_of_code[$code] == "moderated") then .body | failure($code)
@@ -187,7 +180,7 @@ def file_polled:
   | if (is_success | not) or ($code != "" and $code != "0") then
       unclear | .message |= sub("^the query"; "the look for the file")
     elif $url == null then {state: "unclear", message: "the file \(.keep.file_id) has no URL"}
-    else {state: "done", outputs: [{url: $url}], usage: (.keep | usage_of)} | with_entries(select(.value != null))
+    else {state: "done", outputs: [{url: $url}], usage: (.keep | usage_of)} | present
     end;
 
 def polled: if .step == 0 then task_polled else file_polled end;

@@ -63,7 +63,7 @@ def submit:
 
 # ---- how it is refused ----
 
-def code_of: texts("error.code", "code", "error.type")[0] // "";
+def code_of: text_at("error.code", "code", "error.type");
 
 def kind_of_code:
   { invalid_api_key: "auth",
@@ -88,16 +88,9 @@ def kind_of_answer($code; $message):
 def job_of: [word_at("id", "task_id") | select(. != "")] | .[0];
 
 def submitted:
-  (.body | job_of) as $job
-  | (.body | code_of) as $code
+  (.body | code_of) as $code
   | (.body | text_of) as $message
-  | if is_success then
-      if $job != null then {job: $job} else no_job("video") end
-    else
-      {error: {code: (if $code == "" then "http_\(.status)" else $code end),
-                 message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-                 kind: kind_of_answer($code; $message)}}
-    end;
+  | job_or("video"; .body | job_of; refusal($code; $message; kind_of_answer($code; $message)));
 
 # ---- how it stands ----
 
@@ -132,15 +125,8 @@ def output($job; $options):
 def failure:
   code_of as $code
   | text_of as $message
-  | {state: "failed",
-     error:
-       { code: (if $code == "" then "upstream_failed" else $code end),
-         message: (if $message == "" then "the video failed without a reason" else $message end),
-         kind:
-           (if kind_of_code[$code] == "moderated" or ($message | tells_of_moderation) then "moderated"
-            else "failed"
-            end)
-       }};
+  | failed(or_else($code; "upstream_failed"); or_else($message; "the video failed without a reason");
+           if kind_of_code[$code] == "moderated" or ($message | tells_of_moderation) then "moderated" else "failed" end);
 
 def polled:
   .job as $job
@@ -149,7 +135,7 @@ def polled:
     elif is_success | not then unclear_answer
     else
       .body
-      | (texts("status")[0] // "" | ascii_downcase) as $word
+      | (text_at("status") | ascii_downcase) as $word
       | state_of_word[$word] as $state
       | if $state == "pending" or $state == "rendering" then
           {state: $state, progress: (at("progress") | progress_of)} | drop_nulls

@@ -91,11 +91,7 @@ def create_body:
       callback_url: (.callback | https_only) }
   | drop_nulls;
 
-def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else {method: "POST", path: "/videos", json: (create_body * (.task.options.body // {}))}
-    end;
+def submit: refuse_or(why_not; {method: "POST", path: "/videos", json: (create_body * (.task.options.body // {}))});
 
 # ---- how it is refused ----
 
@@ -108,21 +104,12 @@ def is_flagged($message):
   or (texts("body.error.metadata.error_type") == ["content_policy_violation"])
   or ($message | tells_of_moderation);
 
-def refusal:
-  (.body | text_of) as $message
-  | { code: (texts("body.error.metadata.error_type")[0] // "http_\(.status)"),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind:
-        (if (.status == 400 or .status == 403) and is_flagged($message) then "moderated"
-         else .status | kind_of_status
-         end) };
+def kind_of_refusal:
+  if (.status == 400 or .status == 403) and is_flagged(.body | text_of) then "moderated" else .status | kind_of_status end;
 
 def submitted:
-  texts("body.id")[0] as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("job")
-    else {job: $job}
-    end;
+  job_or("job"; texts("body.id")[0];
+         refusal(text_at("body.error.metadata.error_type"); .body | text_of; kind_of_refusal));
 
 # ---- how it stands ----
 
@@ -134,20 +121,16 @@ def state_of_word:
 
 def usage_of: at("usage") | if type == "object" then {cost, is_byok} | drop_nulls | null_if_empty else null end;
 
-def failure($word):
-  text_of as $message
-  | usage_of as $usage
-  | {state: "failed",
-     error:
-       { code: (if $word == "expired" then "expired" else "upstream_failed" end),
-         message:
-           (if $message != "" then $message
-            elif $word == "expired" then "the job exceeded the time that it may live"
-            else "the video failed without a reason"
-            end),
-         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) },
-     usage: $usage}
-  | with_entries(select(.value != null));
+def failure:
+  text_at("status") as $word
+  | text_of as $message
+  | failed(if $word == "expired" then "expired" else "upstream_failed" end;
+           or_else($message;
+                   if $word == "expired" then "the job exceeded the time that it may live"
+                   else "the video failed without a reason"
+                   end);
+           if $message | tells_of_moderation then "moderated" else "failed" end)
+    + {usage: usage_of};
 
 # The bytes come through OpenRouter, with the key; an empty list says that there are none.
 def result($job):
@@ -156,18 +139,13 @@ def result($job):
       (if .unsigned_urls == [] then []
        else [{request: {method: "GET", path: "/videos/\($job | @uri)/content", query: {index: 0}, redirects: 3}}]
        end),
-    usage: usage_of }
-  | with_entries(select(.value != null));
+    usage: usage_of };
 
 def verdict($job):
-  (texts("status")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "done" then result($job)
-    elif $state == "failed" then failure($word)
-    elif $state == "cancelled" then {state: "cancelled", usage: usage_of} | with_entries(select(.value != null))
-    else unknown_word("status"; $word)
-    end;
+  usage_of as $usage
+  | by_word("status"; state_of_word; result($job); failure)
+  | if .state == "cancelled" then . + {usage: $usage} else . end
+  | present;
 
 # A 404 of this API names the job; one of a path that there is not (a wrong base_url) is a page.
 def polled:

@@ -85,16 +85,15 @@ def create_body($ids):
   | drop_nulls;
 
 def submit:
-  why_not as $why_not
-  | frames as $frames
+  frames as $frames
   | (.keep.images // []) as $ids
-  | if $why_not != null then refuse($why_not)
-    elif .step < ($frames | length) then upload($frames[.step])
-    else
-      .task
-      | { method: "POST", path: path_of($frames | length), headers: {"Ai-trace-id": .attempt_uuid},
-          json: (create_body($ids) + (.options.body // {})) }
-    end;
+  | refuse_or(why_not;
+      if .step < ($frames | length) then upload($frames[.step])
+      else
+        .task
+        | { method: "POST", path: path_of($frames | length), headers: {"Ai-trace-id": .attempt_uuid},
+            json: (create_body($ids) + (.options.body // {})) }
+      end);
 
 # ---- how it is refused ----
 
@@ -128,16 +127,14 @@ def id_at($path): at($path) | if type == "number" or (type == "string" and . != 
 
 def refusal($what):
   (.body | code_of) as $code
-  | (.body | texts("ErrMsg", "message")[0] // "") as $message
-  | { code: (if $code == "" or $code == "0" then "http_\(.status)" else $code end),
-      message: (if $message == "" then "\($what) was answered with HTTP \(.status)" else $message end),
-      kind: (kind_of_code[$code] // (.status | kind_of_status)),
-      retry_after_s: retry_of_code[$code] }
-  | drop_nulls;
+  | refusal(if $code == "0" then "" else $code end;
+            or_else(.body | text_at("ErrMsg", "message"); "\($what) was answered with HTTP \(.status)");
+            kind_of_code[$code] // (.status | kind_of_status);
+            retry_of_code[$code]);
 
 def uploaded:
   id_at("body.Resp.img_id") as $id
-  | if is_ok | not then {error: refusal("an upload")}
+  | if is_ok | not then refusal("an upload")
     elif $id == null then
       {error: {code: "no_img_id", message: "the answer to an upload names no img_id", kind: "unknown"}}
     else {next: true, keep: {images: ((.keep.images // []) + [$id])}}
@@ -145,7 +142,7 @@ def uploaded:
 
 def taken:
   word_at("body.Resp.video_id") as $job
-  | if is_ok | not then {error: refusal("the submit")}
+  | if is_ok | not then refusal("the submit")
     elif $job == "" then no_job("video_id")
     else {job: $job}
     end;
@@ -157,33 +154,28 @@ def submitted: if .step < (frames | length) then uploaded else taken end;
 def poll:
   {method: "GET", path: "/openapi/v2/video/result/\(.job | @uri)", headers: {"Ai-trace-id": {"$uuid": true}}};
 
-def state_of_status: {"1": "done", "5": "rendering", "6": "cancelled", "7": "moderated", "8": "failed"};
+# 7: moderated.
+def state_of_status: {"1": "done", "5": "rendering", "6": "cancelled", "7": "failed", "8": "failed"};
 
 def usage: {credits, outputWidth, outputHeight} | with_entries(select(.value | type == "number"));
 
 def result:
-  { state: "done",
-    outputs: (texts("url") | map(select(is_url) | {url: .})),
-    usage: (usage | if . == {} then null else . end) }
-  | with_entries(select(.value != null));
+  {state: "done", outputs: outputs_at("url"), usage: (usage | if . == {} then null else . end)} | present;
 
-def failed($kind; $message): {state: "failed", error: {code: "status_\(at("status"))", message: $message, kind: $kind}};
-
-def verdict:
+def failure:
   word_at("status") as $status
-  | state_of_status[$status] as $state
-  | if $state == "rendering" or $state == "cancelled" then {state: $state}
-    elif $state == "done" then result
-    elif $state == "moderated" then failed("moderated"; "the content moderation did not let the video pass")
-    elif $state == "failed" then failed("failed"; "the generation failed without a reason")
-    else unknown_word("status"; $status)
+  | if $status == "7" then
+      failed("status_7"; "the content moderation did not let the video pass"; "moderated")
+    else failed("status_\($status)"; "the generation failed without a reason"; "failed")
     end;
+
+def verdict: by_word("status"; state_of_status; result; failure);
 
 # 500008: no such data; 500064: it was deleted.
 def is_gone: is_not_found or (.body | code_of | . == "500008" or . == "500064");
 
 def polled:
   if is_gone then {state: "gone"}
-  elif is_ok | not then unclear_answer(.body | code_of; .body | texts("ErrMsg")[0])
+  elif is_ok | not then unclear_answer(.body | code_of; .body | text_at("ErrMsg"))
   else .body.Resp | verdict
   end;

@@ -23,11 +23,23 @@ def at($path):
 # The texts that stand at these paths, in order.
 def texts(paths): [paths as $path | at($path) | strings | select(. != "")];
 
+# The first of them, or "".
+def text_at(paths): texts(paths)[0] // "";
+
+# What stands in for null and "".
+def or_else($value; $default): if $value == null or $value == "" then $default else $value end;
+
+# An object without its null members; their values stay as they are.
+def present: with_entries(select(.value != null));
+
 # What `submit` says of a task that this API, or this adapter, cannot serve.
 def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
 
-# The place of image $n in a request, in the first of the forms that can be had.
-def image($n; $forms): {"$image": $n, "as": $forms};
+# What `submit` gives: a refusal where there is a reason for one, else the request.
+def refuse_or(why_not; request): why_not as $why_not | if $why_not != null then refuse($why_not) else request end;
+
+# The place of image $n in a request, in the first of the forms that can be had; null where there is no such image.
+def image($n; $forms): if $n == null then null else {"$image": $n, "as": $forms} end;
 
 # Which of the task's images play one of these parts: their indexes; of one, its index or null. The input is that of submit.
 def _images_as($roles): [.task.images | to_entries[] | select(.value.role as $role | $roles | index([$role]) != null) | .key];
@@ -59,11 +71,14 @@ def frames_why_not($takes):
 # Is the answer a page, of somebody before the API most likely? It tells nothing of the job. Of an input with an answer.
 def is_page: .body == null and .text != "";
 
-# A message out of the usual shapes of an error, or "". The input is the body.
+# A message out of the usual shapes of an error, or "". The input is the body. A `detail` may be a list of what is wrong
+# with which field.
 def text_of:
+  def complaint: [(.loc | arrays | map(tostring) | join(".")), .msg] | map(strings | select(. != "")) | join(": ");
   def text: if type == "string" then . else empty end;
+  def detail: if type == "array" then map(objects | complaint) | join("; ") | select(. != "") else text end;
   if type != "object" then ""
-  else first((.error | if type == "object" then .message | text else text end), (.message | text), (.detail | text), "") end;
+  else first((.error | if type == "object" then .message | text else text end), (.message | text), (.detail | detail), "") end;
 
 # Of an input with an answer: 2xx?
 def is_success: .status >= 200 and .status < 300;
@@ -78,6 +93,19 @@ def word_at($path): at($path) | if type == "string" or type == "number" then tos
 def no_job($what):
   {error: {code: "no_job_id", message: "the answer to the submit names no \($what)", kind: "unknown"}};
 
+# What `submitted` gives for a refusal; a code and a message that are "" are told by the status. Of an input with an answer.
+def refusal($code; $message; $kind; $retry_after_s):
+  { code: or_else($code; "http_\(.status)"),
+    message: or_else($message; "the submit was answered with HTTP \(.status)"),
+    kind: $kind,
+    retry_after_s: $retry_after_s }
+  | {error: present};
+def refusal($code; $message; $kind): refusal($code; $message; $kind; null);
+
+# What `submitted` gives where a status says whether it was taken: the job, whose id may be "" or null, or the refusal.
+def job_or($what; $job; refusal):
+  if is_success | not then refusal elif $job == null or $job == "" then no_job($what) else {job: $job} end;
+
 # A poll whose answer, or whose word for a state, tells nothing of the job.
 def unclear_answer($code; $message):
   { state: "unclear",
@@ -88,6 +116,30 @@ def unknown_word($name; $word): {state: "unclear", message: "the \($name) \($wor
 
 # Does the API say that there is no such job? Of an input with an answer.
 def is_not_found: .status == 404 and (is_page | not);
+
+# What `polled` gives where a status says whether the job was found: the verdict on the body, or why there is none.
+def polled_by(code; message; verdict):
+  if is_not_found then {state: "gone"}
+  elif is_success | not then unclear_answer(.body | code; .body | message)
+  else .body | verdict
+  end;
+def polled_by(verdict): polled_by(""; text_of; verdict);
+
+# What `polled` gives for the word at a path: what it means by the table, with what is to be said of `done` and `failed`.
+# The input is the body.
+def by_word($path; $states; done; failed):
+  word_at($path) as $word
+  | $states[$word] as $state
+  | if $state == null then unknown_word($path | split(".")[-1:][0]; $word)
+    elif $state == "done" then done
+    elif $state == "failed" then failed
+    else {state: $state}
+    end;
+
+def failed($code; $message; $kind): {state: "failed", error: {code: $code, message: $message, kind: $kind}};
+
+# The URLs at these paths, as outputs of a job that is done.
+def outputs_at(paths): texts(paths) | map(select(is_url) | {url: .});
 
 # What a file's name ends in, by its type: `.png`, or "" where it is not known.
 def extension_of:

@@ -31,12 +31,10 @@ def about:
 
 # ---- what is asked ----
 
-def is_name: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);
-
 # Where the prediction of a model is made, and which version it names; null where it is none of these.
 def place_of:
   if test("^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+:)?[0-9a-f]{64}$") then {path: "/predictions", version: .[-64:]}
-  elif is_name | not then null
+  elif fields_is_path | not then null
   elif test("^deployments/[^/]+/[^/]+$") then {path: "/\(.)/predictions"}
   elif test("^[^/]+/[^/]+$") then {path: "/models/\(.)/predictions"}
   else null
@@ -46,34 +44,6 @@ def place_of:
 def default_fields:
   { prompt: "prompt", negative_prompt: "negative_prompt", aspect_ratio: "aspect_ratio", duration: "duration",
     seed: "seed", image: "image" };
-
-def duration_as($form):
-  if $form == "none" then null
-  elif $form == "text" then tostring
-  elif $form == "seconds" then "\(.)s"
-  else .
-  end;
-
-def image_of($index): if $index == null then null else image($index; ["url", "data_uri"]) end;
-
-# All that a task can say, under our names.
-def said:
-  (.task.options.duration // "number") as $form
-  | first_image as $first
-  | last_image as $last
-  | reference_images as $references
-  | .task
-  | { prompt: .prompt, negative_prompt: .negative_prompt, aspect_ratio: .aspect_ratio, resolution: .resolution,
-      duration: (.duration | duration_as($form)), seed: .seed, width: .width, height: .height,
-      enhance_prompt: .enhance_prompt, image: image_of($first), last_image: image_of($last),
-      reference_images: (if ($references | length) == 0 then null else $references | map(image_of(.)) end) }
-  | drop_nulls;
-
-# An image that the model has no field for must not be left out in silence.
-def without_field($fields):
-  [("image", "last_image", "reference_images") as $name | select(has($name) and $fields[$name] == null) | $name] | .[0];
-
-def named($fields): [to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}] | from_entries;
 
 def https_only: if type == "string" and test("^https://"; "i") then . else null end;
 
@@ -85,23 +55,17 @@ def create_body($version; $input):
       webhook_events_filter: (if $callback == null then null else ["completed"] end) }
   | drop_nulls;
 
+def why_not:
+  if .task.model | place_of == null then
+    "the model must be owner/name, owner/name:version, or deployments/owner/name, not \(.task.model)"
+  else fields_why_not("model"; default_fields)
+  end;
+
 def submit:
-  .task as $task
-  | (default_fields + ($task.options.fields // {})) as $fields
-  | said as $said
-  | ($said | without_field($fields)) as $missing
-  | ($task.model | place_of) as $place
-  | (first_images | length) as $firsts
-  | (last_images | length) as $lasts
-  | if $place == null then
-      refuse("the model must be owner/name, owner/name:version, or deployments/owner/name, not \($task.model)")
-    elif $missing != null then refuse("options.fields does not say what this model calls \($missing)")
-    elif $firsts > 1 then refuse("there is one field for a first image: further ones need the role last or reference")
-    elif $lasts > 1 then refuse("there is one field for a last image")
-    else
-      (($said | named($fields)) + ($task.options.body // {})) as $input
-      | {method: "POST", path: $place.path, json: ($task | create_body($place.version; $input))}
-    end;
+  (.task.model | place_of) as $place
+  | refuse_or(why_not;
+      fields_input(default_fields) as $input
+      | {method: "POST", path: $place.path, json: (.task | create_body($place.version; $input))});
 
 # ---- how it is refused ----
 
@@ -111,23 +75,15 @@ def tells_of_moderation: test("\\bE005\\b|flagged as sensitive|nsfw|content.?pol
 # "Request was throttled. Your rate limit resets in ~30s."
 def resets_in: [capture("resets in ~?(?<s>[0-9]+)"; "i") | .s | tonumber] | .[0];
 
-def message_of($default): [(.body | text_of), (texts("body.title")[0] // ""), $default] | map(select(. != "")) | .[0];
+def message_of: [text_of, text_at("title")] | map(select(. != "")) | .[0] // "";
 
-def refusal:
-  message_of("the submit was answered with HTTP \(.status)") as $message
-  | { code: "http_\(.status)",
-      message: $message,
-      kind:
-        (if .status == 422 and ($message | tells_of_moderation) then "moderated" else .status | kind_of_status end),
-      retry_after_s: (if .status == 429 then $message | resets_in else null end) }
-  | drop_nulls;
+def kind_of_refusal($message):
+  if .status == 422 and ($message | tells_of_moderation) then "moderated" else .status | kind_of_status end;
 
 def submitted:
-  texts("body.id")[0] as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("prediction")
-    else {job: $job}
-    end;
+  (.body | message_of) as $message
+  | job_or("prediction"; texts("body.id")[0];
+           refusal(""; $message; kind_of_refusal($message); if .status == 429 then $message | resets_in else null end));
 
 # ---- how it stands ----
 
@@ -143,11 +99,9 @@ def usage_of: at("metrics") | if type == "object" and length > 0 then . else nul
 
 def failure:
   (.error | if type == "string" then . elif . == null then "" else tojson end) as $message
-  | {state: "failed",
-     error:
-       { code: ([$message | capture("\\b(?<code>E[0-9]{3,4})\\b") | .code] | .[0] // "prediction_failed"),
-         message: (if $message == "" then "the prediction failed without a reason" else $message end),
-         kind: (if $message | tells_of_moderation then "moderated" else "failed" end) }};
+  | failed([$message | capture("\\b(?<code>E[0-9]{3,4})\\b") | .code] | .[0] // "prediction_failed";
+           or_else($message; "the prediction failed without a reason");
+           if $message | tells_of_moderation then "moderated" else "failed" end);
 
 def is_of_a_video: test("^[^?#]*\\.(mp4|webm|mov|mkv|m4v)([?#]|$)"; "i");
 
@@ -163,20 +117,12 @@ def result($pointer):
   | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end)};
 
 def verdict($pointer):
-  (texts("status")[0] // "") as $word
-  | usage_of as $usage
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    # An hour after its end the data goes: the video was made, and is no longer there.
-    elif $state == "done" and .data_removed == true and .output == null then {state: "gone"}
-    elif $state == "done" then result($pointer)
-    elif $state == "failed" then failure
-    elif $state == "aborted" then
-      {state: "failed",
-       error: {code: "aborted", message: "the prediction's deadline passed before it began", kind: "failed"}}
-    elif $state == "cancelled" then {state: "cancelled"}
-    else unknown_word("status"; $word)
-    end
+  usage_of as $usage
+  # An hour after its end the data goes: the video was made, and is no longer there.
+  | by_word("status"; state_of_word;
+            if .data_removed == true and .output == null then {state: "gone"} else result($pointer) end;
+            failure)
+  | if .state == "aborted" then failed("aborted"; "the prediction's deadline passed before it began"; "failed") else . end
   | if $usage != null and (.state == "done" or .state == "failed" or .state == "cancelled") then . + {usage: $usage}
     else .
     end;
@@ -184,7 +130,7 @@ def verdict($pointer):
 def polled:
   .task.options.result as $pointer
   | if is_not_found then {state: "gone"}
-    elif is_success | not then unclear_answer(""; message_of(""))
+    elif is_success | not then unclear_answer(""; .body | message_of)
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no prediction"}
     else .body | verdict($pointer)
     end;
@@ -195,7 +141,7 @@ def cancel: {method: "POST", path: "/predictions/\(.job | @uri)/cancel"};
 
 # It answers the prediction: one that had ended keeps its word. One that still runs was told to stop.
 def cancelled:
-  (texts("body.status")[0] // "") as $word
+  text_at("body.status") as $word
   | at("body.completed_at") as $ended
   | (.body | usage_of) as $usage
   | { state:

@@ -164,30 +164,17 @@ def request($method; $path): {method: $method, path: $path, headers: {"X-Runway-
 
 def submit:
   traits as $traits
-  | why_not($traits) as $why_not
-  | if $why_not != null then refuse($why_not)
-    else request("POST"; "/v1/\(path)") + {json: (create_body($traits) + (.task.options.body // {}))}
-    end;
+  | refuse_or(why_not($traits);
+      request("POST"; "/v1/\(path)") + {json: (create_body($traits) + (.task.options.body // {}))});
 
 # ---- how it is refused ----
 
 # Beyond the account's tasks at once a task is taken, and THROTTLED; 429 is the day's limit. 502 to 504 say that the
 # vendor sheds load, not that nothing was taken.
-def kind_of_refusal($message):
-  if .status == 400 and ($message | test("enough credits"; "i")) then "quota" else .status | kind_of_status end;
+def kind_of_refusal:
+  if .status == 400 and (.body | text_of | test("enough credits"; "i")) then "quota" else .status | kind_of_status end;
 
-def refusal:
-  (.body | text_of) as $message
-  | { code: "http_\(.status)",
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: kind_of_refusal($message) };
-
-def submitted:
-  texts("body.id")[0] as $job
-  | if is_success | not then {error: refusal}
-    elif $job == null then no_job("task")
-    else {job: $job}
-    end;
+def submitted: job_or("task"; texts("body.id")[0]; refusal(""; .body | text_of; kind_of_refusal));
 
 # ---- how it stands ----
 
@@ -212,36 +199,23 @@ def kind_of_failure:
 def credits: at("cost.credits") | if type == "number" then {cost: {credits: .}} else null end;
 
 def failure:
-  (texts("failureCode")[0] // "task_failed") as $code
-  | {state: "failed",
-     error:
-       { code: $code,
-         message: (texts("failure")[0] // "the task failed without a reason"),
-         kind: ($code | kind_of_failure) },
-     usage: credits}
-  | drop_nulls;
+  or_else(text_at("failureCode"); "task_failed") as $code
+  | failed($code; or_else(text_at("failure"); "the task failed without a reason"); $code | kind_of_failure)
+    + {usage: credits};
 
 def progress: at("progress") | if type == "number" and . >= 0 and . <= 1 then . else null end;
 
 def outputs: [at("output") | arrays | .[] | select(is_url) | {url: .}];
 
 def verdict:
-  (texts("status")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "rendering" then {state: $state, progress: progress} | drop_nulls
-    elif $state == "pending" then {state: $state}
-    elif $state == "cancelled" then {state: $state, usage: credits} | drop_nulls
-    elif $state == "done" then {state: "done", outputs: outputs, usage: credits} | drop_nulls
-    elif $state == "failed" then failure
-    else unknown_word("status"; $word)
-    end;
+  progress as $progress
+  | credits as $credits
+  | by_word("status"; state_of_word; {state: "done", outputs: outputs, usage: $credits}; failure)
+  | if .state == "rendering" then . + {progress: $progress} elif .state == "cancelled" then . + {usage: $credits} else . end
+  | present;
 
 # A task that was deleted is not found any more.
-def polled:
-  if is_not_found then {state: "gone"}
-  elif is_success | not then unclear_answer
-  else .body | verdict
-  end;
+def polled: polled_by(verdict);
 
 # ---- cancel: step 0 looks at it, step 1 stops it ----
 

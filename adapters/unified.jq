@@ -112,7 +112,7 @@ def submit:
 # ---- how it is refused ----
 
 # Two envelopes are in use: {error: {code, type, message}} and {code, message, data: null}.
-def code_of: texts("error.code", "code", "error.type")[0] // "";
+def code_of: text_at("error.code", "code", "error.type");
 
 def kind_of_code:
   { insufficient_user_quota: "quota",
@@ -164,14 +164,14 @@ def submitted:
   (.body | job_of) as $job
   | (.body | code_of) as $code
   | (.body | text_of) as $message
+  | (.status >= 500) as $is_fault
   | if is_success and $job != null then
       {job: $job, keep: (.body | {enhanced_prompt: enhanced})} | drop_nulls
     elif is_success and kind_of_code[$code] == null then no_job("task")
     else
-      {error: ({code: (if $code == "" then "http_\(.status)" else $code end),
-                 message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-                 kind: kind_of_answer($code; $message)}
-              + (if .status >= 500 and kind_of_answer($code; $message) == "busy" then {not_taken: true} else {} end))}
+      kind_of_answer($code; $message) as $kind
+      | refusal($code; $message; $kind)
+      | if $is_fault and $kind == "busy" then .error += {not_taken: true} else . end
     end;
 
 # ---- how it stands ----
@@ -198,7 +198,7 @@ def state_of_word:
 def unwrapped:
   if at("status") == null and (at("data") | type) == "object" then .data else . end;
 
-def word_of: texts("status")[0] // "" | ascii_downcase;
+def word_of: text_at("status") | ascii_downcase;
 
 # The outer word may still say pending when the work has begun.
 def inner_state:
@@ -227,11 +227,10 @@ def video_url:
   | .[0];
 
 def failure_text:
-  texts(
+  text_at(
     "error_message", "failure_reason", "fail_reason", "reason", "error.message", "error.detail", "error", "message",
     "detail.error_message", "detail.video_generation_error", "detail.error", "detail.error.message",
-    "detail.pending_info.failure_reason", "data.fail_reason", "data.error_message", "data.detail.message")
-  | .[0] // "";
+    "detail.pending_info.failure_reason", "data.fail_reason", "data.error_message", "data.detail.message");
 
 def is_blocked:
   at("detail.pending_info.moderation_result")
@@ -240,17 +239,12 @@ def is_blocked:
 def failure:
   code_of as $code
   | failure_text as $message
-  | {state: "failed",
-     error:
-       { code: (if $code == "" then "upstream_failed" else $code end),
-         message: (if $message == "" then "the task failed without a reason" else $message end),
-         kind:
-           (if is_blocked or kind_of_code[$code] == "moderated" then "moderated"
-            elif kind_of_code[$code] == "refused" then "refused"
-            elif $message | tells_of_moderation then "moderated"
-            else "failed"
-            end)
-       }};
+  | failed(or_else($code; "upstream_failed"); or_else($message; "the task failed without a reason");
+           if is_blocked or kind_of_code[$code] == "moderated" then "moderated"
+           elif kind_of_code[$code] == "refused" then "refused"
+           elif $message | tells_of_moderation then "moderated"
+           else "failed"
+           end);
 
 def result($enhanced):
   video_url as $url

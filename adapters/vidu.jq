@@ -93,11 +93,7 @@ def create_body:
       callback_url: .callback }
   | drop_nulls;
 
-def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else .task | {method: "POST", path: path_of, json: (create_body + (.options.body // {}))}
-    end;
+def submit: refuse_or(why_not; .task | {method: "POST", path: path_of, json: (create_body + (.options.body // {}))});
 
 # ---- how it is refused ----
 
@@ -129,21 +125,13 @@ def kind_of_reason:
   };
 
 # `code` is the HTTP status again, as a number; as a text it is the reason.
-def reason_of: texts("reason", "code")[0] // "";
-
-def refusal:
-  (.body | reason_of) as $reason
-  | (.body | text_of) as $message
-  | { code: (if $reason == "" then "http_\(.status)" else $reason end),
-      message: (if $message == "" then "the submit was answered with HTTP \(.status)" else $message end),
-      kind: (if .status < 500 then kind_of_reason[$reason] // (.status | kind_of_status) else "unknown" end) };
+def reason_of: text_at("reason", "code");
 
 def submitted:
-  (.body | word_at("task_id")) as $job
-  | if is_success | not then {error: refusal}
-    elif $job == "" then no_job("task_id")
-    else {job: $job}
-    end;
+  (.body | reason_of) as $reason
+  | job_or("task_id"; .body | word_at("task_id");
+           refusal($reason; .body | text_of;
+                   if .status < 500 then kind_of_reason[$reason] // (.status | kind_of_status) else "unknown" end));
 
 # ---- how it stands ----
 
@@ -155,39 +143,21 @@ def state_of_word:
 # Told of every end: 0 of what failed.
 def usage_of: if at("credits") == null then null else {credits} end;
 
-def result:
-  { state: "done",
-    outputs: (texts("creations.0.url") | map(select(is_url) | {url: .})),
-    usage: usage_of }
-  | with_entries(select(.value != null));
+def result: {state: "done", outputs: outputs_at("creations.0.url")};
 
 def failure:
-  (texts("err_code")[0] // "") as $reason
-  | if $reason == "UserCancelled" or $reason == "Canceled" then {state: "cancelled", usage: usage_of}
+  text_at("err_code") as $reason
+  | if $reason == "UserCancelled" or $reason == "Canceled" then {state: "cancelled"}
     else
-      { state: "failed",
-        error:
-          { code: (if $reason == "" then "task_failed" else $reason end),
-            message: (if $reason == "" then "the task failed without a reason" else "the task failed: \($reason)" end),
-            kind: (kind_of_reason[$reason] | if . == "moderated" or . == "refused" then . else "failed" end) },
-        usage: usage_of }
-    end
-  | with_entries(select(.value != null));
-
-def verdict:
-  (texts("state")[0] // "") as $word
-  | state_of_word[$word] as $state
-  | if $state == "pending" or $state == "rendering" then {state: $state}
-    elif $state == "done" then result
-    elif $state == "failed" then failure
-    else unknown_word("state"; $word)
+      failed(or_else($reason; "task_failed");
+             if $reason == "" then "the task failed without a reason" else "the task failed: \($reason)" end;
+             kind_of_reason[$reason] | if . == "moderated" or . == "refused" then . else "failed" end)
     end;
 
-def polled:
-  if is_not_found then {state: "gone"}
-  elif is_success | not then unclear_answer(.body | reason_of; .body | text_of)
-  else .body | verdict
-  end;
+def verdict:
+  by_word("state"; state_of_word; result + {usage: usage_of}; failure + {usage: usage_of}) | present;
+
+def polled: polled_by(reason_of; text_of; verdict);
 
 # ---- cancel: only before it is scheduled ----
 

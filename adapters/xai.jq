@@ -67,16 +67,12 @@ def create_body:
       reference_images: (if $references == [] then null else $references | map(image_of(.)) end) }
   | drop_nulls;
 
-def submit:
-  why_not as $why_not
-  | if $why_not != null then refuse($why_not)
-    else {method: "POST", path: "/videos/generations", json: (create_body + (.task.options.body // {}))}
-    end;
+def submit: refuse_or(why_not; {method: "POST", path: "/videos/generations", json: (create_body + (.task.options.body // {}))});
 
 # ---- how it is refused ----
 
 # {error: {message, type, param, code}}, or {code, error}, whose code is a sentence or `invalid-argument`.
-def code_of: texts("error.code", "error.type", "code")[0] // "";
+def code_of: text_at("error.code", "error.type", "code");
 
 def tells_of_moderation: test("moderat|content.?policy|violates.{0,20}(guideline|polic)|safety_check"; "i");
 def tells_of_the_key: test("(incorrect|invalid|missing).{0,10}api.?key"; "i");
@@ -93,20 +89,10 @@ def kind_of_refusal($message):
   else .status | kind_of_status
   end;
 
-def error_of($kind; $default):
-  (.body | code_of) as $code
-  | (.body | text_of) as $message
-  | { code: (if $code == "" then "http_\(.status)" else $code end),
-      message: (if $message == "" then $default else $message end),
-      kind: $kind };
-
 def submitted:
-  (.body | texts("request_id")[0]) as $job
-  | if is_success | not then
-      {error: error_of(kind_of_refusal(.body | text_of); "the submit was answered with HTTP \(.status)")}
-    elif $job == null then no_job("request_id")
-    else {job: $job}
-    end;
+  (.body | text_of) as $message
+  | job_or("request_id"; .body | texts("request_id")[0];
+           refusal(.body | code_of; $message; kind_of_refusal($message)));
 
 # ---- how it stands ----
 
@@ -120,45 +106,39 @@ def usage_of:
   | drop_nulls
   | if . == {} then {} else {usage: .} end;
 
-def failed($code; $message; $kind):
-  {state: "failed", error: {code: $code, message: $message, kind: $kind}} + usage_of;
-
 def failure($word):
   code_of as $code
   | text_of as $message
-  | failed(if $code == "" then $word else $code end;
-           if $message != "" then $message
-           elif $word == "expired" then "the request expired before it was done"
-           else "the video failed without a reason"
-           end;
+  | failed(or_else($code; $word);
+           or_else($message;
+                   if $word == "expired" then "the request expired before it was done"
+                   else "the video failed without a reason"
+                   end);
            if $message | tells_of_moderation then "moderated"
            elif $code | blames_the_input then "refused"
            else "failed"
-           end);
+           end)
+    + usage_of;
 
 def result:
   if at("video.respect_moderation") == false then
-    failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated")
-  else
-    {state: "done", outputs: (texts("video.url") | map(select(is_url) | {url: .}))} + usage_of
+    failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated") + usage_of
+  else {state: "done", outputs: outputs_at("video.url")} + usage_of
   end;
 
 # An answer without a word is done when it has a video, and under way when its status is 202, whatever its body.
 def told($is_accepted):
-  (texts("status")[0] // "") as $word
+  text_at("status") as $word
   | if $word == "pending" or ($word == "" and $is_accepted) then
-      {state: "rendering", progress: progress_of} | with_entries(select(.value != null))
+      {state: "rendering", progress: progress_of} | present
     elif $word == "done" or ($word == "" and at("video.url") != null) then result
     elif $word == "failed" or $word == "expired" then failure($word)
     else unknown_word("status"; $word)
     end;
 
-# A run that was moderated, or whose input was wrong, answers the query with its own error.
-def is_of_the_run:
-  (.body | text_of) as $message
-  | if $message | tells_of_moderation then is_of_content
-    else .status == 400 and ($message | tells_of_the_key | not) and (.body | code_of | blames_the_input)
-    end;
+# A query's refusal says nothing of the video, but for one: a video that was moderated answers with what it cost, and
+# nothing else costs. (Third-party; the vendor documents none.)
+def is_of_the_run: is_of_content and (.body | text_of | tells_of_moderation) and at("body.usage") != null;
 
 def polled:
   if is_not_found then {state: "gone"}

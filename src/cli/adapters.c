@@ -113,6 +113,7 @@ static json_t *describe(const struct adapter *adapter, const json_t *about)
     json_set_text(row, "evidence", json_text(about, "evidence"));
     json_set_text(row, "auth", json_text(json_object_get(about, "auth"), "kind"));
     json_set(row, "cancel", json_deep_copy(states));
+    json_set(row, "callback", json_boolean(json_is_true(json_object_get(about, "callback"))));
     json_set_text(row, "file", file);
     json_set_text(row, "summary", json_text(about, "summary"));
     return row;
@@ -126,6 +127,7 @@ static json_t *describe_command(void)
     json_set_text(row, "evidence", "own");
     json_set_text(row, "auth", "none");
     json_set(row, "cancel", json_pack("[s, s]", "pending", "rendering"));
+    json_set(row, "callback", json_false());
     json_set_text(row, "file", NULL);
     json_set_text(row, "summary",
                   "A program of yours, run for each task; no adapter (docs/upstreams/command.md)");
@@ -141,8 +143,9 @@ static void print_row(const json_t *row)
                        sizeof cancel - (i == 0 ? 0 : strlen(cancel)), "%s%s", i > 0 ? "," : "",
                        json_string_value(json_array_get(states, i)));
     const char *file = json_text(row, "file");
-    printf("%-20s  %-11s  %-22s  %-17s  ", json_text(row, "name"), json_text(row, "evidence"),
-           json_text(row, "auth"), cancel);
+    const char *callback = json_is_true(json_object_get(row, "callback")) ? "yes" : "no";
+    printf("%-20s  %-11s  %-22s  %-17s  %-9s  ", json_text(row, "name"), json_text(row, "evidence"),
+           json_text(row, "auth"), cancel, callback);
     cli_print_text(stdout, file ? file : "built in", 0);
     fputs("  ", stdout);
     cli_print_text(stdout, json_text(row, "summary"), 0);
@@ -155,8 +158,8 @@ static int print_rows(const struct adapters_order *order, const json_t *rows)
         cli_print_json(rows);
         return CLI_OK;
     }
-    printf("%-20s  %-11s  %-22s  %-17s  %-8s  %s\n", "NAME", "EVIDENCE", "AUTH", "CANCEL WHILE",
-           "FROM", "SUMMARY");
+    printf("%-20s  %-11s  %-22s  %-17s  %-9s  %-8s  %s\n", "NAME", "EVIDENCE", "AUTH",
+           "CANCEL WHILE", "CALLBACKS", "FROM", "SUMMARY");
     for (size_t i = 0; i < json_array_size(rows); i++)
         print_row(json_array_get(rows, i));
     return CLI_OK;

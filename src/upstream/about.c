@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "upstream/auth.h"
 
 enum { TEXT_MAX = 500, DAY_S = 24 * 3600, YEAR_S = 366 * 24 * 3600, LIST_MAX = 1000 };
 
@@ -31,7 +32,7 @@ static const struct rule RULES[] = {
     {"", "auth", GROUP, false, NULL, 0, 0},
     {"auth", "kind", TEXT, false, NULL, 1, TEXT_MAX},
     {"auth", "name", TEXT, false, "", 1, 100},
-    {"auth", "prefix", TEXT, false, "", 0, 100},
+    {"auth", "prefix", TEXT, false, "", 1, 100},
     {"auth", "service", TEXT, false, "", 1, 40},
     {"auth", "region", TEXT, false, "", 1, 40},
     {"auth", "scope", TEXT, false, "", 1, 500},
@@ -54,6 +55,7 @@ static const struct rule RULES[] = {
     {"", "models", LIST, false, "[]", 0, LIST_MAX},
     {"model", "name", TEXT, false, NULL, 1, 200},
     {"model", "durations", LIST, false, "", 1, 100}, /* or a range */
+    {"model", "durations_with_images", LIST, false, "", 1, 100},
     {"model", "sizes", LIST, false, "", 1, 100},
     {"model", "aspect_ratios", LIST, false, "", 1, 100},
     {"model", "resolutions", LIST, false, "", 1, 100},
@@ -63,8 +65,6 @@ static const struct rule RULES[] = {
 };
 
 static const char *const EVIDENCE[] = {"wire", "sdk", "documented", "third-party", NULL};
-static const char *const AUTH_KINDS[] = {
-    "bearer", "header", "query", "jwt_hs256", "volcengine", "google_service_account", "none", NULL};
 static const char *const STATES[] = {"pending", "rendering", NULL};
 
 /* Always false. */
@@ -141,6 +141,12 @@ static bool check_names(json_t *object, const char *group, const char *path, cha
     return true;
 }
 
+/* A list, or a range in its place. */
+static bool is_duration(const struct rule *rule)
+{
+    return strncmp(rule->name, "durations", strlen("durations")) == 0;
+}
+
 /* Checks one object against its group's rules and completes it. */
 static bool check_group(json_t *object, const char *group, const char *path, char *ret_error)
 {
@@ -151,7 +157,7 @@ static bool check_group(json_t *object, const char *group, const char *path, cha
         if (strcmp(rule->group, group) != 0)
             continue;
         const json_t *value = json_object_get(object, rule->name);
-        bool is_range = value && strcmp(rule->name, "durations") == 0 && json_is_object(value);
+        bool is_range = is_duration(rule) && json_is_object(value);
         if (!value && !rule->fallback)
             return refuse(ret_error, "%s.%s is missing", path, rule->name);
         if (!value && rule->fallback[0] != '\0')
@@ -293,43 +299,22 @@ static bool check_model(json_t *model, size_t index, char *ret_error)
                          LISTS[i].form, ret_error))
             return false;
     }
-    (void)snprintf(member, sizeof member, "%s.durations", path);
-    if (!check_durations(json_object_get(model, "durations"), member, ret_error))
-        return false;
+    static const char *const DURATIONS[] = {"durations", "durations_with_images"};
+    for (size_t i = 0; i < ARRAY_LENGTH(DURATIONS); i++) {
+        (void)snprintf(member, sizeof member, "%s.%s", path, DURATIONS[i]);
+        if (!check_durations(json_object_get(model, DURATIONS[i]), member, ret_error))
+            return false;
+    }
     (void)snprintf(member, sizeof member, "%s.images", path);
     json_t *images = json_object_get(model, "images");
     return !images || check_range(images, member, ret_error);
 }
 
-/* They stand between slashes in what is signed. */
-static bool check_scope(const json_t *auth, bool is_needed, const char *name, char *ret_error)
+static bool check_auth(const json_t *auth, char *ret_error)
 {
-    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
-    const char *text = json_text(auth, name);
-    if (!text && is_needed)
-        return refuse(ret_error, "about.auth.%s is missing: it is part of what is signed", name);
-    if (text && !is_needed)
-        return refuse(ret_error, "about.auth.%s belongs to the kind volcengine alone", name);
-    return !text || text[strspn(text, LETTERS)] == '\0' ||
-           refuse(ret_error, "about.auth.%s must be of a-z, 0-9, - and _", name);
-}
-
-static bool check_auth(json_t *auth, char *ret_error)
-{
-    const char *kind = json_text(auth, "kind"), *name = json_text(auth, "name");
-    if (!check_word(kind, AUTH_KINDS, "about.auth.kind", ret_error))
-        return false;
-    bool needs_name = strcmp(kind, "header") == 0 || strcmp(kind, "query") == 0;
-    if (needs_name && !name)
-        return refuse(ret_error, "about.auth.name is missing: the name of the %s", kind);
-    bool is_signed = strcmp(kind, "volcengine") == 0;
-    if (!check_scope(auth, is_signed, "service", ret_error) ||
-        !check_scope(auth, is_signed, "region", ret_error))
-        return false;
-    if (strcmp(kind, "google_service_account") == 0 && !json_text(auth, "scope"))
-        return refuse(ret_error, "about.auth.scope is missing: what tokens are for");
-    return !name || strpbrk(name, " \t\r\n:") == NULL ||
-           refuse(ret_error, "about.auth.name has a character that no name has");
+    struct auth read;
+    char error[AUTH_ERROR_SIZE];
+    return auth_read(auth, &read, error) || refuse(ret_error, "about.%s", error);
 }
 
 static bool check_rest(json_t *about, char *ret_error)

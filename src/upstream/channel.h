@@ -17,18 +17,9 @@
 #include "task/step.h"
 #include "task/task.h"
 #include "upstream/adapter.h"
+#include "upstream/auth.h"
 #include "upstream/command.h"
 #include "upstream/service_account.h"
-
-enum channel_auth {
-    CHANNEL_AUTH_NONE,
-    CHANNEL_AUTH_BEARER,
-    CHANNEL_AUTH_HEADER,     /* `name: prefix key` */
-    CHANNEL_AUTH_QUERY,      /* ?name=key */
-    CHANNEL_AUTH_VOLCENGINE, /* each request is signed with key and secret: request_sign() */
-    CHANNEL_AUTH_GOOGLE, /* an access token for a service account, as a bearer; a plain key: `x-goog-api-key: key` */
-    CHANNEL_AUTH_JWT, /* HS256 of key and secret, as a bearer; a credential without a secret: the key as a bearer */
-};
 
 struct channel_credential {
     const char *name;   /* unique in its channel; `default` when the channel has one `key` */
@@ -44,13 +35,20 @@ struct channel_model {
     const char *upstream; /* the name there; NULL: as asked */
 };
 
+/* The lengths that a model makes. All of it 0: it does not say. */
+struct channel_durations {
+    const int *list; /* ascending, seconds; else least..most */
+    size_t n;
+    int least, most; /* 0: not bounded */
+};
+
 /* What an upstream takes, of one of its models: from the adapter's `about`. NULL and 0 where it says nothing. */
 struct channel_capability {
-    const char *pattern;  /* upstream name, may hold `*` */
-    const int *durations; /* ascending, seconds; else duration_least..duration_most */
-    size_t n_durations;
-    int duration_least, duration_most; /* 0: not bounded */
-    const char *const *sizes;          /* "1280x720" … */
+    const char *pattern; /* upstream name, may hold `*` */
+    struct channel_durations durations;
+    struct channel_durations
+        durations_with_images; /* of a task that has any; where it says nothing: `durations` */
+    const char *const *sizes;  /* "1280x720" … */
     size_t n_sizes;
     const char *const *ratios; /* "16:9" … */
     size_t n_ratios;

@@ -212,45 +212,20 @@ static bool read_list(const struct reader *reader, const json_t *group, const ch
 
 static bool read_auth(const struct reader *reader, const json_t *about, struct channel *channel)
 {
-    static const struct {
-        const char *kind;
-        enum channel_auth auth;
-        bool has_name;
-    } kinds[] = {
-        {"none", CHANNEL_AUTH_NONE, false},
-        {"bearer", CHANNEL_AUTH_BEARER, false},
-        {"header", CHANNEL_AUTH_HEADER, true},
-        {"query", CHANNEL_AUTH_QUERY, true},
-        {"jwt_hs256", CHANNEL_AUTH_JWT, false},
-        {"volcengine", CHANNEL_AUTH_VOLCENGINE, false},
-        {"google_service_account", CHANNEL_AUTH_GOOGLE, false},
-    };
     const json_t *group = NULL;
-    const char *kind = NULL;
-    if (!read_group(reader, about, "auth", "kind name prefix service region scope", &group) ||
-        !read_text(reader, group, "auth", "kind", &kind) ||
-        !read_text(reader, group, "auth", "name", &channel->auth_name) ||
-        !read_text(reader, group, "auth", "prefix", &channel->auth_prefix) ||
-        !read_text(reader, group, "auth", "service", &channel->auth_service) ||
-        !read_text(reader, group, "auth", "region", &channel->auth_region) ||
-        !read_text(reader, group, "auth", "scope", &channel->auth_scope))
+    struct auth auth;
+    char error[AUTH_ERROR_SIZE];
+    if (!read_group(reader, about, "auth", "kind name prefix service region scope", &group))
         return false;
-    for (size_t i = 0; kind != NULL && i < ARRAY_LENGTH(kinds); i++) {
-        if (strcmp(kinds[i].kind, kind) != 0)
-            continue;
-        const char *name = channel->auth_name;
-        if (kinds[i].has_name && (name == NULL || strpbrk(name, " :,;&=?#") != NULL))
-            return fail(reader, "\"auth.name\" of \"about\" must name a header or an argument");
-        if (kinds[i].auth == CHANNEL_AUTH_GOOGLE && channel->auth_scope == NULL)
-            return fail(reader, "\"auth.scope\" of \"about\" must name what tokens are for");
-        channel->auth = kinds[i].auth;
-        if (channel->auth == CHANNEL_AUTH_VOLCENGINE &&
-            (channel->auth_service == NULL || channel->auth_region == NULL))
-            return fail(reader, "\"auth\" of \"about\" must name a service and a region");
-        return true;
-    }
-    return fail(reader, "\"auth.kind\" of \"about\" must be none, bearer, header, query, "
-                        "jwt_hs256, volcengine or google_service_account");
+    if (!auth_read(group, &auth, error))
+        return fail(reader, "\"about\" is wrong: %s", error);
+    channel->auth = auth.kind;
+    channel->auth_name = auth.name;
+    channel->auth_prefix = auth.prefix;
+    channel->auth_service = auth.service;
+    channel->auth_region = auth.region;
+    channel->auth_scope = auth.scope;
+    return true;
 }
 
 static bool read_times(const struct reader *reader, const json_t *about, struct channel *channel)
@@ -319,39 +294,37 @@ static int compare_resolutions(const void *a, const void *b)
 }
 
 static bool read_durations(const struct reader *reader, const json_t *model, const char *name,
-                           struct channel_capability *capability)
+                           const char *key, struct channel_durations *durations)
 {
-    const json_t *value = json_object_get(model, "durations");
-    struct place place = place_of(name, "durations");
+    const json_t *value = json_object_get(model, key);
+    struct place place = place_of(name, key);
     if (json_is_object(value))
         return check_names(reader, value, place.text, "least most") &&
                read_count(reader, value, place.text, "least", 1, DURATION_MAX_S,
-                          &capability->duration_least) &&
-               read_count(reader, value, place.text, "most", 1, DURATION_MAX_S,
-                          &capability->duration_most) &&
-               (capability->duration_most == 0 ||
-                capability->duration_most >= capability->duration_least ||
+                          &durations->least) &&
+               read_count(reader, value, place.text, "most", 1, DURATION_MAX_S, &durations->most) &&
+               (durations->most == 0 || durations->most >= durations->least ||
                 fail(reader, "\"%s\" of \"about\" has a \"most\" below its \"least\"", place.text));
     if (value == NULL)
         return true;
     size_t count = json_array_size(value);
-    int *durations =
+    int *list =
         count > 0 && count <= LIST_MAX ? arena_alloc(reader->arena, count * sizeof(int)) : NULL;
-    bool is_good = durations != NULL;
+    bool is_good = list != NULL;
     for (size_t i = 0; is_good && i < count; i++) {
         const json_t *item = json_array_get(value, i);
         long long seconds = json_is_integer(item) ? json_integer_value(item) : 0;
         is_good = seconds >= 1 && seconds <= DURATION_MAX_S;
-        durations[i] = is_good ? (int)seconds : 0;
+        list[i] = is_good ? (int)seconds : 0;
     }
     if (!is_good)
         return fail(reader,
                     "\"%s\" of \"about\" must be a list of whole seconds from 1 to %d, or "
                     "{\"least\", \"most\"}",
                     place.text, DURATION_MAX_S);
-    qsort(durations, count, sizeof(int), compare_ints);
-    capability->durations = durations;
-    capability->n_durations = count;
+    qsort(list, count, sizeof(int), compare_ints);
+    durations->list = list;
+    durations->n = count;
     return true;
 }
 
@@ -377,7 +350,8 @@ static bool read_images(const struct reader *reader, const json_t *model, const 
 static bool read_model(const struct reader *reader, const json_t *model, size_t index,
                        struct channel_capability *capability)
 {
-    static const char NAMES[] = "name durations sizes aspect_ratios resolutions images";
+    static const char NAMES[] = "name durations durations_with_images sizes aspect_ratios "
+                                "resolutions images";
     char name[32];
     const char *const *resolutions = NULL;
     snprintf(name, sizeof(name), "models[%zu]", index);
@@ -388,7 +362,9 @@ static bool read_model(const struct reader *reader, const json_t *model, size_t 
         return fail(reader, "\"%s.name\" of \"about\" must be a text of 1 to %d bytes", name,
                     SETTINGS_MODEL_MAX);
     if (!check_names(reader, model, name, NAMES) ||
-        !read_durations(reader, model, name, capability) ||
+        !read_durations(reader, model, name, "durations", &capability->durations) ||
+        !read_durations(reader, model, name, "durations_with_images",
+                        &capability->durations_with_images) ||
         !read_list(reader, model, name, "sizes", &SIZES, &capability->sizes,
                    &capability->n_sizes) ||
         !read_list(reader, model, name, "aspect_ratios", &RATIOS, &capability->ratios,

@@ -11,9 +11,12 @@ const struct channel_credential channel_no_credential = {.name = "default", .key
 
 static const char *hint_of_secret(enum channel_auth auth)
 {
-    return auth == CHANNEL_AUTH_JWT          ? ", and \"secret\" where it has one"
-           : auth == CHANNEL_AUTH_VOLCENGINE ? " and \"secret\""
-                                             : "";
+    static const char *const HINTS[] = {
+        [AUTH_SECRET_NONE] = "",
+        [AUTH_SECRET_OPTIONAL] = ", and \"secret\" where it has one",
+        [AUTH_SECRET_NEEDED] = " and \"secret\"",
+    };
+    return HINTS[auth_kind(auth)->secret];
 }
 
 /* The JSON key of a service account is read here, and is not kept. */
@@ -41,12 +44,13 @@ static bool check_secret(const struct settings_channel *source, enum channel_aut
                          const struct settings_credential *from,
                          char ret_error[SETTINGS_ERROR_SIZE])
 {
-    if (from->secret == NULL && auth == CHANNEL_AUTH_VOLCENGINE)
+    enum auth_secret secret = auth_kind(auth)->secret;
+    if (from->secret == NULL && secret == AUTH_SECRET_NEEDED)
         return channel_refuse(
             ret_error,
             "has no \"secret\" in the credential \"%s\", with which the adapter \"%s\" signs",
             from->name, source->adapter);
-    if (from->secret != NULL && auth != CHANNEL_AUTH_JWT && auth != CHANNEL_AUTH_VOLCENGINE)
+    if (from->secret != NULL && secret == AUTH_SECRET_NONE)
         return channel_refuse(
             ret_error,
             "has a \"secret\" in the credential \"%s\", but the adapter \"%s\" signs "
@@ -65,7 +69,7 @@ static bool read_credential(const struct settings_channel *source, enum channel_
         (struct channel_credential){.name = from->name, .key = from->key, .secret = from->secret};
     if (!check_secret(source, auth, from, ret_error))
         return false;
-    if (auth == CHANNEL_AUTH_GOOGLE)
+    if (auth_kind(auth)->key == AUTH_KEY_ACCOUNT)
         return read_account(accounts, ret_credential, ret_error);
     return strpbrk(from->key, "\t\r\n") == NULL ||
            channel_refuse(
@@ -79,7 +83,7 @@ bool channel_read_credentials(const struct settings_channel *source, struct aren
                               struct channel_accounts *accounts, struct channel *channel,
                               char ret_error[SETTINGS_ERROR_SIZE])
 {
-    if (channel->auth == CHANNEL_AUTH_NONE) {
+    if (auth_kind(channel->auth)->key == AUTH_KEY_NONE) {
         if (source->n_credentials > 0)
             return channel_refuse(ret_error,
                                   "has a key, but the adapter \"%s\" sends none; leave it out",

@@ -108,25 +108,28 @@ static bool is_nearer(int candidate, int best, int wish)
     return a < b || (a == b && candidate > best);
 }
 
-static void bend_duration(struct asking *asking, struct channel_fit *fit)
+static void bend_duration(struct asking *asking, struct channel_fit *fit,
+                          const struct channel_durations *durations, const char *unit)
 {
-    const struct channel_capability *capability = asking->capability;
     char texts[20][8];
     const char *words[20];
     char bounds[60];
     size_t count = 0;
-    for (; count < capability->n_durations && count < ARRAY_LENGTH(texts); count++) {
-        snprintf(texts[count], sizeof(texts[count]), "%d", capability->durations[count]);
+    for (; count < durations->n && count < ARRAY_LENGTH(texts); count++) {
+        snprintf(texts[count], sizeof(texts[count]), "%d", durations->list[count]);
         words[count] = texts[count];
     }
     if (count == 0) {
-        snprintf(bounds, sizeof(bounds),
-                 capability->duration_most == 0 ? "at least %d" : "from %d to %d",
-                 capability->duration_least > 0 ? capability->duration_least : 1,
-                 capability->duration_most);
+        snprintf(bounds, sizeof(bounds), durations->most == 0 ? "at least %d" : "from %d to %d",
+                 durations->least > 0 ? durations->least : 1, durations->most);
         words[count++] = bounds;
     }
-    bend(asking, fit, "duration", words, count, " seconds");
+    bend(asking, fit, "duration", words, count, unit);
+}
+
+static bool says_something(const struct channel_durations *durations)
+{
+    return durations->n > 0 || durations->least > 0 || durations->most > 0;
 }
 
 static void fit_duration(struct asking *asking, struct channel_fit *fit)
@@ -136,19 +139,22 @@ static void fit_duration(struct asking *asking, struct channel_fit *fit)
     fit->duration_s = wish;
     if (capability == NULL)
         return;
-    if (capability->n_durations > 0)
-        fit->duration_s = capability->durations[0];
-    for (size_t i = 1; i < capability->n_durations; i++) {
-        if (is_nearer(capability->durations[i], fit->duration_s, wish))
-            fit->duration_s = capability->durations[i];
+    bool with_images =
+        asking->request->n_images > 0 && says_something(&capability->durations_with_images);
+    const struct channel_durations *durations =
+        with_images ? &capability->durations_with_images : &capability->durations;
+    if (durations->n > 0)
+        fit->duration_s = durations->list[0];
+    for (size_t i = 1; i < durations->n; i++) {
+        if (is_nearer(durations->list[i], fit->duration_s, wish))
+            fit->duration_s = durations->list[i];
     }
-    if (capability->n_durations == 0 && wish < capability->duration_least)
-        fit->duration_s = capability->duration_least;
-    if (capability->n_durations == 0 && capability->duration_most > 0 &&
-        wish > capability->duration_most)
-        fit->duration_s = capability->duration_most;
+    if (durations->n == 0 && wish < durations->least)
+        fit->duration_s = durations->least;
+    if (durations->n == 0 && durations->most > 0 && wish > durations->most)
+        fit->duration_s = durations->most;
     if (fit->duration_s != wish)
-        bend_duration(asking, fit);
+        bend_duration(asking, fit, durations, with_images ? " seconds from images" : " seconds");
 }
 
 /* ---- shape ---- */

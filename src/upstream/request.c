@@ -179,20 +179,10 @@ bool request_set_header(struct request *request, const char *name, const char *v
 /* The header that carries a credential; NULL when none does. */
 static const char *auth_header(const struct channel *channel, bool has_account)
 {
-    switch (channel->auth) {
-    case CHANNEL_AUTH_BEARER:
-    case CHANNEL_AUTH_JWT:
-    case CHANNEL_AUTH_VOLCENGINE:
-        return "Authorization";
-    case CHANNEL_AUTH_GOOGLE:
-        return has_account ? "Authorization" : "x-goog-api-key";
-    case CHANNEL_AUTH_HEADER:
+    const struct auth_kind *kind = auth_kind(channel->auth);
+    if (channel->auth == CHANNEL_AUTH_HEADER)
         return channel->auth_name;
-    case CHANNEL_AUTH_NONE:
-    case CHANNEL_AUTH_QUERY:
-        return NULL;
-    }
-    must(false);
+    return kind->plain_header != NULL && !has_account ? kind->plain_header : kind->header;
 }
 
 static bool is_auth_header(const struct channel *channel, const char *name)
@@ -287,11 +277,12 @@ static void add_token(const struct channel_credential *credential, int64_t now_s
 }
 
 /* What stands before the key or token. */
-static const char *prefix_of(const struct channel *channel, const char *header)
+static const char *prefix_of(const struct channel *channel, bool has_account)
 {
+    const struct auth_kind *kind = auth_kind(channel->auth);
     if (channel->auth == CHANNEL_AUTH_HEADER)
         return channel->auth_prefix != NULL ? channel->auth_prefix : "";
-    return strcmp(header, "Authorization") == 0 ? "Bearer " : "";
+    return kind->plain_header != NULL && !has_account ? "" : kind->scheme;
 }
 
 static bool add_credential(const struct request_maker *maker, int64_t now_s,
@@ -307,7 +298,7 @@ static bool add_credential(const struct request_maker *maker, int64_t now_s,
     if (has_account && credential->token == NULL)
         return request_wrong(maker->error, "no token is at hand for the credential \"%.60s\"",
                              credential->name);
-    buf_puts(&value, prefix_of(maker->channel, name));
+    buf_puts(&value, prefix_of(maker->channel, has_account));
     if (has_account)
         buf_puts(&value, credential->token);
     else if (maker->channel->auth == CHANNEL_AUTH_JWT && credential->secret != NULL)

@@ -83,10 +83,10 @@ test('its other way to submit works too', async () => {
 test('`list` and `show` say what an adapter says about itself', async () => {
     const { folder, file } = await made();
     const lines = (await ok('list', '--adapters', folder)).split('\n');
-    assert.match(lines[0], /^NAME +EVIDENCE +AUTH +CANCEL WHILE +FROM +SUMMARY$/);
+    assert.match(lines[0], /^NAME +EVIDENCE +AUTH +CANCEL WHILE +CALLBACKS +FROM +SUMMARY$/);
     assert.ok(lines.some((line) => /^acme +documented +bearer +pending,rendering /.test(line) && line.includes(file)));
     const row = JSON.parse(await ok('list', '--adapters', folder, '--json')).find(({ name }) => name === 'acme');
-    assert.deepEqual(row, { name: 'acme', evidence: 'documented', auth: 'bearer', cancel: ['pending', 'rendering'], file, summary: row.summary });
+    assert.deepEqual(row, { name: 'acme', evidence: 'documented', auth: 'bearer', cancel: ['pending', 'rendering'], callback: false, file, summary: row.summary });
     const shown = await ok('show', 'acme', '--adapters', folder);
     assert.match(shown, /^poll\.every_s +5$/m);
     assert.match(shown, /^job\.chosen +false$/m);
@@ -221,6 +221,15 @@ test('errors are JSON with --json', async () => {
     const { error } = JSON.parse(stderr);
     assert.match(error.message, /cannot be read/);
     assert.equal(error.code, 'adapter_invalid');
+});
+
+test('who calls back: the list and docs/upstreams/README.md say the same', async () => {
+    const table = new Map([...fs.readFileSync(path.join(ROOT, 'docs/upstreams/README.md'), 'utf8').matchAll(/^\| \[`([a-z0-9-]+)`\]\(.*/gm)]
+        .map(([line, name]) => [name, line.split(' | ')[5] !== 'no']));
+    const told = JSON.parse(await ok('list', '--json')).map(({ name, callback }) => [name, callback]);
+    assert.deepEqual(Object.fromEntries(table), Object.fromEntries(told));
+    const words = (await ok('list')).split('\n').slice(1, -1).map((line) => line.split(/ {2,}/)).map(([name, , , , callback]) => [name, callback === 'yes']);
+    assert.deepEqual(Object.fromEntries(words), Object.fromEntries(told));
 });
 
 // The built-in adapters and their golden exchanges. `command` is listed with them and is none.

@@ -44,6 +44,21 @@ test('nearest: the same is made in the nearest length, and the answer shows the 
     const there = await fetch(`${sims['openai-videos'].url}/v1/videos/${job}`, { headers: { authorization: 'Bearer sim-key' } });
     assert.equal((await there.json()).seconds, '8', 'of two lengths equally near the longer, else the nearest');
 });
+test('a length that a model makes of texts alone: of images the nearest that it makes of them, or a refusal', async () => {
+    const sim = sims['luma-agents'];
+    const ray = (name, fit) => ({ ...channel(name, fit), adapter: 'luma-agents', base_url: `${sim.url}/v1`, models: [{ name: `m-${name}`, upstream: 'ray-3.2' }] });
+    const rays = await start({ config: `channels: ${JSON.stringify([ray('firm', 'strict'), ray('soft', 'nearest')])}\n` });
+    const wish = async (model, images) => await rays.call('POST', '/v1/video/create', { json: { model, prompt: `of ${images.length} images`, duration: 10, images } });
+    const refused = await wish('m-firm', [dataUri(tiny)]);
+    assert.deepEqual([refused.status, refused.json.message], [400, '"duration" must be 5 seconds from images with the model m-firm']);
+    for (const images of [[], [dataUri(tiny)]]) {
+        const { status, json, text } = await wish('m-soft', images);
+        assert.equal(status, 200, text);
+        assert.equal((await rays.waitEnd(json.id)).status, 'completed');
+    }
+    const lengths = sim.told('submit').entries.map(({ prompt, job }) => [prompt, sim.jobs.get(job).wish.body.video.duration]);
+    assert.deepEqual(lengths, [['of 0 images', '10s'], ['of 1 images', '5s']]);
+});
 test('images are counted at create, before any of them is stored', async () => {
     const folder = newDirectory();
     const program = fs.readFileSync(path.join(ROOT, 'adapters/openai-videos.jq'), 'utf8');

@@ -58,7 +58,8 @@ static void test_all_members(void **state)
         "\"models\":[{\"name\":\"a*\",\"durations\":[4,6,8],\"sizes\":[\"1280x720\"],\"aspect_"
         "ratios\":[\"16:9\"],"
         "\"resolutions\":[\"720p\"],\"images\":{\"least\":0,\"most\":1}},"
-        "{\"name\":\"b\",\"durations\":{\"least\":3,\"most\":15}},{\"name\":\"*\"}]}";
+        "{\"name\":\"b\",\"durations\":{\"least\":3,\"most\":15},\"durations_with_images\":[5]},{"
+        "\"name\":\"c\",\"durations_with_images\":{\"least\":1,\"most\":5}},{\"name\":\"*\"}]}";
     char error[ABOUT_ERROR_SIZE];
     (void)state;
     CLEANUP(json_unref_pointer) json_t *about = complete(TEXT, error);
@@ -94,16 +95,16 @@ static void test_sentences(void **state)
         {"{\"summary\":\"s\",\"evidence\":\"rumour\",\"auth\":{\"kind\":\"none\"}}",
          "about.evidence must be one of wire, sdk, documented, third-party"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"basic\"}}",
-         "about.auth.kind must be one of bearer, header, query, jwt_hs256, volcengine, "
-         "google_service_account, none"},
+         "about.auth.kind must be one of none, bearer, header, query, volcengine, "
+         "google_service_account, jwt_hs256"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":"
          "\"google_service_account\"}}",
          "about.auth.scope is missing: what tokens are for"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"query\"}}",
-         "about.auth.name is missing: the name of the query"},
+         "about.auth.name is missing: what the header or the argument is called"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"header\",\"name\":\"a "
          "b\"}}",
-         "about.auth.name has a character that no name has"},
+         "about.auth.name must be the name of a header or of an argument"},
         {SIGNED("\"region\":\"cn-north-1\""),
          "about.auth.service is missing: it is part of what is signed"},
         {SIGNED("\"service\":\"cv\""),
@@ -116,7 +117,10 @@ static void test_sentences(void **state)
          "about.auth.service must be a text of 1 to 40 characters"},
         {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"bearer\",\"region\":\"a\"}"
          "}",
-         "about.auth.region belongs to the kind volcengine alone"},
+         "about.auth.region does not belong to the kind bearer"},
+        {"{\"summary\":\"s\",\"evidence\":\"wire\",\"auth\":{\"kind\":\"query\",\"name\":\"key\","
+         "\"prefix\":\"Key \"}}",
+         "about.auth.prefix does not belong to the kind query"},
         {"{" LEAST ",\"pol\":{}}", "about has no member \"pol\""},
         {"{" LEAST ",\"poll\":{\"each_s\":5}}", "about.poll has no member \"each_s\""},
         {"{" LEAST ",\"poll\":{\"every_s\":0}}",
@@ -153,6 +157,10 @@ static void test_sentences(void **state)
          "about.models[0].resolutions[0] must be a text like \"720p\""},
         {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations\":[4.5]}]}",
          "about.models[0].durations[0] must be a whole number from 1 to 3600"},
+        {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations_with_images\":[5,0]}]}",
+         "about.models[0].durations_with_images[1] must be a whole number from 1 to 3600"},
+        {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations_with_images\":{\"least\":5}}]}",
+         "about.models[0].durations_with_images.most is missing"},
         {"{" LEAST ",\"models\":[{\"name\":\"a\",\"durations\":{\"least\":5,\"most\":4}}]}",
          "about.models[0].durations.least is more than about.models[0].durations.most"},
         {"{" LEAST ",\"models\":[{\"name\":\"a\",\"images\":{\"least\":0}}]}",

@@ -66,6 +66,39 @@ static void test_prelude(void **state)
         {"refuse(\"no\")",
          "{\"error\":{\"code\":\"not_supported\",\"message\":\"no\",\"kind\":\"refused\"}}"},
         {"[(null | cancel), (null | cancelled)]", "[null,{\"state\":\"refused\"}]"},
+        {"image(null; [\"url\"])", "null"},
+        {"{detail: [{loc: [\"body\", 0], msg: \"a\"}, {msg: \"b\"}, 7]} | text_of",
+         "\"body.0: a; b\""},
+        {"{detail: [7]} | text_of", "\"\""},
+        {"{a: \"\", b: \"c\"} | [text_at(\"a\", \"b\"), text_at(\"a\")]", "[\"c\",\"\"]"},
+        {"[or_else(\"\"; 1), or_else(null; 2), or_else(\"a\"; 3)]", "[1,2,\"a\"]"},
+        {"{a: null, b: {c: null}} | present", "{\"b\":{\"c\":null}}"},
+        {"{r: \"no\", m: 7} | [refuse_or(.r; .m), refuse_or(null; .m)]",
+         "[{\"error\":{\"code\":\"not_supported\",\"message\":\"no\",\"kind\":\"refused\"}},7]"},
+        {"{status: 404} | [refusal(\"\"; \"\"; \"refused\"), refusal(\"c\"; \"m\"; \"busy\"; 9)]",
+         "[{\"error\":{\"code\":\"http_404\",\"message\":\"the submit was answered with HTTP "
+         "404\",\"kind\":\"refused\"}},{\"error\":{\"code\":\"c\",\"message\":\"m\",\"kind\":"
+         "\"busy\","
+         "\"retry_after_s\":9}}]"},
+        {"[({status: 200} | job_or(\"x\"; (\"j\", \"\", null); 7) | .job // .error.kind), "
+         "({status: 302} | job_or(\"x\"; \"j\"; 7))]",
+         "[\"j\",\"unknown\",\"unknown\",7]"},
+        {"{text: \"\", body: {code: \"c\", message: \"m\"}} | [(200, 400, 404) as $s | .status = "
+         "$s "
+         "| polled_by(.code; .message; {state: .code})]",
+         "[{\"state\":\"c\"},{\"state\":\"unclear\",\"message\":\"the query was answered with HTTP "
+         "400, code c: m\"},{\"state\":\"gone\"}]"},
+        {"{status: 404, text: \"<p>\", body: null} | polled_by({state: \"done\"}) | .state",
+         "\"unclear\""},
+        {"[{s: {t: (\"a\", \"b\", \"c\", 4, \"\")}} | by_word(\"s.t\"; {a: \"done\", b: "
+         "\"failed\", "
+         "c: \"pending\"}; 1; 2)]",
+         "[1,2,{\"state\":\"pending\"},{\"state\":\"unclear\",\"message\":\"the t \\\"4\\\" is not "
+         "known\"},{\"state\":\"unclear\",\"message\":\"the t \\\"\\\" is not known\"}]"},
+        {"failed(\"c\"; \"m\"; \"moderated\")", "{\"state\":\"failed\",\"error\":{\"code\":\"c\","
+                                                "\"message\":\"m\",\"kind\":\"moderated\"}}"},
+        {"{a: \"https://x/1\", b: [\"file:///2\"]} | outputs_at(\"a\", \"b.0\", \"c\")",
+         "[{\"url\":\"https://x/1\"}]"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(CASES); i++) {

@@ -76,10 +76,12 @@ static const char WHOLE[] =
     " \"poll\": {\"first_s\": 2.5, \"every_s\": 3, \"longest_s\": 30},"
     " \"result\": {\"life_s\": 3600, \"renews\": true, \"auth\": true},"
     " \"cancel\": {\"while\": [\"pending\"]},"
-    " \"models\": [{\"name\": \"veo-3*\", \"durations\": [8, 4, 6], \"sizes\": [\"1280x720\"],"
+    " \"models\": [{\"name\": \"veo-3*\", \"durations\": [8, 4, 6],"
+    "   \"durations_with_images\": [6, 5], \"sizes\": [\"1280x720\"],"
     "   \"aspect_ratios\": [\"16:9\"], \"resolutions\": [\"1080p\", \"720p\", \"4k\"],"
     "   \"images\": {\"least\": 0, \"most\": 1}},"
-    "  {\"name\": \"*\", \"durations\": {\"least\": 3, \"most\": 15}}]}";
+    "  {\"name\": \"*\", \"durations\": {\"least\": 3, \"most\": 15},"
+    "   \"durations_with_images\": {\"most\": 9}}]}";
 
 static const struct adapter ADAPTERS[] = {
     {"bearer", "{\"base_url\": \"https://b.example.com\", \"auth\": {\"kind\": \"bearer\"}}", NULL},
@@ -313,9 +315,11 @@ static void assert_capabilities(const struct channel *channel)
     assert_int_equal(channel->n_capabilities, 2);
     const struct channel_capability *veo = &channel->capabilities[0];
     assert_string_equal(veo->pattern, "veo-3*");
-    assert_int_equal(veo->n_durations, 3);
-    assert_int_equal(veo->durations[0], 4);
-    assert_int_equal(veo->durations[2], 8);
+    assert_int_equal(veo->durations.n, 3);
+    assert_int_equal(veo->durations.list[0], 4);
+    assert_int_equal(veo->durations.list[2], 8);
+    assert_int_equal(veo->durations_with_images.n, 2);
+    assert_int_equal(veo->durations_with_images.list[0], 5);
     assert_int_equal(veo->n_sizes, 1);
     assert_string_equal(veo->ratios[0], "16:9");
     assert_int_equal(veo->n_resolutions, 3);
@@ -324,9 +328,11 @@ static void assert_capabilities(const struct channel *channel)
     assert_int_equal(veo->images_least, 0);
     assert_int_equal(veo->images_most, 1);
     const struct channel_capability *rest = &channel->capabilities[1];
-    assert_int_equal(rest->n_durations, 0);
-    assert_int_equal(rest->duration_least, 3);
-    assert_int_equal(rest->duration_most, 15);
+    assert_int_equal(rest->durations.n, 0);
+    assert_int_equal(rest->durations.least, 3);
+    assert_int_equal(rest->durations.most, 15);
+    assert_int_equal(rest->durations_with_images.least, 0);
+    assert_int_equal(rest->durations_with_images.most, 9);
     assert_int_equal(rest->images_most, -1);
 }
 
@@ -678,26 +684,28 @@ static const struct {
      "\"hosts\" of \"about\" must be a list of hosts (like \"rest.example.com:8443\")"},
     {"{\"hosts\": \"x\"}", "\"hosts\" of \"about\" must be a list of hosts (like "
                            "\"rest.example.com:8443\"), at most 100"},
-    {"{}", "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256, volcengine "
-           "or google_service_account"},
+    {"{}", "\"about\" is wrong: auth.kind must be one of none, bearer, header, query, volcengine, "
+           "google_service_account, jwt_hs256"},
     {"{\"auth\": \"none\"}",
      "\"auth\" of \"about\" must be an object of: kind name prefix service region scope"},
     {"{\"auth\": {\"kind\": \"basic\"}}",
-     "\"auth.kind\" of \"about\" must be none, bearer, header, query, jwt_hs256, volcengine or "
-     "google_service_account"},
+     "\"about\" is wrong: auth.kind must be one of none, bearer, header, query, volcengine, "
+     "google_service_account, jwt_hs256"},
     {"{\"auth\": {\"kind\": \"header\"}}",
-     "\"auth.name\" of \"about\" must name a header or an argument"},
+     "\"about\" is wrong: auth.name is missing: what the header or the argument is called"},
     {"{\"auth\": {\"kind\": \"query\", \"name\": \"a=b\"}}",
-     "\"auth.name\" of \"about\" must name a header or an argument"},
+     "\"about\" is wrong: auth.name must be the name of a header or of an argument"},
     {"{\"auth\": {\"kind\": \"volcengine\", \"service\": \"cv\"}}",
-     "\"auth\" of \"about\" must name a service and a region"},
+     "\"about\" is wrong: auth.region is missing: it is part of what is signed"},
     {"{\"auth\": {\"kind\": \"google_service_account\"}}",
-     "\"auth.scope\" of \"about\" must name what tokens are for"},
+     "\"about\" is wrong: auth.scope is missing: what tokens are for"},
     {"{\"auth\": {\"kind\": \"none\", \"perfix\": \"x\"}}",
      "\"about\" has the member \"auth.perfix\", which is none of: kind name prefix service region "
      "scope"},
-    {"{\"auth\": {\"kind\": \"none\", \"prefix\": \"a\\nb\"}}",
-     "\"auth.prefix\" of \"about\" must be a text of printable ASCII"},
+    {"{\"auth\": {\"kind\": \"header\", \"name\": \"k\", \"prefix\": \"a\\nb\"}}",
+     "\"about\" is wrong: auth.prefix must be a text of printable ASCII"},
+    {"{\"auth\": {\"kind\": \"none\", \"prefix\": \"a\"}}",
+     "\"about\" is wrong: auth.prefix does not belong to the kind none"},
 #define NONE "{\"auth\": {\"kind\": \"none\"}, "
     {NONE "\"submit\": {\"total_s\": 0}}",
      "\"submit.total_s\" of \"about\" must be a number of seconds from 0.1 to 86400"},
@@ -715,13 +723,13 @@ static const struct {
      "\"cancel.while\" of \"about\" must be a list of \"pending\" and \"rendering\""},
     {NONE "\"models\": {}}", "\"models\" of \"about\" must be a list of objects, at most 1000"},
     {NONE "\"models\": [{\"name\": \"a\"}, \"b\"]}",
-     "\"models[1]\" of \"about\" must be an object of: name durations sizes aspect_ratios "
-     "resolutions images"},
+     "\"models[1]\" of \"about\" must be an object of: name durations durations_with_images "
+     "sizes aspect_ratios resolutions images"},
     {NONE "\"models\": [{}]}", "\"models[0].name\" of \"about\" must be a text of 1 to 128 bytes"},
 #define MODEL NONE "\"models\": [{\"name\": \"a\", "
     {MODEL "\"duration\": [1]}]}",
-     "\"about\" has the member \"models[0].duration\", which is none of: name durations sizes "
-     "aspect_ratios resolutions images"},
+     "\"about\" has the member \"models[0].duration\", which is none of: name durations "
+     "durations_with_images sizes aspect_ratios resolutions images"},
     {MODEL "\"durations\": []}]}", "\"models[0].durations\" of \"about\" must be a list of whole "
                                    "seconds from 1 to 3600, or {\"least\", \"most\"}"},
     {MODEL "\"durations\": [4, \"6\"]}]}",
@@ -729,6 +737,9 @@ static const struct {
      "{\"least\", \"most\"}"},
     {MODEL "\"durations\": {\"least\": 9, \"most\": 3}}]}",
      "\"models[0].durations\" of \"about\" has a \"most\" below its \"least\""},
+    {MODEL "\"durations_with_images\": 5}]}",
+     "\"models[0].durations_with_images\" of \"about\" must be a list of whole seconds from 1 to "
+     "3600, or {\"least\", \"most\"}"},
     {MODEL "\"durations\": {\"least\": 0}}]}",
      "\"models[0].durations.least\" of \"about\" must be a whole number from 1 to 3600"},
     {MODEL "\"sizes\": [\"1280*720\"]}]}",

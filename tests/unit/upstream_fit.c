@@ -24,13 +24,26 @@
 
 static const int FEW[] = {4, 6, 8};
 static const int TIED[] = {4, 8};
+static const int FIVE[] = {5};
 
 /* First match counts. */
 static const struct channel_capability CAPABILITIES[] = {
-    {.pattern = "few", .durations = FEW, .n_durations = 3, .images_most = -1},
-    {.pattern = "tied", .durations = TIED, .n_durations = 2, .images_most = -1},
-    {.pattern = "range", .duration_least = 3, .duration_most = 12, .images_most = -1},
-    {.pattern = "least", .duration_least = 12, .images_most = -1},
+    {.pattern = "few", .durations = {.list = FEW, .n = 3}, .images_most = -1},
+    {.pattern = "tied", .durations = {.list = TIED, .n = 2}, .images_most = -1},
+    {.pattern = "range", .durations = {.least = 3, .most = 12}, .images_most = -1},
+    {.pattern = "least", .durations = {.least = 12}, .images_most = -1},
+    {.pattern = "apart",
+     .durations = {.list = FEW, .n = 3},
+     .durations_with_images = {.list = FIVE, .n = 1},
+     .images_most = -1},
+    {.pattern = "shorter",
+     .durations = {.list = FEW, .n = 3},
+     .durations_with_images = {.most = 5},
+     .images_most = -1},
+    {.pattern = "longer",
+     .durations = {.most = 5},
+     .durations_with_images = {.least = 6},
+     .images_most = -1},
     {.pattern = "sora",
      LIST(sizes, n_sizes, 4, "720x1280", "1280x720", "1024x1792", "1792x1024"),
      .images_most = -1},
@@ -46,8 +59,7 @@ static const struct channel_capability CAPABILITIES[] = {
     {.pattern = "frames", .images_least = 1, .images_most = 2},
     {.pattern = "some", .images_least = 2, .images_most = -1},
     {.pattern = "all*",
-     .durations = FEW,
-     .n_durations = 3,
+     .durations = {.list = FEW, .n = 3},
      LIST(sizes, n_sizes, 2, "1280x720", "720x1280"),
      .images_most = 0},
 };
@@ -338,6 +350,47 @@ static void test_images(void **state)
     }
 }
 
+/* Of images a model may make other lengths. */
+static void test_durations_with_images(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        int asked_s;
+        size_t n_images;
+        int fitted_s;
+        const char *error; /* of strict; NULL: it fits */
+    } samples[] = {
+        {"apart", 8, 0, 8, NULL},
+        {"apart", 8, 1, 5, "\"duration\" must be 5 seconds from images with the model sora-2"},
+        {"apart", 5, 2, 5, NULL},
+        {"apart", 5, 0, 6, "\"duration\" must be 4, 6 or 8 seconds with the model sora-2"},
+        {"shorter", 8, 0, 8, NULL},
+        {"shorter", 8, 1, 5,
+         "\"duration\" must be from 1 to 5 seconds from images with the model sora-2"},
+        {"shorter", 3, 1, 3, NULL},
+        {"longer", 6, 1, 6, NULL},
+        {"longer", 2, 1, 6,
+         "\"duration\" must be at least 6 seconds from images with the model sora-2"},
+        {"few", 5, 1, 6, "\"duration\" must be 4, 6 or 8 seconds with the model sora-2"},
+        {"free", 60, 1, 60, NULL},
+    };
+    const struct channel nearest = channel_of(false), strict = channel_of(true);
+    for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
+        char error[CHANNEL_ERROR_SIZE] = "";
+        struct channel_fit fit = {0};
+        struct task_request *request =
+            request_of((struct asked){NULL, NULL, NULL}, samples[i].asked_s, samples[i].n_images);
+        assert_true(channel_fits(&nearest, samples[i].model, request, &fit, error));
+        assert_int_equal(fit.duration_s, samples[i].fitted_s);
+        assert_int_equal(fit.is_exact, samples[i].error == NULL);
+        assert_int_equal(channel_fits(&strict, samples[i].model, request, &fit, error),
+                         samples[i].error == NULL);
+        assert_string_equal(error, samples[i].error != NULL ? samples[i].error : "");
+        task_request_unref(request);
+    }
+}
+
 /* A long list is cut, and the sentence still ends well. */
 static void test_long_list(void **state)
 {
@@ -499,6 +552,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_images),
+        cmocka_unit_test(test_durations_with_images),
         cmocka_unit_test(test_long_list),
         cmocka_unit_test(test_can_take),
     };
