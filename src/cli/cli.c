@@ -19,7 +19,6 @@
 enum {
     SENTENCE_BYTES = 2048,
     PATH_BYTES = 4096,
-    WORD_MOST = 32,
     DESCRIPTORS_OWN = 1024, /* of a server: database, helpers, files, the rest */
 };
 
@@ -193,45 +192,6 @@ bool cli_parse_number(const char *text, long long least, long long most, long lo
         return false;
     *ret_number = number;
     return true;
-}
-
-/* How many characters must be put in, taken out, changed or swapped with their neighbour. */
-static size_t distance(const char *one, const char *other)
-{
-    size_t n = strlen(one), m = strlen(other);
-    size_t table[WORD_MOST + 1][WORD_MOST + 1];
-    for (size_t i = 0; i <= n; i++) {
-        for (size_t j = 0; j <= m; j++) {
-            if (i == 0 || j == 0) {
-                table[i][j] = i + j;
-                continue;
-            }
-            size_t least = table[i - 1][j - 1] + (one[i - 1] != other[j - 1]);
-            if (table[i - 1][j] + 1 < least)
-                least = table[i - 1][j] + 1;
-            if (table[i][j - 1] + 1 < least)
-                least = table[i][j - 1] + 1;
-            if (i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] &&
-                table[i - 2][j - 2] + 1 < least)
-                least = table[i - 2][j - 2] + 1;
-            table[i][j] = least;
-        }
-    }
-    return table[n][m];
-}
-
-const char *cli_nearest(const char *word, const char *const *names, size_t n_names)
-{
-    const char *nearest = NULL;
-    size_t least = strlen(word) / 2 + 1; /* half of it may be wrong, no more */
-    for (size_t i = 0; i < n_names && strlen(word) <= WORD_MOST; i++) {
-        size_t found = strlen(names[i]) <= WORD_MOST ? distance(word, names[i]) : least;
-        if (found < least) {
-            least = found;
-            nearest = names[i];
-        }
-    }
-    return nearest;
 }
 
 bool cli_is_lively(FILE *out)

@@ -53,6 +53,11 @@ const char *adapter_name(const struct adapter *adapter)
     return adapter->name;
 }
 
+const char *adapter_text(const struct adapter *adapter)
+{
+    return adapter->about != NULL ? adapter->about : "";
+}
+
 json_t *adapter_about(const struct adapter *adapter, char ret_error[ADAPTER_ERROR_SIZE])
 {
     if (adapter->n_runs != NULL)
@@ -513,8 +518,10 @@ static const char *const RELATIVE = "sh", *const MISSING = "/nonexistent/sh", *c
 
 static const struct refused REFUSED[] = {
     {{MINE, .adapter = "flux"},
-     "has the adapter \"flux\", which is not known; known: animatic, command, bearer, broken, "
-     "google, homeless, caller, jwt, signs, whole"},
+     "has the adapter \"flux\", which is not known: `filmgate adapters list` shows them"},
+    {{MINE, .adapter = "bearr"},
+     "has the adapter \"bearr\", which is not known; is it \"bearer\" you mean? `filmgate adapters "
+     "list` shows them all"},
     {{MINE, .adapter = "command"}, "needs a \"command\": a program and its arguments, as a list"},
     {{MINE, .adapter = "command", .command = {&RELATIVE, 1}},
      "has the program \"sh\", which must be an absolute path: nothing is searched for"},
@@ -656,7 +663,8 @@ static void test_refused(void **state)
         assert_refused(&REFUSED[i].source, &SET, REFUSED[i].error);
     const struct settings_channel flux = {MINE, .adapter = "flux"};
     assert_refused(&flux, NULL,
-                   "has the adapter \"flux\", which is not known; known: animatic, command");
+                   "has the adapter \"flux\", which is not known: `filmgate adapters list` shows "
+                   "them");
 }
 
 /* `about` with one member changed, and what is said of it. */
