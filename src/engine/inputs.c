@@ -98,8 +98,10 @@ static bool is_passing(const struct exchange_result *result)
 static void tell_fetch_failure(const struct input *input, const struct exchange_result *result)
 {
     struct inputs *inputs = input->inputs;
+    char told[EXCHANGE_TOLD_SIZE];
+    exchange_tell_operator(result->note, result->blocked, "fetch.allow", told);
     log_task(LOG_WARN, inputs->task->request->id, "fetching input image %ld failed: %s",
-             (long)(input - inputs->items) + 1, result->note);
+             (long)(input - inputs->items) + 1, told);
     char note[TASK_NOTE_SIZE];
     if (result->end == EXCHANGE_FORBIDDEN) {
         note_image(input, "its address is not a public one", note);
