@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 enum {
     SENTENCE_BYTES = 2048,
     PATH_BYTES = 4096,
+    COLUMNS_USUAL = 80,
     DESCRIPTORS_OWN = 1024, /* of a server: database, helpers, files, the rest */
 };
 
@@ -192,6 +194,14 @@ bool cli_parse_number(const char *text, long long least, long long most, long lo
         return false;
     *ret_number = number;
     return true;
+}
+
+size_t cli_columns(FILE *out)
+{
+    struct winsize size;
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return COLUMNS_USUAL;
+    return size.ws_col;
 }
 
 bool cli_is_lively(FILE *out)

@@ -89,6 +89,8 @@ CHECKED bool cli_read_options(const struct cli_options *options, int argc, char 
 /* Reads a whole number between two bounds. */
 CHECKED bool cli_parse_number(const char *text, long long least, long long most,
                               long long *ret_number);
+/* How wide a terminal is; 80 where nobody knows. */
+size_t cli_columns(FILE *out);
 /* Is this a terminal where something may move and shine? Not one that calls itself dumb. */
 bool cli_is_lively(FILE *out);
 /* Compact in a pipe or file, indented on a terminal. */
