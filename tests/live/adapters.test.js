@@ -212,7 +212,9 @@ test('without golden exchanges it compiles and says so', async () => {
     fs.rmSync(golden);
     const { stdout, stderr } = await ends(0, 'test', file);
     assert.match(stdout, /^ok +about/);
-    assert.match(stderr, /no golden exchanges were run/);
+    assert.match(stderr, /no golden exchanges were run: --golden names a file of them\n$/);
+    const [, own] = (await ends(0, 'test', 'kling')).stderr.match(/--golden names a file of them \(in a clone, (\S+)\)\n$/);
+    assert.ok(fs.existsSync(path.join(ROOT, own)), own);
 });
 
 test('a program that never ends is stopped', async () => {
