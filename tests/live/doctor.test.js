@@ -166,12 +166,12 @@ test('a key file that others may read is a warning; its group may', async () => 
 test('callbacks that an upstream on the internet cannot make are warnings', async () => {
     const data = ['--data', await quietData(), ...FREE];
     const far = { adapter: 'kling', callback: true };
-    const near = { ...far, base_url: 'http://127.0.0.1:9209' };
+    const near = [{ ...far, base_url: 'http://127.0.0.1:9209' }, { ...far, base_url: 'https://127.0.0.1:9209' }, { ...far, base_url: 'https://10.1.2.3' }];
     const warnings = async (public_url, channel) => (await doctor('--config', withKey('sim-key', { ...channel, public_url }), ...data)).checks.filter(({ check, verdict }) => check === 'channel' && verdict === 'warning').map(({ message }) => message);
-    for (const url of ['http://127.0.0.1:8080', 'https://127.0.0.1', 'http://localhost:8080/films', 'https://10.1.2.3:8443', 'http://[::1]:8080']) assert.deepEqual(await warnings(url, far), [`"c0": an upstream on the internet cannot call back to ${url}`]);
+    for (const url of ['http://127.0.0.1:8080', 'https://127.0.0.1', 'http://LocalHost:8080/films', 'https://10.1.2.3:8443', 'http://[::1]:8080']) assert.deepEqual(await warnings(url, far), [`"c0": an upstream on the internet cannot call back to ${url}`]);
     assert.deepEqual(await warnings('http://films.example.com', far), ['"c0": callbacks to http://films.example.com come in the clear, and some upstreams send none there']);
     assert.deepEqual(await warnings('https://films.example.com', far), []);
-    assert.deepEqual(await warnings('http://127.0.0.1:8080', near), []);
+    for (const channel of near) assert.deepEqual(await warnings('http://127.0.0.1:8080', channel), [], channel.base_url);
     assert.deepEqual(await warnings('http://127.0.0.1:8080', { ...far, callback: false }), []);
 });
 

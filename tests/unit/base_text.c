@@ -463,6 +463,8 @@ static void nearest_name_is_near(void **state)
     memset(word, 'x', sizeof(word) - 1);
     word[NEAREST_WORD_MAX + 1] = '\0';
     assert_null(nearest_name(word, long_name, 1)); /* as it is, but longer than what is compared */
+    assert_int_equal(nearest_distance(word, NEAREST_WORD_MAX + 1, "x", 1), SIZE_MAX);
+    assert_int_equal(nearest_distance("x", 1, word, NEAREST_WORD_MAX + 1), SIZE_MAX);
     word[NEAREST_WORD_MAX] = '\0';
     assert_ptr_equal(nearest_name(word, long_name, 1), word);
 }
