@@ -10,6 +10,7 @@
 
 #include "api/server.h"
 #include "base/compiler.h"
+#include "base/nearest.h"
 #include "cli/adapters.h"
 #include "cli/attempts.h"
 #include "cli/channels.h"
@@ -134,7 +135,7 @@ static int complain_unknown(const char *name)
     const char *names[ARRAY_LENGTH(COMMANDS) + 1] = {"help"};
     for (size_t i = 0; i < ARRAY_LENGTH(COMMANDS); i++)
         names[i + 1] = COMMANDS[i].name;
-    const char *nearest = cli_nearest(name, names, ARRAY_LENGTH(names));
+    const char *nearest = nearest_name(name, names, ARRAY_LENGTH(names));
     if (nearest == NULL)
         return cli_complain_usage("", "there is no command \"%s\"", name);
     return cli_complain_usage("", "there is no command \"%s\"; is it `filmgate %s` you mean?", name,

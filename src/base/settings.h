@@ -36,6 +36,7 @@ struct settings_credential {
     const char *name; /* unique in its channel; `default` for the one of `key` */
     const char *key;
     const char *secret; /* NULL: none */
+    const char *file; /* that the key was read from, seen from the file's folder; NULL: from none */
 };
 
 struct settings_header {

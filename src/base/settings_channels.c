@@ -139,7 +139,8 @@ static bool read_key_file(struct settings_reader *reader, const char *file,
                              "the credential \"%s\" has \"key\" and \"key_file\"; keep one of them",
                              credential->name);
     credential->key = settings_read_key_file(reader, file, place);
-    return credential->key != NULL;
+    credential->file = settings_path(reader, file, place);
+    return credential->key != NULL && credential->file != NULL;
 }
 
 static bool read_credential(struct settings_reader *reader, struct fy_node *node,
@@ -213,7 +214,7 @@ static bool take_key(struct settings_reader *reader, struct settings_draft *draf
     struct settings_credential *credential = arena_alloc(reader->whole->arena, sizeof(*credential));
     if (credential == NULL)
         return settings_fail_memory(reader, place);
-    *credential = (struct settings_credential){"default", draft->key, draft->secret};
+    *credential = (struct settings_credential){"default", draft->key, draft->secret, NULL};
     channel->credentials = credential;
     channel->n_credentials = 1;
     return read_key_file(reader, draft->key_file, credential, place);

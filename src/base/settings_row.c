@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
+
 static const struct settings_row ROWS[] = {
 #define SETTING(field, path, type, fallback, least, most, unit, what)                              \
     {path, SETTINGS_##type, fallback, least, most, unit, what, offsetof(struct settings, field),   \
@@ -165,31 +167,6 @@ bool settings_set_from_text(const struct settings_reader *reader, void *base,
 
 /* ---- unknown names ---- */
 
-static size_t least_of(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* Edits between two names (Levenshtein). `b` has at most SETTINGS_KEY_BYTES bytes. */
-static size_t edits(const char *a, size_t a_length, const char *b)
-{
-    size_t length = strlen(b);
-    size_t costs[SETTINGS_KEY_BYTES + 1];
-    for (size_t i = 0; i <= length; i++)
-        costs[i] = i;
-    for (size_t row = 1; row <= a_length; a++, row++) {
-        size_t diagonal = costs[0];
-        costs[0] = row;
-        for (size_t i = 1; i <= length; i++) {
-            size_t above = costs[i];
-            costs[i] = least_of(above + 1, costs[i - 1] + 1, diagonal + (*a != b[i - 1]));
-            diagonal = above;
-        }
-    }
-    return costs[length];
-}
-
 /* The nearest name so far, and how far it is. */
 struct guess {
     const char *name; /* its first `length` bytes */
@@ -198,17 +175,15 @@ struct guess {
 
 static void consider(struct guess *guess, const char *name, size_t length, const char *path)
 {
-    size_t distance = edits(name, length, path);
+    size_t distance = nearest_distance(name, length, path, strlen(path));
     if (distance < guess->distance)
         *guess = (struct guess){name, length, distance};
 }
 
 /* At the top a group may be meant, too; `channels` is one that has a table of its own. */
-static struct guess nearest_name(const struct settings_rows *rows, const char *path)
+static struct guess guess_name(const struct settings_rows *rows, const char *path)
 {
     struct guess guess = {NULL, 0, strlen(path) / 3 + 2};
-    if (strlen(path) > SETTINGS_KEY_BYTES)
-        return guess;
     bool is_at_top = strchr(path, '.') == NULL;
     for (size_t i = 0; i < rows->count; i++) {
         const char *name = rows->items[i].path;
@@ -224,7 +199,7 @@ static struct guess nearest_name(const struct settings_rows *rows, const char *p
 bool settings_fail_unknown(const struct settings_reader *reader, const struct settings_rows *rows,
                            const char *path, struct settings_place place)
 {
-    struct guess nearest = nearest_name(rows, path);
+    struct guess nearest = guess_name(rows, path);
     if (nearest.name == NULL)
         return settings_fail(reader, place, "there is no setting \"%.*s\"", SETTINGS_SHOWN_BYTES,
                              path);

@@ -15,7 +15,7 @@
 
 enum {
     SETTINGS_SHOWN_BYTES = 80, /* of a value, in messages */
-    SETTINGS_KEY_BYTES = 64,   /* longest key that gets a suggestion */
+    SETTINGS_KEY_BYTES = 64,   /* of a key, in messages */
 };
 
 struct settings_row {

@@ -83,23 +83,23 @@ struct adapter_set *adapters_open(const struct adapters_order *order, int *ret_s
     return set;
 }
 
+/* Always CLI_USAGE. */
+static int complain_reserved(const char *name)
+{
+    bool is_command = strcmp(name, "command") == 0;
+    return cli_complain(CLI_USAGE, "\"%s\" is no adapter: a channel with it %s", name,
+                        is_command ? "runs a program of yours (docs/upstreams/command.md)"
+                                   : "is served by the built-in engine");
+}
+
 int adapters_complain_unknown(const struct adapter_set *set, const char *name)
 {
-    if (strcmp(name, "command") == 0)
-        return cli_complain(CLI_USAGE,
-                            "\"command\" is no adapter: a channel with it runs a program of "
-                            "yours (docs/upstreams/command.md)");
-    size_t n = adapter_count(set);
-    const char **names = calloc(n + 1, sizeof *names);
-    for (size_t i = 0; names && i < n; i++)
-        names[i] = adapter_name(adapter_at(set, i));
-    const char *nearest = names ? cli_nearest(name, names, n) : NULL;
-    free(names);
-    if (nearest)
-        return cli_complain(CLI_USAGE, "there is no adapter \"%s\"; is it \"%s\" you mean?", name,
-                            nearest);
-    return cli_complain(CLI_USAGE,
-                        "there is no adapter \"%s\": `filmgate adapters list` shows them", name);
+    CLEANUP(buf_fini) struct buf meant;
+    if (adapter_is_reserved(name))
+        return complain_reserved(name);
+    buf_init(&meant, TEXT_BYTES);
+    adapter_suggest(set, name, &meant);
+    return cli_complain(CLI_USAGE, "there is no adapter \"%s\"%s", name, buf_text(&meant));
 }
 
 /* ---- list ---- */
@@ -309,6 +309,8 @@ static int new_adapter(void *context, const char *name)
         return cli_complain_usage("adapters", "`adapters new` needs a name");
     if (!adapter_is_name(name))
         return cli_complain_usage("adapters", "the name \"%s\" must be 1 to 40 of a-z 0-9 -", name);
+    if (adapter_is_reserved(name))
+        return complain_reserved(name);
     CLEANUP(buf_fini) struct buf program, golden, text;
     add_path(&program, folder, name, ".jq");
     add_path(&golden, folder, name, ".golden.json");

@@ -96,6 +96,10 @@ static int tell(const struct adapters_order *order, const struct adapter *adapte
     if (cases)
         printf("%s: %zu golden exchanges, %zu failed\n", adapter_name(adapter),
                json_array_size(cases), count_failed(cases));
+    else if (adapter_file(adapter) == NULL)
+        cli_note("no golden exchanges were run: --golden names a file of them (in a clone, "
+                 "tests/golden/%s.json)",
+                 adapter_name(adapter));
     else
         cli_note("no golden exchanges were run: --golden names a file of them");
     return n_failed == 0 ? CLI_OK : CLI_PROBLEM_FOUND;

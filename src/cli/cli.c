@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -16,6 +17,7 @@
 enum {
     SENTENCE_BYTES = 2048,
     WORD_MOST = 32,
+    COLUMNS_USUAL = 80,
 };
 
 /* One command, one way to complain: set once, before anything can go wrong. */
@@ -201,43 +203,12 @@ bool cli_parse_number(const char *text, long long least, long long most, long lo
     return true;
 }
 
-/* How many characters must be put in, taken out, changed or swapped with their neighbour. */
-static size_t distance(const char *one, const char *other)
+size_t cli_columns(FILE *out)
 {
-    size_t n = strlen(one), m = strlen(other);
-    size_t table[WORD_MOST + 1][WORD_MOST + 1];
-    for (size_t i = 0; i <= n; i++) {
-        for (size_t j = 0; j <= m; j++) {
-            if (i == 0 || j == 0) {
-                table[i][j] = i + j;
-                continue;
-            }
-            size_t least = table[i - 1][j - 1] + (one[i - 1] != other[j - 1]);
-            if (table[i - 1][j] + 1 < least)
-                least = table[i - 1][j] + 1;
-            if (table[i][j - 1] + 1 < least)
-                least = table[i][j - 1] + 1;
-            if (i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] &&
-                table[i - 2][j - 2] + 1 < least)
-                least = table[i - 2][j - 2] + 1;
-            table[i][j] = least;
-        }
-    }
-    return table[n][m];
-}
-
-const char *cli_nearest(const char *word, const char *const *names, size_t n_names)
-{
-    const char *nearest = NULL;
-    size_t least = strlen(word) / 2 + 1; /* half of it may be wrong, no more */
-    for (size_t i = 0; i < n_names && strlen(word) <= WORD_MOST; i++) {
-        size_t found = strlen(names[i]) <= WORD_MOST ? distance(word, names[i]) : least;
-        if (found < least) {
-            least = found;
-            nearest = names[i];
-        }
-    }
-    return nearest;
+    struct winsize size;
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return COLUMNS_USUAL;
+    return size.ws_col;
 }
 
 bool cli_is_lively(FILE *out)

@@ -92,8 +92,8 @@ CHECKED bool cli_read_options_alone(const struct cli_options *options, int argc,
 /* Reads a whole number between two bounds. */
 CHECKED bool cli_parse_number(const char *text, long long least, long long most,
                               long long *ret_number);
-/* The one of `names` that was probably meant by `word`, or NULL when none comes near. */
-const char *cli_nearest(const char *word, const char *const *names, size_t n_names);
+/* How wide a terminal is; 80 where nobody knows. */
+size_t cli_columns(FILE *out);
 /* Is this a terminal where something may move and shine? Not one that calls itself dumb. */
 bool cli_is_lively(FILE *out);
 /* Compact in a pipe or file, indented on a terminal. */

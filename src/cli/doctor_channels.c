@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/must.h"
@@ -30,7 +32,7 @@ static bool is_nearby(const char *host)
     host += is_bracketed;
     size_t length = strcspn(host, is_bracketed ? "]" : ":/");
     snprintf(name, sizeof(name), "%.*s", (int)length, host);
-    if (strcmp(name, "localhost") == 0)
+    if (strcasecmp(name, "localhost") == 0)
         return true;
     must(guard_new(NULL, 0, &guard, error));
     bool is_near = false;
@@ -42,12 +44,18 @@ static bool is_nearby(const char *host)
     return is_near;
 }
 
+/* What stands behind the scheme, or NULL when it has another one. */
+static const char *host_of(const char *url, const char *scheme)
+{
+    return strncmp(url, scheme, strlen(scheme)) == 0 ? url + strlen(scheme) : NULL;
+}
+
 static bool is_naked(const struct channel *channel)
 {
-    static const char scheme[] = "http://";
-    return channel->auth != CHANNEL_AUTH_NONE &&
-           strncmp(channel->base_url, scheme, sizeof(scheme) - 1) == 0 &&
-           !is_nearby(channel->base_url + sizeof(scheme) - 1);
+    const char *host = channel->auth != CHANNEL_AUTH_NONE && channel->base_url != NULL
+                           ? host_of(channel->base_url, "http://")
+                           : NULL;
+    return host != NULL && !is_nearby(host);
 }
 
 /* `adapter fal at https://…, 2 credentials, serves "sora-2", "veo*"`. */
@@ -85,6 +93,41 @@ static void say_channel(struct doctor *doctor, const struct channel *channel)
                    buf_text(&line), cut);
 }
 
+/* An upstream that is reached over TLS, and is not near, has the internet between itself and us. */
+static void look_at_callbacks(struct doctor *doctor, const struct channel *channel)
+{
+    const char *base = channel->callback_base;
+    const char *host = base != NULL ? host_of(channel->base_url, "https://") : NULL;
+    if (host == NULL || is_nearby(host))
+        return;
+    const char *open = host_of(base, "http://");
+    const char *own = open != NULL ? open : host_of(base, "https://");
+    if (own != NULL && is_nearby(own))
+        doctor_say(doctor, DOCTOR_WARNING, "channel",
+                   "set public_url to one that it reaches, or leave callback out: polls do without",
+                   "\"%s\": an upstream on the internet cannot call back to %s", channel->name,
+                   base);
+    else if (open != NULL)
+        doctor_say(doctor, DOCTOR_WARNING, "channel",
+                   "put TLS in front of filmgate, and https:// into public_url",
+                   "\"%s\": callbacks to %s come in the clear, and some upstreams send none there",
+                   channel->name, base);
+}
+
+/* Its group may read it: that is how a service gets what an administrator owns. */
+static void look_at_key_files(struct doctor *doctor, const struct settings_channel *channel)
+{
+    struct stat status;
+    for (size_t i = 0; i < channel->n_credentials; i++) {
+        const char *file = channel->credentials[i].file;
+        if (file == NULL || stat(file, &status) != 0 || (status.st_mode & S_IRWXO) == 0)
+            continue;
+        doctor_say(doctor, DOCTOR_WARNING, "channel", "chmod it to 0600, or 0640 for its group",
+                   "\"%s\": the key file \"%s\" is open to other users (mode %04o)", channel->name,
+                   file, (unsigned)status.st_mode & 07777u);
+    }
+}
+
 /* True when the channel could be used. */
 static bool look_at_channel(struct doctor *doctor, const struct adapter_set *adapters,
                             const struct settings_channel *channel)
@@ -94,10 +137,13 @@ static bool look_at_channel(struct doctor *doctor, const struct adapter_set *ada
     alone.channels = channel;
     alone.n_channels = 1;
     struct channel_table *table = channel_table_new(&alone, adapters, error);
-    if (table == NULL)
+    if (table == NULL) {
         doctor_say(doctor, DOCTOR_PROBLEM, "channels", ADVICE, "%s", error);
-    else
+    } else {
         say_channel(doctor, channel_at(table, 0));
+        look_at_callbacks(doctor, channel_at(table, 0));
+    }
+    look_at_key_files(doctor, channel);
     bool is_good = table != NULL;
     channel_table_free(table);
     return is_good;

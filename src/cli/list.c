@@ -46,8 +46,9 @@ enum {
     LIST_MOST = 1000000000,
     PATH_BYTES = 8192,
     PROMPT_CHARACTERS = 48,
-    ID_COLUMNS = 38,
+    PROMPT_LEAST = 8, /* characters: a narrow terminal breaks the line then */
     WORD_COLUMNS = 10,
+    NUMBER_COLUMNS = 13, /* `100%    12h`, and two blanks */
 };
 
 enum option_letter {
@@ -73,7 +74,8 @@ struct order {
     struct buf filter; /* of the query: `&name=value` … */
     bool all;
     long long limit;
-    long long shown; /* tasks, so far */
+    long long shown;   /* tasks, so far */
+    size_t id_columns; /* as wide as the longest id of this page and those before */
 };
 
 /* ---- options ---- */
@@ -159,7 +161,29 @@ static void write_age(const char *id, int64_t now_ms, char *ret_age, size_t size
         snprintf(ret_age, size, "%lldd", seconds / 86400);
 }
 
-static void print_row(const json_t *view, int64_t now_ms)
+/* Ids say the model, which may be long, and are there to be copied: they are never cut, the prompt is. */
+static void fit_ids(struct order *order, const json_t *data)
+{
+    size_t index;
+    const json_t *view;
+    json_array_foreach(data, index, view)
+    {
+        const char *id = json_text(view, "id");
+        size_t length = id != NULL ? strlen(id) : 1;
+        order->id_columns = length > order->id_columns ? length : order->id_columns;
+    }
+}
+
+/* So many that the line, with a mark where it is cut, fits on the terminal, if this is one. */
+static size_t prompt_characters(const struct order *order)
+{
+    size_t before = order->id_columns + 2 + WORD_COLUMNS + 2 + NUMBER_COLUMNS + 1;
+    size_t columns = isatty(STDOUT_FILENO) == 1 ? cli_columns(stdout) : SIZE_MAX;
+    size_t room = columns > before + PROMPT_LEAST ? columns - before : PROMPT_LEAST;
+    return room < PROMPT_CHARACTERS ? room : PROMPT_CHARACTERS;
+}
+
+static void print_row(const struct order *order, const json_t *view, int64_t now_ms)
 {
     char age[24];
     const char *id = json_text(view, "id");
@@ -168,10 +192,10 @@ static void print_row(const json_t *view, int64_t now_ms)
     write_age(id != NULL ? id : "", now_ms, age, sizeof(age));
     char word[16];
     snprintf(word, sizeof(word), "%s", shown_status(view));
-    cli_print_column(id != NULL ? id : "?", ID_COLUMNS);
+    cli_print_column(id != NULL ? id : "?", (int)order->id_columns);
     cli_print_column(word, WORD_COLUMNS);
     printf("%3lld%%  %5s  ", json_int(view, "progress", 0), age);
-    cli_print_text(stdout, prompt != NULL ? prompt : "", PROMPT_CHARACTERS);
+    cli_print_text(stdout, prompt != NULL ? prompt : "", prompt_characters(order));
     putchar('\n');
 }
 
@@ -180,6 +204,7 @@ static void print_page(const json_t *data, struct order *order)
     int64_t now_ms = clock_wall_ms();
     size_t index;
     const json_t *view;
+    fit_ids(order, data);
     json_array_foreach(data, index, view)
     {
         if (order->server.json) {
@@ -187,9 +212,9 @@ static void print_page(const json_t *data, struct order *order)
             json_dumpf(view, stdout, JSON_WRITE_FLAGS);
         } else {
             if (order->shown == 0)
-                printf("%-*s  %-*s  %4s  %5s  %s\n", ID_COLUMNS, "ID", WORD_COLUMNS, "STATUS",
-                       "DONE", "AGE", "PROMPT");
-            print_row(view, now_ms);
+                printf("%-*s  %-*s  %4s  %5s  %s\n", (int)order->id_columns, "ID", WORD_COLUMNS,
+                       "STATUS", "DONE", "AGE", "PROMPT");
+            print_row(order, view, now_ms);
         }
         order->shown++;
     }

@@ -4,11 +4,10 @@
 #include "cli/progress.h"
 
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "cli/cli.h"
 
-enum { BAR_MOST = 40, BAR_LEAST = 5, COLUMNS_USUAL = 80 };
+enum { BAR_MOST = 40, BAR_LEAST = 5 };
 
 void progress_init(struct progress *progress, FILE *out, int64_t now_ms)
 {
@@ -38,20 +37,12 @@ void progress_line(double fraction, const char *word, int64_t elapsed_ms, size_t
     snprintf(ret_line, PROGRESS_LINE_SIZE, "[%s]  %s", bar, tail);
 }
 
-static size_t terminal_columns(FILE *out)
-{
-    struct winsize size;
-    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return COLUMNS_USUAL;
-    return size.ws_col;
-}
-
 void progress_show(struct progress *progress, double fraction, const char *word, int64_t now_ms)
 {
     if (!progress->is_live)
         return;
     char line[PROGRESS_LINE_SIZE];
-    progress_line(fraction, word, now_ms - progress->began_ms, terminal_columns(progress->out) - 1,
+    progress_line(fraction, word, now_ms - progress->began_ms, cli_columns(progress->out) - 1,
                   line);
     fprintf(progress->out, "\r%s\x1b[K", line);
     fflush(progress->out);

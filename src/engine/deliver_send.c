@@ -265,8 +265,10 @@ static void settle_failure(struct sending *sending, const struct exchange_answer
     tried->state = STORE_DELIVERY_GIVEN_UP;
     snprintf(sending->note, sizeof sending->note, "%d tries failed", n_tries);
     atomic_fetch_add(&deliver->parts.counts->webhooks_given_up, 1);
+    char told[EXCHANGE_TOLD_SIZE];
+    exchange_tell_operator(tried->try.error, answer->blocked, "webhooks.allow", told);
     log_task(LOG_WARN, task_of(sending), "webhook %s for tenant \"%s\" is given up: %s",
-             sending->delivery.id, sending->lane->tenant, tried->try.error);
+             sending->delivery.id, sending->lane->tenant, told);
 }
 
 static void settle_gone(struct sending *sending, const struct exchange_answer *answer)

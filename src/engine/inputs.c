@@ -129,8 +129,10 @@ static const char *why_unreachable(const struct exchange_result *result)
 static void tell_fetch_failure(const struct input *input, const struct exchange_result *result)
 {
     struct inputs *inputs = input->inputs;
+    char told[EXCHANGE_TOLD_SIZE];
+    exchange_tell_operator(result->note, result->blocked, "fetch.allow", told);
     log_task(LOG_WARN, inputs->task->request->id, "fetching input image %ld failed: %s",
-             (long)(input - inputs->items) + 1, result->note);
+             (long)(input - inputs->items) + 1, told);
     char note[TASK_NOTE_SIZE], most[SETTINGS_NUMBER_SIZE], what[80];
     if (result->end == EXCHANGE_FORBIDDEN) {
         note_image(input, "its address is not a public one", note);

@@ -163,7 +163,9 @@ static void on_broken(struct remote *remote, const struct exchange_answer *answe
     if (answer->end == EXCHANGE_TOO_LARGE) {
         tell_failure(remote, TASK_FAILURE_OUTPUT_TOO_LARGE, NULL);
     } else if (answer->end == EXCHANGE_FORBIDDEN) {
-        lose(remote, answer->note);
+        char told[EXCHANGE_TOLD_SIZE];
+        exchange_tell_operator(answer->note, answer->blocked, "fetch.allow", told);
+        lose(remote, told);
     } else if (!answer->has_headers) {
         wait_for_upstream(remote, answer->note);
     } else if (++remote->fetch->n_downloads >= REMOTE_DOWNLOAD_TRIES) {

@@ -115,6 +115,7 @@ static void finish(struct exchange *exchange, CURLcode code)
     (void)curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &result.status);
     result.end = end_of_code(fetch, code, result.status);
     write_note(fetch, result.end, code, result.status);
+    result.blocked = exchange_blocked(exchange, result.end);
     deliver(fetch, &result);
 }
 
@@ -148,6 +149,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
     /* Somebody answered: whatever is dialled from here on belongs to a redirect. */
     exchange->was_refused = false;
     exchange->was_dialled = false;
+    exchange->blocked[0] = '\0';
     if (!exchange_count_header(exchange, size * count))
         return exchange_break_off(exchange, EXCHANGE_UNREACHABLE);
     return size * count;

@@ -36,6 +36,9 @@ struct exchange_result {
     long status; /* last HTTP status; 0 without one */
     int64_t body_bytes;
     const char *note; /* one sentence without the URL's query; borrowed, never NULL */
+    /* FORBIDDEN by the guard: the address that was not dialled, as a rule of the guard names it (`10.1.2.3:9000`). Else NULL. Borrowed.
+     * Where names lead to is for operators alone: whoever sent the URL must not learn it. */
+    const char *blocked;
 };
 
 struct exchange_fetch {
@@ -122,7 +125,14 @@ struct exchange_answer {
     size_t n_headers;
     int64_t retry_after_ms; /* from Retry-After (seconds or a date) or retry-after-ms; 0: none */
     const char *note;       /* as exchange_result */
+    const char *blocked;    /* as exchange_result */
 };
+
+enum { EXCHANGE_TOLD_SIZE = 500 };
+
+/* What operators are told: `note`, and of an address that was `blocked` (NULL: none) which one, and the setting that can permit it. */
+void exchange_tell_operator(const char *note, const char *blocked, const char *setting,
+                            char ret_text[EXCHANGE_TOLD_SIZE]);
 
 /* The value of an answer's first header of that name (in lower case), or NULL. Borrowed. */
 const char *exchange_answer_value(const struct exchange_answer *answer, const char *name);

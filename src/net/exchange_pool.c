@@ -279,6 +279,7 @@ static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
                        guard_allows(exchange->guard, &address->addr, (socklen_t)address->addrlen));
     if (!is_allowed) {
         exchange->was_refused = true;
+        exchange_note_blocked(exchange, address);
         return CURL_SOCKET_BAD;
     }
     exchange->was_dialled = true;

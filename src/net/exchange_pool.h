@@ -5,6 +5,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +19,9 @@ enum {
     EXCHANGE_NOTE_SIZE = 300,
     EXCHANGE_HOST_SHOWN_MAX = 100,
     EXCHANGE_HOST_SIZE = EXCHANGE_HOST_SHOWN_MAX + 3,
-    EXCHANGE_FETCHES_MAX = 1024,  /* at a time in one pool */
-    EXCHANGE_REQUESTS_MAX = 4096, /* the same, of requests */
+    EXCHANGE_ADDRESS_SIZE = INET6_ADDRSTRLEN + 8, /* `[address]:port` */
+    EXCHANGE_FETCHES_MAX = 1024,                  /* at a time in one pool */
+    EXCHANGE_REQUESTS_MAX = 4096,                 /* the same, of requests */
     /* Of all answers of one transfer; not every curl has a bound. */
     EXCHANGE_HEADERS_MAX_BYTES = 256 * 1024,
     EXCHANGE_IDLE_MAX = 256, /* connections kept for later */
@@ -49,14 +51,15 @@ struct exchange {
     const struct exchange_kind *kind;
     struct exchange_pool *pool;
     struct exchange_line *line;
-    struct exchange *next, *previous; /* on the pool's list */
-    CURL *easy;                       /* NULL until started */
-    bool is_joined;                   /* curl drives it */
-    bool is_delivering;               /* within `done` */
-    struct loop_timer refusal;        /* delivers what was clear at the start */
-    const struct guard *guard;        /* NULL: any address */
-    bool was_refused, was_dialled;    /* addresses of the present host */
-    bool is_ended;                    /* a callback broke the transfer off, with `end` */
+    struct exchange *next, *previous;    /* on the pool's list */
+    CURL *easy;                          /* NULL until started */
+    bool is_joined;                      /* curl drives it */
+    bool is_delivering;                  /* within `done` */
+    struct loop_timer refusal;           /* delivers what was clear at the start */
+    const struct guard *guard;           /* NULL: any address */
+    bool was_refused, was_dialled;       /* addresses of the present host */
+    char blocked[EXCHANGE_ADDRESS_SIZE]; /* the first that was refused */
+    bool is_ended;                       /* a callback broke the transfer off, with `end` */
     enum exchange_end end;
     int sink_errno;
     int64_t body_bytes, header_bytes;
@@ -82,6 +85,10 @@ size_t exchange_break_off(struct exchange *exchange, enum exchange_end end);
 CHECKED bool exchange_count_header(struct exchange *exchange, size_t length);
 /* The host of the last URL asked for, in quotes, or "the host" when it is not fit to be shown. */
 void exchange_find_host(const struct exchange *exchange, char ret_host[EXCHANGE_HOST_SIZE]);
+/* Writes down the first address of the present host that was refused. */
+void exchange_note_blocked(struct exchange *exchange, const struct curl_sockaddr *address);
+/* What its answer says in `blocked`. */
+const char *exchange_blocked(const struct exchange *exchange, enum exchange_end end);
 /* From here on few bytes a second end it. May be called while it runs. */
 CURLcode exchange_watch_speed(struct exchange *exchange);
 /* Takes it off the list, off curl, and frees it. */

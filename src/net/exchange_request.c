@@ -140,6 +140,7 @@ static void deliver(struct request *request, enum exchange_end end)
         .headers = request->head.headers,
         .n_headers = request->head.n_headers,
         .note = exchange->note,
+        .blocked = exchange_blocked(exchange, end),
     };
     if (answer.has_headers)
         answer.retry_after_ms =
@@ -210,6 +211,7 @@ static enum exchange_end follow(struct request *request)
     request->body_at = 0;
     request->was_hop_sent = false;
     exchange->was_refused = exchange->was_dialled = false;
+    exchange->blocked[0] = '\0';
     if (set_guard(request) != CURLE_OK || exchange_curl_set_hop(request) != CURLE_OK ||
         exchange_join(exchange) < 0) {
         request->fault = "its redirect cannot be followed";

@@ -121,6 +121,11 @@ static struct adapter *read_adapter(const char *path, char ret_error[ADAPTER_ERR
             ret_error,
             "%.200s: an adapter's file is called NAME.jq, NAME being 1 to %d of a-z 0-9 -", path,
             NAME_MAX_LENGTH);
+    if (adapter_is_reserved(name))
+        return refuse(ret_error,
+                      "%.200s: \"%s\" is no adapter and cannot be replaced; give the file another "
+                      "name",
+                      path, name);
     char *text = read_text(path, &text_length, ret_error);
     return text ? adapter_new(name, path, text, text_length, ret_error) : NULL;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/loop.h"
 
@@ -44,6 +45,12 @@ const char *adapter_text(const struct adapter *adapter);
 
 /* 1 to 40 of a-z 0-9 -, and not a dash first. */
 bool adapter_is_name(const char *name);
+/* Do channels mean by it what is no adapter, and what no file replaces? `animatic` is the built-in engine, `command` a program
+ * of the operator's. */
+bool adapter_is_reserved(const char *name);
+/* Adds what may have been meant by a name that no adapter of the set (NULL: it is empty) has, and where all stand: `; is it "kling"
+ * you mean? …`. By what adapters say that they speak to («seedance»), else by how it is spelt («klng»). */
+void adapter_suggest(const struct adapter_set *set, const char *name, struct buf *out);
 
 /* What the program's `about` says, valid, with the defaults of what it leaves out. Runs it in a helper and
  * waits (at most ADAPTER_COMPILE_MS + 6 * ADAPTER_CALL_MS): for the start and for commands, not for the

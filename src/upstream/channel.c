@@ -76,14 +76,11 @@ static bool fail(const struct maker *maker, const struct settings_channel *sourc
 
 static bool fail_adapter(const struct maker *maker, const struct settings_channel *source)
 {
-    CLEANUP(buf_fini) struct buf known;
-    buf_init(&known, 200);
-    buf_printf(&known, "%s, %s", BUILTIN, COMMAND);
-    size_t count = maker->adapters != NULL ? adapter_count(maker->adapters) : 0;
-    for (size_t i = 0; i < count; i++)
-        buf_printf(&known, ", %s", adapter_name(adapter_at(maker->adapters, i)));
-    return fail(maker, source, "has the adapter \"%.64s\", which is not known; known: %s%s",
-                source->adapter, buf_text(&known), known.overflowed ? ", …" : "");
+    CLEANUP(buf_fini) struct buf meant;
+    buf_init(&meant, SETTINGS_ERROR_SIZE);
+    adapter_suggest(maker->adapters, source->adapter, &meant);
+    return fail(maker, source, "has the adapter \"%.64s\", which is not known%s", source->adapter,
+                buf_text(&meant));
 }
 
 /* What the adapter says, asked for once. NULL after fail(). */

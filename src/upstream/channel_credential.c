@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/must.h"
 #include "upstream/channel_parts.h"
 
@@ -59,6 +60,23 @@ static bool check_secret(const struct settings_channel *source, enum channel_aut
     return true;
 }
 
+/* The key of another vendor's console, an account's or a pair of keys: it would go out as it is, and be refused. */
+static bool check_json(const struct settings_channel *source, enum channel_auth auth,
+                       const struct settings_credential *from, char ret_error[SETTINGS_ERROR_SIZE])
+{
+    char error[JSON_ERROR_SIZE];
+    CLEANUP(json_unref_pointer)
+    json_t *json = json_parse(from->key, strlen(from->key), error);
+    bool has_secret = auth == CHANNEL_AUTH_JWT || auth == CHANNEL_AUTH_VOLCENGINE;
+    if (!json_is_object(json) && !json_is_array(json))
+        return true;
+    return channel_refuse(
+        ret_error,
+        "has JSON as the key of the credential \"%s\", but the adapter \"%s\" takes a plain key%s",
+        from->name, source->adapter,
+        has_secret ? "; put its parts into \"key\" and \"secret\"" : "");
+}
+
 static bool read_credential(const struct settings_channel *source, enum channel_auth auth,
                             const struct settings_credential *from,
                             struct channel_accounts *accounts,
@@ -71,6 +89,8 @@ static bool read_credential(const struct settings_channel *source, enum channel_
         return false;
     if (auth_kind(auth)->key == AUTH_KEY_ACCOUNT)
         return read_account(accounts, ret_credential, ret_error);
+    if (!check_json(source, auth, from, ret_error))
+        return false;
     return strpbrk(from->key, "\t\r\n") == NULL ||
            channel_refuse(
                ret_error,

@@ -32,7 +32,8 @@ static bool is_file_name(const char *key)
 
 bool service_account_is_plain(const char *key)
 {
-    return key[strspn(key, " \t\r\n")] != '{' && !is_file_name(key);
+    const char *begin = key + strspn(key, " \t\r\n");
+    return strspn(begin, "{[\"") == 0 && !is_file_name(key);
 }
 
 /* ---- the key ---- */
@@ -142,7 +143,7 @@ struct service_account *service_account_new(const char *text,
         return NULL;
     }
     if (!json_is_object(json)) {
-        refuse(ret_error, "is no JSON: copy the whole file that the console wrote");
+        refuse(ret_error, "is no JSON object: copy the whole file that the console wrote");
         return NULL;
     }
     struct service_account *account = must_calloc(1, sizeof(*account));

@@ -26,9 +26,10 @@ struct service_account {
     uint8_t digest[CRYPT_SHA256_SIZE]; /* of the JSON: two keys that differ in anything are two */
 };
 
-/* Is a credential an API key? What begins as JSON does, or is called as its file is, should be an account's. */
+/* Is a credential an API key? What begins as JSON does (an object, a list, a text in quotes), or is called as its file is, should be
+ * an account's. */
 bool service_account_is_plain(const char *key);
-/* NULL with a sentence that begins with a verb («is no JSON», «has no "client_email"»). */
+/* NULL with a sentence that begins with a verb («is no JSON object», «has no "client_email"»). */
 struct service_account *service_account_new(const char *json,
                                             char ret_error[SERVICE_ACCOUNT_ERROR_SIZE]);
 /* Takes NULL, returns NULL. */

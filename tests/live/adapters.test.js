@@ -51,6 +51,18 @@ test('`new` never writes over a file', async () => {
     for (const name of ['Acme', '', '../x', 'a.b', '-a', 'a'.repeat(41)]) assert.match((await ends(2, 'new', '--adapters', folder, '--', name)).stderr, /must be 1 to 40 of a-z 0-9 -/);
     await ends(5, 'new', 'acme', '--adapters', path.join(folder, 'nowhere'));
 });
+test('what is no adapter gets no file, and a file of that name is refused', async () => {
+    const folder = newDirectory();
+    assert.match((await ends(2, 'new', 'command', '--adapters', folder)).stderr, /"command" is no adapter: a channel with it runs a program of yours/);
+    assert.match((await ends(2, 'new', 'animatic', '--adapters', folder)).stderr, /"animatic" is no adapter: a channel with it is served by the built-in engine/);
+    assert.deepEqual(fs.readdirSync(folder), []);
+    for (const name of ['command', 'animatic']) {
+        assert.match((await ends(2, 'show', name)).stderr, new RegExp(`"${name}" is no adapter`));
+        fs.writeFileSync(path.join(folder, `${name}.jq`), 'def about: {};\n');
+        assert.match((await ends(1, 'list', '--adapters', folder)).stderr, new RegExp(`${name}\\.jq: "${name}" is no adapter and cannot be replaced`));
+        fs.rmSync(path.join(folder, `${name}.jq`));
+    }
+});
 test('the template is the one that docs/ADAPTERS.md explains', async () => {
     const { file } = await made();
     const explained = [...fs.readFileSync(path.join(ROOT, 'docs/ADAPTERS.md'), 'utf8').matchAll(/```jq\n([^]*?)```/g)].map(([, text]) => text);
@@ -108,6 +120,7 @@ test('a broken adapter is told with its line, the others are listed all the same
 test('a name that is not there suggests the nearest one', async () => {
     const { folder } = await made();
     assert.match((await ends(2, 'show', 'acne', '--adapters', folder)).stderr, /no adapter "acne"; is it "acme" you mean/);
+    assert.match((await ends(2, 'show', 'seedance')).stderr, /no adapter "seedance"; is it "ark" you mean\? `filmgate adapters list`/);
     assert.match((await ends(2, 'test', 'xyzzy', '--adapters', folder)).stderr, /`filmgate adapters list`/);
 });
 
@@ -199,7 +212,9 @@ test('without golden exchanges it compiles and says so', async () => {
     fs.rmSync(golden);
     const { stdout, stderr } = await ends(0, 'test', file);
     assert.match(stdout, /^ok +about/);
-    assert.match(stderr, /no golden exchanges were run/);
+    assert.match(stderr, /no golden exchanges were run: --golden names a file of them\n$/);
+    const [, own] = (await ends(0, 'test', 'kling')).stderr.match(/--golden names a file of them \(in a clone, (\S+)\)\n$/);
+    assert.ok(fs.existsSync(path.join(ROOT, own)), own);
 });
 
 test('a program that never ends is stopped', async () => {

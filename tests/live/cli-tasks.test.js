@@ -51,6 +51,26 @@ test('list: a table, whatever it is of', async () => {
     assert.equal(await good(['list', '--search', 'no such words']), '');
     assert.match((await terminal(['list', '--search', 'no such words'], { env: env() })).said, /no such tasks/);
 });
+test('list: columns are as wide as the longest id, lines as long as the terminal', async () => {
+    const model = 'doubao-seedance-1-0-pro-250528';
+    const prompt = `ferry ${'across the lake '.repeat(8)}`;
+    const long = (await server.create({ prompt, model })).id;
+    const short = (await server.create({ prompt: 'ferry at night' })).id;
+    await Promise.all([server.cancel(long), server.cancel(short)]);
+    const lines = (await good(['list', '--search', 'ferry'])).trimEnd().split('\n');
+    assert.equal(lines.length, 3);
+    for (const [at, word] of [[0, 'STATUS'], [1, 'cancelled'], [2, 'cancelled']]) assert.equal(lines[at].indexOf(word), long.length + 2, lines[at]);
+    assert.ok(lines[2].endsWith(`${prompt.slice(0, 48)}…`), lines[2]);
+    const narrow = async (...args) => (await terminal(['list', ...args], { env: env() })).said.trimEnd().split('\n'); // 80 columns
+    const [heading, row] = await narrow('--search', 'ferry at');
+    assert.equal(heading.indexOf('STATUS'), short.length + 2);
+    assert.ok(row.endsWith('ferry at night'), row);
+    const [, cut] = await narrow('--model', model);
+    assert.ok(cut.startsWith(`${long}  `) && cut.endsWith(`${prompt.slice(0, 8)}…`), cut);
+    const boat = (await narrow('--search', 'another boat')).at(-1);
+    assert.ok(boat.length <= 80, boat);
+    await good(['rm', long, short]);
+});
 test('list: what it does not understand', async () => {
     await fails(2, /--since must be a time like/, ['list', '--since', 'yesterday']);
     await fails(2, /--until must be a time like/, ['list', '--until', '2x']);

@@ -132,6 +132,49 @@ test('channels and fetch.allow are read', async () => {
     finds(await doctor('--config', written('fetch:\n  allow: [nonsense]\n'), ...data), 'configuration', 'problem', /nonsense/);
 });
 
+// A configuration beside a file `key`, whose channels have what is given.
+function withKey(key, ...channels) {
+    const file = written(`public_url: ${channels.find(({ public_url }) => public_url)?.public_url ?? "''"}\nchannels:\n${channels.map(({ public_url, ...more }, i) => `  - ${JSON.stringify({ name: `c${i}`, models: ['a'], key_file: 'key', ...more })}\n`).join('')}`);
+    fs.writeFileSync(path.join(path.dirname(file), 'key'), key, { mode: 0o600 });
+    return file;
+}
+test('keys of another adapter are problems, each told with its channel', async () => {
+    const adapters = ['vertex-veo', 'gemini-veo', 'kling', 'kling-legacy'].map((adapter) => ({ adapter, base_url: 'https://video.example.com' }));
+    const account = { type: 'service_account', client_email: 'films@example.com', token_uri: 'https://oauth2.example.com/token', private_key: 'no PEM' };
+    const data = ['--data', await quietData(), ...FREE];
+    for (const key of ['[1]', JSON.stringify({ access_key: 'ours', secret_key: 'too' }), JSON.stringify(account, null, 2)]) {
+        const report = await doctor('--config', withKey(key, ...adapters), ...data);
+        finds(report, 'channels', 'problem', /"c0" has a credential "default" whose key (is no JSON object|is the key of no service account|has a "private_key" that is none)/);
+        for (const name of ['c1', 'c2', 'c3']) finds(report, 'channels', 'problem', new RegExp(`"${name}" has JSON as the key of the credential "default"`));
+    }
+    for (const member of ['client_email', 'token_uri', 'private_key']) finds(await doctor('--config', withKey(JSON.stringify({ ...account, [member]: undefined }), adapters[0]), ...data), 'channels', 'problem', new RegExp(`whose key has no "${member}"`));
+});
+test('a key file that others may read is a warning; its group may', async () => {
+    const config = withKey('sim-key', { adapter: 'kling' });
+    const data = ['--data', await quietData(), ...FREE];
+    for (const mode of [0o604, 0o602, 0o666]) {
+        fs.chmodSync(path.join(path.dirname(config), 'key'), mode);
+        const report = await doctor('--config', config, ...data);
+        finds(report, 'channel', 'warning', new RegExp(`"c0": the key file ".*/key" is open to other users \\(mode 0${mode.toString(8)}\\)`));
+        assert.equal(report.problems, 0);
+    }
+    for (const mode of [0o600, 0o440, 0o660]) {
+        fs.chmodSync(path.join(path.dirname(config), 'key'), mode);
+        assert.ok(!(await doctor('--config', config, ...data)).checks.some(({ message }) => message.includes('key file')), `${mode}`);
+    }
+});
+test('callbacks that an upstream on the internet cannot make are warnings', async () => {
+    const data = ['--data', await quietData(), ...FREE];
+    const far = { adapter: 'kling', callback: true };
+    const near = [{ ...far, base_url: 'http://127.0.0.1:9209' }, { ...far, base_url: 'https://127.0.0.1:9209' }, { ...far, base_url: 'https://10.1.2.3' }];
+    const warnings = async (public_url, channel) => (await doctor('--config', withKey('sim-key', { ...channel, public_url }), ...data)).checks.filter(({ check, verdict }) => check === 'channel' && verdict === 'warning').map(({ message }) => message);
+    for (const url of ['http://127.0.0.1:8080', 'https://127.0.0.1', 'http://LocalHost:8080/films', 'https://10.1.2.3:8443', 'http://[::1]:8080']) assert.deepEqual(await warnings(url, far), [`"c0": an upstream on the internet cannot call back to ${url}`]);
+    assert.deepEqual(await warnings('http://films.example.com', far), ['"c0": callbacks to http://films.example.com come in the clear, and some upstreams send none there']);
+    assert.deepEqual(await warnings('https://films.example.com', far), []);
+    for (const channel of near) assert.deepEqual(await warnings('http://127.0.0.1:8080', channel), [], channel.base_url);
+    assert.deepEqual(await warnings('http://127.0.0.1:8080', { ...far, callback: false }), []);
+});
+
 // The data directory
 
 test('a file in the place of the data directory', async () => {

@@ -134,6 +134,18 @@ test('without an allowance loopback is forbidden', async () => {
     assert.equal((await strict.waitEnd(id)).error.code, 'image_forbidden');
     assert.equal(seen.length, before);
 });
+test('operators read which address it was and what permits it, clients do not', async () => {
+    const strict = await start();
+    for (const [asked, url, port] of [[strict, `http://localhost:${web.port}/image.png`, web.port], [server, `${web.url}/to-hidden`, hidden.port]]) {
+        const { id } = await asked.create({ images: [url] });
+        const { error } = await asked.waitEnd(id);
+        const line = asked.log.split('\n').find((text) => text.includes(id.split(':').at(-1)) && text.includes('fetching input image 1 failed'));
+        assert.match(line, new RegExp(`its address is not allowed: (127\\.0\\.0\\.1|\\[::1\\]):${port}, which the setting fetch\\.allow can permit`));
+        const timeline = await asked.call('GET', `/v1/video/tasks/${id}/timeline`);
+        assert.equal(timeline.status, 200);
+        for (const text of [JSON.stringify(error), JSON.stringify(timeline.json)]) assert.doesNotMatch(text, new RegExp(`:${port}|\\[::1\\]|127\\.0\\.0\\.1|fetch\\.allow`));
+    }
+});
 test('proxies of the environment are not asked', async () => {
     const trap = await imageServer((request, response) => response.writeHead(418).end());
     const visits = [];

@@ -13,34 +13,34 @@ const WORKFLOW = {
 };
 
 export const VENDORS = {
-    ark: { adapter: 'ark', model: 'm-ark', upstream: 'doubao-seedance-2-0-260128', path: '/api/v3', image: IMAGE },
+    ark: { adapter: 'ark', model: 'm-ark', upstream: 'doubao-seedance-2-0-260128', image: IMAGE },
     comfyui: {
         adapter: 'comfyui', model: 'm-comfy', upstream: 'workflow', key: null, canConfirm: true, isCertain: true, moderates: false, redirects: false,
         options: { workflow: WORKFLOW, inputs: { prompt: '/1/inputs/text', seed: '/1/inputs/seed', width: '/1/inputs/width', height: '/1/inputs/height' } },
     },
     dashscope: { adapter: 'dashscope', model: 'm-dashscope', upstream: 'wan3.0-video', image: IMAGE },
     fal: { adapter: 'fal', model: 'm-fal', upstream: 'fal-ai/veo3/fast', image: IMAGE },
-    'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', path: '/v1beta', image: IMAGE },
-    'gemini-veo': { adapter: 'gemini-veo', model: 'm-veo', upstream: 'veo-3.1-generate-preview', path: '/v1beta', image: IMAGE },
+    'gemini-omni': { adapter: 'gemini-omni', model: 'm-omni', upstream: 'gemini-omni-1.1-flash', image: IMAGE },
+    'gemini-veo': { adapter: 'gemini-veo', model: 'm-veo', upstream: 'veo-3.1-generate-preview', image: IMAGE },
     jimeng: { adapter: 'jimeng', model: 'm-jimeng', upstream: 'jimeng_v30', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
     kling: { adapter: 'kling', model: 'm-kling-3', upstream: 'kling-3.0', image: IMAGE, canConfirm: true },
     'kling-legacy': { adapter: 'kling-legacy', model: 'm-kling', upstream: 'kling-v2-6', key: 'sim-access', secret: 'sim-secret', image: IMAGE },
-    luma: { adapter: 'luma', model: 'm-luma', upstream: 'ray-2', path: '/dream-machine/v1' }, // images: vendor-luma.test.js
-    'luma-agents': { adapter: 'luma-agents', model: 'm-luma-agents', upstream: 'ray-3.2', path: '/v1', image: IMAGE },
+    luma: { adapter: 'luma', model: 'm-luma', upstream: 'ray-2' }, // images: vendor-luma.test.js
+    'luma-agents': { adapter: 'luma-agents', model: 'm-luma-agents', upstream: 'ray-3.2', image: IMAGE },
     minimax: { adapter: 'minimax', model: 'm-minimax', upstream: 'MiniMax-Hailuo-2.3', image: IMAGE },
     'minimax-h3': { adapter: 'minimax-h3', model: 'm-h3', upstream: 'MiniMax-H3', image: IMAGE },
-    'openai-videos': { adapter: 'openai-videos', model: 'm-oai', upstream: 'sora-2', path: '/v1', image: IMAGE, noVideo: 'result_lost' },
-    openrouter: { adapter: 'openrouter', model: 'm-openrouter', upstream: 'google/veo-3.1', path: '/api/v1', image: IMAGE },
+    'openai-videos': { adapter: 'openai-videos', model: 'm-oai', upstream: 'sora-2', image: IMAGE, noVideo: 'result_lost' },
+    openrouter: { adapter: 'openrouter', model: 'm-openrouter', upstream: 'google/veo-3.1', image: IMAGE },
     pixverse: { adapter: 'pixverse', model: 'm-pixverse', upstream: 'v6', image: IMAGE },
-    replicate: { adapter: 'replicate', model: 'm-replicate', upstream: 'bytedance/seedance-1-pro', path: '/v1', image: IMAGE },
+    replicate: { adapter: 'replicate', model: 'm-replicate', upstream: 'bytedance/seedance-1-pro', image: IMAGE },
     runway: { adapter: 'runway', model: 'm-runway', upstream: 'gen4.5', image: IMAGE },
     unified: { adapter: 'unified', model: 'm-unified', upstream: 'sora-2', image: IMAGE },
     'vertex-veo': {
-        adapter: 'vertex-veo', model: 'm-vertex', upstream: 'veo-3.1-generate-001', path: '/v1/projects/films/locations/us-central1/publishers/google', image: IMAGE, isInline: true,
+        adapter: 'vertex-veo', model: 'm-vertex', upstream: 'veo-3.1-generate-001', image: IMAGE, isInline: true,
         key: (simulator, end) => JSON.stringify(accountOf(simulator, `films${end}`)),
     },
-    vidu: { adapter: 'vidu', model: 'm-vidu', upstream: 'viduq3-turbo', path: '/ent/v2', image: IMAGE },
-    xai: { adapter: 'xai', model: 'm-xai', upstream: 'grok-imagine-video-1.5', path: '/v1', image: IMAGE },
+    vidu: { adapter: 'vidu', model: 'm-vidu', upstream: 'viduq3-turbo', image: IMAGE },
+    xai: { adapter: 'xai', model: 'm-xai', upstream: 'grok-imagine-video-1.5', image: IMAGE },
 };
 
 // Those that are tested: all, or what UPSTREAM names (fal,comfyui).
@@ -62,10 +62,10 @@ const copies = (channel, count) => Array.from({ length: count }, (_, index) => {
 // Channels to running simulators, with one credential each or two.
 export function channelsOf(simulators, names = Object.keys(VENDORS), { hasTwoKeys = false, times = 1, ...more } = {}) {
     return names.flatMap((name) => {
-        const { adapter, model, upstream, path = '', key = 'sim-key', secret, options } = VENDORS[name];
+        const { adapter, model, upstream, key = 'sim-key', secret, options } = VENDORS[name];
         const both = ['', '-2'].map((end, index) => ({ name: 'ab'[index], ...pair(key, secret, end, simulators[name]) }));
         const credential = key === null ? {} : hasTwoKeys ? { credentials: both } : pair(key, secret, '', simulators[name]);
-        const channel = { name, adapter, base_url: simulators[name].url + path, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
+        const channel = { name, adapter, base_url: simulators[name].baseUrl, ...credential, models: [{ name: model, upstream }], poll_first: '300ms', poll_every: '200ms', ...(options === undefined ? {} : { options }), ...more };
         return copies(channel, times);
     });
 }

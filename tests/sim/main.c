@@ -32,10 +32,11 @@ static const struct settings_model beta[] = {{"beta", NULL}}, gamma_[] = {{"gamm
                                    delta[] = {{"delta", NULL}},
                                    alpha_gamma[] = {{"alpha", NULL}, {"gamma", NULL}},
                                    alpha_beta[] = {{"alpha", NULL}, {"beta", NULL}};
-static const struct settings_credential two[] = {{"a", "plain-a", NULL}, {"b", "plain-b", NULL}},
-                                        chosen[] = {{"default", "chosen", NULL}},
-                                        steps[] = {{"default", "steps", NULL}},
-                                        risky[] = {{"default", "risky", NULL}};
+static const struct settings_credential two[] = {{"a", "plain-a", NULL, NULL},
+                                                 {"b", "plain-b", NULL, NULL}},
+                                        chosen[] = {{"default", "chosen", NULL, NULL}},
+                                        steps[] = {{"default", "steps", NULL, NULL}},
+                                        risky[] = {{"default", "risky", NULL, NULL}};
 
 /* The limits stand in watch.c, too. */
 static const struct settings_channel channels[] = {

@@ -140,6 +140,7 @@ async function remove(sim, call) {
 export const ark = {
     name: 'ark',
     place: 14,
+    base: '/api/v3',
     renews: false, // an address lives 24 hours: third-party
     problem,
     authorise(call, sim) {

@@ -2,7 +2,7 @@
 //
 // The part that all simulated vendors share: an HTTP server that routes to a vendor, a second one on
 // another port as the vendor's storage (another origin, where no credential belongs), the script of
-// what goes wrong, and the ledger. A vendor is a group: {name, place (among the ports), keys, renews, settings,
+// what goes wrong, and the ledger. A vendor is a group: {name, place (among the ports), base (what a base_url ends in), keys (of a channel), renews, settings,
 // problem(), authorise(), routes()}; its handlers get a Call and return an answer {status, headers, json | text |
 // bytes, type} or throw a Refusal. Results are padded real videos, served with ranges.
 import http from 'node:http';
@@ -138,6 +138,7 @@ export class Simulator {
     async listen(port = 0) {
         this.port = await this.#open(this.#own, port);
         this.url = `http://${this.host}:${this.port}`;
+        this.baseUrl = this.url + (this.vendor.base ?? ''); // as a channel names it
         this.otherUrl = `http://${this.host}:${await this.#open(this.#other, 0)}`;
         return this;
     }

@@ -141,6 +141,7 @@ function file(sim, call) {
 export const geminiOmni = {
     name: 'gemini-omni',
     place: 3,
+    base: '/v1beta',
     renews: false, // a file lives 48 h, and cannot be renewed
     problem,
     authorise,

@@ -121,6 +121,7 @@ function file(sim, call) {
 export const geminiVeo = {
     name: 'gemini-veo',
     place: 6,
+    base: '/v1beta',
     renews: false, // a file lives two days, and cannot be renewed
     problem,
     authorise,

@@ -165,7 +165,7 @@ function act(sim, call) {
 export const jimeng = {
     name: 'jimeng',
     place: 21,
-    keys: 'signed with the access key sim-access and its secret sim-secret',
+    keys: 'key: sim-access, secret: sim-secret',
     renews: true, // ours
     problem,
     authorise,

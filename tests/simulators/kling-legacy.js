@@ -156,7 +156,7 @@ function list(sim, call, kind) {
 export const klingLegacy = {
     name: 'kling-legacy',
     place: 4,
-    keys: 'access key sim-access with secret sim-secret, or the plain key sim-key',
+    keys: 'key: sim-access, secret: sim-secret; or key: sim-key',
     renews: false, // results stay 30 days: documented
     problem,
     authorise,

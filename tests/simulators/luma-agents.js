@@ -107,6 +107,7 @@ async function get(sim, call) {
 export const lumaAgents = {
     name: 'luma-agents',
     place: 13,
+    base: '/v1',
     renews: true, // a poll signs the link anew: documented
     problem,
     settings: { link_life_ms: LIFE_MS },

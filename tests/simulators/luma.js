@@ -106,6 +106,7 @@ async function remove(sim, call) {
 export const luma = {
     name: 'luma',
     place: 12,
+    base: BASE,
     renews: false, // nothing is said of it
     problem,
     authorise(call, sim) {

@@ -235,6 +235,7 @@ function character(sim, call) {
 export const openaiVideos = {
     name: 'openai-videos',
     place: 1,
+    base: '/v1',
     renews: true, // each GET of the content leads to a fresh link
     problem,
     settings: {

@@ -140,6 +140,7 @@ async function content(sim, call) {
 export const openrouter = {
     name: 'openrouter',
     place: 19,
+    base: '/api/v1',
     renews: true, // the bytes come through it: what the provider's link does is not seen
     problem,
     settings: {

@@ -143,7 +143,6 @@ async function result(sim, call) {
 export const pixverse = {
     name: 'pixverse',
     place: 20,
-    keys: 'API-KEY: sim-key, and an Ai-trace-id that is new each time',
     renews: false, // ours
     problem,
     authorise,

@@ -196,6 +196,7 @@ function file(sim, call) {
 export const replicate = {
     name: 'replicate',
     place: 17,
+    base: '/v1',
     renews: false, // a file is gone an hour after its prediction, whatever is asked: documented
     problem,
     settings: {

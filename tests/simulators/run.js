@@ -69,7 +69,8 @@ export async function startAll({ portBase = FIRST_PORT, ...options } = {}) {
 }
 
 function explain(simulators, folder) {
-    for (const { name, keys = 'key sim-key' } of [...VENDORS].sort((a, b) => a.place - b.place)) console.log(`${name.padEnd(14)} ${simulators[name].url}   ${keys}`);
+    console.log('The adapter of a channel, its base_url and its credential (beside them `fetch: {allow: [127.0.0.1]}`, for some results lie on another port):');
+    for (const { name, keys = 'key: sim-key' } of [...VENDORS].sort((a, b) => a.place - b.place)) console.log(`${name.padEnd(14)} ${`base_url: ${simulators[name].baseUrl}`.padEnd(48)} ${keys}`);
     const where = folder === null ? ' (--ledger FOLDER writes it to files)' : `, in ${folder}`;
     console.log(`
 Nothing here is real, and nothing costs. Each keeps a ledger of what it accepted${where}:
@@ -89,13 +90,21 @@ function optionsOf(args) {
     return { portBase, ledger: values.ledger ?? null, isSynced: values.fsync };
 }
 
+// Somebody else has the port, another `make simulators` most likely.
+function sentenceOf(error, portBase) {
+    if (error.code !== 'EADDRINUSE') return error.message;
+    const other = portBase > 60000 ? FIRST_PORT : portBase + 200;
+    return `port ${error.port} is in use. Are they running already? Else \`make simulators PORT_BASE=${other}\` begins elsewhere`;
+}
+
 async function main() {
-    let simulators, options;
+    let simulators;
+    let options = {};
     try {
         options = optionsOf(process.argv.slice(2));
         simulators = await startAll(options);
     } catch (error) {
-        console.error(`the simulators did not start: ${error.message}`);
+        console.error(`the simulators did not start: ${sentenceOf(error, options.portBase)}`);
         process.exitCode = 1;
         return;
     }

@@ -186,8 +186,9 @@ function object(sim, call) {
 export const vertexVeo = {
     name: 'vertex-veo',
     place: 7,
+    base: '/v1/projects/films/locations/us-central1/publishers/google',
     renews: false, // objects stay until their owner deletes them
-    keys: 'the JSON key of GET /_sim/account/films, or x-goog-api-key: sim-key',
+    keys: 'key_file: what GET /_sim/account/films answers',
     problem,
     authorise,
     settings: {

@@ -165,7 +165,7 @@ async function cancel(sim, call) {
 export const vidu = {
     name: 'vidu',
     place: 16,
-    keys: 'key sim-key, as Authorization: Token',
+    base: '/ent/v2',
     renews: true, // third-party
     problem,
     authorise,

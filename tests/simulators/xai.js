@@ -109,6 +109,7 @@ function doneOf(sim, call, job) {
 export const xai = {
     name: 'xai',
     place: 18,
+    base: '/v1',
     renews: false, // an address is «temporary»: third-party
     problem,
     settings: {

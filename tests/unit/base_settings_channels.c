@@ -233,6 +233,7 @@ static void test_key_file(void **state)
             assert_int_equal(settings->channels[0].n_credentials, 1);
             assert_string_equal(settings->channels[0].credentials[0].name, "default");
             assert_string_equal(settings->channels[0].credentials[0].key, files[i / 2].key);
+            assert_string_equal(settings->channels[0].credentials[0].file, "key.txt");
         } else {
             assert_non_null(strstr(error, "\"channels.key_file\": \"key.txt\" "));
         }

@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/redact.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/compiler.h"
 #include "base/must.h"
+#include "base/nearest.h"
+#include "base/redact.h"
 
 static void buf_stops_at_its_ceiling(void **state)
 {
@@ -425,6 +426,52 @@ static void test_redact(void **state)
     assert_string_equal(text, "************ and ************, \"/callbacks/***\" and /callbacks/");
 }
 
+static void nearest_counts_edits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one, *other;
+        size_t distance;
+    } pairs[] = {
+        {"", "", 0},       {"", "abc", 3},    {"abc", "", 3},      {"abc", "abc", 0},
+        {"abc", "abd", 1}, {"abc", "ac", 1},  {"ac", "abc", 1},    {"abc", "acb", 1},
+        {"ab", "ba", 1},   {"abc", "cab", 2}, {"ca", "abc", 3},    {"kling", "klng", 1},
+        {"abcd", "", 4},   {"veo", "fal", 3}, {"xabc", "abcx", 2},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++)
+        assert_int_equal(nearest_distance(pairs[i].one, strlen(pairs[i].one), pairs[i].other,
+                                          strlen(pairs[i].other)),
+                         pairs[i].distance);
+    assert_int_equal(nearest_distance("limits.images", 6, "limts", 5), 1); /* of its beginning */
+}
+
+static void nearest_name_is_near(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"create", "query", "list", "keys"};
+    static const char *const pairs[][2] = {
+        {"creat", "create"}, {"crate", "create"}, {"qurey", "query"}, {"lst", "list"},
+        {"key", "keys"},     {"list", "list"},    {"xyzzy", NULL},    {"", NULL},
+        {"q", NULL},         {"listing", "list"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++) {
+        const char *nearest = nearest_name(pairs[i][0], names, ARRAY_LENGTH(names));
+        if (pairs[i][1] == NULL)
+            assert_null(nearest);
+        else
+            assert_string_equal(nearest, pairs[i][1]);
+    }
+    char word[NEAREST_WORD_MAX + 2];
+    const char *const long_name[] = {word};
+    memset(word, 'x', sizeof(word) - 1);
+    word[NEAREST_WORD_MAX + 1] = '\0';
+    assert_null(nearest_name(word, long_name, 1)); /* as it is, but longer than what is compared */
+    assert_int_equal(nearest_distance(word, NEAREST_WORD_MAX + 1, "x", 1), SIZE_MAX);
+    assert_int_equal(nearest_distance("x", 1, word, NEAREST_WORD_MAX + 1), SIZE_MAX);
+    word[NEAREST_WORD_MAX] = '\0';
+    assert_ptr_equal(nearest_name(word, long_name, 1), word);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -447,6 +494,8 @@ int main(void)
         cmocka_unit_test(clock_refuses_other_forms),
         cmocka_unit_test(clocks_move_forward),
         cmocka_unit_test(allocation_copies_and_zeroes),
+        cmocka_unit_test(nearest_counts_edits),
+        cmocka_unit_test(nearest_name_is_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

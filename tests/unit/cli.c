@@ -98,28 +98,6 @@ static void test_numbers(void **state)
     assert_int_equal(number, 10);
 }
 
-static void test_nearest(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"create", "query", "list", "keys"};
-    static const char *const pairs[][2] = {
-        {"creat", "create"}, {"crate", "create"}, {"qurey", "query"}, {"lst", "list"},
-        {"key", "keys"},     {"list", "list"},    {"xyzzy", NULL},    {"", NULL},
-        {"q", NULL},         {"listing", "list"},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++) {
-        const char *nearest = cli_nearest(pairs[i][0], names, ARRAY_LENGTH(names));
-        if (pairs[i][1] == NULL)
-            assert_null(nearest);
-        else
-            assert_string_equal(nearest, pairs[i][1]);
-    }
-    char long_word[200];
-    memset(long_word, 'x', sizeof(long_word) - 1);
-    long_word[sizeof(long_word) - 1] = '\0';
-    assert_null(cli_nearest(long_word, names, ARRAY_LENGTH(names)));
-}
-
 /* ---- verdicts ---- */
 
 static void test_silence(void **state)
@@ -299,9 +277,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_progress_line), cmocka_unit_test(test_progress_width),
         cmocka_unit_test(test_foreign_text),  cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_nearest),       cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_answers),       cmocka_unit_test(test_keys_make),
-        cmocka_unit_test(test_keys_command),
+        cmocka_unit_test(test_silence),       cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_keys_make),     cmocka_unit_test(test_keys_command),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

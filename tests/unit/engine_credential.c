@@ -56,6 +56,12 @@ const char *adapter_name(const struct adapter *adapter)
     return "vendor";
 }
 
+const char *adapter_text(const struct adapter *adapter)
+{
+    (void)adapter;
+    return "";
+}
+
 json_t *adapter_about(const struct adapter *adapter, char ret_error[ADAPTER_ERROR_SIZE])
 {
     (void)ret_error;
@@ -69,8 +75,9 @@ json_t *adapter_about(const struct adapter *adapter, char ret_error[ADAPTER_ERRO
     .n_credentials = 1
 #define MODELS(list) .models = list, .n_models = ARRAY_LENGTH(list)
 
-static const struct settings_credential ONE[] = {{"k", "key", NULL}};
-static const struct settings_credential TWO[] = {{"a", "key-a", NULL}, {"b", "key-b", NULL}};
+static const struct settings_credential ONE[] = {{"k", "key", NULL, NULL}};
+static const struct settings_credential TWO[] = {{"a", "key-a", NULL, NULL},
+                                                 {"b", "key-b", NULL, NULL}};
 
 static const struct settings_model BOTH[] = {{"shared", NULL}, {"first-*", NULL}};
 static const struct settings_model ALL[] = {{"*", NULL}};

@@ -215,10 +215,10 @@ static inline void begin(struct place *place, const char *adapter, struct task *
 {
     static const struct adapter_set set;
     static const struct settings_model all = {"*", NULL};
-    static const struct settings_credential plain = {"default", "secret", NULL};
-    static const struct settings_credential signing = {"default", "secret", "top-secret"};
+    static const struct settings_credential plain = {"default", "secret", NULL, NULL};
+    static const struct settings_credential signing = {"default", "secret", "top-secret", NULL};
     static const struct settings_credential account = {
-        "default", ACCOUNT_JSON(RFC_RSA_PEM, "https://oauth2.example.com/token"), NULL};
+        "default", ACCOUNT_JSON(RFC_RSA_PEM, "https://oauth2.example.com/token"), NULL, NULL};
     char error[SETTINGS_ERROR_SIZE] = "";
     memset(place, 0, sizeof *place);
     play(turns);

@@ -315,6 +315,12 @@ const char *adapter_name(const struct adapter *adapter)
     return "vendor";
 }
 
+const char *adapter_text(const struct adapter *adapter)
+{
+    (void)adapter;
+    return "";
+}
+
 static inline void note_call(const struct adapter_input *input)
 {
     CLEANUP(free_pointer)

@@ -411,6 +411,41 @@ static void names_of_mixed_addresses(void **state)
     expect_name(fixture, "bad-then-deaf.test", EXCHANGE_UNREACHABLE);
 }
 
+/* Which address it was is told apart from what a client may read. */
+static void what_was_blocked(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *url, *blocked; /* blocked NULL: no address was */
+    } rows[] = {
+        {"http://private.test:PORT/", TRAP_HOST ":PORT"},
+        {"http://all-private.test:PORT/", "[::1]:PORT"}, /* the first */
+        {"http://[fe80::1%25lo]:PORT/", "[fe80::1]:PORT"},
+        {"http://site.test:PORT/to/302/3", TRAP_HOST ":PORT"},
+        {"http://six-first.test:PORT/ok", NULL},
+        {"http://bad-then-deaf.test:PORT/ok", NULL},
+        {"file:///etc/hostname", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        char url[100], blocked[100], told[EXCHANGE_TOLD_SIZE];
+        CLEANUP(outcome_fini) struct outcome outcome;
+        write_url(&fixture->site, rows[i].url, url, sizeof(url));
+        site_fetch(fixture, site_usual(fixture, url), &outcome);
+        exchange_tell_operator(outcome.note, outcome.result.blocked, "fetch.allow", told);
+        assert_null(strstr(outcome.note, TRAP_HOST));
+        if (rows[i].blocked == NULL) {
+            assert_null(outcome.result.blocked);
+            assert_string_equal(told, outcome.note);
+            continue;
+        }
+        write_url(&fixture->site, rows[i].blocked, blocked, sizeof(blocked));
+        assert_string_equal(outcome.result.blocked, blocked);
+        assert_null(strstr(outcome.note, blocked));
+        assert_non_null(strstr(told, blocked));
+        assert_non_null(strstr(told, "the setting fetch.allow can permit"));
+    }
+}
+
 /* A resolver that never answers holds up neither the loop nor the end of the transfer. */
 static void a_mute_resolver(void **state)
 {
@@ -432,10 +467,15 @@ static void a_mute_resolver(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        CASE(spellings_of_private_addresses), CASE(tricks_with_urls),
-        CASE(redirects_to_the_inside),        CASE(names_of_private_addresses),
-        CASE(a_name_that_turns_private),      CASE(a_name_that_turns_private_behind_a_redirect),
-        CASE(names_of_mixed_addresses),       CASE(a_mute_resolver),
+        CASE(spellings_of_private_addresses),
+        CASE(tricks_with_urls),
+        CASE(redirects_to_the_inside),
+        CASE(names_of_private_addresses),
+        CASE(a_name_that_turns_private),
+        CASE(a_name_that_turns_private_behind_a_redirect),
+        CASE(names_of_mixed_addresses),
+        CASE(what_was_blocked),
+        CASE(a_mute_resolver),
     };
     must(sem_init(&mute, 0, 0) == 0);
     return cmocka_run_group_tests(tests, NULL, NULL);

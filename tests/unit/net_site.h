@@ -62,8 +62,8 @@ struct fixture {
 struct outcome {
     struct loop *loop;
     int calls, sink;
-    struct exchange_result result; /* `note` below */
-    char note[400];
+    struct exchange_result result; /* `note` and `blocked` below */
+    char note[400], blocked[100];
 };
 
 static int site_listen(const char *host, unsigned port)
@@ -192,6 +192,9 @@ static void site_on_done(void *context, const struct exchange_result *result)
     outcome->result = *result;
     snprintf(outcome->note, sizeof(outcome->note), "%s", result->note);
     outcome->result.note = outcome->note;
+    if (result->blocked != NULL)
+        snprintf(outcome->blocked, sizeof(outcome->blocked), "%s", result->blocked);
+    outcome->result.blocked = result->blocked != NULL ? outcome->blocked : NULL;
     loop_stop(outcome->loop);
 }
 

@@ -53,6 +53,11 @@ const char *adapter_name(const struct adapter *adapter)
     return adapter->name;
 }
 
+const char *adapter_text(const struct adapter *adapter)
+{
+    return adapter->about != NULL ? adapter->about : "";
+}
+
 json_t *adapter_about(const struct adapter *adapter, char ret_error[ADAPTER_ERROR_SIZE])
 {
     if (adapter->n_runs != NULL)
@@ -122,14 +127,18 @@ static const struct settings_channel CHANNELS[] = {
     {.name = "ends", .adapter = "animatic", .models = ENDS, .n_models = 3, USUAL},
 };
 
-static const struct settings_credential ONE_KEY = {"default", "key-1", NULL};
-static const struct settings_credential PAIR[] = {{"a", "key-a", "secret-a"}, {"b", "key-b", NULL}};
+static const struct settings_credential ONE_KEY = {"default", "key-1", NULL, NULL};
+static const struct settings_credential PAIR[] = {{"a", "key-a", "secret-a", NULL},
+                                                  {"b", "key-b", NULL, NULL}};
 static const struct settings_credential GOOGLE_KEYS[] = {
-    {"account", ACCOUNT_JSON(RFC_RSA_PEM, "https://oauth2.example.com/token"), NULL},
-    {"plain", "AIza-plain", NULL},
-    {"broken", "{\"type\": \"service_account\",", NULL},
-    {"named", "sa.json", NULL},
-    {"lines", "{\n}", NULL},
+    {"account", ACCOUNT_JSON(RFC_RSA_PEM, "https://oauth2.example.com/token"), NULL, NULL},
+    {"plain", "AIza-plain", NULL, NULL},
+    {"broken", "{\"type\": \"service_account\",", NULL, NULL},
+    {"named", "sa.json", NULL, NULL},
+    {"lines", "{a\nb}", NULL, NULL},
+    {"list", "[1]", NULL, NULL},
+    {"quoted", "\"AIza-plain\"", NULL, NULL},
+    {"pair", "{\"access_key\": \"a\", \"secret_key\": \"b\"}", NULL, NULL},
 };
 static const struct settings_header HEADER = {"X-Team", "video"};
 
@@ -519,8 +528,10 @@ static const char *const RELATIVE = "sh", *const MISSING = "/nonexistent/sh", *c
 
 static const struct refused REFUSED[] = {
     {{MINE, .adapter = "flux"},
-     "has the adapter \"flux\", which is not known; known: animatic, command, bearer, broken, "
-     "google, homeless, caller, jwt, signs, whole"},
+     "has the adapter \"flux\", which is not known: `filmgate adapters list` shows them"},
+    {{MINE, .adapter = "bearr"},
+     "has the adapter \"bearr\", which is not known; is it \"bearer\" you mean? `filmgate adapters "
+     "list` shows them all"},
     {{MINE, .adapter = "command"}, "needs a \"command\": a program and its arguments, as a list"},
     {{MINE, .adapter = "command", .command = {&RELATIVE, 1}},
      "has the program \"sh\", which must be an absolute path: nothing is searched for"},
@@ -558,16 +569,38 @@ static const struct refused REFUSED[] = {
       .n_credentials = 1},
      "has a key, but the adapter \"homeless\" sends none; leave it out"},
     {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS + 2, .n_credentials = 1},
-     "has a credential \"broken\" whose key is no JSON: copy the whole file that the console "
+     "has a credential \"broken\" whose key is no JSON object: copy the whole file that the "
+     "console "
      "wrote"},
     {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS + 3, .n_credentials = 1},
      "has a credential \"named\" whose key is the name of a file: give it as \"key_file\""},
     {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS, .n_credentials = 4},
-     "has a credential \"broken\" whose key is no JSON: copy the whole file that the console "
+     "has a credential \"broken\" whose key is no JSON object: copy the whole file that the "
+     "console "
      "wrote"},
     {{MINE, .adapter = "bearer", .credentials = GOOGLE_KEYS + 4, .n_credentials = 1},
      "has a key of several lines in the credential \"lines\", which the adapter \"bearer\" cannot "
      "send"},
+    {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS + 5, .n_credentials = 1},
+     "has a credential \"list\" whose key is no JSON object: copy the whole file that the console "
+     "wrote"},
+    {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS + 6, .n_credentials = 1},
+     "has a credential \"quoted\" whose key is no JSON object: copy the whole file that the "
+     "console "
+     "wrote"},
+    {{MINE, .adapter = "google", .credentials = GOOGLE_KEYS + 7, .n_credentials = 1},
+     "has a credential \"pair\" whose key is the key of no service account: its \"type\" is not "
+     "\"service_account\""},
+    {{MINE, .adapter = "bearer", .credentials = GOOGLE_KEYS, .n_credentials = 1},
+     "has JSON as the key of the credential \"account\", but the adapter \"bearer\" takes a plain "
+     "key"},
+    {{MINE, .adapter = "bearer", .credentials = GOOGLE_KEYS + 5, .n_credentials = 1},
+     "has JSON as the key of the credential \"list\", but the adapter \"bearer\" takes a plain "
+     "key"},
+    {{MINE, .adapter = "jwt", .credentials = GOOGLE_KEYS + 7, .n_credentials = 1},
+     "has JSON as the key of the credential \"pair\", but the adapter \"jwt\" takes a plain key; "
+     "put "
+     "its parts into \"key\" and \"secret\""},
     {{MINE, .adapter = "bearer", .credentials = &ONE_KEY, .n_credentials = 1,
       .ca = "/nonexistent/ca.pem"},
      "has the \"ca\" \"/nonexistent/ca.pem\", which cannot be read: No such file or directory"},
@@ -662,7 +695,8 @@ static void test_refused(void **state)
         assert_refused(&REFUSED[i].source, &SET, REFUSED[i].error);
     const struct settings_channel flux = {MINE, .adapter = "flux"};
     assert_refused(&flux, NULL,
-                   "has the adapter \"flux\", which is not known; known: animatic, command");
+                   "has the adapter \"flux\", which is not known: `filmgate adapters list` shows "
+                   "them");
 }
 
 /* `about` with one member changed, and what is said of it. */

@@ -444,6 +444,12 @@ const char *adapter_name(const struct adapter *adapter)
     return "veo";
 }
 
+const char *adapter_text(const struct adapter *adapter)
+{
+    (void)adapter;
+    return "";
+}
+
 json_t *adapter_about(const struct adapter *adapter, char ret_error[ADAPTER_ERROR_SIZE])
 {
     (void)adapter;

@@ -36,6 +36,8 @@ static void a_key_is_read(void **state)
     service_account_free(account);
     assert_null(service_account_free(NULL));
     assert_false(service_account_is_plain(" \n{"));
+    assert_false(service_account_is_plain("[1]"));
+    assert_false(service_account_is_plain("\"AIza\""));
     assert_false(service_account_is_plain("keys/sa.json"));
     assert_true(service_account_is_plain("AIza{"));
     assert_true(service_account_is_plain("json"));
@@ -46,7 +48,7 @@ static void a_key_is_read(void **state)
 #define NO_ADDRESS "has a \"token_uri\" that is no https:// address"
 #define NO_KEY                                                                                     \
     "has a \"private_key\" that is none of RSA, in PEM and not encrypted, of 2048 bits or more"
-#define NO_JSON "is no JSON: copy the whole file that the console wrote"
+#define NO_JSON "is no JSON object: copy the whole file that the console wrote"
 
 static void a_key_that_will_not_do_is_told_plainly(void **state)
 {

@@ -40,6 +40,12 @@ static void test_bad_files(void **state)
          "Acme.jq: an adapter's file is called NAME.jq, NAME being 1 to 40 of a-z 0-9 -"},
         {"-a.jq", "1",
          "-a.jq: an adapter's file is called NAME.jq, NAME being 1 to 40 of a-z 0-9 -"},
+        {"animatic.jq", "1",
+         "animatic.jq: \"animatic\" is no adapter and cannot be replaced; give the file another "
+         "name"},
+        {"command.jq", "1",
+         "command.jq: \"command\" is no adapter and cannot be replaced; give the file another "
+         "name"},
         {"a.jq", "", "a.jq is empty"},
         {"a.jq", "def about:\n  env;", "a.jq:2: an adapter may not use \"env\""},
         {"a.jq", "def about: \xff;", "a.jq:1: this is not UTF-8 text"},
@@ -113,6 +119,46 @@ static void test_builtin(void **state)
     adapter_set_free(set);
 }
 
+/* A vendor, a model, a slip of the finger: what of the built-in ones, or of the set NULL, is meant. */
+static void test_suggest(void **state)
+{
+    static const struct {
+        const char *name, *meant;
+    } CASES[] = {
+        {"klng", "; is it \"kling\" you mean? "},
+        {"veo", "; is it \"gemini-veo\" or \"vertex-veo\" you mean? "},
+        {"seedance", "; is it \"ark\" you mean? "},
+        {"Hailuo", "; is it \"minimax\" you mean? "},
+        {"grok", "; is it \"xai\" you mean? "}, /* though "ark" is spelt more like it */
+        {"sora", "; is it \"openai-videos\" or \"unified\" you mean? "},
+        {"comand", "; is it \"command\" you mean? "},
+        {"eedance", ": "},   /* the end of a word */
+        {"submitted", ": "}, /* all speak of it */
+        {"xi", "; is it \"xai\" you mean? "},
+        {"nonsense", ": "},
+        {"", ": "},
+    };
+    char error[ADAPTER_ERROR_SIZE] = "";
+    struct adapter_set *set = adapter_set_new(NULL, error);
+    CLEANUP(buf_fini) struct buf meant;
+    (void)state;
+    assert_non_null(set);
+    buf_init(&meant, 500);
+    for (size_t i = 0; i < ARRAY_LENGTH(CASES); i++) {
+        buf_clear(&meant);
+        adapter_suggest(set, CASES[i].name, &meant);
+        const char *pointer = CASES[i].meant[0] == ':' ? "`filmgate adapters list` shows them"
+                                                       : "`filmgate adapters list` shows them all";
+        char expected[200];
+        (void)snprintf(expected, sizeof expected, "%s%s", CASES[i].meant, pointer);
+        assert_string_equal(buf_text(&meant), expected);
+    }
+    buf_clear(&meant);
+    adapter_suggest(NULL, "animatik", &meant);
+    assert_non_null(strstr(buf_text(&meant), "is it \"animatic\" you mean"));
+    adapter_set_free(set);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "helper") == 0)
@@ -120,7 +166,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_set),        cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_bad_places), cmocka_unit_test(test_about),
-        cmocka_unit_test(test_builtin),
+        cmocka_unit_test(test_builtin),    cmocka_unit_test(test_suggest),
     };
     return cmocka_run_group_tests_name("upstream_set", tests, NULL, NULL);
 }
