@@ -32,7 +32,7 @@ const faults = {
     'no YAML': ['limits: [1,\n', null, /YAML/i],
     'a list at the top': ['- a\n', null, /./],
     'an unset variable': ['public_url: ${NO_SUCH_VARIABLE_HERE}\n', '1:13', /NO_SUCH_VARIABLE_HERE/],
-    'an unknown adapter': ['channels:\n  - name: a\n    adapter: nonsense\n    models: [x]\n', null, /nonsense.*animatic/],
+    'an unknown adapter': ['channels:\n  - name: a\n    adapter: nonsense\n    models: [x]\n', null, /nonsense.*`filmgate adapters list` shows them/],
     'a channel without models': ['channels:\n  - name: a\n    adapter: animatic\n', null, /models/],
     'two channels of one name': ['channels:\n  - {name: a, adapter: animatic, models: [x]}\n  - {name: a, adapter: animatic, models: [y]}\n', null, /"?a"?/],
     'a channel with a key and a list of them': ['channels:\n  - {name: a, adapter: x, models: [m], key: whisper, credentials: [{name: b, key: whisper}]}\n', '2:6', /^(?!.*whisper).*"key" and "credentials"/],

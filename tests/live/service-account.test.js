@@ -88,7 +88,7 @@ test('the doctor says what is wrong with a key, and shows nothing of it', async 
     const folder = newDirectory();
     const file = path.join(folder, 'filmgate.yaml');
     for (const [key, expected] of [
-        [JSON.stringify(account).slice(0, -20), /credential "default" whose key is no JSON: copy the whole file/],
+        [JSON.stringify(account).slice(0, -20), /credential "default" whose key is no JSON object: copy the whole file/],
         [JSON.stringify({ ...account, type: 'authorized_user' }), /is the key of no service account/],
         [JSON.stringify({ ...account, private_key: account.private_key.slice(0, 200) }), /has a "private_key" that is none of RSA/],
         [JSON.stringify({ ...account, token_uri: 'http://example.com/token' }), /has a "token_uri" that is no https:\/\/ address/],
