@@ -349,6 +349,26 @@ static void test_children(void **state)
     assert_null(command_stop(NULL));
 }
 
+/* Deeper than a path can be, and full of links to what must stay. */
+static void test_deep(void **state)
+{
+    char script[600], kept[100];
+    struct run run = {.n_ended = 0};
+    (void)state;
+    (void)snprintf(kept, sizeof kept, "%s/kept", data);
+    assert_int_equal(mkdir(kept, 0700), 0);
+    (void)snprintf(script, sizeof script,
+                   "echo x >output.mp4; : >%s/file; n=$(printf %%0200d 0); i=0; "
+                   "while [ $i -lt 30 ]; do mkdir $n && ln -s %s link && cd -P $n || exit 5; "
+                   "i=$((i+1)); done 2>/dev/null; :",
+                   kept, kept);
+    run_script(&run, script, PATIENCE_MS);
+    assert_int_equal(run.end, COMMAND_DONE);
+    run_fini(&run);
+    (void)strcat(kept, "/file");
+    assert_int_equal(access(kept, F_OK), 0);
+}
+
 static void test_directories(void **state)
 {
     char path[COMMAND_DIRECTORY_SIZE], inner[COMMAND_DIRECTORY_SIZE + 8];
@@ -389,7 +409,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_passed_over), cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_long_blank),  cmocka_unit_test(test_print),
         cmocka_unit_test(test_ends),        cmocka_unit_test(test_out_of_time),
-        cmocka_unit_test(test_children),    cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_children),    cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_directories),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);
 }
