@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Upstreams that call back. The signature in the path is the permission; what is said is not believed, so nothing of it is
- * read but a challenge, with which some vendors try an address before they use it. The answer is the same for an attempt
- * under way, for one that is over, and for one that never was, and comes without a look at the store. On HTTP threads. */
+ * read but a challenge, with which some vendors try an address before they use it, and where the signature is not ours nothing
+ * is kept. The answer is the same for an attempt under way, for one that is over, and for one that never was, and comes
+ * without a look at the store. On HTTP threads. */
+#include "api/callback.h"
+
 #include "api/handler.h"
 #include "asset/callback.h"
 #include "base/clock.h"
@@ -34,12 +37,24 @@ static enum MHD_Result reply(struct api_request *request)
     return api_reply_tree(request, MHD_HTTP_OK, answer);
 }
 
+/* Whose attempt does the address name? False: it is none that we made. */
+static bool find_attempt(const struct api_request *request, char ret_attempt_id[ID_SHORT_SIZE])
+{
+    return callback_check(request->api->parts.link_keys, request->part, clock_wall_ms(),
+                          ret_attempt_id);
+}
+
+bool callback_is_ours(const struct api_request *request)
+{
+    char attempt_id[ID_SHORT_SIZE];
+    return find_attempt(request, attempt_id);
+}
+
 enum MHD_Result callback_heard(struct api_request *request)
 {
-    const struct server_parts *parts = &request->api->parts;
     char attempt_id[ID_SHORT_SIZE];
-    if (!callback_check(parts->link_keys, request->part, clock_wall_ms(), attempt_id))
+    if (!find_attempt(request, attempt_id)) /* its key's time went by while the body came */
         return api_reply_error(request, API_ERROR_NOT_FOUND, NULL);
-    engine_called_back(parts->engine, attempt_id);
+    engine_called_back(request->api->parts.engine, attempt_id);
     return reply(request);
 }

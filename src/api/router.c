@@ -31,9 +31,13 @@ static const char *const WHO_NAMES[] = {
 };
 
 static const char *const TOUCHES_NAMES[] = {
-    [ROUTE_TOUCHES_NOTHING] = "nothing",     [ROUTE_TOUCHES_OWN] = "its own",
-    [ROUTE_TOUCHES_TASK] = "a task",         [ROUTE_TOUCHES_TASK_ASKED] = "a task, with `?id=`",
-    [ROUTE_TOUCHES_NAMED] = "what it names", [ROUTE_TOUCHES_LINK] = "a signed link",
+    [ROUTE_TOUCHES_NOTHING] = "nothing",
+    [ROUTE_TOUCHES_OWN] = "its own",
+    [ROUTE_TOUCHES_TASK] = "a task",
+    [ROUTE_TOUCHES_TASK_ASKED] = "a task, with `?id=`",
+    [ROUTE_TOUCHES_NAMED] = "what it names",
+    [ROUTE_TOUCHES_LINK] = "a signed link",
+    [ROUTE_TOUCHES_CALLBACK] = "a signed address",
 };
 
 const struct route *route_at(enum route_id id)

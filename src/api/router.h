@@ -29,6 +29,7 @@ enum route_touches {
     ROUTE_TOUCHES_TASK_ASKED,
     ROUTE_TOUCHES_NAMED,
     ROUTE_TOUCHES_LINK,
+    ROUTE_TOUCHES_CALLBACK,
 };
 
 enum {

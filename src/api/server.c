@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/callback.h"
 #include "api/connection.h"
 #include "api/exposition.h"
 #include "api/handler.h"
@@ -109,6 +110,8 @@ static bool take_ticket(struct api_request *request, const char *text)
 /* May this caller use the route? */
 static void judge_caller(struct api_request *request)
 {
+    if (request->route->touches == ROUTE_TOUCHES_CALLBACK && !callback_is_ours(request))
+        refuse(request, API_ERROR_NOT_FOUND);
     if (request->route->who == ROUTE_WHO_NOBODY)
         return;
     const char *ticket =

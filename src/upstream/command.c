@@ -5,17 +5,16 @@
 #include "upstream/command.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
+#include "base/rmtree.h"
 #include "proc/proc.h"
 #include "upstream/command_job.h"
 #include "upstream/command_reader.h"
@@ -23,7 +22,7 @@
 enum {
     /* For the helper beyond the program's own time: to end it, and to copy its video. */
     MARGIN_MS = 5 * 60 * 1000,
-    WALK_FDS = 32, /* open at a time while a directory is removed */
+    REMOVE_MS = 60 * 1000, /* for a directory; what is left then goes at the next start */
 };
 
 static const char *const END_NAMES[COMMAND_END_COUNT] = {
@@ -218,32 +217,9 @@ int command_directory_new(const char *data, const char *name, char ret_path[COMM
     return 0;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path) == 0 || errno == ENOENT ? 0 : -errno;
-}
-
-/* What a program locked itself out of is opened again first. */
-static int unlock_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)place;
-    if (kind == FTW_D || kind == FTW_DNR)
-        (void)chmod(path, S_IRWXU);
-    return 0;
-}
-
 int command_directory_remove(const char *path)
 {
-    struct stat status;
-    if (lstat(path, &status) != 0)
-        return errno == ENOENT ? 0 : -errno;
-    (void)nftw(path, unlock_entry, WALK_FDS, FTW_PHYS);
-    int fault = nftw(path, remove_entry, WALK_FDS, FTW_PHYS | FTW_DEPTH);
-    return fault == -1 ? -errno : fault;
+    return rmtree(path, clock_mono_ms() + REMOVE_MS);
 }
 
 int command_directories_clear(const char *data)

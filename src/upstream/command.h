@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Running an operator's program for a task: docs/upstreams/command.md says what it is given and what is made of what it
- * says. A helper (`filmgate helper command`) stands between: it starts the program in a session of its own, reads what it
+ * says. A helper (`filmgate helper command`, two processes) stands between: it starts the program in a session of its own, reads what it
  * says, and ends it with all that it has started, however it hides: when it is done, out of time, or when the gateway lets
  * go or is gone. On the loop's thread. */
 #pragma once

@@ -27,6 +27,8 @@ CHECKED int command_spawn(const struct proc_job *job, int directory,
 /* Kills and reaps it and all that it has started. False when some process did not die in time; `ret_status` is the
  * program's, as waitpid() gives it. */
 CHECKED bool command_end_all(const struct command_spawned *program, int *ret_status);
+/* The same with all children of ours, and with theirs as they become ours. `ret_status` is that of `program`, if it is one. */
+bool command_end_children(pid_t program, int *ret_status);
 /* From position 0 to position 0, at most so many bytes. How many there were, or negative errno. */
 CHECKED int64_t command_copy(int from, int to, int64_t most);
 /* Is there a file of at least so many bytes in the directory itself? */

@@ -29,7 +29,6 @@ enum {
     KILL_PATIENCE_MS = 10000, /* for what hangs in a driver */
     KILL_PAUSE_MS = 2,
     EXIT_NOT_RUN = 127, /* as a shell's */
-    STAT_BYTES = 512,
 };
 
 /* ---- the directory ---- */
@@ -216,36 +215,21 @@ int command_spawn(const struct proc_job *job, int directory, struct command_spaw
 
 /* ---- ending ---- */
 
-/* Whose child is the process? 0: it is gone. */
-static pid_t parent_of(const char *number)
-{
-    char path[64], text[STAT_BYTES + 1];
-    (void)snprintf(path, sizeof(path), "/proc/%.20s/stat", number);
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd >= 0 ? read(fd, text, STAT_BYTES) : -1;
-    if (length <= 0)
-        return 0;
-    text[length] = '\0';
-    static const char state[] = ") S ";        /* a letter */
-    const char *name_end = strrchr(text, ')'); /* the name before it may hold anything */
-    if (name_end == NULL || strlen(name_end) < sizeof(state))
-        return 0;
-    return (pid_t)strtol(name_end + sizeof(state) - 1, NULL, 10);
-}
-
+/* By the kernel's list, which names also those that hide in a /proc with hidepid. Who is missing in it, as others ended
+ * while it was read, is in the next round's. As our child none can be another one meanwhile: nobody but us would reap it. */
 static void kill_children(void)
 {
-    pid_t self = getpid();
-    DIR *processes = opendir("/proc");
-    if (processes == NULL)
+    CLEANUP(free_pointer) char *word = NULL;
+    size_t size = 0;
+    FILE *numbers = fopen("/proc/thread-self/children", "re");
+    if (numbers == NULL)
         return;
-    for (struct dirent *entry; (entry = readdir(processes)) != NULL;) {
-        long number = strtol(entry->d_name, NULL, 10);
-        /* As our child it cannot be another one meanwhile: nobody but us would reap it. */
-        if (number > 1 && parent_of(entry->d_name) == self)
+    while (getdelim(&word, &size, ' ', numbers) > 0) {
+        long number = strtol(word, NULL, 10);
+        if (number > 1)
             (void)kill((pid_t)number, SIGKILL);
     }
-    (void)closedir(processes);
+    (void)fclose(numbers);
 }
 
 /* True once there is no child left. */
@@ -260,18 +244,23 @@ static bool reap(pid_t program, int *ret_status)
     return pid < 0 && errno == ECHILD;
 }
 
-bool command_end_all(const struct command_spawned *program, int *ret_status)
+bool command_end_children(pid_t program, int *ret_status)
 {
     const struct timespec pause = {0, KILL_PAUSE_MS * 1000000L};
     int64_t until_ms = clock_mono_ms() + KILL_PATIENCE_MS;
-    /* Nobody has reaped its leader yet: the number is still this group's. */
-    (void)kill(-program->pid, SIGKILL);
     for (;;) {
         kill_children();
-        if (reap(program->pid, ret_status))
+        if (reap(program, ret_status))
             return true;
         if (clock_mono_ms() >= until_ms)
             return false;
         (void)nanosleep(&pause, NULL);
     }
+}
+
+bool command_end_all(const struct command_spawned *program, int *ret_status)
+{
+    /* Nobody has reaped its leader yet: the number is still this group's. */
+    (void)kill(-program->pid, SIGKILL);
+    return command_end_children(program->pid, ret_status);
 }

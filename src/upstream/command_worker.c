@@ -6,8 +6,15 @@
  *     program runs --> it ends, its time is out, or the gateway is gone --> all are killed and reaped --> its video is judged
  *
  * The program leads a session and group of its own; what leaves that group becomes our child when its parent ends
- * (PR_SET_CHILD_SUBREAPER), and is killed by its number then. Should this helper be killed itself, the program goes with it
- * (PR_SET_PDEATHSIG). Single-threaded. */
+ * (PR_SET_CHILD_SUBREAPER), and is killed by its number then.
+ *
+ * This helper may be killed itself, so there are two of it:
+ *
+ *     gateway --- keeper --- worker --- program --- …
+ *
+ * The worker does all of the above. Should it be killed, the program goes with it (PR_SET_PDEATHSIG), all that this had
+ * started becomes the keeper's, which kills it. Should the keeper be killed, the gateway sees its helper end and closes the
+ * channel, upon which the worker ends all, as it does when the gateway is gone. Both are single-threaded. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -299,7 +306,39 @@ static void run(struct worker *worker)
         proc_finish(result);
 }
 
+/* The worker. SIGCONT at the keeper's end, should somebody have stopped us. */
 static int work(struct worker *worker)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGCONT) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+        return EXIT_FAILURE;
+    command_reader_init(&worker->reader);
+    worker->status = SIGKILL; /* of a program that cannot even be reaped */
+    worker->directory = command_open_directory(&worker->job);
+    if (worker->directory < 0 ||
+        command_spawn(&worker->job, worker->directory, &worker->program) < 0)
+        return EXIT_FAILURE;
+    run(worker);
+    return EXIT_SUCCESS;
+}
+
+/* The keeper: waits for the worker. Whatever one that failed has left behind is ended and removed here. */
+static int keep(const struct worker *worker, pid_t pid)
+{
+    int status = 0, others;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return EXIT_FAILURE;
+    }
+    if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS)
+        return EXIT_SUCCESS;
+    (void)command_end_children(0, &others);
+    (void)command_directory_remove(json_text(worker->job.job, COMMAND_DIRECTORY));
+    if (pid > 0 && WIFSIGNALED(status))
+        (void)raise(WTERMSIG(status)); /* the gateway's log tells it then */
+    return EXIT_FAILURE;
+}
+
+static int start(struct worker *worker)
 {
     if (proc_accept(&worker->job) < 0)
         return EXIT_FAILURE;
@@ -309,22 +348,14 @@ static int work(struct worker *worker)
         signal(SIGINT, SIG_IGN) == SIG_ERR || signal(SIGHUP, SIG_IGN) == SIG_ERR ||
         prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
         return EXIT_FAILURE;
-    command_reader_init(&worker->reader);
-    worker->status = SIGKILL; /* of a program that cannot even be reaped */
-    worker->directory = command_open_directory(&worker->job);
-    if (worker->directory < 0 ||
-        command_spawn(&worker->job, worker->directory, &worker->program) < 0) {
-        (void)command_directory_remove(json_text(worker->job.job, COMMAND_DIRECTORY));
-        return EXIT_FAILURE;
-    }
-    run(worker);
-    return EXIT_SUCCESS;
+    pid_t pid = fork();
+    return pid == 0 ? work(worker) : keep(worker, pid);
 }
 
 int command_helper_main(void)
 {
     struct worker *worker = must_calloc(1, sizeof(*worker));
-    int status = work(worker);
+    int status = start(worker);
     json_decref(worker->job.job);
     free(worker);
     return status;

@@ -10,6 +10,7 @@ import { startAll } from '../simulators/run.js';
 import { command, endedWell, newDirectory, sleep, start, until } from './harness.js';
 import { Receiver } from './receiver.js';
 import { prepare, talk } from './simulated.js';
+import { Talk } from './socket.js';
 import { VENDORS, channelsYaml } from './upstreams.js';
 
 // Those whose simulators call, and what each says of a job that waits, works, is done and has failed; null: it does not call.
@@ -36,6 +37,7 @@ const server = await start({ config: 'log: {level: debug}\n' });
 const rare = { poll_first: '10m', poll_every: '10m', callback: true, concurrency: 100 };
 const config = `public_url: ${server.url}\nlog: {level: debug}\n${channelsYaml(simulators, NAMES, rare)}`;
 await server.restart({ config });
+await server.addKey('operator', { operator: true });
 
 const kling = simulators['kling-legacy'];
 const create = (prompt, name = 'kling-legacy') => server.create({ model: VENDORS[name].model, prompt, size: undefined, duration: undefined });
@@ -179,6 +181,31 @@ test('of what is said only a challenge is read, and sent back', async () => {
     assert.ok(!refused.text.includes('hush'));
     assert.equal((await server.call('POST', target, { key: null, body: Buffer.alloc(65537, 'a') })).status, 413);
     assert.equal((await server.call('GET', target, { key: null })).status, 405);
+});
+test('a forged address is refused when the head is there, and nothing of the body is kept', async () => {
+    const target = targetOf(await jobOf('challenged'));
+    const forged = target.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A'));
+    const head = (path, more) => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${more}\r\n\r\n`;
+    for (const more of ['Content-Length: 2000000', 'Expect: 100-continue\r\nContent-Length: 20']) {
+        const answers = await new Talk(server).say(head(forged, more)).ended(); // the body never comes
+        assert.deepEqual(answers.map(({ status }) => status), [404], more);
+    }
+    // Longer than what is kept of a body: had it been kept, or counted, that would be 413.
+    for (const options of [{ body: Buffer.alloc(65537, 'a') }, { body: Buffer.alloc(100000, 'a'), chunked: 16384 }]) {
+        assert.equal((await server.call('POST', forged, { key: null, ...options })).status, 404);
+        assert.equal((await server.call('POST', target, { key: null, ...options })).status, 413);
+    }
+    // Ours, with a body that is never whole, takes memory; a forged one before it, on the same server, took none.
+    const memory = async () => Number(/^filmgate_http_body_memory_bytes (\d+)$/m.exec((await server.call('GET', '/metrics', { key: server.keys.operator, unchecked: true })).text)[1]);
+    const [strange, ours] = [forged, target].map((path) => new Talk(server).say(head(path, 'Content-Length: 60000') + 'x'.repeat(50000)));
+    await until('our body to be held', async () => (await memory()) >= 50000);
+    assert.ok((await memory()) < 100000);
+    strange.say('x'.repeat(10000));
+    assert.equal((await strange.answered(1))[0].status, 404);
+    assert.equal(strange.isOver, false, 'a short body is read past, and the connection kept');
+    strange.hangUp();
+    ours.hangUp();
+    await until('nothing to be held', async () => (await memory()) === 0);
 });
 test('no other address fits', async () => {
     const [attempt, signature] = targetOf(await jobOf('challenged')).split('/').at(-1).split('.');

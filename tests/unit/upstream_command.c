@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -358,6 +360,13 @@ static void await_death(const char *path)
     assert_int_equal(kill(pid, 0), -1);
 }
 
+static void await_removal(const char *path)
+{
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    while (access(path, F_OK) == 0 && clock_mono_ms() < until_ms)
+        (void)poll(NULL, 0, TURN_MS);
+}
+
 static void test_children(void **state)
 {
     (void)state;
@@ -384,6 +393,101 @@ static void test_children(void **state)
         assert_int_equal(unlink(path), 0);
     }
     assert_null(command_stop(NULL));
+}
+
+/* Whichever of the two helpers beside it is killed, a stopped one too, nothing stays of what a program has started. The first
+ * is its parent, the second the parent of that. */
+static void test_helper_killed(void **state)
+{
+    static const struct {
+        const char *kill;
+        int status;
+    } WAYS[] = {
+        {"kill -9 $PPID", -SIGKILL},
+        {"kill -9 $keeper", -SIGKILL},
+        {"kill -STOP $PPID; kill -9 $keeper", -SIGKILL},
+        {"kill -ABRT $PPID", -SIGABRT},
+    };
+    (void)state;
+    /* Else the kernel itself continues who is stopped, as it sees a group without a session's shell. */
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(WAYS); i++) {
+        char script[900], path[100];
+        struct run run = {.n_ended = 0};
+        (void)snprintf(path, sizeof path, "%s/child-%zu", data, i);
+        (void)snprintf(script, sizeof script,
+                       "read -r _ _ _ keeper _ </proc/$PPID/stat; "
+                       "(setsid sh -c 'echo $$ >%s; trap \"\" TERM HUP; "
+                       "while :; do sleep 0.05; done' &); "
+                       "until [ -s %s ]; do sleep 0.05; done; %s; "
+                       "while :; do sleep 0.05; done",
+                       path, path, WAYS[i].kill);
+        print_message("# %s\n", WAYS[i].kill);
+        run_script(&run, script, PATIENCE_MS);
+        assert_int_equal(run.n_ended, 1);
+        assert_int_equal(run.end, COMMAND_LOST);
+        assert_int_equal(run.status, WAYS[i].status);
+        await_death(path);
+        await_removal(run.directory);
+        run_fini(&run);
+    }
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0), 0);
+}
+
+/* A program whose processes flee: each begins another in a session of its own and ends. All hold the lock of the file. */
+static int flee(const char *path)
+{
+    int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
+    int fd = open(path, O_RDWR | O_CREAT, S_IRUSR | S_IWUSR);
+    if (fd < 0 || flock(fd, LOCK_EX) != 0)
+        return EXIT_FAILURE;
+    if (fork() > 0) {
+        (void)poll(NULL, 0, 200);
+        _exit(EXIT_SUCCESS);
+    }
+    while (setsid() != -1 && prctl(PR_SET_DUMPABLE, 0) == 0 && clock_mono_ms() < until_ms) {
+        if (fork() > 0)
+            _exit(EXIT_SUCCESS);
+    }
+    _exit(EXIT_SUCCESS);
+}
+
+static void test_flight(void **state)
+{
+    char script[900], path[100], self[400];
+    struct run run = {.n_ended = 0};
+    (void)state;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(length > 0);
+    self[length] = '\0';
+    (void)snprintf(path, sizeof path, "%s/lock", data);
+    (void)snprintf(script, sizeof script, "exec %s flee %s", self, path);
+    run_script(&run, script, PATIENCE_MS);
+    assert_int_equal(run.end, COMMAND_NO_VIDEO);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    (void)close(fd);
+    run_fini(&run);
+}
+
+/* Deeper than a path can be, and full of links to what must stay. */
+static void test_deep(void **state)
+{
+    char script[600], kept[100];
+    struct run run = {.n_ended = 0};
+    (void)state;
+    (void)snprintf(kept, sizeof kept, "%s/kept", data);
+    assert_int_equal(mkdir(kept, 0700), 0);
+    (void)snprintf(script, sizeof script,
+                   "echo x >output.mp4; : >%s/file; n=$(printf %%0200d 0); i=0; "
+                   "while [ $i -lt 30 ]; do mkdir $n && ln -s %s link && cd -P $n || exit 5; "
+                   "i=$((i+1)); done 2>/dev/null; :",
+                   kept, kept);
+    run_script(&run, script, PATIENCE_MS);
+    assert_int_equal(run.end, COMMAND_DONE);
+    run_fini(&run);
+    (void)strcat(kept, "/file");
+    assert_int_equal(access(kept, F_OK), 0);
 }
 
 static void test_directories(void **state)
@@ -421,13 +525,16 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "helper") == 0)
         return command_helper_main();
+    if (argc == 3 && strcmp(argv[1], "flee") == 0)
+        return flee(argv[2]);
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_passed_over), cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_long_blank),  cmocka_unit_test(test_print),
-        cmocka_unit_test(test_ends),        cmocka_unit_test(test_descriptions),
-        cmocka_unit_test(test_out_of_time), cmocka_unit_test(test_children),
-        cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_words),         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_passed_over),   cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_long_blank),    cmocka_unit_test(test_print),
+        cmocka_unit_test(test_ends),          cmocka_unit_test(test_descriptions),
+        cmocka_unit_test(test_out_of_time),   cmocka_unit_test(test_children),
+        cmocka_unit_test(test_helper_killed), cmocka_unit_test(test_flight),
+        cmocka_unit_test(test_deep),          cmocka_unit_test(test_directories),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);
 }
