@@ -268,13 +268,6 @@ static void act_remotely(struct actor *actor, unsigned effects)
     }
 }
 
-static void look(struct actor *actor)
-{
-    if (actor->remote && actor->task->state == TASK_RENDERING) {
-        remote_look(actor->remote);
-    }
-}
-
 void actor_look_again(struct actor *actor)
 {
     unsigned effects = actor->orphaned;
@@ -282,21 +275,14 @@ void actor_look_again(struct actor *actor)
     if (effects) {
         act_remotely(actor, effects);
     }
-    if (effects && actor->is_late) {
-        look(actor);
-    }
 }
 
 /* ---- the deadline ---- */
 
-/* While the engine drains, what is done is not brought home any more: the next start looks again. */
 static void on_deadline(struct loop_timer *timer)
 {
     struct actor *actor = CONTAINER_OF(timer, struct actor, deadline);
     bool has_grace = actor->engine->parts.settings->grace > 0;
-    if (actor->is_late && actor->engine->is_draining) {
-        return;
-    }
     actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_DEADLINE,
                                            .is_final = actor->is_late || !has_grace});
 }
@@ -311,7 +297,9 @@ void actor_wait_in_grace(struct actor *actor)
 {
     actor->is_late = true;
     loop_arm(actor->engine->loop, &actor->deadline, actor->engine->parts.settings->grace);
-    look(actor);
+    if (actor->remote && actor->task->state == TASK_RENDERING) {
+        remote_look(actor->remote);
+    }
 }
 
 /* ---- what it does ---- */

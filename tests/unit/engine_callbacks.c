@@ -197,6 +197,25 @@ static void a_storm_brings_one_in_five_seconds(void **state)
     end_calling(&place);
 }
 
+/* Nobody waits for what it could tell, and there are only so many looks. */
+static void one_before_a_cancel_hastens_no_look(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(LOOK), ANSWERS(503), {0}};
+    struct place place;
+    begin_calling(&place, ATTEMPT_ACCEPTED, turns);
+    task_unref(place.task);
+    place.task = sample_upstream_task(TASK_FAILED, ATTEMPT_CANCELLING);
+    place.task->attempt.job = sample_job("job-1");
+    call(&place, remote_cancel);
+    play_polls(&place, 1);
+    const int64_t wait_ms = due_in_ms();
+    assert_true(wait_ms > 0);
+    hear(SAMPLE_ATTEMPT);
+    assert_int_equal(due_in_ms(), wait_ms);
+    end_calling(&place);
+}
+
 /* The answer under way may be older than the callback. */
 static void one_that_comes_while_a_poll_is_under_way_counts_for_the_next(void **state)
 {
@@ -320,6 +339,7 @@ int main(void)
         cmocka_unit_test(the_next_poll_comes_at_once),
         cmocka_unit_test(one_that_was_lost_is_confirmed_sooner),
         cmocka_unit_test(a_storm_brings_one_in_five_seconds),
+        cmocka_unit_test(one_before_a_cancel_hastens_no_look),
         cmocka_unit_test(one_that_comes_while_a_poll_is_under_way_counts_for_the_next),
         cmocka_unit_test(the_upstreams_wish_for_a_pause_is_kept),
         cmocka_unit_test(it_waits_for_its_place_among_many),

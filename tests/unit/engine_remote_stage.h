@@ -32,7 +32,8 @@ static const struct {
                " \"auth\": {\"kind\": \"google_service_account\", \"scope\": \"films\"}}"},
     {"calling", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
                 " \"poll\": {\"first_s\": 3000, \"every_s\": 1000, \"longest_s\": 3600},"
-                " \"result\": {\"renews\": true}, \"callback\": true}"},
+                " \"result\": {\"renews\": true}, \"callback\": true,"
+                " \"cancel\": {\"while\": [\"pending\"]}}"},
 };
 
 static const struct adapter ADAPTERS[ARRAY_LENGTH(ABOUTS)];
