@@ -395,8 +395,7 @@ static void test_children(void **state)
     assert_null(command_stop(NULL));
 }
 
-/* Whichever of the two helpers beside it is killed, a stopped one too, nothing stays of what a program has started. The first
- * is its parent, the second the parent of that. */
+/* Whichever of the two helpers is killed, a stopped one too, nothing stays: the first is its parent, the other that one's. */
 static void test_helper_killed(void **state)
 {
     static const struct {
@@ -447,19 +446,17 @@ static int flee(const char *path)
     }
     while (setsid() != -1 && prctl(PR_SET_DUMPABLE, 0) == 0 && clock_mono_ms() < until_ms) {
         if (fork() > 0)
-            _exit(EXIT_SUCCESS);
+            break;
     }
     _exit(EXIT_SUCCESS);
 }
 
 static void test_flight(void **state)
 {
-    char script[900], path[100], self[400];
+    char script[900], path[100], self[400] = "";
     struct run run = {.n_ended = 0};
     (void)state;
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    assert_true(length > 0);
-    self[length] = '\0';
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     (void)snprintf(path, sizeof path, "%s/lock", data);
     (void)snprintf(script, sizeof script, "exec %s flee %s", self, path);
     run_script(&run, script, PATIENCE_MS);
