@@ -21,21 +21,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/callback.h"
 #include "api/connection.h"
 #include "api/exposition.h"
 #include "api/handler.h"
+#include "api/judge.h"
 #include "api/poll.h"
 #include "api/task.h"
 #include "api/ticket.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
-#include "base/settings_value.h"
 #include "net/address.h"
 
 enum {
-    SWALLOW_MAX_BYTES = 1024 * 1024, /* of a refused request's body, to keep its connection */
     /* Of one connection: its headers, and the window through which bodies come. */
     POOL_BYTES = 20 * 1024,
     BACKLOG = 1024,
@@ -80,108 +78,10 @@ static enum MHD_Result reply_preflight(struct api_request *request)
     return api_reply_response(request, MHD_HTTP_NO_CONTENT, response, 0);
 }
 
-static void refuse(struct api_request *request, enum api_error error)
-{
-    if (request->is_refused)
-        return;
-    request->is_refused = true;
-    request->refusal = error;
-}
-
-/* What the path has for the part in braces of the route's. */
-static void take_part(struct api_request *request)
-{
-    size_t length;
-    request->part = route_part(request->route, request->path, &length);
-    if (request->part == NULL || request->part[length] == '\0')
-        return;
-    snprintf(request->part_text, sizeof(request->part_text), "%.*s", (int)length, request->part);
-    request->part = request->part_text;
-}
-
-/* The ticket stands for the key that it was made with, if that still holds. */
-static bool take_ticket(struct api_request *request, const char *text)
-{
-    request->ticket = must_calloc(1, sizeof(*request->ticket));
-    return ticket_use(request->api->tickets, text, clock_wall_ms(), request->ticket) &&
-           auth_find(request->api->auth, request->ticket->key, &request->who);
-}
-
-/* May this caller use the route? */
-static void judge_caller(struct api_request *request)
-{
-    if (request->route->touches == ROUTE_TOUCHES_CALLBACK && !callback_is_ours(request))
-        refuse(request, API_ERROR_NOT_FOUND);
-    if (request->route->who == ROUTE_WHO_NOBODY)
-        return;
-    const char *ticket =
-        request->route->who == ROUTE_WHO_TICKET ? api_argument(request, "ticket") : NULL;
-    if (ticket != NULL) {
-        if (!take_ticket(request, ticket))
-            refuse(request, API_ERROR_BAD_TICKET);
-        return;
-    }
-    if (!auth_check(request->api->auth, api_header(request, "Authorization"), &request->who))
-        refuse(request, API_ERROR_BAD_KEY);
-    else if (request->route->who == ROUTE_WHO_OPERATOR && !request->who.is_operator)
-        refuse(request, API_ERROR_FORBIDDEN);
-}
-
-/* The largest body that the route takes. */
-static int64_t most_bytes(const struct api_request *request)
-{
-    return request->route != NULL && request->route->body == ROUTE_BODY_TASK
-               ? request->api->parts.settings->body_bytes
-               : ROUTE_SMALL_BODY_BYTES;
-}
-
-static void judge_body(struct api_request *request)
-{
-    request->body_limit = (size_t)most_bytes(request);
-    if (request->facts.content_length > (int64_t)request->body_limit)
-        refuse(request, API_ERROR_TOO_LARGE);
-    if (request->is_refused)
-        request->body_limit = SWALLOW_MAX_BYTES;
-}
-
-/* Finds the route and who calls; what is wrong ends in `refusal`. */
-static void judge(struct api_request *request)
-{
-    if (!is_method(request, "OPTIONS")) {
-        bool names_task =
-            api_argument(request, "id") != NULL || api_argument(request, "task_id") != NULL;
-        switch (route_find(request->method, request->path, names_task, &request->route)) {
-        case ROUTE_FOUND:
-            take_part(request);
-            judge_caller(request);
-            break;
-        case ROUTE_UNKNOWN:
-            refuse(request, API_ERROR_NOT_FOUND);
-            break;
-        case ROUTE_OTHER_METHOD:
-            refuse(request, API_ERROR_METHOD_NOT_ALLOWED);
-            break;
-        }
-    }
-    judge_body(request);
-}
-
-static enum MHD_Result reply_refusal(struct api_request *request)
-{
-    char most[SETTINGS_NUMBER_SIZE], message[120];
-    if (request->refusal != API_ERROR_TOO_LARGE)
-        return api_reply_error(request, request->refusal, NULL);
-    settings_write_number(SETTINGS_BYTES, most_bytes(request), most);
-    snprintf(message, sizeof(message),
-             "The request body is too large: at most %s are taken at this address.", most);
-    return api_reply_error(request, API_ERROR_TOO_LARGE,
-                           &(struct api_error_details){.message = message});
-}
-
 static enum MHD_Result answer(struct api_request *request)
 {
     if (request->is_refused)
-        return reply_refusal(request);
+        return judge_reply(request);
     if (is_method(request, "OPTIONS"))
         return reply_preflight(request);
     bool touches_task = request->route->touches == ROUTE_TOUCHES_TASK ||
@@ -192,13 +92,6 @@ static enum MHD_Result answer(struct api_request *request)
     if (touches_task && poll_takes(request, &result))
         return result;
     return request->route->handler(request);
-}
-
-/* A refused request whose body is still to come: worth reading past it to keep the connection? */
-static bool is_not_worth_reading(const struct api_request *request)
-{
-    return request->is_refused &&
-           (request->facts.expects_continue || request->facts.content_length > SWALLOW_MAX_BYTES);
 }
 
 /* The answer to a message that wire_check() refuses. The connection ends: where the next message begins is anybody's guess. */
@@ -224,8 +117,8 @@ static enum MHD_Result first_call(struct connection *own, const char *version)
     /* The library reads line ends of chunks loosely, and we do not see them. */
     request->must_close =
         request->facts.is_chunked || own->n_requests >= request->api->parts.settings->http_requests;
-    judge(request);
-    if (!is_not_worth_reading(request))
+    judge_request(request);
+    if (!judge_gives_up(request))
         return MHD_YES;
     request->must_close = true;
     return answer(request);
