@@ -7,7 +7,8 @@ enum {
     REDACT_SECRET_LEAST = 8
 }; /* bytes; what is shorter is no secret, and would blank out words */
 
-/* Puts asterisks over each place where `secret` (NULL: none) stands in `text`. */
+/* Puts asterisks over each place where `secret` (NULL: none) stands in `text`: as it is, or as an address or JSON spells it
+ * (`%2B` for `+`, `\/` for `/`). */
 void redact(char *text, const char *secret);
-/* The same over what follows `mark`, up to a blank or a quotation mark. */
+/* The same over what follows `mark`, which may be spelt in those ways, up to a blank or a quotation mark. */
 void redact_behind(char *text, const char *mark);

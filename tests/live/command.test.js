@@ -329,7 +329,7 @@ test('the doctor, the list of adapters and the dump know it', async () => {
     const file = path.join(folder, 'good.yaml');
     fs.writeFileSync(file, `channels:\n${channel('local', '    models: [a]\n')}`);
     assert.match((await command(['doctor', '--config', file, '--data', path.join(folder, 'd')])).stdout, /"local": runs \S+run\.sh, 1 at once, serves "a"/);
-    assert.match((await command(['adapters', 'list'])).stdout, /^command +own +none +pending,rendering +built in /m);
+    assert.match((await command(['adapters', 'list'])).stdout, /^command +own +none +pending,rendering +no +built in /m);
     assert.match((await command(['adapters', 'show', 'command'])).stderr, /is no adapter/);
     const { stdout } = await command(['dump', 'config', '--config', file]);
     assert.match(stdout, /run\.sh/);

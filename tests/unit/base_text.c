@@ -424,6 +424,16 @@ static void test_redact(void **state)
     assert_string_equal(text, "************ and ************, \"/callbacks/a.b\" and /callbacks/");
     redact_behind(text, "/callbacks/");
     assert_string_equal(text, "************ and ************, \"/callbacks/***\" and /callbacks/");
+    char spelt[] =
+        "a%2Fb%2bc12=345, a\\/b+c12%3D345, a/b+c12=34, %2fcallbacks%2Fx.y \\/callbacks\\/x.y%";
+    redact(spelt, "a/b+c12=345");
+    assert_string_equal(
+        spelt,
+        "***************, **************, a/b+c12=34, %2fcallbacks%2Fx.y \\/callbacks\\/x.y%");
+    redact_behind(spelt, "/callbacks/");
+    assert_string_equal(
+        spelt,
+        "***************, **************, a/b+c12=34, %2fcallbacks%2F*** \\/callbacks\\/****");
 }
 
 static void nearest_counts_edits(void **state)
