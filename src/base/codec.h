@@ -29,7 +29,7 @@ CHECKED bool codec_hex_decode(const char *text, uint8_t *ret_data, size_t length
 CHECKED bool codec_percent_decode(char *text);
 /* Is this well-formed UTF-8 (RFC 3629) without NUL? */
 bool codec_is_utf8(const char *text, size_t length);
-/* Characters (code points) of well-formed UTF-8. */
+/* For tests: characters (code points) of well-formed UTF-8. */
 size_t codec_utf8_count(const char *text);
 /* How many bytes of UTF-8 text, `most` at the most, end with a whole character. */
 size_t codec_utf8_fit(const char *text, size_t most);

@@ -130,7 +130,6 @@ const char *channel_engine(const struct channel *channel);
 bool channel_serves(const struct channel *channel, const char *model, const char **ret_upstream);
 /* Does any channel of the table that is not drained? */
 bool channel_is_served(const struct channel_table *table, const char *model);
-bool channel_is_catch_all(const struct channel_table *table); /* no channel is configured */
 /* The names for GET /v1/models: what the configuration lists (wildcards and drained channels left out), or, with the
  * catch-all, the well-known names of the family. */
 size_t channel_model_names(const struct channel_table *table, const char *const **ret_names);
