@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/loop.h"
-#include "engine/attempt.h"
+#include "engine/local_work.h"
 #include "engine/credential.h"
 #include "engine/engine.h"
 #include "engine/remote.h"
@@ -66,8 +66,8 @@ struct actor {
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;
     struct schedule_entry entry;
-    struct attempt *attempt; /* of ours; NULL unless running */
-    struct remote *remote;   /* at an upstream; NULL unless there is one */
+    struct local_work *local; /* NULL unless running */
+    struct remote *remote;    /* at an upstream; NULL unless there is one */
     unsigned orphaned; /* effects that wait for a channel or credential to be configured again */
     struct engine_cancel *cancels; /* waiting for the commit, by `next` */
     struct engine_erase *erases;   /* the same */

@@ -23,7 +23,7 @@ void actor_halt_attempt(struct actor *actor)
 {
     bool is_kept = actor->task->state == TASK_COMPLETED;
     loop_disarm(actor->engine->loop, &actor->progress);
-    actor->attempt = is_kept ? attempt_keep(actor->attempt) : attempt_stop(actor->attempt);
+    actor->local = is_kept ? local_work_keep(actor->local) : local_work_stop(actor->local);
     if (actor->remote) {
         remote_halt(actor->remote, is_kept);
     }
@@ -108,7 +108,7 @@ static void on_attempt_event(void *context, const struct task_event *event)
     if (event->kind == TASK_EVENT_TURNED_AWAY) {
         actor->avoided = actor->credential;
     }
-    if (actor->attempt) {
+    if (actor->local) {
         count_local(actor, event);
     }
     if (actor->credential && credential_take_wanted(actor->credential)) {
@@ -152,8 +152,8 @@ static void on_reason(void *context, const char *reason)
     const struct task *task = actor->task;
     CLEANUP(json_unref_pointer) json_t *body = json_object();
     json_set(body, "message", short_text(reason));
-    json_set(body, "is_local", json_boolean(actor->attempt != NULL));
-    if (actor->attempt) {
+    json_set(body, "is_local", json_boolean(actor->local != NULL));
+    if (actor->local) {
         json_set(body, "attempt", json_integer(task->attempts));
         credential_note_error(local_credential(actor), reason);
     } else if (task->state != TASK_QUEUED) {
@@ -326,11 +326,12 @@ bool actor_is_busy(const struct actor *actor)
 static void act_here(struct actor *actor, unsigned effects)
 {
     if (effects & TASK_EFFECT_START) {
-        const struct attempt_handler handler = {on_attempt_event, on_reason, actor};
-        actor->attempt = attempt_start(&actor->engine->room, actor->channel, actor->task, &handler);
+        const struct local_work_handler handler = {on_attempt_event, on_reason, actor};
+        actor->local =
+            local_work_start(&actor->engine->room, actor->channel, actor->task, &handler);
     }
     if (effects & TASK_EFFECT_STORE_RESULT) {
-        attempt_store(actor->attempt);
+        local_work_store(actor->local);
     }
 }
 
