@@ -23,7 +23,7 @@ void actor_halt_attempt(struct actor *actor)
 {
     bool is_kept = actor->task->state == TASK_COMPLETED;
     loop_disarm(actor->engine->loop, &actor->progress);
-    actor->local = is_kept ? local_work_keep(actor->local) : local_work_stop(actor->local);
+    actor->local = local_work_stop(actor->local, is_kept);
     if (actor->remote) {
         remote_halt(actor->remote, is_kept);
     }

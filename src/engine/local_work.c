@@ -156,7 +156,7 @@ void local_work_store(struct local_work *work)
     work->result = result_start(work->room, work->task, work->video, &handler);
 }
 
-static struct local_work *end_work(struct local_work *work, bool is_kept)
+struct local_work *local_work_stop(struct local_work *work, bool is_kept)
 {
     if (!work) {
         return NULL;
@@ -170,14 +170,4 @@ static struct local_work *end_work(struct local_work *work, bool is_kept)
     task_unref(work->task);
     free(work);
     return NULL;
-}
-
-struct local_work *local_work_stop(struct local_work *work)
-{
-    return end_work(work, false);
-}
-
-struct local_work *local_work_keep(struct local_work *work)
-{
-    return end_work(work, true);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One attempt at a task whose work is done here (remote.h: at an upstream): inputs brought together, the animatic rendered in a helper or the channel's program
- * run, variants made, all of it stored. It knows nothing of states: it tells what happened as events. On the loop's
- * thread. */
+ * One attempt at a task whose work is done here (remote.h: at an upstream): inputs brought together, the animatic rendered
+ * in a helper or the channel's program run, variants made, all of it stored. It knows nothing of states: it tells what
+ * happened as events. On the loop's thread. */
 #pragma once
+
+#include <stdbool.h>
 
 #include "base/compiler.h"
 #include "engine/room.h"
@@ -28,7 +30,6 @@ struct local_work *local_work_start(const struct engine_room *room, const struct
                                     const struct local_work_handler *handler);
 /* After RENDERED: makes the variants and stores the files; STORED or FAILED follows. */
 void local_work_store(struct local_work *work);
-/* Ends it without further events; files that it stored, wholly or half, are erased. Takes NULL, returns NULL. */
-struct local_work *local_work_stop(struct local_work *work);
-/* As local_work_stop(), but what it stored is wanted: the task has it as its result. */
-struct local_work *local_work_keep(struct local_work *work);
+/* Ends it without further events; files that it stored, wholly or half, are erased, unless `is_kept`: the task has them as
+ * its result. Takes NULL, returns NULL. */
+struct local_work *local_work_stop(struct local_work *work, bool is_kept);
