@@ -37,7 +37,7 @@ void actor_end_attempt(struct actor *actor)
 
 /* ---- what attempts tell ---- */
 
-/* A job that was taken up at the start began in another process: nobody knows here when. What waits for our own engine is
+/* A job that was taken up at the start began in another process: nobody knows here when. What waits for local work is
  * told by what that takes. */
 static void learn_duration(struct actor *actor)
 {
@@ -304,7 +304,7 @@ void actor_wait_in_grace(struct actor *actor)
 
 /* ---- what it does ---- */
 
-bool actor_works_here(const struct actor *actor)
+bool actor_works_locally(const struct actor *actor)
 {
     enum task_state state = actor->task->state;
     bool is_under_way =
@@ -318,12 +318,12 @@ bool actor_is_busy(const struct actor *actor)
     bool is_remote_busy =
         actor->remote && (remote_is_sending(actor->remote) || state == TASK_SUBMITTING ||
                           (state == TASK_FETCHING && remote_is_bringing(actor->remote)));
-    return actor->commit || actor_works_here(actor) || is_remote_busy;
+    return actor->commit || actor_works_locally(actor) || is_remote_busy;
 }
 
-/* ---- here ---- */
+/* ---- local ---- */
 
-static void act_here(struct actor *actor, unsigned effects)
+static void act_locally(struct actor *actor, unsigned effects)
 {
     if (effects & TASK_EFFECT_START) {
         const struct local_work_handler handler = {on_attempt_event, on_reason, actor};
@@ -339,7 +339,7 @@ static void act_here(struct actor *actor, unsigned effects)
 
 void actor_work(struct actor *actor, unsigned effects)
 {
-    (actor->task->is_local ? act_here : act_remotely)(actor, effects);
+    (actor->task->is_local ? act_locally : act_remotely)(actor, effects);
 }
 
 void actor_begin(struct actor *actor, const struct route *route)

@@ -220,8 +220,8 @@ static void search_channel(struct search *search, const struct channel *channel)
         return;
     }
     if (channel->is_animatic) {
-        const struct credential *builtin = credential_of(search->credentials, channel->name, "");
-        if (builtin->is_paused || builtin->is_draining || !search->animatic_is_free) {
+        const struct credential *local = credential_of(search->credentials, channel->name, "");
+        if (local->is_paused || local->is_draining || !search->animatic_is_free) {
             wait_at_most(search, -1);
             search->route.waits_local = true;
         } else {

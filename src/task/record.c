@@ -216,6 +216,7 @@ char *task_encode_status(const struct task *task)
     record_put_ints(document, task, status_ints, ARRAY_LENGTH(status_ints));
     put_upstream(document, task);
     json_set_text(document, "channel", shared_text_of(task->channel));
+    /* The key is older than channels whose programs work here as well, and stands in every store. */
     json_set(document, "is_builtin", json_boolean(task->is_local));
     if (task->is_command)
         json_set(document, "is_command", json_true());

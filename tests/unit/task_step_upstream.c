@@ -395,8 +395,8 @@ static void numbers_never_repeat(void **context)
         assert_int_equal(task->attempt.number, i);
     }
     assert_false(task->may_have_cost);
-    struct task_event ours = {.kind = TASK_EVENT_SLOT_GRANTED, .channel = "l", .is_local = true};
-    (void)feed(&task, ours);
+    struct task_event local = {.kind = TASK_EVENT_SLOT_GRANTED, .channel = "l", .is_local = true};
+    (void)feed(&task, local);
     assert_string_equal(task->attempt.id, "");
     assert_true(task->is_local);
     (void)feed(&task, (struct task_event){.kind = TASK_EVENT_PARKED});
