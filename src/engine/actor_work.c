@@ -214,18 +214,18 @@ static bool take_up(struct actor *actor)
     const struct attempt_record *record = &actor->task->attempt;
     const struct channel *channel =
         channel_named(engine->channels, shared_text_of(record->channel));
-    const struct channel_credential *key =
+    const struct channel_credential *identity =
         channel && !channel_is_local(channel)
             ? channel_credential_named(channel, shared_text_of(record->credential))
             : NULL;
-    if (!key) {
+    if (!identity) {
         return false;
     }
     const struct route route = {
         .kind = ROUTE_FOUND,
         .channel = channel,
-        .key = key,
-        .credential = credential_of(engine->credentials, channel->name, key->name),
+        .identity = identity,
+        .credential = credential_of(engine->credentials, channel->name, identity->name),
         .retry_ms = -1,
     };
     new_remote(actor, &route);

@@ -51,10 +51,10 @@ static void on_time(struct loop_timer *timer)
 char *remote_quote(const struct remote *remote, const char *text)
 {
     char *quoted = must_strdup(text ? text : "");
-    redact(quoted, remote->key->key);
-    redact(quoted, remote->key->secret);
-    if (remote->key->account) {
-        redact(quoted, tokens_at_hand(remote->room->tokens, remote->channel, remote->key));
+    redact(quoted, remote->identity->key);
+    redact(quoted, remote->identity->secret);
+    if (remote->identity->account) {
+        redact(quoted, tokens_at_hand(remote->room->tokens, remote->channel, remote->identity));
     }
     redact_behind(quoted, "/callbacks/");
     return quoted;
@@ -140,7 +140,7 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
     const struct dialogue_spec spec = {
         .kind = kind,
         .channel = remote->channel,
-        .credential = remote->key,
+        .identity = remote->identity,
         .task = remote->task,
         .input = input,
         .keep = kind != DIALOGUE_SUBMIT && job ? job->keep : NULL,
@@ -241,7 +241,7 @@ struct remote *remote_new(const struct engine_room *room, struct credentials *cr
     remote->credentials = credentials;
     remote->table = channel_table_ref(table);
     remote->channel = route->channel;
-    remote->key = route->key;
+    remote->identity = route->identity;
     remote->credential = route->credential;
     remote->handler = *handler;
     remote->timer.fire = on_time;

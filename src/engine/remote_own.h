@@ -38,7 +38,7 @@ struct remote {
     struct credentials *credentials;
     struct channel_table *table; /* a reference: the two below live in it */
     const struct channel *channel;
-    const struct channel_credential *key;
+    const struct channel_credential *identity;
     struct credential *credential;
     struct remote_handler handler;
     const struct task *task; /* the newest that we were given; a reference */

@@ -92,7 +92,7 @@ static inline void start(struct heard *heard, enum dialogue_kind kind, const cha
     const struct dialogue_spec spec = {
         .kind = kind,
         .channel = channel,
-        .credential = heard->channel ? channel->credentials : &KEY,
+        .identity = heard->channel ? channel->credentials : &KEY,
         .task = task,
         .input = json_object(),
         .keep = keep,
