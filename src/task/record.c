@@ -73,7 +73,7 @@ static const struct record_field status_int64s[] = {
 
 static const struct record_field status_ints[] = {
     RECORD_FIELD(struct task, attempts, true),
-    RECORD_FIELD(struct task, n_deferred, false),
+    {"n_deferred", offsetof(struct task, n_put_off), false}, /* as every store has it */
 };
 
 /* With the job's texts, all of struct attempt_record but its state. Only the number is there when no attempt is. */
