@@ -154,6 +154,28 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
     remote->dialogue = dialogue_start(remote->room, &spec);
 }
 
+/* ---- what an answer says ---- */
+
+enum remote_state remote_state_of(const json_t *said)
+{
+    static const char *const words[] = {
+        [REMOTE_STATE_PENDING] = "pending",     [REMOTE_STATE_RENDERING] = "rendering",
+        [REMOTE_STATE_DONE] = "done",           [REMOTE_STATE_FAILED] = "failed",
+        [REMOTE_STATE_CANCELLED] = "cancelled", [REMOTE_STATE_GONE] = "gone",
+        [REMOTE_STATE_UNCLEAR] = "unclear",
+    };
+    const char *word = json_text(said, "state");
+    if (!word) {
+        return REMOTE_STATE_NONE;
+    }
+    for (size_t i = REMOTE_STATE_NONE + 1; i < ARRAY_LENGTH(words); i++) {
+        if (strcmp(words[i], word) == 0) {
+            return (enum remote_state)i;
+        }
+    }
+    return REMOTE_STATE_FOREIGN;
+}
+
 /* ---- the job after an answer ---- */
 
 /* NULL: none, or too long to be kept. */

@@ -106,6 +106,20 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
 struct attempt_job *remote_job(const struct attempt_job *old, const char *id, const json_t *said);
 /* The same, where it says what was used and nothing else of it counts; NULL where it does not say. */
 struct attempt_job *remote_used(const struct remote *remote, const json_t *said);
+/* What an answer says of the job, in `state`. */
+enum remote_state {
+    REMOTE_STATE_NONE, /* it has no state */
+    REMOTE_STATE_PENDING,
+    REMOTE_STATE_RENDERING,
+    REMOTE_STATE_DONE,
+    REMOTE_STATE_FAILED,
+    REMOTE_STATE_CANCELLED,
+    REMOTE_STATE_GONE,
+    REMOTE_STATE_UNCLEAR,
+    REMOTE_STATE_FOREIGN, /* a word that there is not */
+};
+/* `said` may be NULL. */
+enum remote_state remote_state_of(const json_t *said);
 /* Does an answer of a job under way say what its record does not hold yet? */
 bool remote_has_news(const struct remote *remote, const json_t *said);
 
