@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/json.h"
 #include "base/must.h"
 
@@ -58,17 +59,6 @@ const struct auth_kind *auth_kind(enum channel_auth auth)
     return &KINDS[auth];
 }
 
-static bool is_among(const char *words, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)) != NULL; at += length) {
-        bool begins = at == words || at[-1] == ' ';
-        if (begins && (at[length] == ' ' || at[length] == '\0'))
-            return true;
-    }
-    return false;
-}
-
 static bool read_kind(const json_t *auth, enum channel_auth *ret_kind, char *ret_error)
 {
     char words[120] = "";
@@ -85,27 +75,18 @@ static bool read_kind(const json_t *auth, enum channel_auth *ret_kind, char *ret
     return refuse(ret_error, "auth.kind must be one of %s", words);
 }
 
-static bool is_printable(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text < ' ' || *text > '~')
-            return false;
-    }
-    return true;
-}
-
 static bool check_member(const struct auth_kind *kind, const struct member *member,
                          const json_t *value, char *ret_error)
 {
     const char *text = json_string_value(value);
-    bool is_needed = is_among(kind->needs, member->name);
+    bool is_needed = codec_has_word(kind->needs, member->name);
     if (value == NULL)
         return !is_needed ||
                refuse(ret_error, "auth.%s is missing: %s", member->name, member->what);
-    if (!is_needed && !is_among(kind->takes, member->name))
+    if (!is_needed && !codec_has_word(kind->takes, member->name))
         return refuse(ret_error, "auth.%s does not belong to the kind %s", member->name,
                       kind->word);
-    if (text == NULL || text[0] == '\0' || !is_printable(text))
+    if (text == NULL || text[0] == '\0' || !codec_is_printable(text))
         return refuse(ret_error, "auth.%s must be a text of printable ASCII", member->name);
     bool is_good = strpbrk(text, member->bad) == NULL &&
                    (member->good == NULL || text[strspn(text, member->good)] == '\0');

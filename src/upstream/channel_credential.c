@@ -67,7 +67,7 @@ static bool check_json(const struct settings_channel *source, enum channel_auth 
     char error[JSON_ERROR_SIZE];
     CLEANUP(json_unref_pointer)
     json_t *json = json_parse(from->key, strlen(from->key), error);
-    bool has_secret = auth == CHANNEL_AUTH_JWT || auth == CHANNEL_AUTH_VOLCENGINE;
+    bool has_secret = auth_kind(auth)->secret != AUTH_SECRET_NONE;
     if (!json_is_object(json) && !json_is_array(json))
         return true;
     return channel_refuse(

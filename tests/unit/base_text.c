@@ -261,6 +261,28 @@ static void utf8_by_the_rfc(void **state)
         assert_int_equal(codec_utf8_fit("h\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xac", most), fits[most]);
 }
 
+static void printable_is_ascii_from_blank_to_tilde(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"a\tb", "a\n", "\x1f", "\x7f", "\xc3\xa9"};
+    assert_true(codec_is_printable("") && codec_is_printable(" a Z~"));
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_false(codec_is_printable(bad[i]));
+}
+
+static void a_word_among_words_is_a_whole_one(void **state)
+{
+    (void)state;
+    static const char words[] = "first_s every_s every aa-aa s";
+    static const char *const good[] = {"first_s", "every_s", "every", "aa-aa", "s"};
+    static const char *const bad[] = {"", " ", "first", "_s", "aa", "every aa-aa", "every_", "ss"};
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
+        assert_true(codec_has_word(words, good[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_false(codec_has_word(words, bad[i]));
+    assert_false(codec_has_word("", "s"));
+}
+
 static void arena_hands_out_aligned_zeroes(void **state)
 {
     (void)state;
@@ -481,6 +503,8 @@ int main(void)
         cmocka_unit_test(hex_both_ways),
         cmocka_unit_test(percent_decodes_in_place),
         cmocka_unit_test(utf8_by_the_rfc),
+        cmocka_unit_test(printable_is_ascii_from_blank_to_tilde),
+        cmocka_unit_test(a_word_among_words_is_a_whole_one),
         cmocka_unit_test(arena_hands_out_aligned_zeroes),
         cmocka_unit_test(arena_keeps_its_ceiling),
         cmocka_unit_test(arena_copies_text),
