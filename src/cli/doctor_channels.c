@@ -52,7 +52,7 @@ static const char *host_of(const char *url, const char *scheme)
 
 static bool is_naked(const struct channel *channel)
 {
-    const char *host = channel->auth != CHANNEL_AUTH_NONE && channel->base_url != NULL
+    const char *host = channel->auth != AUTH_WAY_NONE && channel->base_url != NULL
                            ? host_of(channel->base_url, "http://")
                            : NULL;
     return host != NULL && !is_nearby(host);
@@ -68,7 +68,7 @@ static void describe(const struct channel *channel, struct buf *line)
                    (long long)channel->concurrency);
     else
         buf_printf(line, "adapter %s at %s", adapter_name(channel->adapter), channel->base_url);
-    if (channel->auth != CHANNEL_AUTH_NONE)
+    if (channel->auth != AUTH_WAY_NONE)
         buf_printf(line, ", %zu credential%s", channel->n_credentials,
                    channel->n_credentials == 1 ? "" : "s");
     for (size_t i = 0; i < channel->n_models; i++)

@@ -47,7 +47,7 @@ static void begin(struct scene *scene, const struct turn *turns)
     play(turns);
     *scene = (struct scene){
         .channel = {.name = "main",
-                    .auth = CHANNEL_AUTH_GOOGLE,
+                    .auth = AUTH_WAY_GOOGLE,
                     .auth_scope = "films",
                     .road = {.proxy = "http://proxy.example:3128", .ca_file = "/ca.pem"},
                     .connect_ms = 7000}};

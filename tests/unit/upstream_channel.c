@@ -373,7 +373,7 @@ static void test_whole_channel(void **state)
     assert_string_equal(channel->hosts[0], "rest.example.com");
     assert_string_equal(channel->hosts[1], "127.0.0.1:9000");
     assert_null(channel->hosts[2]);
-    assert_int_equal(channel->auth, CHANNEL_AUTH_HEADER);
+    assert_int_equal(channel->auth, AUTH_WAY_HEADER);
     assert_string_equal(channel->auth_name, "Authorization");
     assert_string_equal(channel->auth_prefix, "Key ");
     assert_int_equal(channel->n_credentials, 1);
@@ -409,7 +409,7 @@ static void test_modest_channel(void **state)
     struct channel_table *table = make_of(&source, 1);
     const struct channel *channel = channel_at(table, 0);
     assert_string_equal(channel->base_url, "http://127.0.0.1:8188/api");
-    assert_int_equal(channel->auth, CHANNEL_AUTH_NONE);
+    assert_int_equal(channel->auth, AUTH_WAY_NONE);
     assert_int_equal(channel->n_credentials, 1);
     assert_string_equal(channel->credentials[0].key, "");
     assert_int_equal(channel->on_unknown, TASK_UNKNOWN_HOLD);
@@ -478,7 +478,7 @@ static void test_signing(void **state)
                                             USUAL};
     struct channel_table *table = make_of(&source, 1);
     const struct channel *channel = channel_at(table, 0);
-    assert_int_equal(channel->auth, CHANNEL_AUTH_VOLCENGINE);
+    assert_int_equal(channel->auth, AUTH_WAY_VOLCENGINE);
     assert_string_equal(channel->auth_service, "cv");
     assert_string_equal(channel->auth_region, "cn-north-1");
     assert_string_equal(channel_credential_named(channel, "a")->secret, "secret-a");
@@ -501,7 +501,7 @@ static void test_accounts(void **state)
     struct channel_table *table = channel_table_new(&settings, &SET, error);
     assert_string_equal(error, "");
     const struct channel *channel = channel_at(table, 0);
-    assert_int_equal(channel->auth, CHANNEL_AUTH_GOOGLE);
+    assert_int_equal(channel->auth, AUTH_WAY_GOOGLE);
     assert_string_equal(channel->auth_scope, "https://scope.example.com/all");
     assert_string_equal(channel->credentials[0].key, "");
     assert_string_equal(channel->credentials[0].account->email,
