@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "asset/callback.h"
+#include "asset/callback_link.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -342,7 +342,7 @@ char *remote_callback(const struct remote *remote)
 {
     const char *base = remote->channel->callback_base;
     return base && remote->room->link_keys
-               ? callback_sign(&remote->room->link_keys->current, base, remote->attempt_id)
+               ? callback_link_sign(&remote->room->link_keys->current, base, remote->attempt_id)
                : NULL;
 }
 
