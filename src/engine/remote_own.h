@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the rooms of an attempt share: remote.c, remote_submit.c, remote_poll.c and remote_result.c. Nobody else includes
- * this. */
+ * What the rooms of an attempt at an upstream share: remote.c, remote_submit.c, remote_poll.c, remote_verdict.c,
+ * remote_cancel.c and remote_result.c. Nobody else includes this. */
 #pragma once
 
 #include <jansson.h>
