@@ -152,12 +152,11 @@ static bool look_at_channel(struct doctor *doctor, const struct adapter_set *ada
 void doctor_look_at_channels(struct doctor *doctor)
 {
     const struct settings *settings = doctor->settings;
-    const char *folder = settings->adapters[0] != '\0' ? settings->adapters : NULL;
     char error[ADAPTER_ERROR_SIZE] = "";
     if (settings->n_channels == 0)
         doctor_say(doctor, DOCTOR_OK, "channels", NULL,
                    "none is configured, so every model goes to the built-in engine");
-    struct adapter_set *adapters = adapter_set_new(folder, error);
+    struct adapter_set *adapters = adapter_set_new(settings->adapters, error);
     if (adapters == NULL) {
         doctor_say(doctor, DOCTOR_PROBLEM, "adapters", ADVICE, "%s", error);
         return;
