@@ -22,12 +22,12 @@ static const struct exchange_header channel_headers[] = {{"X-Team", TEAM}};
 static const char *const hosts[] = {"rest.example.com", "files.example.com:8443", NULL};
 
 static const struct {
-    enum channel_auth auth;
+    enum auth_way auth;
     const char *name, *prefix;
 } kinds[] = {
-    {CHANNEL_AUTH_NONE, NULL, NULL},        {CHANNEL_AUTH_BEARER, NULL, NULL},
-    {CHANNEL_AUTH_HEADER, "x-key", "Key "}, {CHANNEL_AUTH_QUERY, "key", NULL},
-    {CHANNEL_AUTH_JWT, NULL, NULL},         {CHANNEL_AUTH_VOLCENGINE, NULL, NULL},
+    {AUTH_WAY_NONE, NULL, NULL},        {AUTH_WAY_BEARER, NULL, NULL},
+    {AUTH_WAY_HEADER, "x-key", "Key "}, {AUTH_WAY_QUERY, "key", NULL},
+    {AUTH_WAY_JWT, NULL, NULL},         {AUTH_WAY_VOLCENGINE, NULL, NULL},
 };
 
 static void check_text(const char *text)
@@ -72,8 +72,7 @@ static void check_made(const struct request *request, const struct channel *chan
     must(strlen(request->url) <= REQUEST_URL_MAX && strpbrk(request->url, " #") == NULL);
     check_text(request->url);
     must(is_home || !has_credential);
-    must(strstr(request->url, KEY) == NULL ||
-         (has_credential && channel->auth == CHANNEL_AUTH_QUERY));
+    must(strstr(request->url, KEY) == NULL || (has_credential && channel->auth == AUTH_WAY_QUERY));
     must(request->max_redirects >= 0 && request->max_redirects <= 5);
     for (size_t status = 0; status < 100; status++)
         must(!request->heeds[status]);

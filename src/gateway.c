@@ -99,24 +99,28 @@ static int check_retries(const struct settings *settings)
     return CLI_OK;
 }
 
-/* What the configuration says beyond the form of its values. */
-static int check_settings(struct gateway *gateway)
+static int open_channels(struct gateway *gateway)
 {
     const struct settings *settings = gateway->settings;
     char error[SETTINGS_ERROR_SIZE] = "";
     char adapter_error[ADAPTER_ERROR_SIZE] = "";
-    const char *folder = settings->adapters[0] != '\0' ? settings->adapters : NULL;
-    gateway->adapters = adapter_set_new(folder, adapter_error);
+    gateway->adapters = adapter_set_new(settings->adapters, adapter_error);
     if (gateway->adapters == NULL)
         return cli_complain(CLI_USAGE, "%s", adapter_error);
     gateway->channels = channel_table_new(settings, gateway->adapters, error);
     if (gateway->channels == NULL)
         return cli_complain(CLI_USAGE, "%s", error);
+    return CLI_OK;
+}
+
+static int open_guards(struct gateway *gateway)
+{
+    const struct settings *settings = gateway->settings;
     int status = make_guard(settings, "fetch.allow", &settings->fetch_allow, &gateway->guard);
     if (status == CLI_OK)
         status = make_guard(settings, "webhooks.allow", &settings->webhooks_allow,
                             &gateway->webhook_guard);
-    return status == CLI_OK ? check_retries(settings) : status;
+    return status;
 }
 
 static int lock_data(struct gateway *gateway)
@@ -162,9 +166,7 @@ static int read_anew(struct gateway *gateway, char ret_error[SETTINGS_ERROR_SIZE
     char adapter_error[ADAPTER_ERROR_SIZE] = "";
     fresh->settings = local_read_settings(gateway->order, ret_error);
     if (fresh->settings != NULL) {
-        const char *folder =
-            fresh->settings->adapters[0] != '\0' ? fresh->settings->adapters : NULL;
-        fresh->adapters = adapter_set_new(folder, adapter_error);
+        fresh->adapters = adapter_set_new(fresh->settings->adapters, adapter_error);
         if (fresh->adapters == NULL)
             snprintf(ret_error, SETTINGS_ERROR_SIZE, "%s", adapter_error);
         else
@@ -255,7 +257,11 @@ int gateway_open(struct gateway *gateway, const struct local_order *order)
         (struct gateway){.lock = -1, .order = order, .reload_lock = PTHREAD_MUTEX_INITIALIZER};
     int status = load_settings(gateway);
     if (status == CLI_OK)
-        status = check_settings(gateway);
+        status = open_channels(gateway);
+    if (status == CLI_OK)
+        status = open_guards(gateway);
+    if (status == CLI_OK)
+        status = check_retries(gateway->settings);
     if (status == CLI_OK) {
         open_log(gateway->settings);
         raise_descriptors(gateway->settings);

@@ -7,7 +7,7 @@
 #include "api/callback.h"
 
 #include "api/handler.h"
-#include "asset/callback.h"
+#include "asset/callback_link.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
@@ -40,8 +40,8 @@ static enum MHD_Result reply(struct api_request *request)
 /* Whose attempt does the address name? False: it is none that we made. */
 static bool find_attempt(const struct api_request *request, char ret_attempt_id[ID_SHORT_SIZE])
 {
-    return callback_check(request->api->parts.link_keys, request->part, clock_wall_ms(),
-                          ret_attempt_id);
+    return callback_link_check(request->api->parts.link_keys, request->part, clock_wall_ms(),
+                               ret_attempt_id);
 }
 
 bool callback_is_ours(const struct api_request *request)

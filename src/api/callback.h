@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who calls back: judged by the address alone, as soon as a request's head is there. Pure; any thread. */
+ * Who calls back: judged by the address alone, as soon as a request's head is there. Any thread. */
 #pragma once
 
 #include <stdbool.h>

@@ -35,7 +35,7 @@ struct timeline {
     const struct task *task;
     bool for_operator;
     bool has_states;    /* events told of some */
-    int64_t n_builtin;  /* the attempt made here that is open; 0: none */
+    int64_t n_local;    /* the local attempt that is open; 0: none */
     const char *engine; /* whose work that is */
     char *reason;       /* why it ends; NULL: nothing was noted */
     json_t *reasons;    /* the same of attempts at upstreams, by their number */
@@ -110,30 +110,30 @@ static const char *local_engine(const struct timeline *timeline, const char *nam
     return task->is_command ? "command" : "animatic";
 }
 
-/* Of attempts that are made here there is no record: they begin and end with states. */
-static void add_builtin(struct timeline *timeline, const struct store_event *event,
-                        enum task_state state, const json_t *body)
+/* Of local attempts there is no record: they begin and end with states. */
+static void add_local(struct timeline *timeline, const struct store_event *event,
+                      enum task_state state, const json_t *body)
 {
     const char *channel = json_text(body, "channel");
     bool is_over = state == TASK_QUEUED || task_state_is_end(state);
     const char *engine =
         state == TASK_SUBMITTING && channel != NULL ? local_engine(timeline, channel) : NULL;
     if (engine != NULL) {
-        timeline->n_builtin = json_int(body, "attempt", 0);
+        timeline->n_local = json_int(body, "attempt", 0);
         timeline->engine = engine;
-        json_t *json = add_attempt(timeline, event->at_ms, "begun", timeline->n_builtin, engine);
+        json_t *json = add_attempt(timeline, event->at_ms, "begun", timeline->n_local, engine);
         if (timeline->for_operator)
             json_set_text(json, "channel", channel);
-    } else if (is_over && timeline->n_builtin > 0) {
+    } else if (is_over && timeline->n_local > 0) {
         json_t *json =
-            add_attempt(timeline, event->at_ms, "closed", timeline->n_builtin, timeline->engine);
+            add_attempt(timeline, event->at_ms, "closed", timeline->n_local, timeline->engine);
         json_set_text(json, "state",
                       state == TASK_COMPLETED ? "finished"
                       : state == TASK_QUEUED  ? "stopped"
                                               : task_state_name(state));
         if (timeline->for_operator && timeline->reason != NULL)
             json_set_text(json, "message", timeline->reason);
-        timeline->n_builtin = 0;
+        timeline->n_local = 0;
         free(TAKE(timeline->reason));
     }
 }
@@ -154,7 +154,7 @@ static void add_state(struct timeline *timeline, const struct store_event *event
         copy_text(json, body, "failure");
         copy_text(json, body, "note"); /* a query shows it, too */
     }
-    add_builtin(timeline, event, state, body);
+    add_local(timeline, event, state, body);
 }
 
 static void add_poll(struct timeline *timeline, const struct store_event *event, const json_t *body)
@@ -199,7 +199,7 @@ static void take_reason(struct timeline *timeline, const struct store_event *eve
     } else if (!json_flag(body, "is_local", false)) {
         write_number(attempt, number);
         json_set_text(timeline->reasons, number, message);
-    } else if (attempt == timeline->n_builtin) {
+    } else if (attempt == timeline->n_local) {
         free(timeline->reason);
         timeline->reason = must_strdup(message);
     }

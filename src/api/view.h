@@ -46,7 +46,7 @@ struct view *view_new(const struct view_source *source, const struct task *task,
                       const struct engine_figures *figures, bool cors);
 struct view *view_unref(struct view *view); /* takes and returns NULL */
 size_t view_length(const struct view *view);
-const char *view_text(const struct view *view);
+const char *view_text(const struct view *view); /* for tests */
 const char *view_etag(const struct view *view); /* with its quotes */
 /* The shared response (or the one for 304): borrowed. */
 struct MHD_Response *view_response(const struct view *view, bool is_known);

@@ -28,7 +28,6 @@ struct arena {
     size_t used;
     size_t max;
     size_t next_block_bytes;
-    bool overdrawn;
 };
 
 struct arena *arena_new(size_t max_bytes)
@@ -73,25 +72,19 @@ static struct block *add_block(struct arena *arena, size_t need)
     return block;
 }
 
-static void *overdraw(struct arena *arena)
-{
-    arena->overdrawn = true;
-    return NULL;
-}
-
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
     size_t left = arena->max - arena->used;
     if (bytes > left)
-        return overdraw(arena);
+        return NULL;
     size_t need = bytes > 0 ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
     if (need > left || need < bytes)
-        return overdraw(arena);
+        return NULL;
     struct block *block = arena->newest;
     if (block == NULL || block->capacity - block->used < need)
         block = add_block(arena, need);
     if (block == NULL)
-        return overdraw(arena);
+        return NULL;
     void *piece = block->bytes + block->used;
     block->used += need;
     arena->used += need;
@@ -119,7 +112,7 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
     if (length < 0)
-        return overdraw(arena);
+        return NULL;
     char *text = arena_alloc(arena, (size_t)length + 1);
     if (text == NULL)
         return NULL;
@@ -127,11 +120,6 @@ char *arena_printf(struct arena *arena, const char *format, ...)
     vsnprintf(text, (size_t)length + 1, format, args);
     va_end(args);
     return text;
-}
-
-bool arena_is_overdrawn(const struct arena *arena)
-{
-    return arena->overdrawn;
 }
 
 size_t arena_used_bytes(const struct arena *arena)

@@ -15,11 +15,9 @@ struct arena;
 struct arena *arena_new(size_t max_bytes);
 /* Frees all pieces; takes NULL, returns NULL. */
 struct arena *arena_free(struct arena *arena);
-/* Zeroed memory aligned for any type, or NULL once the ceiling is hit (then
- * arena_is_overdrawn() stays true, so a builder may check once at its end). */
+/* Zeroed memory aligned for any type, or NULL where that would pass the ceiling. */
 void *arena_alloc(struct arena *arena, size_t bytes);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
-bool arena_is_overdrawn(const struct arena *arena);
 size_t arena_used_bytes(const struct arena *arena);

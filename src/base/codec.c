@@ -186,6 +186,28 @@ size_t codec_utf8_step(const char *text, size_t length, uint32_t *ret_code)
     return width;
 }
 
+bool codec_is_printable(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text < ' ' || *text > '~')
+            return false;
+    }
+    return true;
+}
+
+bool codec_has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    if (length == 0 || strchr(word, ' ') != NULL)
+        return false;
+    for (const char *at = words; (at = strstr(at, word)) != NULL; at++) {
+        bool begins = at == words || at[-1] == ' ';
+        if (begins && (at[length] == ' ' || at[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 bool codec_is_utf8(const char *text, size_t length)
 {
     while (length > 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bytes as text and back: base64 (RFC 4648, standard and URL alphabets), hex, percent-encoding.
- * All pure. Decoders are strict unless they say otherwise. */
+ * Bytes as text and back: base64 (RFC 4648, standard and URL alphabets), hex, percent-encoding; and what
+ * characters a text is made of. All pure. Decoders are strict unless they say otherwise. */
 #pragma once
 
 #include <stdbool.h>
@@ -27,9 +27,13 @@ void codec_hex_encode(const void *data, size_t length, char *ret_text);
 CHECKED bool codec_hex_decode(const char *text, uint8_t *ret_data, size_t length);
 /* Decodes %XX in place ('+' stays '+'); false on a broken escape or an encoded NUL. */
 CHECKED bool codec_percent_decode(char *text);
+/* Nothing but ASCII from blank to `~`? */
+bool codec_is_printable(const char *text);
+/* Is `word` (not empty, without blanks) one of `words`, which blanks part? */
+bool codec_has_word(const char *words, const char *word);
 /* Is this well-formed UTF-8 (RFC 3629) without NUL? */
 bool codec_is_utf8(const char *text, size_t length);
-/* Characters (code points) of well-formed UTF-8. */
+/* For tests: characters (code points) of well-formed UTF-8. */
 size_t codec_utf8_count(const char *text);
 /* How many bytes of UTF-8 text, `most` at the most, end with a whole character. */
 size_t codec_utf8_fit(const char *text, size_t most);

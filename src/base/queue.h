@@ -31,4 +31,4 @@ struct queue_item *queue_take(struct queue *queue, size_t most, int64_t wait_ms)
 /* No more puts; what is in it can still be taken. */
 void queue_close(struct queue *queue);
 bool queue_is_drained(struct queue *queue); /* closed and empty */
-size_t queue_length(struct queue *queue);
+size_t queue_length(struct queue *queue);   /* for tests */

@@ -52,7 +52,7 @@ static const char *host_of(const char *url, const char *scheme)
 
 static bool is_naked(const struct channel *channel)
 {
-    const char *host = channel->auth != CHANNEL_AUTH_NONE && channel->base_url != NULL
+    const char *host = channel->auth != AUTH_WAY_NONE && channel->base_url != NULL
                            ? host_of(channel->base_url, "http://")
                            : NULL;
     return host != NULL && !is_nearby(host);
@@ -68,7 +68,7 @@ static void describe(const struct channel *channel, struct buf *line)
                    (long long)channel->concurrency);
     else
         buf_printf(line, "adapter %s at %s", adapter_name(channel->adapter), channel->base_url);
-    if (channel->auth != CHANNEL_AUTH_NONE)
+    if (channel->auth != AUTH_WAY_NONE)
         buf_printf(line, ", %zu credential%s", channel->n_credentials,
                    channel->n_credentials == 1 ? "" : "s");
     for (size_t i = 0; i < channel->n_models; i++)
@@ -152,12 +152,11 @@ static bool look_at_channel(struct doctor *doctor, const struct adapter_set *ada
 void doctor_look_at_channels(struct doctor *doctor)
 {
     const struct settings *settings = doctor->settings;
-    const char *folder = settings->adapters[0] != '\0' ? settings->adapters : NULL;
     char error[ADAPTER_ERROR_SIZE] = "";
     if (settings->n_channels == 0)
         doctor_say(doctor, DOCTOR_OK, "channels", NULL,
                    "none is configured, so every model goes to the built-in engine");
-    struct adapter_set *adapters = adapter_set_new(folder, error);
+    struct adapter_set *adapters = adapter_set_new(settings->adapters, error);
     if (adapters == NULL) {
         doctor_say(doctor, DOCTOR_PROBLEM, "adapters", ADVICE, "%s", error);
         return;

@@ -82,7 +82,7 @@ static int read_longest_life(const struct settings *settings, int64_t *ret_longe
     int fault = engine_longest_valid_for(store, settings, ret_longest_ms);
     store_close(store);
     if (fault < 0)
-        return cli_complain(CLI_LOCAL, "the database cannot be used: %s", strerror(-fault));
+        return local_complain_store(fault);
     return CLI_OK;
 }
 

@@ -272,7 +272,7 @@ static void lose(struct actor *actor)
         return_place(actor);
     }
     actor_answer_cancels(actor, ENGINE_STORE_FAILED, NULL);
-    actor->attempt = attempt_stop(actor->attempt);
+    actor->local = local_work_stop(actor->local, false);
     actor->remote = remote_free(actor->remote, false);
     free_actor(actor);
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/loop.h"
-#include "engine/attempt.h"
+#include "engine/local_work.h"
 #include "engine/credential.h"
 #include "engine/engine.h"
 #include "engine/remote.h"
@@ -66,8 +66,8 @@ struct actor {
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;
     struct schedule_entry entry;
-    struct attempt *attempt; /* of ours; NULL unless running */
-    struct remote *remote;   /* at an upstream; NULL unless there is one */
+    struct local_work *local; /* NULL unless running */
+    struct remote *remote;    /* at an upstream; NULL unless there is one */
     unsigned orphaned; /* effects that wait for a channel or credential to be configured again */
     struct engine_cancel *cancels; /* waiting for the commit, by `next` */
     struct engine_erase *erases;   /* the same */
@@ -99,8 +99,8 @@ void actor_discard(struct actor *actor);
 void actor_begin(struct actor *actor, const struct route *route);
 /* Its channel or credential was not configured; it may be now. */
 void actor_look_again(struct actor *actor);
-/* Does an attempt of ours work for it, which a stop parks? */
-bool actor_works_here(const struct actor *actor);
-/* Would a stop lose something: work of ours, the answer to a submit, a download, an upstream's word that is not durable yet?
+/* Is its work under way, and done here? Then a stop parks it. */
+bool actor_works_locally(const struct actor *actor);
+/* Would a stop lose something: local work, the answer to a submit, a download, an upstream's word that is not durable yet?
  * What only waits for its time is durable. */
 bool actor_is_busy(const struct actor *actor);

@@ -23,7 +23,7 @@ void actor_halt_attempt(struct actor *actor)
 {
     bool is_kept = actor->task->state == TASK_COMPLETED;
     loop_disarm(actor->engine->loop, &actor->progress);
-    actor->attempt = is_kept ? attempt_keep(actor->attempt) : attempt_stop(actor->attempt);
+    actor->local = local_work_stop(actor->local, is_kept);
     if (actor->remote) {
         remote_halt(actor->remote, is_kept);
     }
@@ -37,7 +37,7 @@ void actor_end_attempt(struct actor *actor)
 
 /* ---- what attempts tell ---- */
 
-/* A job that was taken up at the start began in another process: nobody knows here when. What waits for our own engine is
+/* A job that was taken up at the start began in another process: nobody knows here when. What waits for local work is
  * told by what that takes. */
 static void learn_duration(struct actor *actor)
 {
@@ -108,7 +108,7 @@ static void on_attempt_event(void *context, const struct task_event *event)
     if (event->kind == TASK_EVENT_TURNED_AWAY) {
         actor->avoided = actor->credential;
     }
-    if (actor->attempt) {
+    if (actor->local) {
         count_local(actor, event);
     }
     if (actor->credential && credential_take_wanted(actor->credential)) {
@@ -152,8 +152,8 @@ static void on_reason(void *context, const char *reason)
     const struct task *task = actor->task;
     CLEANUP(json_unref_pointer) json_t *body = json_object();
     json_set(body, "message", short_text(reason));
-    json_set(body, "is_local", json_boolean(actor->attempt != NULL));
-    if (actor->attempt) {
+    json_set(body, "is_local", json_boolean(actor->local != NULL));
+    if (actor->local) {
         json_set(body, "attempt", json_integer(task->attempts));
         credential_note_error(local_credential(actor), reason);
     } else if (task->state != TASK_QUEUED) {
@@ -214,18 +214,18 @@ static bool take_up(struct actor *actor)
     const struct attempt_record *record = &actor->task->attempt;
     const struct channel *channel =
         channel_named(engine->channels, shared_text_of(record->channel));
-    const struct channel_credential *key =
+    const struct channel_credential *identity =
         channel && !channel_is_local(channel)
             ? channel_credential_named(channel, shared_text_of(record->credential))
             : NULL;
-    if (!key) {
+    if (!identity) {
         return false;
     }
     const struct route route = {
         .kind = ROUTE_FOUND,
         .channel = channel,
-        .key = key,
-        .credential = credential_of(engine->credentials, channel->name, key->name),
+        .identity = identity,
+        .credential = credential_of(engine->credentials, channel->name, identity->name),
         .retry_ms = -1,
     };
     new_remote(actor, &route);
@@ -304,7 +304,7 @@ void actor_wait_in_grace(struct actor *actor)
 
 /* ---- what it does ---- */
 
-bool actor_works_here(const struct actor *actor)
+bool actor_works_locally(const struct actor *actor)
 {
     enum task_state state = actor->task->state;
     bool is_under_way =
@@ -318,19 +318,20 @@ bool actor_is_busy(const struct actor *actor)
     bool is_remote_busy =
         actor->remote && (remote_is_sending(actor->remote) || state == TASK_SUBMITTING ||
                           (state == TASK_FETCHING && remote_is_bringing(actor->remote)));
-    return actor->commit || actor_works_here(actor) || is_remote_busy;
+    return actor->commit || actor_works_locally(actor) || is_remote_busy;
 }
 
-/* ---- here ---- */
+/* ---- local ---- */
 
-static void act_here(struct actor *actor, unsigned effects)
+static void act_locally(struct actor *actor, unsigned effects)
 {
     if (effects & TASK_EFFECT_START) {
-        const struct attempt_handler handler = {on_attempt_event, on_reason, actor};
-        actor->attempt = attempt_start(&actor->engine->room, actor->channel, actor->task, &handler);
+        const struct local_work_handler handler = {on_attempt_event, on_reason, actor};
+        actor->local =
+            local_work_start(&actor->engine->room, actor->channel, actor->task, &handler);
     }
     if (effects & TASK_EFFECT_STORE_RESULT) {
-        attempt_store(actor->attempt);
+        local_work_store(actor->local);
     }
 }
 
@@ -338,7 +339,7 @@ static void act_here(struct actor *actor, unsigned effects)
 
 void actor_work(struct actor *actor, unsigned effects)
 {
-    (actor->task->is_local ? act_here : act_remotely)(actor, effects);
+    (actor->task->is_local ? act_locally : act_remotely)(actor, effects);
 }
 
 void actor_begin(struct actor *actor, const struct route *route)

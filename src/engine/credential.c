@@ -163,12 +163,12 @@ static void wait_at_most(struct search *search, int64_t wait_ms)
 
 /* Each candidate takes the place of those before it with the share of its own weight: in the end each has its share. */
 static void consider(struct search *search, const struct channel *channel,
-                     const struct channel_credential *key, struct credential *credential)
+                     const struct channel_credential *identity, struct credential *credential)
 {
     search->total_weight += channel->weight;
     search->dice = search->dice * 6364136223846793005U + 1442695040888963407U;
     if ((int64_t)((search->dice >> 33) % (uint64_t)search->total_weight) < channel->weight) {
-        search->route = (struct route){ROUTE_FOUND, channel, key, credential, -1, false};
+        search->route = (struct route){ROUTE_FOUND, channel, identity, credential, -1, false};
     }
 }
 
@@ -220,8 +220,8 @@ static void search_channel(struct search *search, const struct channel *channel)
         return;
     }
     if (channel->is_animatic) {
-        const struct credential *builtin = credential_of(search->credentials, channel->name, "");
-        if (builtin->is_paused || builtin->is_draining || !search->animatic_is_free) {
+        const struct credential *local = credential_of(search->credentials, channel->name, "");
+        if (local->is_paused || local->is_draining || !search->animatic_is_free) {
             wait_at_most(search, -1);
             search->route.waits_local = true;
         } else {

@@ -68,7 +68,8 @@ enum route_kind {
 struct route {
     enum route_kind kind;
     const struct channel *channel;
-    const struct channel_credential *key; /* NULL for the built-in engine */
+    /* NULL for the built-in engine: as it is configured, and how it fares. */
+    const struct channel_credential *identity;
     struct credential *credential;
     int64_t retry_ms;
     bool waits_local; /* WAIT: among them is one whose work is done here */

@@ -174,7 +174,7 @@ static void wait_for_token(struct dialogue *dialogue)
 {
     const struct token_query query = {
         .channel = dialogue->spec.channel,
-        .key = dialogue->spec.credential,
+        .identity = dialogue->spec.identity,
         .done = on_token,
         .context = dialogue,
     };
@@ -186,12 +186,12 @@ static void wait_for_token(struct dialogue *dialogue)
 static void make_request(struct dialogue *dialogue)
 {
     const struct dialogue_spec *spec = &dialogue->spec;
-    struct channel_credential key = *spec->credential;
+    struct channel_credential identity = *spec->identity;
     struct request_image images[TASK_IMAGES_MAX];
     char wrong[REQUEST_ERROR_SIZE];
-    if (key.account) {
-        key.token = tokens_at_hand(dialogue->room->tokens, spec->channel, spec->credential);
-        if (!key.token) {
+    if (identity.account) {
+        identity.token = tokens_at_hand(dialogue->room->tokens, spec->channel, spec->identity);
+        if (!identity.token) {
             wait_for_token(dialogue);
             return;
         }
@@ -203,9 +203,9 @@ static void make_request(struct dialogue *dialogue)
         dialogue_fail_soon(dialogue, "the request cannot be written", fault);
         return;
     }
-    dialogue->has_request =
-        request_make(dialogue->asked, spec->channel, &key, images, spec->task->request->n_images,
-                     dialogue->body, clock_wall_ms() / 1000, &dialogue->request, wrong);
+    dialogue->has_request = request_make(dialogue->asked, spec->channel, &identity, images,
+                                         spec->task->request->n_images, dialogue->body,
+                                         clock_wall_ms() / 1000, &dialogue->request, wrong);
     if (!dialogue->has_request) {
         dialogue_fail_faulty(dialogue, wrong);
         return;

@@ -41,8 +41,8 @@ struct dialogue_outcome {
 
 struct dialogue_spec {
     enum dialogue_kind kind;
-    const struct channel *channel; /* must outlive it, with the credential */
-    const struct channel_credential *credential;
+    const struct channel *channel; /* must outlive it, with the identity */
+    const struct channel_credential *identity;
     const struct task *task; /* takes a reference */
     json_t *input;           /* {task, job, state …} without step and keep; taken */
     const char *keep;        /* JSON, or NULL */

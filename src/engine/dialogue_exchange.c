@@ -182,8 +182,8 @@ static void on_answer(void *context, const struct exchange_answer *answer)
     dialogue->exchange = NULL;
     dialogue->status = answer->status;
     dialogue->retry_after_ms = answer->retry_after_ms;
-    if (answer->status == 401 && spec->credential->account) {
-        tokens_note_refusal(dialogue->room->tokens, spec->channel, spec->credential);
+    if (answer->status == 401 && spec->identity->account) {
+        tokens_note_refusal(dialogue->room->tokens, spec->channel, spec->identity);
     }
     if (dialogue->request.buys && answer->was_never_sent) {
         dialogue->was_bought = dialogue->was_bought_before;
@@ -220,7 +220,7 @@ void dialogue_send(struct dialogue *dialogue)
     struct request *request = &dialogue->request;
     bool is_submit = dialogue->spec.kind == DIALOGUE_SUBMIT;
     dialogue_drop_answer(dialogue);
-    int fault = request_sign(request, channel, dialogue->spec.credential, dialogue->body,
+    int fault = request_sign(request, channel, dialogue->spec.identity, dialogue->body,
                              clock_wall_ms() / 1000);
     if (fault < 0) {
         dialogue_fail_soon(dialogue, "the request cannot be signed", fault);

@@ -125,7 +125,7 @@ void engine_erase(struct engine *engine, struct engine_erase *erase);
 struct engine_figures {
     int64_t queue_position; /* 1-based; 0: not waiting */
     double wait_s;          /* negative: unknown */
-    bool waits_upstream;    /* no slot of ours is missing: upstreams are busy, unwell, or paused */
+    bool waits_upstream;    /* no local slot is missing: upstreams are busy, unwell, or paused */
 };
 
 /* Finds a task by id for a query: from memory, else from the store (then kept in memory).

@@ -25,7 +25,7 @@ static void park_all(struct engine *engine)
     engine->is_parked = true;
     for (struct actor *actor = engine->actors, *next; actor; actor = next) {
         next = actor->next;
-        if (actor_works_here(actor)) {
+        if (actor_works_locally(actor)) {
             actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_PARKED});
         }
     }

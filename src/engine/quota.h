@@ -47,6 +47,6 @@ void quota_release(struct quota *quota, const char *tenant);
 /* For the start: an unfinished task of `tenant`, whatever the limit, and what it created on `day`. */
 void quota_restore(struct quota *quota, const char *tenant);
 void quota_restore_day(struct quota *quota, const char *tenant, int64_t day, int64_t count);
-/* Tenants that are remembered: those with an unfinished task, or with one created on the newest day
+/* For tests: tenants that are remembered, those with an unfinished task, or with one created on the newest day
  * seen, the day before or the day after it. */
 size_t quota_tenants(struct quota *quota);

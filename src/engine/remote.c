@@ -51,10 +51,10 @@ static void on_time(struct loop_timer *timer)
 char *remote_quote(const struct remote *remote, const char *text)
 {
     char *quoted = must_strdup(text ? text : "");
-    redact(quoted, remote->key->key);
-    redact(quoted, remote->key->secret);
-    if (remote->key->account) {
-        redact(quoted, tokens_at_hand(remote->room->tokens, remote->channel, remote->key));
+    redact(quoted, remote->identity->key);
+    redact(quoted, remote->identity->secret);
+    if (remote->identity->account) {
+        redact(quoted, tokens_at_hand(remote->room->tokens, remote->channel, remote->identity));
     }
     redact_behind(quoted, "/callbacks/");
     redact_behind(quoted,
@@ -142,7 +142,7 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
     const struct dialogue_spec spec = {
         .kind = kind,
         .channel = remote->channel,
-        .credential = remote->key,
+        .identity = remote->identity,
         .task = remote->task,
         .input = input,
         .keep = kind != DIALOGUE_SUBMIT && job ? job->keep : NULL,
@@ -154,6 +154,28 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
     };
     dialogue_stop(remote->dialogue); /* a submit's, whose answer was lost */
     remote->dialogue = dialogue_start(remote->room, &spec);
+}
+
+/* ---- what an answer says ---- */
+
+enum remote_state remote_state_of(const json_t *said)
+{
+    static const char *const words[] = {
+        [REMOTE_STATE_PENDING] = "pending",     [REMOTE_STATE_RENDERING] = "rendering",
+        [REMOTE_STATE_DONE] = "done",           [REMOTE_STATE_FAILED] = "failed",
+        [REMOTE_STATE_CANCELLED] = "cancelled", [REMOTE_STATE_GONE] = "gone",
+        [REMOTE_STATE_UNCLEAR] = "unclear",
+    };
+    const char *word = json_text(said, "state");
+    if (!word) {
+        return REMOTE_STATE_NONE;
+    }
+    for (size_t i = REMOTE_STATE_NONE + 1; i < ARRAY_LENGTH(words); i++) {
+        if (strcmp(words[i], word) == 0) {
+            return (enum remote_state)i;
+        }
+    }
+    return REMOTE_STATE_FOREIGN;
 }
 
 /* ---- the job after an answer ---- */
@@ -243,7 +265,7 @@ struct remote *remote_new(const struct engine_room *room, struct credentials *cr
     remote->credentials = credentials;
     remote->table = channel_table_ref(table);
     remote->channel = route->channel;
-    remote->key = route->key;
+    remote->identity = route->identity;
     remote->credential = route->credential;
     remote->handler = *handler;
     remote->timer.fire = on_time;

@@ -4,8 +4,6 @@
  * nothing was heard since we started is looked at first. */
 #include "engine/remote_own.h"
 
-#include <string.h>
-
 #include "base/json.h"
 
 /* `said` is NULL where nothing was. */
@@ -21,22 +19,27 @@ static void close_cancel(struct remote *remote, bool was_stopped, const json_t *
     attempt_job_unref(job);
 }
 
+/* After an answer that tells nothing. False when it was the last try: then it is closed. */
+static bool may_try_again(struct remote *remote, const char *what, const char *note)
+{
+    remote_note(remote, LOG_WARN, what, note);
+    remote->dialogue = dialogue_stop(remote->dialogue);
+    if (++remote->n_tries < REMOTE_CANCEL_TRIES) {
+        return true;
+    }
+    close_cancel(remote, false, NULL);
+    return false;
+}
+
 static void ask_cancel(struct remote *remote);
 
 static void on_cancelled(void *context, const struct dialogue_outcome *outcome)
 {
     struct remote *remote = context;
-    const char *state = json_text(outcome->result, "state");
-    bool is_clear = outcome->end == DIALOGUE_ANSWERED && (!state || strcmp(state, "unclear") != 0);
-    if (is_clear) {
-        close_cancel(remote, state && strcmp(state, "cancelled") == 0, outcome->result);
-        return;
-    }
-    remote_note(remote, LOG_WARN, "a cancel was not answered", outcome->note);
-    remote->dialogue = dialogue_stop(remote->dialogue);
-    if (++remote->n_tries >= REMOTE_CANCEL_TRIES) {
-        close_cancel(remote, false, NULL);
-    } else {
+    enum remote_state state = remote_state_of(outcome->result);
+    if (outcome->end == DIALOGUE_ANSWERED && state != REMOTE_STATE_UNCLEAR) {
+        close_cancel(remote, state == REMOTE_STATE_CANCELLED, outcome->result);
+    } else if (may_try_again(remote, "a cancel was not answered", outcome->note)) {
         remote_retry(remote, ask_cancel, remote->n_tries);
     }
 }
@@ -58,28 +61,23 @@ static void ask_cancel(struct remote *remote)
 static void on_looked(void *context, const struct dialogue_outcome *outcome)
 {
     struct remote *remote = context;
-    const char *state = json_text(outcome->result, "state");
-    bool is_clear = outcome->end == DIALOGUE_ANSWERED && state && strcmp(state, "unclear") != 0;
+    enum remote_state state = remote_state_of(outcome->result);
+    bool is_clear = outcome->end == DIALOGUE_ANSWERED && state != REMOTE_STATE_NONE &&
+                    state != REMOTE_STATE_UNCLEAR;
     bool is_under_way =
-        is_clear && (strcmp(state, "pending") == 0 || strcmp(state, "rendering") == 0);
+        is_clear && (state == REMOTE_STATE_PENDING || state == REMOTE_STATE_RENDERING);
     remote_leave_polls(remote);
     remote->credential->n_polls++;
     if (is_under_way) {
-        remote->is_pending = state[0] == 'p';
+        remote->is_pending = state == REMOTE_STATE_PENDING;
         remote->is_seen = true;
         remote->dialogue = dialogue_stop(remote->dialogue);
         remote->n_tries = 0;
         remote_later(remote, ask_cancel, 0);
     } else if (is_clear) {
         close_cancel(remote, false, outcome->result);
-    } else {
-        remote_note(remote, LOG_WARN, "a look before a cancel told nothing", outcome->note);
-        remote->dialogue = dialogue_stop(remote->dialogue);
-        if (++remote->n_tries >= REMOTE_CANCEL_TRIES) {
-            close_cancel(remote, false, NULL);
-        } else {
-            remote_poll_soon(remote, remote->n_tries + 1);
-        }
+    } else if (may_try_again(remote, "a look before a cancel told nothing", outcome->note)) {
+        remote_poll_soon(remote, remote->n_tries + 1);
     }
 }
 

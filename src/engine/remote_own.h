@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the rooms of an attempt share: remote.c, remote_submit.c, remote_poll.c and remote_result.c. Nobody else includes
- * this. */
+ * What the rooms of an attempt at an upstream share: remote.c, remote_submit.c, remote_poll.c, remote_verdict.c,
+ * remote_cancel.c and remote_result.c. Nobody else includes this. */
 #pragma once
 
 #include <jansson.h>
@@ -38,7 +38,7 @@ struct remote {
     struct credentials *credentials;
     struct channel_table *table; /* a reference: the two below live in it */
     const struct channel *channel;
-    const struct channel_credential *key;
+    const struct channel_credential *identity;
     struct credential *credential;
     struct remote_handler handler;
     const struct task *task; /* the newest that we were given; a reference */
@@ -106,6 +106,20 @@ void remote_ask(struct remote *remote, enum dialogue_kind kind, json_t *input,
 struct attempt_job *remote_job(const struct attempt_job *old, const char *id, const json_t *said);
 /* The same, where it says what was used and nothing else of it counts; NULL where it does not say. */
 struct attempt_job *remote_used(const struct remote *remote, const json_t *said);
+/* What an answer says of the job, in `state`. */
+enum remote_state {
+    REMOTE_STATE_NONE, /* it has no state */
+    REMOTE_STATE_PENDING,
+    REMOTE_STATE_RENDERING,
+    REMOTE_STATE_DONE,
+    REMOTE_STATE_FAILED,
+    REMOTE_STATE_CANCELLED,
+    REMOTE_STATE_GONE,
+    REMOTE_STATE_UNCLEAR,
+    REMOTE_STATE_FOREIGN, /* a word that there is not */
+};
+/* `said` may be NULL. */
+enum remote_state remote_state_of(const json_t *said);
 /* Does an answer of a job under way say what its record does not hold yet? */
 bool remote_has_news(const struct remote *remote, const json_t *said);
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "asset/callback.h"
+#include "asset/callback_link.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -177,27 +177,37 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
 
 static void heed(struct remote *remote, const json_t *said, const struct dialogue_outcome *outcome)
 {
-    const char *state = json_text(said, "state");
-    if (!state) {
+    const char *message = json_text(said, "message");
+    enum remote_state state = remote_state_of(said);
+    switch (state) {
+    case REMOTE_STATE_NONE:
         on_trouble(remote, "what the adapter says of the job has no state", outcome);
-    } else if (strcmp(state, "unclear") == 0) {
-        const char *message = json_text(said, "message");
+        break;
+    case REMOTE_STATE_UNCLEAR:
         on_trouble(remote, message ? message : "the adapter does not know what the answer means",
                    outcome);
-    } else if (strcmp(state, "pending") == 0 || strcmp(state, "rendering") == 0) {
-        on_under_way(remote, said, state[0] == 'p');
-    } else if (strcmp(state, "done") == 0) {
+        break;
+    case REMOTE_STATE_PENDING:
+    case REMOTE_STATE_RENDERING:
+        on_under_way(remote, said, state == REMOTE_STATE_PENDING);
+        break;
+    case REMOTE_STATE_DONE:
         on_done(remote, said, outcome);
-    } else if (strcmp(state, "failed") == 0) {
+        break;
+    case REMOTE_STATE_FAILED:
         on_upstream_failed(remote, said);
-    } else if (strcmp(state, "cancelled") == 0) {
+        break;
+    case REMOTE_STATE_CANCELLED:
         remote_note(remote, LOG_WARN, "the job was cancelled there", "not by us");
         remote_judge(remote, REMOTE_VERDICT_CANCELLED, NULL);
         fail(remote, said, TASK_FAILURE_UPSTREAM_FAILED, false);
-    } else if (strcmp(state, "gone") == 0) {
+        break;
+    case REMOTE_STATE_GONE:
         on_gone(remote);
-    } else {
+        break;
+    case REMOTE_STATE_FOREIGN:
         on_trouble(remote, "the adapter says a state that there is not", outcome);
+        break;
     }
 }
 
@@ -332,7 +342,7 @@ char *remote_callback(const struct remote *remote)
 {
     const char *base = remote->channel->callback_base;
     return base && remote->room->link_keys
-               ? callback_sign(&remote->room->link_keys->current, base, remote->attempt_id)
+               ? callback_link_sign(&remote->room->link_keys->current, base, remote->attempt_id)
                : NULL;
 }
 

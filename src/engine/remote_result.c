@@ -210,8 +210,8 @@ static void on_downloaded(void *context, const struct exchange_answer *answer)
     struct remote *remote = context;
     bool was_resumed = remote->fetch->video_bytes > 0;
     remote->fetch->download = NULL;
-    if (answer->status == 401 && remote->key->account) {
-        tokens_note_refusal(remote->room->tokens, remote->channel, remote->key);
+    if (answer->status == 401 && remote->identity->account) {
+        tokens_note_refusal(remote->room->tokens, remote->channel, remote->identity);
     }
     remote->fetch->n_unreached = answer->status / 100 == 2 ? 0 : remote->fetch->n_unreached;
     drop_request(remote);
@@ -311,36 +311,36 @@ static void on_token(void *context, const struct token_outcome *outcome)
 }
 
 /* What goes along with a download. False: its token is to come first, and is waited for. */
-static bool take_key(struct remote *remote, struct channel_credential *key)
+static bool take_identity(struct remote *remote, struct channel_credential *identity)
 {
-    const struct token_query query = {remote->channel, remote->key, on_token, remote};
-    *key = *remote->key;
-    if (!key->account) {
+    const struct token_query query = {remote->channel, remote->identity, on_token, remote};
+    *identity = *remote->identity;
+    if (!identity->account) {
         return true;
     }
     remote->fetch->token = token_wait_stop(remote->fetch->token);
-    key->token = tokens_at_hand(remote->room->tokens, remote->channel, remote->key);
-    if (!key->token && tokens_wait(remote->room->tokens, &query, &remote->fetch->token) < 0) {
+    identity->token = tokens_at_hand(remote->room->tokens, remote->channel, remote->identity);
+    if (!identity->token && tokens_wait(remote->room->tokens, &query, &remote->fetch->token) < 0) {
         wait_for_upstream(remote, "too many wait for its access token");
     }
-    return key->token != NULL;
+    return identity->token != NULL;
 }
 
 static void download(struct remote *remote, const json_t *output)
 {
     bool has_auth;
-    struct channel_credential key;
+    struct channel_credential identity;
     char wrong[REQUEST_ERROR_SIZE];
     CLEANUP(json_unref_pointer) json_t *spec = request_spec(output, &has_auth);
     const char *url = json_text(spec, "url");
     if (url && !request_is_home(remote->channel, url)) {
         has_auth = false; /* the credential goes to its own hosts only */
     }
-    if (has_auth && !take_key(remote, &key)) {
+    if (has_auth && !take_identity(remote, &identity)) {
         return;
     }
     struct request made;
-    const struct channel_credential *sent = has_auth ? &key : NULL;
+    const struct channel_credential *sent = has_auth ? &identity : NULL;
     int64_t now_s = clock_wall_ms() / 1000;
     if (!request_make(spec, remote->channel, sent, NULL, 0, -1, now_s, &made, wrong)) {
         lose(remote, wrong);

@@ -112,7 +112,7 @@ static void on_accepted(struct remote *remote, const char *id, const json_t *sai
     remote->credential->n_accepted++;
     log_task(LOG_INFO, remote->task->request->id,
              "channel \"%s\", credential \"%s\": accepted as job %.300s", remote->channel->name,
-             remote->key->name, id);
+             remote->identity->name, id);
     remote_hold(remote, json_object_get(said, "polled"), outcome);
     remote->dialogue = dialogue_stop(remote->dialogue);
     remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_ACCEPTED, .job = job});
@@ -202,7 +202,7 @@ void remote_on_ready(void *context)
     remote->handler.ready(remote->handler.context,
                           &(struct task_event){.kind = TASK_EVENT_SLOT_GRANTED,
                                                .channel = remote->channel->name,
-                                               .credential = remote->key->name,
+                                               .credential = remote->identity->name,
                                                .attempt_id = remote->attempt_id,
                                                .job = job});
     attempt_job_unref(job);

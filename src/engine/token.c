@@ -113,11 +113,11 @@ struct tokens *tokens_free(struct tokens *tokens)
 }
 
 static struct token *find(struct tokens *tokens, const struct channel *channel,
-                          const struct channel_credential *key)
+                          const struct channel_credential *identity)
 {
     struct token *token = TAILQ_FIRST(&tokens->all);
     for (; token; token = TAILQ_NEXT(token, all)) {
-        if (memcmp(token->digest, key->account->digest, sizeof token->digest) == 0 &&
+        if (memcmp(token->digest, identity->account->digest, sizeof token->digest) == 0 &&
             strcmp(token->channel, channel->name) == 0 &&
             strcmp(token->scope, channel->auth_scope) == 0) {
             break;
@@ -145,14 +145,14 @@ static void make_room(struct tokens *tokens)
 static void on_turn(struct loop_timer *timer);
 
 static struct token *add(struct tokens *tokens, const struct channel *channel,
-                         const struct channel_credential *key)
+                         const struct channel_credential *identity)
 {
     make_room(tokens);
     struct token *token = must_calloc(1, sizeof *token);
     token->tokens = tokens;
     snprintf(token->channel, sizeof token->channel, "%s", channel->name);
     token->scope = must_strdup(channel->auth_scope);
-    memcpy(token->digest, key->account->digest, sizeof token->digest);
+    memcpy(token->digest, identity->account->digest, sizeof token->digest);
     token->body = -1;
     token->turn.fire = on_turn;
     TAILQ_INIT(&token->waits);
@@ -268,7 +268,7 @@ static void note_road(struct token *token, const struct token_query *query)
     free_road(token);
     token->road.ca_file = copy_of(road->ca_file);
     token->road.proxy = copy_of(road->proxy);
-    snprintf(token->uri, sizeof token->uri, "%s", query->key->account->token_uri);
+    snprintf(token->uri, sizeof token->uri, "%s", query->identity->account->token_uri);
 }
 
 /* The form with the assertion, in memory. Its length, or a negative errno. */
@@ -276,7 +276,7 @@ static int64_t make_body(struct token *token, const struct token_query *query)
 {
     CLEANUP(buf_fini) struct buf form;
     buf_init(&form, SERVICE_ACCOUNT_BODY_MAX);
-    bool is_signed = service_account_ask(query->key->account, query->channel->auth_scope,
+    bool is_signed = service_account_ask(query->identity->account, query->channel->auth_scope,
                                          clock_wall_ms() / 1000, &form);
     if (!is_signed || form.overflowed) {
         return -EKEYREJECTED;
@@ -291,7 +291,7 @@ static int send_form(struct token *token, const struct token_query *query, int64
         {"Content-Type", "application/x-www-form-urlencoded"}, {"Accept", "application/json"}};
     const struct exchange_request request = {
         .method = "POST",
-        .url = query->key->account->token_uri,
+        .url = query->identity->account->token_uri,
         .headers = headers,
         .n_headers = ARRAY_LENGTH(headers),
         .body = token->body,
@@ -351,18 +351,18 @@ static void on_turn(struct loop_timer *timer)
 /* ---- the door ---- */
 
 const char *tokens_at_hand(struct tokens *tokens, const struct channel *channel,
-                           const struct channel_credential *key)
+                           const struct channel_credential *identity)
 {
-    const struct token *token = find(tokens, channel, key);
+    const struct token *token = find(tokens, channel, identity);
     return token && is_good(token) ? token->value : NULL;
 }
 
 int tokens_wait(struct tokens *tokens, const struct token_query *query,
                 struct token_wait **ret_wait)
 {
-    struct token *token = find(tokens, query->channel, query->key);
+    struct token *token = find(tokens, query->channel, query->identity);
     if (!token) {
-        token = add(tokens, query->channel, query->key);
+        token = add(tokens, query->channel, query->identity);
     }
     if (token->n_waits >= TOKEN_WAITS_MAX) {
         return -EAGAIN;
@@ -385,9 +385,9 @@ struct token_wait *token_wait_stop(struct token_wait *wait)
 }
 
 void tokens_note_refusal(struct tokens *tokens, const struct channel *channel,
-                         const struct channel_credential *key)
+                         const struct channel_credential *identity)
 {
-    struct token *token = find(tokens, channel, key);
+    struct token *token = find(tokens, channel, identity);
     int64_t now_ms = clock_mono_ms();
     bool is_again = token && token->was_dropped && now_ms - token->dropped_ms < TOKEN_KEPT_MS;
     if (token && token->value && !is_again) {

@@ -35,7 +35,7 @@ struct tokens *tokens_free(struct tokens *tokens);
 /* The token for a credential that is a service account, while it is good; NULL: there is none, wait for it. Borrowed
  * until the loop turns. */
 const char *tokens_at_hand(struct tokens *tokens, const struct channel *channel,
-                           const struct channel_credential *key);
+                           const struct channel_credential *identity);
 
 struct token_outcome {
     bool is_granted;        /* tokens_at_hand() has it now */
@@ -46,7 +46,7 @@ struct token_outcome {
 
 struct token_query {
     const struct channel *channel; /* must outlive the wait, with the credential */
-    const struct channel_credential *key;
+    const struct channel_credential *identity;
     /* Once, never from within tokens_wait(). The wait is gone by then. */
     void (*done)(void *context, const struct token_outcome *outcome);
     void *context;
@@ -61,4 +61,4 @@ struct token_wait *token_wait_stop(struct token_wait *wait);
 /* The upstream answered 401 to the token: it is dropped, so that the next who needs one gets another. Not twice within
  * TOKEN_KEPT_MS: then it is not the token's fault. */
 void tokens_note_refusal(struct tokens *tokens, const struct channel *channel,
-                         const struct channel_credential *key);
+                         const struct channel_credential *identity);

@@ -26,7 +26,8 @@ struct caption *caption_free(struct caption *caption);
  * caption_of_mark() opens no file. NULL when the text shows nothing. */
 struct caption_mark;
 struct caption_mark *caption_mark_new(const char *text);
-struct caption_mark *caption_mark_free(struct caption_mark *mark);
+struct caption_mark *
+caption_mark_free(struct caption_mark *mark); /* for tests: a helper keeps it to its end */
 struct caption *caption_of_mark(const struct caption_mark *mark, int width, int height);
 
 /* Blends it into a yuv420p frame; `opacity` 0..1. */

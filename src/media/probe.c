@@ -57,12 +57,3 @@ int media_probe_start(struct loop *loop, const struct media_limits *limits,
     *ret_probe = probe;
     return 0;
 }
-
-struct media_probe *media_probe_stop(struct media_probe *probe)
-{
-    if (probe) {
-        proc_kill(probe->proc);
-        free(probe);
-    }
-    return NULL;
-}

@@ -25,5 +25,3 @@ struct media_probe_handler {
 CHECKED int media_probe_start(struct loop *loop, const struct media_limits *limits,
                               const struct media_probe_handler *handler,
                               struct media_probe **ret_probe);
-/* As media_stop(). */
-struct media_probe *media_probe_stop(struct media_probe *probe);

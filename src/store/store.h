@@ -159,7 +159,7 @@ struct store_list_end {
 CHECKED int store_list_look(struct store *store, const struct store_list_query *query,
                             const struct task **ret_tasks, size_t *ret_count,
                             struct store_list_end *ret_end);
-/* The same with as many looks as it takes: fewer than `limit` means that there are no more. */
+/* For tests: the same with as many looks as it takes; fewer than `limit` means that there are no more. */
 CHECKED int store_list(struct store *store, const struct store_list_query *query,
                        const struct task **ret_tasks, size_t *ret_count);
 /* Every task that has not ended, or whose attempt at an upstream is still open, oldest first; `each` borrows. For the engine's start. A damaged
@@ -169,11 +169,11 @@ CHECKED int store_walk_unfinished(struct store *store,
                                   void *context, size_t *ret_damaged);
 /* Up to `limit` tasks that ended before `before_ms` and are not yet expired
  * (`expired` false), or that were expired before that time and whose files are not yet marked
- * erased (`expired` true). Oldest first. As store_list(). */
+ * erased (`expired` true). Oldest first. As store_list_look(). */
 CHECKED int store_list_old(struct store *store, bool expired, int64_t before_ms, size_t limit,
                            const struct task **ret_tasks, size_t *ret_count);
 /* Up to `limit` tasks that were erased (STORE_ERASE) and whose files are not yet marked erased, oldest first. As
- * store_list(). */
+ * store_list_look(). */
 CHECKED int store_list_deleted(struct store *store, size_t limit, const struct task **ret_tasks,
                                size_t *ret_count);
 /* Sees to it that what was erased is nowhere in the store's files, its log included. May be refused while others read:
@@ -190,6 +190,7 @@ CHECKED int store_sweep_idempotency(struct store *store, int64_t before_ms);
 CHECKED int store_count_created(struct store *store, int64_t from_micros, int64_t before_micros,
                                 void (*each)(void *context, const char *tenant, int64_t count),
                                 void *context);
+/* For tests: how many tasks are in each state, as the store counts along. */
 CHECKED int store_count_states(struct store *store, int64_t ret_counts[TASK_STATE_COUNT]);
 
 /* ---- attempts at upstreams ---- */

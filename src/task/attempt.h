@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One attempt at an upstream: the words of task/attempt.def, and what the upstream gave us for it. The built-in engine
- * has no such attempts: interrupted work of ours costs nothing. Pure. */
+ * has no such attempts: interrupted local work costs nothing. Pure. */
 #pragma once
 
 #include <stdbool.h>

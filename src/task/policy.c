@@ -98,17 +98,6 @@ int64_t policy_quantile(const struct policy_durations *durations, double q)
     return is_known(durations) ? (int64_t)quantile_ms(durations, q) : 0;
 }
 
-double policy_share_done(const struct policy_durations *durations, int64_t elapsed_ms,
-                         int64_t within_ms)
-{
-    if (!is_known(durations))
-        return -1.0;
-    const double before = share_done_by(durations, (double)elapsed_ms);
-    const double after = share_done_by(durations, (double)elapsed_ms + (double)within_ms);
-    const double left = 1.0 - before;
-    return left > 1e-9 ? (after - before) / left : 1.0;
-}
-
 /* ---- when to poll ---- */
 
 /* Between two polls where many finish: 99 of 100 are then seen within 2 seconds, jitter and all. */

@@ -25,10 +25,6 @@ struct policy_durations {
 void policy_learn(struct policy_durations *durations, int64_t took_ms, int64_t n_beside);
 /* The time within which a share `q` (0..1) of renderings is done; 0 while fewer than 3 are known. */
 int64_t policy_quantile(const struct policy_durations *durations, double q);
-/* Of those not done after `elapsed_ms`, the share that is done within `within_ms` more; 1 where none that is known took so
- * long, negative while nothing is known. */
-double policy_share_done(const struct policy_durations *durations, int64_t elapsed_ms,
-                         int64_t within_ms);
 
 /* ---- when to poll ---- */
 

@@ -73,7 +73,7 @@ static const struct record_field status_int64s[] = {
 
 static const struct record_field status_ints[] = {
     RECORD_FIELD(struct task, attempts, true),
-    RECORD_FIELD(struct task, n_deferred, false),
+    {"n_deferred", offsetof(struct task, n_put_off), false}, /* as every store has it */
 };
 
 /* With the job's texts, all of struct attempt_record but its state. Only the number is there when no attempt is. */
@@ -216,6 +216,7 @@ char *task_encode_status(const struct task *task)
     record_put_ints(document, task, status_ints, ARRAY_LENGTH(status_ints));
     put_upstream(document, task);
     json_set_text(document, "channel", shared_text_of(task->channel));
+    /* The key is older than channels whose programs work here as well, and stands in every store. */
     json_set(document, "is_builtin", json_boolean(task->is_local));
     if (task->is_command)
         json_set(document, "is_command", json_true());

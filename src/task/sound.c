@@ -129,7 +129,7 @@ static bool is_upstream_sound(const struct task *task)
 
 static bool are_refusals_sound(const struct task *task)
 {
-    return task->n_refused >= 0 && task->n_refused <= TASK_REFUSALS_MAX && task->n_deferred >= 0;
+    return task->n_refused >= 0 && task->n_refused <= TASK_REFUSALS_MAX && task->n_put_off >= 0;
 }
 
 static bool is_failure_sound(const struct task *task)

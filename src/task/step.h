@@ -27,7 +27,7 @@ enum task_event_kind {
     TASK_EVENT_CANCEL, /* its owner asks */
     TASK_EVENT_DEADLINE, /* its deadline passed; `is_final`: and nothing is worth waiting for any more */
     TASK_EVENT_RECOVERED, /* found unfinished at start of the process */
-    TASK_EVENT_PARKED,    /* the process stops while an attempt of ours is under way */
+    TASK_EVENT_PARKED,    /* the process stops while local work is under way */
     TASK_EVENT_EXPIRED,   /* an end: retention takes result and inputs out of the answers */
     TASK_EVENT_ERASED,    /* an end: its owner has everything erased but what accounts need */
     TASK_EVENT_UNSERVED, /* queued: no channel serves its model any more, or each that does has refused it */

@@ -10,7 +10,7 @@
 #include "task/policy.h"
 #include "task/step_scene.h"
 
-enum { DEFER_MOST_MS = 5 * 60 * 1000 };
+enum { PUT_OFF_MOST_MS = 5 * 60 * 1000 };
 
 /* The task has ended, and its attempt has not: the answer to its submit or to a cancel is awaited. */
 static bool is_cancelling(const struct task *task)
@@ -32,7 +32,7 @@ void upstream_accept(const struct scene *scene, struct task *task)
 {
     task->attempt.state = ATTEMPT_ACCEPTED;
     task->attempt.accepted_ms = scene->now_ms;
-    task->n_deferred = 0;
+    task->n_put_off = 0;
 }
 
 /* The attempt goes on after the end of its task. */
@@ -130,14 +130,14 @@ static struct task *give_back(const struct scene *scene, enum attempt_state clos
     return task;
 }
 
-/* An outage of an hour costs an hour: being deferred fails no task before its deadline does. */
-static void defer(const struct scene *scene, enum attempt_state closed, int64_t wish_ms)
+/* An outage of an hour costs an hour: being put off fails no task before its deadline does. */
+static void put_off(const struct scene *scene, enum attempt_state closed, int64_t wish_ms)
 {
     struct task *task = give_back(scene, closed, SCENE_REQUEUE);
-    if (task->n_deferred < INT_MAX)
-        task->n_deferred++;
+    if (task->n_put_off < INT_MAX)
+        task->n_put_off++;
     int64_t wait_ms =
-        policy_backoff(scene->policy->backoff_base_ms, DEFER_MOST_MS, task->n_deferred, 0);
+        policy_backoff(scene->policy->backoff_base_ms, PUT_OFF_MOST_MS, task->n_put_off, 0);
     if (wish_ms > POLICY_RETRY_AFTER_MOST_MS)
         wish_ms = POLICY_RETRY_AFTER_MOST_MS;
     task->not_before_ms = scene->now_ms + (wish_ms > wait_ms ? wish_ms : wait_ms);
@@ -166,7 +166,7 @@ static void refuse(const struct scene *scene)
         return;
     }
     struct task *task = give_back(scene, ATTEMPT_REFUSED, SCENE_REQUEUE);
-    task->n_deferred = 0;
+    task->n_put_off = 0;
     if (is_new)
         task->refused_by[task->n_refused++] = task_channel_mark(channel);
 }
@@ -182,7 +182,7 @@ void upstream_turned_away(const struct scene *scene)
     else if ((may_be || is_command) && scene->event->is_final)
         refuse(scene);
     else if (may_be)
-        defer(scene, ATTEMPT_REFUSED, scene->event->retry_after_ms);
+        put_off(scene, ATTEMPT_REFUSED, scene->event->retry_after_ms);
 }
 
 bool upstream_can_confirm(const struct scene *scene)
@@ -215,7 +215,7 @@ void upstream_answer_lost(const struct scene *scene)
 static void not_taken(const struct scene *scene)
 {
     if (scene->now_ms < scene->task->deadline_ms) {
-        defer(scene, ATTEMPT_NOT_TAKEN, 0);
+        put_off(scene, ATTEMPT_NOT_TAKEN, 0);
         return;
     }
     struct task *task = scene_end(scene, TASK_FAILURE_DEADLINE, NULL, SCENE_END | SCENE_LET_GO);

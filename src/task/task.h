@@ -118,7 +118,7 @@ struct task {
     /* Channels that refused it for good, as task_channel_mark(): they are not asked again. */
     uint32_t refused_by[TASK_REFUSALS_MAX];
     int n_refused;
-    int n_deferred; /* times in a row that an upstream was busy or out of reach: for the pause before the next try */
+    int n_put_off; /* times in a row that an upstream was busy or out of reach: for the pause before the next try */
     bool may_have_cost; /* an attempt before `attempt` may have been taken by an upstream */
     enum task_failure failure;
     /* One more sentence for this case («image 2: …»), or NULL. */

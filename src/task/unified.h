@@ -73,7 +73,7 @@ struct unified_view {
     const char *user;       /* user-… of the tenant */
     int64_t queue_position; /* 1-based; 0: not waiting or unknown */
     double wait_s;          /* estimated; negative: unknown */
-    bool waits_upstream;    /* it waits for an upstream, not for a slot of ours */
+    bool waits_upstream;    /* it waits for an upstream, not for a local slot */
     int64_t keep_ms;        /* from a task's end until its files leave the answers; 0: kept */
     int attempts;           /* how often a task may be tried */
 };

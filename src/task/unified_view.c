@@ -204,7 +204,7 @@ static void set_queue(json_t *info, const struct task *task, const struct unifie
     const bool is_waiting = task->state == TASK_QUEUED && !has_started(task);
     const bool has_position = is_waiting && view->queue_position > 0;
     const bool has_wait = is_waiting && view->wait_s >= 0 && view->wait_s < wait_max_s;
-    const bool is_upstreams = task->n_deferred > 0 || view->waits_upstream;
+    const bool is_upstreams = task->n_put_off > 0 || view->waits_upstream;
     const char *message = is_upstreams         ? constant.waiting_upstream
                           : task->attempts > 0 ? constant.waiting_again
                                                : constant.waiting;

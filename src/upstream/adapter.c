@@ -216,7 +216,8 @@ static int compare(const void *a, const void *b)
 struct adapter_set *adapter_set_new(const char *folder, char ret_error[ADAPTER_ERROR_SIZE])
 {
     struct adapter_set *set = must_calloc(1, sizeof *set);
-    if (!put_builtin(set, ret_error) || (folder && !put_folder(set, folder, ret_error)))
+    bool has_folder = folder != NULL && folder[0] != '\0';
+    if (!put_builtin(set, ret_error) || (has_folder && !put_folder(set, folder, ret_error)))
         return adapter_set_free(set);
     if (set->n > 0)
         qsort(set->list, set->n, sizeof(struct adapter *), compare);

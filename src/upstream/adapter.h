@@ -29,7 +29,7 @@ enum {
 struct adapter; /* one program; immutable, lives as long as its set */
 struct adapter_set;
 
-/* All built-in adapters, and those of `folder` (NULL: none). Texts only are read here: each program is looked over
+/* All built-in adapters, and those of `folder` (NULL or empty, as the setting is: none). Texts only are read here: each program is looked over
  * (what is forbidden, docs/ADAPTERS.md), none is compiled. NULL with a sentence naming file and line. */
 struct adapter_set *adapter_set_new(const char *folder, char ret_error[ADAPTER_ERROR_SIZE]);
 /* The one program of a file NAME.jq, nothing else. */

@@ -8,22 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/json.h"
 #include "base/must.h"
 
 static const struct auth_kind KINDS[] = {
-    [CHANNEL_AUTH_NONE] = {"none", NULL, "", NULL, "", "", AUTH_KEY_NONE, AUTH_SECRET_NONE},
-    [CHANNEL_AUTH_BEARER] = {"bearer", "Authorization", "Bearer ", NULL, "", "", AUTH_KEY_LINE,
-                             AUTH_SECRET_NONE},
-    [CHANNEL_AUTH_HEADER] = {"header", NULL, "", NULL, "name", "prefix", AUTH_KEY_LINE,
-                             AUTH_SECRET_NONE},
-    [CHANNEL_AUTH_QUERY] = {"query", NULL, "", NULL, "name", "", AUTH_KEY_LINE, AUTH_SECRET_NONE},
-    [CHANNEL_AUTH_VOLCENGINE] = {"volcengine", "Authorization", "", NULL, "service region", "",
-                                 AUTH_KEY_LINE, AUTH_SECRET_NEEDED},
-    [CHANNEL_AUTH_GOOGLE] = {"google_service_account", "Authorization", "Bearer ", "x-goog-api-key",
-                             "scope", "", AUTH_KEY_ACCOUNT, AUTH_SECRET_NONE},
-    [CHANNEL_AUTH_JWT] = {"jwt_hs256", "Authorization", "Bearer ", NULL, "", "", AUTH_KEY_LINE,
-                          AUTH_SECRET_OPTIONAL},
+    [AUTH_WAY_NONE] = {"none", NULL, "", NULL, "", "", AUTH_KEY_NONE, AUTH_SECRET_NONE},
+    [AUTH_WAY_BEARER] = {"bearer", "Authorization", "Bearer ", NULL, "", "", AUTH_KEY_LINE,
+                         AUTH_SECRET_NONE},
+    [AUTH_WAY_HEADER] = {"header", NULL, "", NULL, "name", "prefix", AUTH_KEY_LINE,
+                         AUTH_SECRET_NONE},
+    [AUTH_WAY_QUERY] = {"query", NULL, "", NULL, "name", "", AUTH_KEY_LINE, AUTH_SECRET_NONE},
+    [AUTH_WAY_VOLCENGINE] = {"volcengine", "Authorization", "", NULL, "service region", "",
+                             AUTH_KEY_LINE, AUTH_SECRET_NEEDED},
+    [AUTH_WAY_GOOGLE] = {"google_service_account", "Authorization", "Bearer ", "x-goog-api-key",
+                         "scope", "", AUTH_KEY_ACCOUNT, AUTH_SECRET_NONE},
+    [AUTH_WAY_JWT] = {"jwt_hs256", "Authorization", "Bearer ", NULL, "", "", AUTH_KEY_LINE,
+                      AUTH_SECRET_OPTIONAL},
 };
 
 /* What may stand in a header's or an argument's name, and between slashes in what is signed: all but `bad`, or `good` alone. */
@@ -52,31 +53,20 @@ static bool PRINTF_LIKE(2, 3) refuse(char *ret_error, const char *format, ...)
     return false;
 }
 
-const struct auth_kind *auth_kind(enum channel_auth auth)
+const struct auth_kind *auth_kind(enum auth_way auth)
 {
     must(auth < ARRAY_LENGTH(KINDS));
     return &KINDS[auth];
 }
 
-static bool is_among(const char *words, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)) != NULL; at += length) {
-        bool begins = at == words || at[-1] == ' ';
-        if (begins && (at[length] == ' ' || at[length] == '\0'))
-            return true;
-    }
-    return false;
-}
-
-static bool read_kind(const json_t *auth, enum channel_auth *ret_kind, char *ret_error)
+static bool read_kind(const json_t *auth, enum auth_way *ret_kind, char *ret_error)
 {
     char words[120] = "";
     const char *word = json_text(auth, "kind");
     for (size_t i = 0; i < ARRAY_LENGTH(KINDS); i++) {
         size_t length = strlen(words);
         if (word != NULL && strcmp(KINDS[i].word, word) == 0) {
-            *ret_kind = (enum channel_auth)i;
+            *ret_kind = (enum auth_way)i;
             return true;
         }
         (void)snprintf(words + length, sizeof words - length, "%s%s", length > 0 ? ", " : "",
@@ -85,27 +75,18 @@ static bool read_kind(const json_t *auth, enum channel_auth *ret_kind, char *ret
     return refuse(ret_error, "auth.kind must be one of %s", words);
 }
 
-static bool is_printable(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text < ' ' || *text > '~')
-            return false;
-    }
-    return true;
-}
-
 static bool check_member(const struct auth_kind *kind, const struct member *member,
                          const json_t *value, char *ret_error)
 {
     const char *text = json_string_value(value);
-    bool is_needed = is_among(kind->needs, member->name);
+    bool is_needed = codec_has_word(kind->needs, member->name);
     if (value == NULL)
         return !is_needed ||
                refuse(ret_error, "auth.%s is missing: %s", member->name, member->what);
-    if (!is_needed && !is_among(kind->takes, member->name))
+    if (!is_needed && !codec_has_word(kind->takes, member->name))
         return refuse(ret_error, "auth.%s does not belong to the kind %s", member->name,
                       kind->word);
-    if (text == NULL || text[0] == '\0' || !is_printable(text))
+    if (text == NULL || text[0] == '\0' || !codec_is_printable(text))
         return refuse(ret_error, "auth.%s must be a text of printable ASCII", member->name);
     bool is_good = strpbrk(text, member->bad) == NULL &&
                    (member->good == NULL || text[strspn(text, member->good)] == '\0');

@@ -9,14 +9,14 @@
 
 #include "base/compiler.h"
 
-enum channel_auth {
-    CHANNEL_AUTH_NONE,
-    CHANNEL_AUTH_BEARER,
-    CHANNEL_AUTH_HEADER,     /* `name: prefix key` */
-    CHANNEL_AUTH_QUERY,      /* ?name=key */
-    CHANNEL_AUTH_VOLCENGINE, /* each request is signed with key and secret: request_sign() */
-    CHANNEL_AUTH_GOOGLE, /* an access token for a service account, as a bearer; a plain key in a header of its own */
-    CHANNEL_AUTH_JWT, /* HS256 of key and secret, as a bearer; a credential without a secret: the key as a bearer */
+enum auth_way {
+    AUTH_WAY_NONE,
+    AUTH_WAY_BEARER,
+    AUTH_WAY_HEADER,     /* `name: prefix key` */
+    AUTH_WAY_QUERY,      /* ?name=key */
+    AUTH_WAY_VOLCENGINE, /* each request is signed with key and secret: request_sign() */
+    AUTH_WAY_GOOGLE, /* an access token for a service account, as a bearer; a plain key in a header of its own */
+    AUTH_WAY_JWT, /* HS256 of key and secret, as a bearer; a credential without a secret: the key as a bearer */
 };
 
 enum auth_secret { AUTH_SECRET_NONE, AUTH_SECRET_OPTIONAL, AUTH_SECRET_NEEDED };
@@ -39,11 +39,11 @@ struct auth_kind {
 };
 
 /* Never NULL. */
-const struct auth_kind *auth_kind(enum channel_auth auth);
+const struct auth_kind *auth_kind(enum auth_way auth);
 
 /* What `auth` says; NULL where it says nothing. The texts are the tree's. */
 struct auth {
-    enum channel_auth kind;
+    enum auth_way kind;
     const char *name, *prefix, *service, *region, *scope;
 };
 

@@ -44,7 +44,6 @@ struct channel_table {
     const char **names; /* without wildcards and repetitions */
     size_t n_names;
     struct channel_accounts accounts;
-    bool is_catch_all;
 };
 
 /* A table while it is made. */
@@ -337,7 +336,6 @@ static void make_catch_all(struct channel_table *table)
         .models = &EVERYTHING,
         .n_models = 1,
     };
-    table->is_catch_all = true;
     insert_by_priority(table, &all);
     table->names = must_calloc(ARRAY_LENGTH(FAMILY), sizeof(*table->names));
     for (; table->n_names < ARRAY_LENGTH(FAMILY); table->n_names++)
@@ -474,11 +472,6 @@ bool channel_is_served(const struct channel_table *table, const char *model)
             return true;
     }
     return false;
-}
-
-bool channel_is_catch_all(const struct channel_table *table)
-{
-    return table->is_catch_all;
 }
 
 size_t channel_model_names(const struct channel_table *table, const char *const **ret_names)

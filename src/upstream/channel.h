@@ -72,15 +72,15 @@ struct channel {
     const char *base_url; /* without a slash at its end */
     const char *const
         *hosts; /* "host" or "host:port": further ones that get the credential; NULL-terminated */
-    enum channel_auth auth;
+    enum auth_way auth;
     const char *auth_name, *auth_prefix;
-    const char *auth_service, *auth_region; /* of CHANNEL_AUTH_VOLCENGINE */
-    const char *auth_scope;                 /* of CHANNEL_AUTH_GOOGLE */
+    const char *auth_service, *auth_region; /* of AUTH_WAY_VOLCENGINE */
+    const char *auth_scope;                 /* of AUTH_WAY_GOOGLE */
     const struct exchange_header *headers;  /* of the configuration, added to every request */
     size_t n_headers;
     struct exchange_road road;
     const struct channel_credential *credentials;
-    size_t n_credentials; /* 1 with an empty key for CHANNEL_AUTH_NONE */
+    size_t n_credentials; /* 1 with an empty key for AUTH_WAY_NONE */
     int64_t concurrency, submits_per_minute,
         polls_per_minute; /* of each credential; 0: no limit but for concurrency */
     enum task_on_unknown on_unknown;
@@ -130,7 +130,6 @@ const char *channel_engine(const struct channel *channel);
 bool channel_serves(const struct channel *channel, const char *model, const char **ret_upstream);
 /* Does any channel of the table that is not drained? */
 bool channel_is_served(const struct channel_table *table, const char *model);
-bool channel_is_catch_all(const struct channel_table *table); /* no channel is configured */
 /* The names for GET /v1/models: what the configuration lists (wildcards and drained channels left out), or, with the
  * catch-all, the well-known names of the family. */
 size_t channel_model_names(const struct channel_table *table, const char *const **ret_names);

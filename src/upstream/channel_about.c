@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "base/json.h"
 #include "base/must.h"
 #include "base/settings_value.h"
@@ -58,13 +59,7 @@ static bool check_names(const struct reader *reader, const json_t *object, const
     json_t *tree = (json_t *)(uintptr_t)object; /* iterating does not change it */
     for (void *at = json_object_iter(tree); at != NULL; at = json_object_iter_next(tree, at)) {
         const char *key = json_object_iter_key(at);
-        size_t length = strlen(key);
-        bool is_word = length > 0 && strchr(key, ' ') == NULL;
-        const char *found = is_word ? strstr(names, key) : NULL;
-        while (found != NULL && ((found > names && found[-1] != ' ') ||
-                                 (found[length] != ' ' && found[length] != '\0')))
-            found = strstr(found + 1, key);
-        if (found == NULL)
+        if (!codec_has_word(names, key))
             return fail(reader, "\"about\" has the member \"%.60s\", which is none of: %s",
                         place_of(group, key).text, names);
     }
@@ -122,15 +117,6 @@ static bool read_count(const struct reader *reader, const json_t *group, const c
     return true;
 }
 
-static bool is_printable(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text < ' ' || *text > '~')
-            return false;
-    }
-    return true;
-}
-
 /* NULL where it is absent or null. */
 static bool read_text(const struct reader *reader, const json_t *group, const char *name,
                       const char *key, const char **ret_text)
@@ -138,7 +124,7 @@ static bool read_text(const struct reader *reader, const json_t *group, const ch
     const json_t *value = json_object_get(group, key);
     *ret_text = json_string_value(value);
     if (value == NULL || json_is_null(value) ||
-        (*ret_text != NULL && **ret_text != '\0' && is_printable(*ret_text)))
+        (*ret_text != NULL && **ret_text != '\0' && codec_is_printable(*ret_text)))
         return true;
     return fail(reader, "\"%s\" of \"about\" must be a text of printable ASCII",
                 place_of(name, key).text);

@@ -10,7 +10,7 @@
 
 const struct channel_credential channel_no_credential = {.name = "default", .key = ""};
 
-static const char *hint_of_secret(enum channel_auth auth)
+static const char *hint_of_secret(enum auth_way auth)
 {
     static const char *const HINTS[] = {
         [AUTH_SECRET_NONE] = "",
@@ -41,7 +41,7 @@ static bool read_account(struct channel_accounts *accounts, struct channel_crede
 }
 
 /* Is there a secret where the adapter signs, and none where it does not? */
-static bool check_secret(const struct settings_channel *source, enum channel_auth auth,
+static bool check_secret(const struct settings_channel *source, enum auth_way auth,
                          const struct settings_credential *from,
                          char ret_error[SETTINGS_ERROR_SIZE])
 {
@@ -61,13 +61,13 @@ static bool check_secret(const struct settings_channel *source, enum channel_aut
 }
 
 /* The key of another vendor's console, an account's or a pair of keys: it would go out as it is, and be refused. */
-static bool check_json(const struct settings_channel *source, enum channel_auth auth,
+static bool check_json(const struct settings_channel *source, enum auth_way auth,
                        const struct settings_credential *from, char ret_error[SETTINGS_ERROR_SIZE])
 {
     char error[JSON_ERROR_SIZE];
     CLEANUP(json_unref_pointer)
     json_t *json = json_parse(from->key, strlen(from->key), error);
-    bool has_secret = auth == CHANNEL_AUTH_JWT || auth == CHANNEL_AUTH_VOLCENGINE;
+    bool has_secret = auth_kind(auth)->secret != AUTH_SECRET_NONE;
     if (!json_is_object(json) && !json_is_array(json))
         return true;
     return channel_refuse(
@@ -77,7 +77,7 @@ static bool check_json(const struct settings_channel *source, enum channel_auth 
         has_secret ? "; put its parts into \"key\" and \"secret\"" : "");
 }
 
-static bool read_credential(const struct settings_channel *source, enum channel_auth auth,
+static bool read_credential(const struct settings_channel *source, enum auth_way auth,
                             const struct settings_credential *from,
                             struct channel_accounts *accounts,
                             struct channel_credential *ret_credential,

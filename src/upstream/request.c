@@ -180,7 +180,7 @@ bool request_set_header(struct request *request, const char *name, const char *v
 static const char *auth_header(const struct channel *channel, bool has_account)
 {
     const struct auth_kind *kind = auth_kind(channel->auth);
-    if (channel->auth == CHANNEL_AUTH_HEADER)
+    if (channel->auth == AUTH_WAY_HEADER)
         return channel->auth_name;
     return kind->plain_header != NULL && !has_account ? kind->plain_header : kind->header;
 }
@@ -195,7 +195,7 @@ static bool may_set(const struct request_maker *maker, const char *name)
 {
     if (is_auth_header(maker->channel, name))
         return false;
-    if (maker->channel->auth == CHANNEL_AUTH_VOLCENGINE &&
+    if (maker->channel->auth == AUTH_WAY_VOLCENGINE &&
         (strcasecmp(name, "X-Date") == 0 || strcasecmp(name, "X-Content-Sha256") == 0))
         return false; /* the signature's */
     return request_member(maker->spec, "form") == NULL || strcasecmp(name, "Content-Type") != 0;
@@ -280,7 +280,7 @@ static void add_token(const struct channel_credential *credential, int64_t now_s
 static const char *prefix_of(const struct channel *channel, bool has_account)
 {
     const struct auth_kind *kind = auth_kind(channel->auth);
-    if (channel->auth == CHANNEL_AUTH_HEADER)
+    if (channel->auth == AUTH_WAY_HEADER)
         return channel->auth_prefix != NULL ? channel->auth_prefix : "";
     return kind->plain_header != NULL && !has_account ? "" : kind->scheme;
 }
@@ -293,7 +293,7 @@ static bool add_credential(const struct request_maker *maker, int64_t now_s,
     const char *name = auth_header(maker->channel, has_account);
     CLEANUP(buf_fini) struct buf value;
     buf_init(&value, HEADER_VALUE_MAX);
-    if (credential == NULL || name == NULL || maker->channel->auth == CHANNEL_AUTH_VOLCENGINE)
+    if (credential == NULL || name == NULL || maker->channel->auth == AUTH_WAY_VOLCENGINE)
         return true; /* request_sign() does it */
     if (has_account && credential->token == NULL)
         return request_wrong(maker->error, "no token is at hand for the credential \"%.60s\"",
@@ -301,7 +301,7 @@ static bool add_credential(const struct request_maker *maker, int64_t now_s,
     buf_puts(&value, prefix_of(maker->channel, has_account));
     if (has_account)
         buf_puts(&value, credential->token);
-    else if (maker->channel->auth == CHANNEL_AUTH_JWT && credential->secret != NULL)
+    else if (maker->channel->auth == AUTH_WAY_JWT && credential->secret != NULL)
         add_token(credential, now_s, &value);
     else
         buf_puts(&value, credential->key);

@@ -56,7 +56,7 @@ static const char *value_of(const struct request *request, const char *name)
 int request_sign(struct request *request, const struct channel *channel,
                  const struct channel_credential *credential, int body, int64_t now_s)
 {
-    if (channel->auth != CHANNEL_AUTH_VOLCENGINE || credential == NULL)
+    if (channel->auth != AUTH_WAY_VOLCENGINE || credential == NULL)
         return 0;
     int fault = digest_body(request, body);
     if (fault < 0)

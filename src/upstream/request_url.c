@@ -209,8 +209,7 @@ static void add_pair(struct buf *out, const char *name, const char *value)
 
 static bool is_credential(const struct request_maker *maker, const char *name)
 {
-    return maker->channel->auth == CHANNEL_AUTH_QUERY &&
-           strcmp(name, maker->channel->auth_name) == 0;
+    return maker->channel->auth == AUTH_WAY_QUERY && strcmp(name, maker->channel->auth_name) == 0;
 }
 
 static bool add_query(const struct request_maker *maker, struct buf *out)
@@ -253,7 +252,7 @@ bool request_url_make(const struct request_maker *maker, struct buf *out)
                                 : add_url(maker, json_string_value(url), out);
     if (!is_good || !add_query(maker, out))
         return false;
-    if (maker->credential != NULL && maker->channel->auth == CHANNEL_AUTH_QUERY)
+    if (maker->credential != NULL && maker->channel->auth == AUTH_WAY_QUERY)
         add_pair(out, maker->channel->auth_name, maker->credential->key);
     if (out->overflowed)
         return request_wrong(maker->error, "the URL is longer than %d bytes", REQUEST_URL_MAX);

@@ -50,13 +50,9 @@ static char *refuse(char *ret_error, const char *format, ...)
     return NULL;
 }
 
-static bool is_printable(const char *text)
+static bool is_printable_word(const char *text)
 {
-    for (; *text != '\0'; text++) {
-        if (*text <= ' ' || *text > '~')
-            return false;
-    }
-    return true;
+    return codec_is_printable(text) && strchr(text, ' ') == NULL;
 }
 
 /* A copy of a member, or NULL after refuse(). */
@@ -65,7 +61,7 @@ static char *member(const json_t *json, const char *name, char *ret_error)
     const char *text = json_text(json, name);
     if (text == NULL || *text == '\0')
         return refuse(ret_error, "has no \"%s\"", name);
-    if (!is_printable(text))
+    if (!is_printable_word(text))
         return refuse(ret_error, "has a \"%s\" with blanks or other characters that none has",
                       name);
     return must_strdup(text);
@@ -237,7 +233,7 @@ static void explain(long status, const json_t *said, char *ret_note)
 static bool is_token(const char *token)
 {
     return token != NULL && *token != '\0' && strlen(token) <= SERVICE_ACCOUNT_TOKEN_MAX &&
-           is_printable(token);
+           is_printable_word(token);
 }
 
 static bool is_bearer(const json_t *said)

@@ -84,7 +84,7 @@ struct life {
     enum task_failure failure;
     char attempt[ID_SHORT_SIZE];
     char stored[ID_SHORT_SIZE]; /* generation whose files are there */
-    int n_deferred;
+    int n_put_off;
     int n_overtaken; /* tasks of others that were begun while it waited for its first slot */
     struct submission submissions[SUBMISSIONS_MAX];
     int n_submissions;

@@ -179,7 +179,7 @@ void watch_published(const struct node *node, const struct task *task)
     life->revision = task->revision;
     life->progress = task->progress;
     life->status_update_ms = task->status_update_ms;
-    life->n_deferred = task->n_deferred + task->n_refused;
+    life->n_put_off = task->n_put_off + task->n_refused;
 }
 
 void __wrap_table_publish(struct table *table, const struct task *task);
@@ -286,7 +286,7 @@ static void count_overtaken(const struct life *winner)
     for (int i = 0; i < world->n_lives; i++) {
         const struct life *life = &world->lives[i];
         bool is_at_work = life->node == winner->node && life->admitted_ms > 0 && !is_over(life) &&
-                          (life->state != TASK_QUEUED || life->n_deferred > 0);
+                          (life->state != TASK_QUEUED || life->n_put_off > 0);
         is_busy[life->tenant] |= is_at_work;
     }
     for (int i = 0; i < world->n_lives; i++) {

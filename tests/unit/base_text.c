@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Byte strings, codecs, arenas and the written forms of times. */
+ * Byte strings, codecs and the written forms of times. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/codec.h"
@@ -261,58 +260,26 @@ static void utf8_by_the_rfc(void **state)
         assert_int_equal(codec_utf8_fit("h\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xac", most), fits[most]);
 }
 
-static void arena_hands_out_aligned_zeroes(void **state)
+static void printable_is_ascii_from_blank_to_tilde(void **state)
 {
     (void)state;
-    struct arena *arena = arena_new(1 << 20);
-    for (size_t size = 0; size < 3000; size += 7) {
-        unsigned char *piece = arena_alloc(arena, size);
-        assert_non_null(piece);
-        assert_int_equal((uintptr_t)piece % _Alignof(max_align_t), 0);
-        for (size_t i = 0; i < size; i++)
-            assert_int_equal(piece[i], 0);
-        memset(piece, 0xee, size);
-    }
-    assert_false(arena_is_overdrawn(arena));
-    arena = arena_free(arena);
-    assert_null(arena);
-    assert_null(arena_free(NULL));
+    static const char *const bad[] = {"a\tb", "a\n", "\x1f", "\x7f", "\xc3\xa9"};
+    assert_true(codec_is_printable("") && codec_is_printable(" a Z~"));
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_false(codec_is_printable(bad[i]));
 }
 
-static void arena_keeps_its_ceiling(void **state)
+static void a_word_among_words_is_a_whole_one(void **state)
 {
     (void)state;
-    struct arena *arena = arena_new(100000);
-    assert_non_null(arena_alloc(arena, 90000));
-    assert_null(arena_alloc(arena, 20000));
-    assert_true(arena_is_overdrawn(arena));
-    assert_non_null(arena_alloc(arena, 100)); /* a short excuse still fits */
-    assert_true(arena_is_overdrawn(arena));
-    assert_null(arena_alloc(arena, SIZE_MAX));
-    assert_true(arena_used_bytes(arena) >= 90100 && arena_used_bytes(arena) <= 100000);
-    arena_free(arena);
-    arena = arena_new(90); /* with its alignment the piece would pass the ceiling */
-    assert_null(arena_alloc(arena, 89));
-    assert_int_equal(arena_used_bytes(arena), 0);
-    arena_free(arena);
-    arena = arena_new(SIZE_MAX);
-    assert_null(arena_alloc(arena, SIZE_MAX - 3));
-    assert_true(arena_is_overdrawn(arena));
-    arena_free(arena);
-}
-
-static void arena_copies_text(void **state)
-{
-    (void)state;
-    struct arena *arena = arena_new(4096);
-    assert_string_equal(arena_strdup(arena, "whole"), "whole");
-    assert_string_equal(arena_strndup(arena, "partly", 4), "part");
-    assert_string_equal(arena_strndup(arena, "ab", 100), "ab");
-    assert_string_equal(arena_printf(arena, "%s=%05d", "n", 42), "n=00042");
-    assert_false(arena_is_overdrawn(arena));
-    assert_null(arena_printf(arena, "%5000d", 1));
-    assert_true(arena_is_overdrawn(arena));
-    arena_free(arena);
+    static const char words[] = "first_s every_s every aa-aa s";
+    static const char *const good[] = {"first_s", "every_s", "every", "aa-aa", "s"};
+    static const char *const bad[] = {"", " ", "first", "_s", "aa", "every aa-aa", "every_", "ss"};
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
+        assert_true(codec_has_word(words, good[i]));
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+        assert_false(codec_has_word(words, bad[i]));
+    assert_false(codec_has_word("", "s"));
 }
 
 static void clock_writes_and_reads(void **state)
@@ -497,9 +464,8 @@ int main(void)
         cmocka_unit_test(hex_both_ways),
         cmocka_unit_test(percent_decodes_in_place),
         cmocka_unit_test(utf8_by_the_rfc),
-        cmocka_unit_test(arena_hands_out_aligned_zeroes),
-        cmocka_unit_test(arena_keeps_its_ceiling),
-        cmocka_unit_test(arena_copies_text),
+        cmocka_unit_test(printable_is_ascii_from_blank_to_tilde),
+        cmocka_unit_test(a_word_among_words_is_a_whole_one),
         cmocka_unit_test(clock_writes_and_reads),
         cmocka_unit_test(clock_refuses_other_forms),
         cmocka_unit_test(clocks_move_forward),

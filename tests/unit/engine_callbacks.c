@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Upstreams that call back: how callbacks come to who listens, and what an attempt that polls makes of them. */
-#include "asset/callback.h"
+#include "asset/callback_link.h"
 #include "engine/callbacks.h"
 #include "engine/remote_own.h"
 #include "engine_remote_stage.h"
@@ -325,7 +325,7 @@ static void the_address_is_that_of_the_attempt(void **state)
     begin_calling(&place, ATTEMPT_ACCEPTED, turns);
     CLEANUP(free_pointer) char *url = remote_callback(place.remote);
     assert_memory_equal(url, before, strlen(before));
-    assert_true(callback_check(&KEYS, url + strlen(before), START_MS, id));
+    assert_true(callback_link_check(&KEYS, url + strlen(before), START_MS, id));
     assert_string_equal(id, SAMPLE_ATTEMPT);
     end_calling(&place);
 }

@@ -318,15 +318,15 @@ static void check_route(const struct row *row, const struct route *route, size_t
         route->kind == row->kind && (row->kind == ROUTE_FOUND || route->retry_ms == row->retry_ms);
     if (is_right && row->kind == ROUTE_FOUND) {
         is_right = strcmp(route->channel->name, row->channel) == 0 &&
-                   (row->key ? route->key && strcmp(route->key->name, row->key) == 0 &&
+                   (row->key ? route->identity && strcmp(route->identity->name, row->key) == 0 &&
                                    strcmp(route->credential->name, row->key) == 0 &&
                                    strcmp(route->credential->channel, row->channel) == 0
-                             : !route->key && !route->credential);
+                             : !route->identity && !route->credential);
     }
     if (!is_right) {
         fail_msg("row %zu: kind %d, channel %s, key %s, retry after %lld", number, (int)route->kind,
-                 route->channel ? route->channel->name : "-", route->key ? route->key->name : "-",
-                 (long long)route->retry_ms);
+                 route->channel ? route->channel->name : "-",
+                 route->identity ? route->identity->name : "-", (long long)route->retry_ms);
     }
 }
 
@@ -446,7 +446,7 @@ static void credentials_of_one_channel_have_like_shares(void **state)
                                                                      .now_ms = NOW_MS,
                                                                      .dice = throw_dice(&seed)});
         assert_string_equal(route.channel->name, "first");
-        n_first += strcmp(route.key->name, "a") == 0;
+        n_first += strcmp(route.identity->name, "a") == 0;
     }
     assert_in_range(n_first, THROWS * 47 / 100, THROWS * 53 / 100);
     place_end(&place);
@@ -532,7 +532,7 @@ static void who_turned_it_away_is_asked_last(void **state)
             assert_int_equal(route.kind, rows[i].channel ? ROUTE_FOUND : ROUTE_WAIT);
             if (rows[i].channel) {
                 assert_string_equal(route.channel->name, rows[i].channel);
-                assert_string_equal(route.key->name, rows[i].key);
+                assert_string_equal(route.identity->name, rows[i].key);
             }
         }
         place_end(&place);

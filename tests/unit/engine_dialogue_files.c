@@ -216,7 +216,7 @@ static const struct channel_credential PAIR = {
 static struct channel signing_channel(void)
 {
     struct channel channel = CHANNEL;
-    channel.auth = CHANNEL_AUTH_VOLCENGINE;
+    channel.auth = AUTH_WAY_VOLCENGINE;
     channel.auth_service = "cv";
     channel.auth_region = "cn-north-1";
     channel.credentials = &PAIR;

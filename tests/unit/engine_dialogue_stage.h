@@ -16,7 +16,7 @@ static const struct channel CHANNEL = {
     .adapter = &VENDOR,
     .base_url = "https://up.example",
     .hosts = (const char *const[]){NULL},
-    .auth = CHANNEL_AUTH_BEARER,
+    .auth = AUTH_WAY_BEARER,
     .credentials = &KEY,
     .n_credentials = 1,
     .submit_total_ms = 60000,
@@ -92,7 +92,7 @@ static inline void start(struct heard *heard, enum dialogue_kind kind, const cha
     const struct dialogue_spec spec = {
         .kind = kind,
         .channel = channel,
-        .credential = heard->channel ? channel->credentials : &KEY,
+        .identity = heard->channel ? channel->credentials : &KEY,
         .task = task,
         .input = json_object(),
         .keep = keep,

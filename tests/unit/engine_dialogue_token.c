@@ -32,7 +32,7 @@ static void begin(struct scene *scene)
     scene->key =
         (struct channel_credential){.name = "default", .key = "", .account = scene->account};
     scene->channel = CHANNEL;
-    scene->channel.auth = CHANNEL_AUTH_GOOGLE;
+    scene->channel.auth = AUTH_WAY_GOOGLE;
     scene->channel.auth_scope = "films";
     scene->channel.credentials = &scene->key;
     scene->room = ROOM;

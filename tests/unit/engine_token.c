@@ -47,7 +47,7 @@ static void begin(struct scene *scene, const struct turn *turns)
     play(turns);
     *scene = (struct scene){
         .channel = {.name = "main",
-                    .auth = CHANNEL_AUTH_GOOGLE,
+                    .auth = AUTH_WAY_GOOGLE,
                     .auth_scope = "films",
                     .road = {.proxy = "http://proxy.example:3128", .ca_file = "/ca.pem"},
                     .connect_ms = 7000}};
@@ -69,7 +69,8 @@ static void end(struct scene *scene)
     assert_stage_is_empty();
 }
 
-static void ask_of(struct scene *scene, const struct channel_credential *key, struct heard *heard);
+static void ask_of(struct scene *scene, const struct channel_credential *identity,
+                   struct heard *heard);
 static void crowd(struct scene *scene);
 
 static void on_told(void *context, const struct token_outcome *outcome)
@@ -91,9 +92,10 @@ static void on_told(void *context, const struct token_outcome *outcome)
     }
 }
 
-static void ask_of(struct scene *scene, const struct channel_credential *key, struct heard *heard)
+static void ask_of(struct scene *scene, const struct channel_credential *identity,
+                   struct heard *heard)
 {
-    const struct token_query query = {&scene->channel, key, on_told, heard};
+    const struct token_query query = {&scene->channel, identity, on_told, heard};
     bool was_within = stage.is_within;
     heard->scene = scene;
     heard->n_told = 0;

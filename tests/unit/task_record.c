@@ -230,7 +230,7 @@ static void every_attempt_is_read_as_written(void **context)
     for (unsigned i = 0; i < TASK_STATE_COUNT * ATTEMPT_STATE_COUNT; i++) {
         struct task *task = sample_upstream_task(i / ATTEMPT_STATE_COUNT, i % ATTEMPT_STATE_COUNT);
         task->attempt.number = 5;
-        task->n_deferred = 4;
+        task->n_put_off = 4;
         task->n_refused = TASK_REFUSALS_MAX;
         for (unsigned mark = 0; mark < TASK_REFUSALS_MAX; mark++)
             task->refused_by[mark] = UINT32_MAX - mark;
@@ -238,7 +238,7 @@ static void every_attempt_is_read_as_written(void **context)
         if (task_is_sound(task)) {
             struct task *read = round_trip(task);
             assert_same_attempt(&task->attempt, &read->attempt);
-            assert_int_equal(read->n_deferred, 4);
+            assert_int_equal(read->n_put_off, 4);
             assert_int_equal(read->n_refused, TASK_REFUSALS_MAX);
             assert_memory_equal(read->refused_by, task->refused_by, sizeof read->refused_by);
             assert_true(read->may_have_cost);

@@ -395,8 +395,8 @@ static void numbers_never_repeat(void **context)
         assert_int_equal(task->attempt.number, i);
     }
     assert_false(task->may_have_cost);
-    struct task_event ours = {.kind = TASK_EVENT_SLOT_GRANTED, .channel = "l", .is_local = true};
-    (void)feed(&task, ours);
+    struct task_event local = {.kind = TASK_EVENT_SLOT_GRANTED, .channel = "l", .is_local = true};
+    (void)feed(&task, local);
     assert_string_equal(task->attempt.id, "");
     assert_true(task->is_local);
     (void)feed(&task, (struct task_event){.kind = TASK_EVENT_PARKED});
@@ -499,7 +499,7 @@ static void what_was_done_by_the_deadline_is_brought_home_after_it(void **contex
 }
 
 /* An hour of «later» is no failure, and the pauses grow to five minutes. */
-static void being_deferred_fails_nothing(void **context)
+static void being_put_off_fails_nothing(void **context)
 {
     (void)context;
     static const int64_t waits_ms[] = {1000,  2000,   4000,   8000,   16000, 32000,
@@ -512,7 +512,7 @@ static void being_deferred_fails_nothing(void **context)
         (void)feed(&task, event_of(TASK_EVENT_TURNED_AWAY, "", NULL));
         assert_int_equal(task->state, TASK_QUEUED);
         assert_int_equal(task->not_before_ms, now_ms + waits_ms[i]);
-        assert_int_equal(task->n_deferred, (int)i + 1);
+        assert_int_equal(task->n_put_off, (int)i + 1);
     }
     struct task_event wish = event_of(TASK_EVENT_TURNED_AWAY, "", NULL);
     wish.retry_after_ms = 1000000;
@@ -521,14 +521,14 @@ static void being_deferred_fails_nothing(void **context)
     wish.retry_after_ms = INT64_MAX;
     (void)feed(&task, wish);
     assert_int_equal(task->not_before_ms, now_ms + POLICY_RETRY_AFTER_MOST_MS);
-    task->n_deferred = INT_MAX;
+    task->n_put_off = INT_MAX;
     (void)feed(&task, wish);
-    assert_int_equal(task->n_deferred, INT_MAX);
+    assert_int_equal(task->n_put_off, INT_MAX);
     /* once one takes it, the next pause is short again */
     (void)feed(&task, slot("main"));
     struct attempt_job *job = sample_job("job-1");
     (void)feed(&task, event_of(TASK_EVENT_ACCEPTED, "", job));
-    assert_int_equal(task->n_deferred, 0);
+    assert_int_equal(task->n_put_off, 0);
     attempt_job_unref(job);
     task_unref(task);
 }
@@ -734,9 +734,9 @@ static void b_refused_less(struct task *t)
 {
     t->n_refused = -1;
 }
-static void b_deferred(struct task *t)
+static void b_put_off(struct task *t)
 {
-    t->n_deferred = -1;
+    t->n_put_off = -1;
 }
 
 static void each_promise_of_an_attempt_is_looked_at(void **context)
@@ -746,7 +746,7 @@ static void each_promise_of_an_attempt_is_looked_at(void **context)
                                        b_channel,  b_no_channel,      b_credential,  b_begun,
                                        b_no_state, b_not_accepted,    b_closed,      b_state,
                                        b_no_job,   b_no_job_id,       b_no_outputs,  b_refused,
-                                       b_deferred, b_accepted_before, b_refused_less};
+                                       b_put_off,  b_accepted_before, b_refused_less};
     for (size_t i = 0; i < ARRAY_LENGTH(breaks); i++) {
         struct task *task = stand((struct standing)RENDERING);
         breaks[i](task);
@@ -853,7 +853,7 @@ int main(void)
         cmocka_unit_test(what_may_have_cost_is_remembered),
         cmocka_unit_test(resubmitting_ends_with_the_attempts_and_the_deadline),
         cmocka_unit_test(what_was_done_by_the_deadline_is_brought_home_after_it),
-        cmocka_unit_test(being_deferred_fails_nothing),
+        cmocka_unit_test(being_put_off_fails_nothing),
         cmocka_unit_test(a_channel_that_refused_is_remembered_until_none_is_left),
         cmocka_unit_test(some_words_are_final_wherever_they_are_said),
         cmocka_unit_test(any_progress_confirms),

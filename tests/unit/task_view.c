@@ -335,9 +335,9 @@ static void c_moderated(struct task *t)
     t->attempt.state = ATTEMPT_FAILED;
     t->attempt.accepted_ms = SAMPLE_CREATED_MS;
 }
-static void c_deferred(struct task *t)
+static void c_put_off(struct task *t)
 {
-    t->n_deferred = 1;
+    t->n_put_off = 1;
 }
 static void c_attempts(struct task *t)
 {
@@ -499,7 +499,7 @@ static const struct binding {
     {TASK_FAILED, c_moderated, MODERATION ".is_output_rejection", "true"},
     {TASK_QUEUED, c_attempts, "detail.pending_info.queue_status_message",
      "\"Waiting before the next attempt.\""},
-    {TASK_QUEUED, c_deferred, "detail.pending_info.queue_status_message",
+    {TASK_QUEUED, c_put_off, "detail.pending_info.queue_status_message",
      "\"Waiting until the upstream takes more work.\""},
     {TASK_COMPLETED, c_result_width, "width", "100"},
     {TASK_COMPLETED, c_result_width, "detail.draft_info.width", "100"},
@@ -721,7 +721,7 @@ static void who_waits_is_told_for_what(void **context)
     (void)context;
     static const struct {
         bool waits_upstream;
-        int attempts, n_deferred;
+        int attempts, n_put_off;
         const char *message;
     } rows[] = {
         {false, 0, 0, "\"Waiting for a free slot.\""},
@@ -735,7 +735,7 @@ static void who_waits_is_told_for_what(void **context)
         struct unified_view view = sample_view();
         view.waits_upstream = rows[i].waits_upstream;
         task->attempts = rows[i].attempts;
-        task->n_deferred = rows[i].n_deferred;
+        task->n_put_off = rows[i].n_put_off;
         json_t *answer = unified_render(task, &view);
         expect(answer, "detail.pending_info.queue_status_message", rows[i].message);
         json_decref(answer);

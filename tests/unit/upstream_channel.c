@@ -189,7 +189,6 @@ static void test_look_up(void **state)
         {"acb", NULL},          {"*", NULL},          {"", NULL},
     };
     struct channel_table *table = make_of(CHANNELS, ARRAY_LENGTH(CHANNELS));
-    assert_false(channel_is_catch_all(table));
     for (size_t i = 0; i < ARRAY_LENGTH(look_ups); i++) {
         const struct channel *channel = channel_for(table, look_ups[i].model);
         assert_int_equal(channel_is_served(table, look_ups[i].model), channel != NULL);
@@ -222,7 +221,6 @@ static void test_catch_all(void **state)
 {
     (void)state;
     struct channel_table *table = make_of(NULL, 0);
-    assert_true(channel_is_catch_all(table));
     const struct channel *channel = channel_for(table, "anything at all");
     assert_non_null(channel);
     assert_true(channel->is_animatic);
@@ -375,7 +373,7 @@ static void test_whole_channel(void **state)
     assert_string_equal(channel->hosts[0], "rest.example.com");
     assert_string_equal(channel->hosts[1], "127.0.0.1:9000");
     assert_null(channel->hosts[2]);
-    assert_int_equal(channel->auth, CHANNEL_AUTH_HEADER);
+    assert_int_equal(channel->auth, AUTH_WAY_HEADER);
     assert_string_equal(channel->auth_name, "Authorization");
     assert_string_equal(channel->auth_prefix, "Key ");
     assert_int_equal(channel->n_credentials, 1);
@@ -411,7 +409,7 @@ static void test_modest_channel(void **state)
     struct channel_table *table = make_of(&source, 1);
     const struct channel *channel = channel_at(table, 0);
     assert_string_equal(channel->base_url, "http://127.0.0.1:8188/api");
-    assert_int_equal(channel->auth, CHANNEL_AUTH_NONE);
+    assert_int_equal(channel->auth, AUTH_WAY_NONE);
     assert_int_equal(channel->n_credentials, 1);
     assert_string_equal(channel->credentials[0].key, "");
     assert_int_equal(channel->on_unknown, TASK_UNKNOWN_HOLD);
@@ -480,7 +478,7 @@ static void test_signing(void **state)
                                             USUAL};
     struct channel_table *table = make_of(&source, 1);
     const struct channel *channel = channel_at(table, 0);
-    assert_int_equal(channel->auth, CHANNEL_AUTH_VOLCENGINE);
+    assert_int_equal(channel->auth, AUTH_WAY_VOLCENGINE);
     assert_string_equal(channel->auth_service, "cv");
     assert_string_equal(channel->auth_region, "cn-north-1");
     assert_string_equal(channel_credential_named(channel, "a")->secret, "secret-a");
@@ -503,7 +501,7 @@ static void test_accounts(void **state)
     struct channel_table *table = channel_table_new(&settings, &SET, error);
     assert_string_equal(error, "");
     const struct channel *channel = channel_at(table, 0);
-    assert_int_equal(channel->auth, CHANNEL_AUTH_GOOGLE);
+    assert_int_equal(channel->auth, AUTH_WAY_GOOGLE);
     assert_string_equal(channel->auth_scope, "https://scope.example.com/all");
     assert_string_equal(channel->credentials[0].key, "");
     assert_string_equal(channel->credentials[0].account->email,

@@ -29,7 +29,7 @@ static const struct channel_credential credential = {.name = "default", .key = "
 static const struct channel_credential signing = {
     .name = "default", .key = "access-key", .secret = "top-secret"};
 
-static struct channel channel_of(enum channel_auth auth, const char *name, const char *prefix)
+static struct channel channel_of(enum auth_way auth, const char *name, const char *prefix)
 {
     return (struct channel){.name = "one",
                             .base_url = "https://api.example.com/base",
@@ -164,7 +164,7 @@ static void urls_are_joined(void **state)
         {"{'method':'GET','url':'https://files.example.com:8443/x'}",
          "https://files.example.com:8443/x"},
     };
-    struct channel channel = channel_of(CHANNEL_AUTH_BEARER, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_BEARER, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         CLEANUP(made_fini) struct made made;
         make(cases[i].spec, &channel, &credential, &made);
@@ -193,7 +193,7 @@ static void the_credential_goes_home_only(void **state)
         "https://[::1]/x",
     };
     static const struct exchange_header headers[] = {{"X-Team", "video"}};
-    struct channel channel = channel_of(CHANNEL_AUTH_BEARER, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_BEARER, NULL, NULL);
     channel.headers = headers;
     channel.n_headers = 1;
     for (size_t i = 0; i < ARRAY_LENGTH(strange); i++) {
@@ -220,7 +220,7 @@ static void the_credential_goes_home_only(void **state)
 static void homes_are_known(void **state)
 {
     (void)state;
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     assert_true(request_is_home(&channel, "https://api.example.com"));
     assert_true(request_is_home(&channel, "https://api.example.com?x"));
     static const char *const broken[] = {
@@ -359,7 +359,7 @@ static void mistakes_are_named(void **state)
         {"{'method':'GET','path':'/','heed':['4040']}", "heed[0]:"},
         {"{'method':'GET','path':'/','\\u001b[2J':1}", "member \"?[2J\""},
     };
-    struct channel channel = channel_of(CHANNEL_AUTH_BEARER, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_BEARER, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         CLEANUP(made_fini) struct made made;
         make(cases[i].spec, &channel, &credential, &made);
@@ -404,7 +404,7 @@ static void lengths_are_bounded(void **state)
         {"{\"method\":\"POST\",\"path\":\"/\",\"form\":[{\"name\":\"%s\",\"value\":\"\"}]}", 201,
          "form[0]: name"},
     };
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         CLEANUP(free_pointer) char *text = spec_with(cases[i].format, cases[i].length, 'a');
         CLEANUP(json_unref_pointer) json_t *spec = json_loads(text, 0, NULL);
@@ -455,7 +455,7 @@ static void numbers_are_bounded(void **state)
         {0, 64, 0, NULL},  {0, 65, 0, "headers.X-64: cannot"},
         {0, 0, 256, NULL}, {0, 0, 257, "form: must be"},
     };
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         uint64_t bytes;
         CLEANUP(json_unref_pointer)
@@ -480,7 +480,7 @@ static void a_service_account_sends_its_token(void **state)
     static char email[] = "a@b.example";
     static const struct service_account account = {.email = email};
     static const struct channel_credential bare = {.name = "sa", .key = "", .account = &account};
-    const struct channel channel = channel_of(CHANNEL_AUTH_GOOGLE, NULL, NULL);
+    const struct channel channel = channel_of(AUTH_WAY_GOOGLE, NULL, NULL);
     struct channel_credential with_token = bare;
     CLEANUP(made_fini) struct made token;
     CLEANUP(made_fini) struct made plain;
@@ -516,7 +516,7 @@ static void a_service_account_sends_its_token(void **state)
 static void flags_are_taken(void **state)
 {
     (void)state;
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     CLEANUP(made_fini) struct made usual;
     make("{'method':'DELETE','path':'/','buys':null,'heed':null,'json':null}", &channel, NULL,
          &usual);
@@ -537,7 +537,7 @@ static void headers_have_an_order_of_precedence(void **state)
     (void)state;
     static const struct exchange_header headers[] = {
         {"x-both", "channel"}, {"X-Team", "video"}, {"X-Api-Key", "not the credential"}};
-    struct channel channel = channel_of(CHANNEL_AUTH_HEADER, "x-api-key", "Key ");
+    struct channel channel = channel_of(AUTH_WAY_HEADER, "x-api-key", "Key ");
     channel.headers = headers;
     channel.n_headers = ARRAY_LENGTH(headers);
     CLEANUP(made_fini) struct made made;
@@ -569,7 +569,7 @@ static void headers_have_an_order_of_precedence(void **state)
 static void a_uuid_is_drawn_anew(void **state)
 {
     (void)state;
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     char seen[2][40];
     for (size_t i = 0; i < 2; i++) {
         CLEANUP(made_fini) struct made made;
@@ -600,21 +600,21 @@ static void credentials_go_where_they_belong(void **state)
 {
     (void)state;
     static const struct {
-        enum channel_auth auth;
+        enum auth_way auth;
         const char *name, *prefix;
         const struct channel_credential *credential;
         const char *header, *value, *url;
     } cases[] = {
-        {CHANNEL_AUTH_NONE, NULL, NULL, &credential, "Authorization", "(none)", "/x"},
-        {CHANNEL_AUTH_BEARER, NULL, NULL, &credential, "Authorization", "Bearer the-key", "/x"},
-        {CHANNEL_AUTH_HEADER, "X-Key", NULL, &credential, "x-key", "the-key", "/x"},
-        {CHANNEL_AUTH_HEADER, "Authorization", "Key ", &credential, "Authorization", "Key the-key",
+        {AUTH_WAY_NONE, NULL, NULL, &credential, "Authorization", "(none)", "/x"},
+        {AUTH_WAY_BEARER, NULL, NULL, &credential, "Authorization", "Bearer the-key", "/x"},
+        {AUTH_WAY_HEADER, "X-Key", NULL, &credential, "x-key", "the-key", "/x"},
+        {AUTH_WAY_HEADER, "Authorization", "Key ", &credential, "Authorization", "Key the-key",
          "/x"},
-        {CHANNEL_AUTH_QUERY, "key", NULL, &credential, "Authorization", "(none)", "/x?key=the-key"},
-        {CHANNEL_AUTH_QUERY, "key", NULL, NULL, "Authorization", "(none)", "/x"},
-        {CHANNEL_AUTH_JWT, NULL, NULL, &credential, "Authorization", "Bearer the-key", "/x"},
-        {CHANNEL_AUTH_JWT, NULL, NULL, NULL, "Authorization", "(none)", "/x"},
-        {CHANNEL_AUTH_JWT, NULL, NULL, &signing, "Authorization",
+        {AUTH_WAY_QUERY, "key", NULL, &credential, "Authorization", "(none)", "/x?key=the-key"},
+        {AUTH_WAY_QUERY, "key", NULL, NULL, "Authorization", "(none)", "/x"},
+        {AUTH_WAY_JWT, NULL, NULL, &credential, "Authorization", "Bearer the-key", "/x"},
+        {AUTH_WAY_JWT, NULL, NULL, NULL, "Authorization", "(none)", "/x"},
+        {AUTH_WAY_JWT, NULL, NULL, &signing, "Authorization",
          "Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
          "eyJpc3MiOiJhY2Nlc3Mta2V5IiwiZXhwIjoxNzU5NzY1MjI2LCJuYmYiOjE3NTk3NjM0MjF9."
          "EopVrFELIetCMs3Sz0Hg7D9lb9i95r098UQ30NY9-LI",
@@ -630,7 +630,7 @@ static void credentials_go_where_they_belong(void **state)
         assert_string_equal(made.request.url, url);
         assert_string_equal(header_of(&made.request, cases[i].header), cases[i].value);
     }
-    struct channel channel = channel_of(CHANNEL_AUTH_QUERY, "key", NULL);
+    struct channel channel = channel_of(AUTH_WAY_QUERY, "key", NULL);
     CLEANUP(made_fini) struct made twice;
     make("{'method':'GET','path':'/x','query':{'key':'a'}}", &channel, &credential, &twice);
     assert_false(twice.is_good);
@@ -644,8 +644,8 @@ static void odd_credentials_are_not_told(void **state)
         .name = "odd", .key = "the\r\nkey", .secret = "secret"};
     static const struct channel_credential broken = {
         .name = "odd", .key = "the\xffkey", .secret = "secret"};
-    struct channel bearer = channel_of(CHANNEL_AUTH_BEARER, NULL, NULL);
-    struct channel jwt = channel_of(CHANNEL_AUTH_JWT, NULL, NULL);
+    struct channel bearer = channel_of(AUTH_WAY_BEARER, NULL, NULL);
+    struct channel jwt = channel_of(AUTH_WAY_JWT, NULL, NULL);
     CLEANUP(made_fini) struct made made;
     make("{'method':'GET','path':'/x'}", &bearer, &odd, &made);
     assert_false(made.is_good);
@@ -678,7 +678,7 @@ static void json_is_written_with_its_images(void **state)
         {"{'a': {'$image': 0, 'as': ['file', 'url']}}",
          "{\"a\":\"https://img.example.com/a.png\"}"},
     };
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         char spec[500];
         snprintf(spec, sizeof(spec), "{'method':'POST','path':'/','json':%s}", cases[i].json);
@@ -716,7 +716,7 @@ static void expect_form(const struct made *made, const char *expected)
 static void forms_are_written_with_their_files(void **state)
 {
     (void)state;
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     CLEANUP(made_fini) struct made made;
     make("{'method':'POST','path':'/','form':["
          "{'name':'prompt','value':'line\\r\\n\\u00e9'},{'name':'n','value':8},{'name':'f','value':"
@@ -749,7 +749,7 @@ static void forms_are_written_with_their_files(void **state)
 static void quotes_do_not_end_a_name(void **state)
 {
     (void)state;
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     CLEANUP(made_fini) struct made made;
     make("{'method':'POST','path':'/','form':[{'name':'a\\u0022b','value':''}]}", &channel, NULL,
          &made);
@@ -766,7 +766,7 @@ static void large_images_come_in_pieces(void **state)
         data[i] = (char)(i * 7 + (i >> 9));
     CLEANUP(close_fd) int fd = file_of(data, sizeof(data));
     struct request_image image = {.fd = fd, .bytes = LARGE_IMAGE, .type = "image/png"};
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     CLEANUP(json_unref_pointer)
     json_t *spec = spec_of("{'method':'POST','path':'/','json':{'$image':0,'as':['base64']}}");
     CLEANUP(made_fini) struct made made = {.body = memfd_create("body", MFD_CLOEXEC)};
@@ -789,7 +789,7 @@ static void large_images_come_in_pieces(void **state)
 static void a_failing_spool_is_told(void **state)
 {
     (void)state;
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     CLEANUP(json_unref_pointer) json_t *spec = spec_of("{'method':'POST','path':'/','json':{}}");
     char error[REQUEST_ERROR_SIZE];
     struct request request;
@@ -808,7 +808,7 @@ static void bodies_are_bounded(void **state)
     CLEANUP(close_fd) int fd = memfd_create("sparse", MFD_CLOEXEC);
     assert_int_equal(ftruncate(fd, REQUEST_BODY_MAX), 0);
     struct request_image image = {.fd = fd, .bytes = REQUEST_BODY_MAX, .type = "image/png"};
-    struct channel channel = channel_of(CHANNEL_AUTH_NONE, NULL, NULL);
+    struct channel channel = channel_of(AUTH_WAY_NONE, NULL, NULL);
     CLEANUP(json_unref_pointer)
     json_t *spec = spec_of(
         "{'method':'POST','path':'/','form':[{'name':'a','value':{'$image':0,'as':['file']}}]}");

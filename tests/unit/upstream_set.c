@@ -108,7 +108,7 @@ static void test_builtin(void **state)
 {
     char error[ADAPTER_ERROR_SIZE] = "";
     (void)state;
-    struct adapter_set *set = adapter_set_new(NULL, error);
+    struct adapter_set *set = adapter_set_new("", error); /* as the setting is */
     assert_string_equal(error, "");
     for (size_t i = 0; i < adapter_count(set); i++) {
         CLEANUP(json_unref_pointer) json_t *about = adapter_about(adapter_at(set, i), error);

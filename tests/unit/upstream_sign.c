@@ -29,7 +29,7 @@ static const struct channel_credential pair = {
 static const struct channel channel = {.name = "one",
                                        .base_url = "https://api.example.com",
                                        .hosts = (const char *const[]){NULL},
-                                       .auth = CHANNEL_AUTH_VOLCENGINE,
+                                       .auth = AUTH_WAY_VOLCENGINE,
                                        .auth_service = "cv",
                                        .auth_region = "cn-north-1"};
 
@@ -141,7 +141,7 @@ static void without_a_credential_nothing_is_signed(void **state)
     assert_int_equal(request_sign(&made.request, &channel, NULL, -1, NOW_S), 0);
     assert_int_equal(made.request.n_headers, 0);
     struct channel bearer = channel;
-    bearer.auth = CHANNEL_AUTH_BEARER;
+    bearer.auth = AUTH_WAY_BEARER;
     CLEANUP(made_fini) struct made other;
     make(BARE, &bearer, &pair, &other);
     assert_int_equal(request_sign(&other.request, &bearer, &pair, other.body, NOW_S), 0);

@@ -2,7 +2,7 @@
  *
  * Signed callbacks. What is signed is a name of this scheme, a newline, and the attempt's id; the scheme of links has
  * another first line. Each check costs two signatures, whatever came. Pure; any thread. */
-#include "asset/callback.h"
+#include "asset/callback_link.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static void sign(const struct link_key *key, const char *attempt_id,
     codec_base64url_encode(mac, sizeof(mac), ret_signature);
 }
 
-char *callback_sign(const struct link_key *key, const char *base, const char *attempt_id)
+char *callback_link_sign(const struct link_key *key, const char *base, const char *attempt_id)
 {
     char signature[SIGNATURE_ROOM];
     struct buf url;
@@ -50,8 +50,8 @@ static bool has_signature_of(const struct link_key *key, const char *attempt_id,
     return crypt_is_equal(expected, signature, SIGNATURE_LENGTH);
 }
 
-bool callback_check(const struct link_keys *keys, const char *name, int64_t now_ms,
-                    char ret_attempt_id[ID_SHORT_SIZE])
+bool callback_link_check(const struct link_keys *keys, const char *name, int64_t now_ms,
+                         char ret_attempt_id[ID_SHORT_SIZE])
 {
     char id[ID_SHORT_SIZE];
     const size_t length = strcspn(name, ".");

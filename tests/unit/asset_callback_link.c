@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "asset/callback.h"
+#include "asset/callback_link.h"
 #include "base/codec.h"
 #include "base/crypt.h"
 #include "base/must.h"
@@ -26,7 +26,7 @@ static const struct link_keys keys = {.current = {{1, 2, 3}}};
 static bool is_good(const struct link_keys *by, const char *name, int64_t now_s)
 {
     char id[ID_SHORT_SIZE] = "untouched";
-    bool is = callback_check(by, name, now_s * 1000, id);
+    bool is = callback_link_check(by, name, now_s * 1000, id);
     assert_string_equal(id, is ? ATTEMPT : "untouched");
     return is;
 }
@@ -34,7 +34,7 @@ static bool is_good(const struct link_keys *by, const char *name, int64_t now_s)
 /* What stands behind /v1/callbacks/. */
 static void sign(const struct link_key *key, char ret_name[NAME_SIZE])
 {
-    CLEANUP(free_pointer) char *url = callback_sign(key, BASE, ATTEMPT);
+    CLEANUP(free_pointer) char *url = callback_link_sign(key, BASE, ATTEMPT);
     assert_memory_equal(url, BEFORE, strlen(BEFORE));
     snprintf(ret_name, NAME_SIZE, "%s", url + strlen(BEFORE));
 }

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/memory_file.h"
 #include "base/must.h"
-#include "engine/attempt_own.h"
+#include "engine/local_work_own.h"
 #include "upstream/describe.h"
 
 enum { NAME_SIZE = 48 }; /* of an image's file */
@@ -36,14 +36,14 @@ static const struct {
 
 /* ---- what it says ---- */
 
-static void log_outcome(const struct attempt *attempt, const struct command_outcome *outcome,
+static void log_outcome(const struct local_work *work, const struct command_outcome *outcome,
                         const char *did)
 {
-    const char *id = attempt->task->request->id;
+    const char *id = work->task->request->id;
     bool is_well = outcome->end == COMMAND_DONE;
     if (!is_well) {
-        log_task(LOG_WARN, id, "attempt %d: the program of channel \"%s\" %s",
-                 attempt->task->attempts, attempt->channel->name, did);
+        log_task(LOG_WARN, id, "attempt %d: the program of channel \"%s\" %s", work->task->attempts,
+                 work->channel->name, did);
     }
     for (size_t i = 0; i < json_array_size(outcome->log); i++) {
         const char *line = json_string_value(json_array_get(outcome->log, i));
@@ -51,46 +51,47 @@ static void log_outcome(const struct attempt *attempt, const struct command_outc
     }
     if (outcome->n_passed_over == 1) {
         log_task(LOG_WARN, id, "the program of channel \"%s\" said a line that was passed over: %s",
-                 attempt->channel->name, outcome->passed_over);
+                 work->channel->name, outcome->passed_over);
     } else if (outcome->n_passed_over > 1) {
         log_task(LOG_WARN, id,
                  "the program of channel \"%s\" said %lld lines that were passed over, the first: "
                  "%s",
-                 attempt->channel->name, (long long)outcome->n_passed_over, outcome->passed_over);
+                 work->channel->name, (long long)outcome->n_passed_over, outcome->passed_over);
     }
     if (outcome->has_left) {
         log_task(LOG_ERROR, id, "a process of the program of channel \"%s\" cannot be killed",
-                 attempt->channel->name);
+                 work->channel->name);
     }
 }
 
 static void on_progress(void *context, double progress)
 {
-    attempt_tell(context, &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = progress});
+    local_work_tell(context,
+                    &(struct task_event){.kind = TASK_EVENT_PROGRESS, .progress = progress});
 }
 
 static void on_ended(void *context, const struct command_outcome *outcome)
 {
-    struct attempt *attempt = context;
+    struct local_work *work = context;
     const char *note =
         ends[outcome->end].has_note && outcome->message[0] != '\0' ? outcome->message : NULL;
     char did[COMMAND_WORDS_SIZE], reason[COMMAND_WORDS_SIZE + 16];
     command_describe_end(outcome, did);
     snprintf(reason, sizeof reason, "the program %s", did);
-    attempt->command = NULL;
-    atomic_fetch_add(&attempt->room->counts->commands[outcome->end], 1);
-    log_outcome(attempt, outcome, did);
+    work->command = NULL;
+    atomic_fetch_add(&work->room->counts->commands[outcome->end], 1);
+    log_outcome(work, outcome, did);
     if (outcome->end == COMMAND_DONE) {
-        attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_RENDERED});
+        local_work_tell(work, &(struct task_event){.kind = TASK_EVENT_RENDERED});
     } else if (outcome->end == COMMAND_SAID_REFUSED) {
-        attempt->handler.reason(attempt->handler.context, reason);
-        attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_TURNED_AWAY,
+        work->handler.reason(work->handler.context, reason);
+        local_work_tell(work, &(struct task_event){.kind = TASK_EVENT_TURNED_AWAY,
                                                    .is_final = true,
                                                    .failure = ends[outcome->end].failure,
                                                    .note = note});
     } else {
-        attempt_tell_failure(attempt, ends[outcome->end].failure, ends[outcome->end].may_retry,
-                             note, reason);
+        local_work_tell_failure(work, ends[outcome->end].failure, ends[outcome->end].may_retry,
+                                note, reason);
     }
 }
 
@@ -103,14 +104,14 @@ struct images {
 };
 
 /* `image-0.png` … by what lies in them. */
-static void gather_images(const struct attempt *attempt, struct images *images)
+static void gather_images(const struct local_work *work, struct images *images)
 {
     static const char kind[] = "image/";
-    for (size_t i = 0; i < attempt->task->request->n_images; i++) {
+    for (size_t i = 0; i < work->task->request->n_images; i++) {
         int64_t bytes;
-        const char *type = inputs_type(attempt->inputs, i, &bytes);
+        const char *type = inputs_type(work->inputs, i, &bytes);
         const char *extension = type ? type + strlen(kind) : "bin";
-        images->files[i] = inputs_file(attempt->inputs, i);
+        images->files[i] = inputs_file(work->inputs, i);
         (void)snprintf(images->names[i], NAME_SIZE, "image-%zu.%.16s", i, extension);
         images->list[i] = images->names[i];
     }
@@ -124,20 +125,20 @@ static void set_path(json_t *object, const char *key, const char *directory, con
 }
 
 /* As adapters are told of it, but for images, which are files here. */
-static json_t *describe(const struct attempt *attempt, const struct channel_fit *fit,
+static json_t *describe(const struct local_work *work, const struct channel_fit *fit,
                         const char *model, const struct images *images, const char *directory)
 {
-    const struct task_request *request = attempt->task->request;
+    const struct task_request *request = work->task->request;
     char id[ID_SHORT_SIZE];
     id_new("att", id, sizeof id);
-    json_t *task = describe_task(request, attempt->channel, model, fit, id);
+    json_t *task = describe_task(request, work->channel, model, fit, id);
     json_t *list = json_object_get(task, "images");
     for (size_t i = 0; i < request->n_images; i++) {
         json_t *image = json_array_get(list, i);
         int64_t bytes;
         (void)json_object_del(image, "url");
         set_path(image, "path", directory, images->names[i]);
-        json_set_text(image, "type", inputs_type(attempt->inputs, i, &bytes));
+        json_set_text(image, "type", inputs_type(work->inputs, i, &bytes));
     }
     set_path(task, "output", directory, COMMAND_OUTPUT);
     return task;
@@ -157,54 +158,54 @@ static int make_input(const json_t *task)
 
 /* ---- starting ---- */
 
-static int start(struct attempt *attempt, const struct channel_fit *fit, const char *model)
+static int start(struct local_work *work, const struct channel_fit *fit, const char *model)
 {
     struct images images;
     char directory[COMMAND_DIRECTORY_SIZE];
-    const struct task_request *request = attempt->task->request;
-    int fault = command_directory_new(attempt->room->settings->data, request->id, directory);
+    const struct task_request *request = work->task->request;
+    int fault = command_directory_new(work->room->settings->data, request->id, directory);
     if (fault < 0) {
         return fault;
     }
-    gather_images(attempt, &images);
-    CLEANUP(json_unref_pointer) json_t *told = describe(attempt, fit, model, &images, directory);
+    gather_images(work, &images);
+    CLEANUP(json_unref_pointer) json_t *told = describe(work, fit, model, &images, directory);
     CLEANUP(close_fd) int input = make_input(told);
     const struct command_task task = {
         .directory = directory,
         .input = input,
-        .output = attempt->video,
+        .output = work->video,
         .images = images.files,
         .image_names = images.list,
         .n_images = request->n_images,
-        .file_bytes = attempt->room->settings->render_file,
+        .file_bytes = work->room->settings->render_file,
     };
-    const struct command_handler handler = {on_progress, on_ended, attempt};
+    const struct command_handler handler = {on_progress, on_ended, work};
     fault = input < 0 ? input
-                      : command_start(attempt->room->loop, &attempt->channel->program, &task,
-                                      &handler, &attempt->command);
+                      : command_start(work->room->loop, &work->channel->program, &task, &handler,
+                                      &work->command);
     if (fault < 0 && command_directory_remove(directory) < 0) {
         log_task(LOG_WARN, request->id, "cannot remove \"%s\"", directory);
     }
     return fault;
 }
 
-void attempt_run_command(struct attempt *attempt)
+void local_work_run_command(struct local_work *work)
 {
-    const struct task_request *request = attempt->task->request;
+    const struct task_request *request = work->task->request;
     const char *model = request->model;
     struct channel_fit fit;
     char wrong[CHANNEL_ERROR_SIZE];
     /* It was sent here because both are so. */
-    must(channel_serves(attempt->channel, request->model, &model) &&
-         channel_fits(attempt->channel, model, request, &fit, wrong));
-    int fault = start(attempt, &fit, model);
+    must(channel_serves(work->channel, request->model, &model) &&
+         channel_fits(work->channel, model, request, &fit, wrong));
+    int fault = start(work, &fit, model);
     if (fault < 0) {
         char reason[128];
         snprintf(reason, sizeof reason, "the program cannot be started: %s", strerror(-fault));
         log_task(LOG_ERROR, request->id, "cannot start the program of channel \"%s\": %s",
-                 attempt->channel->name, strerror(-fault));
-        attempt_tell_failure(attempt, TASK_FAILURE_RENDER_CRASHED, true, NULL, reason);
+                 work->channel->name, strerror(-fault));
+        local_work_tell_failure(work, TASK_FAILURE_RENDER_CRASHED, true, NULL, reason);
         return;
     }
-    attempt_tell(attempt, &(struct task_event){.kind = TASK_EVENT_STARTED});
+    local_work_tell(work, &(struct task_event){.kind = TASK_EVENT_STARTED});
 }

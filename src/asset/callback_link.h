@@ -13,8 +13,8 @@
 #include "base/id.h"
 
 /* The whole URL. `base` has no trailing slash. malloc'ed, never NULL. */
-char *callback_sign(const struct link_key *key, const char *base, const char *attempt_id);
+char *callback_link_sign(const struct link_key *key, const char *base, const char *attempt_id);
 /* Is `name`, what stands behind `/v1/callbacks/`, one that we made? One of the key before a rotation is for as long as
  * links of that key are. `ret_attempt_id` is written only when it is. */
-CHECKED bool callback_check(const struct link_keys *keys, const char *name, int64_t now_ms,
-                            char ret_attempt_id[ID_SHORT_SIZE]);
+CHECKED bool callback_link_check(const struct link_keys *keys, const char *name, int64_t now_ms,
+                                 char ret_attempt_id[ID_SHORT_SIZE]);
