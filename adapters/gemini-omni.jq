@@ -90,7 +90,7 @@ def uri_of: [videos[].uri | select(is_url)] | .[0];
 def blob_of: [videos[].data | select(type == "object" and has("$blob"))] | .[0];
 
 def outputs_of($uri):
-  if $uri != null then [{url: $uri, auth: true, redirects: 5}]
+  if $uri != null then [{url: $uri}]
   elif blob_of != null then [{blob: blob_of}]
   else []
   end;

@@ -65,7 +65,7 @@ def poll:
 # gs://bucket/folder/name.mp4 as Cloud Storage's JSON API serves it.
 def object_of($storage):
   capture("^gs://(?<bucket>[a-z0-9][a-z0-9._-]*)/(?<name>.+)$")
-  | {url: "\($storage)/storage/v1/b/\(.bucket)/o/\(.name | @uri)?alt=media", auth: true};
+  | {url: "\($storage)/storage/v1/b/\(.bucket)/o/\(.name | @uri)?alt=media"};
 
 def output_of($storage):
   (.bytesBase64Encoded | select(type == "object" and has("$blob")) | {blob: .}),
