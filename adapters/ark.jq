@@ -85,7 +85,7 @@ def create_body:
 
 def submit:
   refuse_or(why_not;
-    {method: "POST", path: "/contents/generations/tasks", json: (create_body + (.task.options.body // {}))});
+    {method: "POST", path: "/contents/generations/tasks", json: with_body(create_body)});
 
 # ---- how it is refused ----
 

@@ -143,7 +143,7 @@ def submit:
       { method: "POST",
         path: path_of($kind),
         headers: {"X-DashScope-Async": "enable"},
-        json: (create_body($kind) * (.task.options.body // {})) });
+        json: with_body(create_body($kind)) });
 
 # ---- how it is refused ----
 

@@ -64,8 +64,7 @@ def submit:
   elif any(.task.images[]; .role == "first") and (.task | references > 0) then
     refuse("this API takes a first frame or references, not both")
   else
-    { method: "POST", path: "/interactions",
-      json: ((.task | create_body | drop_nulls) + (.task.options.body // {})) }
+    {method: "POST", path: "/interactions", json: with_body(.task | create_body | drop_nulls)}
   end;
 
 # ---- how it stands ----

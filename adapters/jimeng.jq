@@ -100,9 +100,7 @@ def submit:
   | req_key as $key
   | images_of($frames) as $images
   | refuse_or(why_not;
-      .task
-      | action("CVSync2AsyncSubmitTask")
-      + {json: (create_body($key; $frames | length) + $images + (.options.body // {}))});
+      action("CVSync2AsyncSubmitTask") + {json: with_body((.task | create_body($key; $frames | length)) + $images)});
 
 # ---- how it is refused ----
 

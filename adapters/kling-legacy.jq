@@ -72,7 +72,7 @@ def submit:
   first_image as $first
   | last_image as $last
   | refuse_or(why_not;
-      .task | {method: "POST", path: path_of, json: (create_body($first; $last) + (.options.body // {}))});
+      {method: "POST", path: (.task | path_of), json: with_body(.task | create_body($first; $last))});
 
 def submitted:
   word_at("body.data.task_id") as $job

@@ -104,7 +104,7 @@ def create_body:
       options: {callback_url: .callback, external_task_id: .attempt_uuid} }
   | drop_nulls;
 
-def submit: refuse_or(why_not; {method: "POST", path: (.task | path_of), json: (create_body * (.task.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: (.task | path_of), json: with_body(create_body)});
 
 def submitted:
   word_at("body.data.id") as $job

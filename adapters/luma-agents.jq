@@ -8,7 +8,7 @@
 # What it cannot do: cancel (there is no such call), tell progress or costs, choose the job's id; edit, reframe or
 # extend a video; guide it by more images than a first and a last one.
 #
-# Options: body: an object laid over the request (user_id …); video: one laid over its `video` (loop, hdr …).
+# Options: body: an object laid over the request, into its `video` too ({video: {loop: true}}; user_id …).
 
 def about:
   { summary: "Luma's Agents API (ray-3.2), text or images to video.",
@@ -44,20 +44,19 @@ def frame($index):
   else {data: image($index; ["base64"]), media_type: .task.images[$index].type}
   end;
 
-def video:
-  { resolution: .task.resolution,
-    duration: "\(.task.duration)s",
-    start_frame: frame(first_image),
-    end_frame: frame(last_image) }
-  + (.task.options.video // {});
+def create_body:
+  { model: .task.model,
+    type: "video",
+    prompt: .task.prompt,
+    aspect_ratio: .task.aspect_ratio,
+    video:
+      { resolution: .task.resolution,
+        duration: "\(.task.duration)s",
+        start_frame: frame(first_image),
+        end_frame: frame(last_image) } }
+  | drop_nulls;
 
-def submit:
-  refuse_or(why_not;
-    { method: "POST",
-      path: "/generations",
-      json:
-        (({model: .task.model, type: "video", prompt: .task.prompt, aspect_ratio: .task.aspect_ratio, video: video}
-          | drop_nulls) + (.task.options.body // {})) });
+def submit: refuse_or(why_not; {method: "POST", path: "/generations", json: with_body(create_body)});
 
 # ---- how it is refused ----
 

@@ -48,21 +48,19 @@ def keyframes:
   else {frame0: keyframe(first_image), frame1: keyframe(last_image)}
   end;
 
-def submit:
+def create_body:
   keyframes as $keyframes
-  | refuse_or(why_not;
-      .task
-      | { method: "POST",
-          path: "/generations/video",
-          json:
-            (({ model: .model,
-                prompt: .prompt,
-                aspect_ratio: .aspect_ratio,
-                resolution: .resolution,
-                duration: "\(.duration)s",
-                keyframes: $keyframes,
-                callback_url: .callback }
-              | drop_nulls) + (.options.body // {})) });
+  | .task
+  | { model: .model,
+      prompt: .prompt,
+      aspect_ratio: .aspect_ratio,
+      resolution: .resolution,
+      duration: "\(.duration)s",
+      keyframes: $keyframes,
+      callback_url: .callback }
+  | drop_nulls;
+
+def submit: refuse_or(why_not; {method: "POST", path: "/generations/video", json: with_body(create_body)});
 
 def submitted: job_or("generation"; texts("body.id")[0]; refusal(""; .body | text_of; .status | kind_of_status));
 

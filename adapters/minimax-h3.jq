@@ -66,7 +66,7 @@ def create_body:
 
 def submit:
   refuse_or(why_not;
-    .task | {method: "POST", path: "/v2/video_generation", json: (create_body + (.options.body // {}))});
+    {method: "POST", path: "/v2/video_generation", json: with_body(.task | create_body)});
 
 # ---- how it is refused ----
 

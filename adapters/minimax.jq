@@ -82,8 +82,7 @@ def submit:
   first_image as $first
   | last_image as $last
   | refuse_or(.task | why_not;
-      .task
-      | {method: "POST", path: "/v1/video_generation", json: (create_body($first; $last) + (.options.body // {}))});
+      {method: "POST", path: "/v1/video_generation", json: with_body(.task | create_body($first; $last))});
 
 # ---- how it is refused: HTTP 200, and a code that is not 0 ----
 

@@ -91,7 +91,7 @@ def create_body:
       callback_url: (.callback | https_only) }
   | drop_nulls;
 
-def submit: refuse_or(why_not; {method: "POST", path: "/videos", json: (create_body * (.task.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: "/videos", json: with_body(create_body)});
 
 # ---- how it is refused ----
 

@@ -90,9 +90,8 @@ def submit:
   | refuse_or(why_not;
       if .step < ($frames | length) then upload($frames[.step])
       else
-        .task
-        | { method: "POST", path: path_of($frames | length), headers: {"Ai-trace-id": .attempt_uuid},
-            json: (create_body($ids) + (.options.body // {})) }
+        { method: "POST", path: path_of($frames | length), headers: {"Ai-trace-id": .task.attempt_uuid},
+          json: with_body(.task | create_body($ids)) }
       end);
 
 # ---- how it is refused ----

@@ -38,6 +38,9 @@ def refuse($message): {error: {code: "not_supported", message: $message, kind: "
 # What `submit` gives: a refusal where there is a reason for one, else the request.
 def refuse_or(why_not; request): why_not as $why_not | if $why_not != null then refuse($why_not) else request end;
 
+# A request's JSON with what the channel's `options.body` lays over it, group by group. The input is that of submit.
+def with_body(body): body * (.task.options.body // {});
+
 # The place of image $n in a request, in the first of the forms that can be had; null where there is no such image.
 def image($n; $forms): if $n == null then null else {"$image": $n, "as": $forms} end;
 

@@ -165,7 +165,7 @@ def request($method; $path): {method: $method, path: $path, headers: {"X-Runway-
 def submit:
   traits as $traits
   | refuse_or(why_not($traits);
-      request("POST"; "/v1/\(path)") + {json: (create_body($traits) + (.task.options.body // {}))});
+      request("POST"; "/v1/\(path)") + {json: with_body(create_body($traits))});
 
 # ---- how it is refused ----
 

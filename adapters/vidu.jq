@@ -93,7 +93,7 @@ def create_body:
       callback_url: .callback }
   | drop_nulls;
 
-def submit: refuse_or(why_not; .task | {method: "POST", path: path_of, json: (create_body + (.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: (.task | path_of), json: with_body(.task | create_body)});
 
 # ---- how it is refused ----
 

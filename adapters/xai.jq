@@ -67,7 +67,7 @@ def create_body:
       reference_images: (if $references == [] then null else $references | map(image_of(.)) end) }
   | drop_nulls;
 
-def submit: refuse_or(why_not; {method: "POST", path: "/videos/generations", json: (create_body + (.task.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: "/videos/generations", json: with_body(create_body)});
 
 # ---- how it is refused ----
 
