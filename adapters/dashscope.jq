@@ -185,20 +185,12 @@ def failure:
            if kind_of_code[$code] == "moderated" then "moderated"
            elif $code | test("^Invalid") then "refused"
            else "failed"
-           end)
-    + {usage: usage_of};
+           end);
 
 def result:
-  { state: "done",
-    outputs: outputs_at("output.video_url"),
-    enhanced_prompt: texts("output.actual_prompt")[0],
-    usage: usage_of };
+  {state: "done", outputs: outputs_at("output.video_url"), enhanced_prompt: texts("output.actual_prompt")[0]} | present;
 
-def verdict:
-  usage_of as $usage
-  | by_word("output.task_status"; state_of_word; result; failure)
-  | if .state == "cancelled" then . + {usage: $usage} else . end
-  | present;
+def verdict: with_usage(usage_of; by_word("output.task_status"; state_of_word; result; failure));
 
 def polled: polled_by(code_of; text_of; verdict);
 

@@ -89,11 +89,11 @@ def state_of_word: {submitted: "pending", processing: "rendering", succeed: "don
 
 def usage_of: at("final_unit_deduction") | if . == null then null else {final_unit_deduction: .} end;
 
-def failure: kling_failed(text_at("task_status_msg")) + {usage: usage_of} | present;
+def failure: kling_failed(text_at("task_status_msg"));
 
-def result: {state: "done", outputs: outputs_at("task_result.videos.0.url"), usage: usage_of} | present;
+def result: {state: "done", outputs: outputs_at("task_result.videos.0.url")};
 
-def verdict: by_word("task_status"; state_of_word; result; failure);
+def verdict: with_usage(usage_of; by_word("task_status"; state_of_word; result; failure));
 
 def polled:
   if is_not_found then {state: "gone"}

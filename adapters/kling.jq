@@ -130,18 +130,13 @@ def charge: {charge_type, cash_type, amount, currency, package_type, list_price}
 def usage_of:
   { duration: (videos[0] | at("duration")),
     billing: ([at("billing") | arrays | .[] | objects | charge] | if length == 0 then null else . end) }
-  | drop_nulls
-  | if . == {} then null else . end;
+  | drop_nulls;
 
-def failure: kling_failed(text_at("message")) + {usage: usage_of} | present;
+def failure: kling_failed(text_at("message"));
 
-def result:
-  { state: "done",
-    outputs: ([videos[] | outputs_at("url")[]] | .[0:1]),
-    usage: usage_of }
-  | present;
+def result: {state: "done", outputs: ([videos[] | outputs_at("url")[]] | .[0:1])};
 
-def verdict: by_word("status"; state_of_word; result; failure);
+def verdict: with_usage(usage_of; by_word("status"; state_of_word; result; failure));
 
 # Only an empty list says that there is no such task. An old host answers 404 to /tasks, whatever it is asked for.
 def polled:

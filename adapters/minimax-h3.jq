@@ -106,24 +106,22 @@ def state_of_word:
     cancelled: "cancelled" };
 
 # Told of a video that is there; of any other end only where the vendor counted something.
-def usage_of: ((.usage | objects) // {}) + {resolution: at("resolution")} | drop_nulls;
+def usage_of:
+  (at("usage") | if type == "object" then . else {} end) as $counted
+  | if $counted == {} and state_of_word[text_at("status")] != "done" then null
+    else $counted + {resolution: at("resolution")} | drop_nulls
+    end;
 
-def usage_without_a_video: if [.usage | objects | .[]] == [] then {} else {usage: usage_of} end;
-
-def result:
-  {state: "done", outputs: outputs_at("content.url"), usage: (usage_of | if . == {} then null else . end)} | present;
+def result: {state: "done", outputs: outputs_at("content.url")};
 
 # The code is a text, as "1026".
 def failure:
   text_at("status") as $word
   | word_at("error.code") as $code
   | failed(or_else($code; "task_\($word)"); or_else(text_at("error.message"); "the task \($word) without a reason");
-           kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end)
-    + usage_without_a_video;
+           kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end);
 
-def verdict:
-  by_word("status"; state_of_word; result; failure)
-  + (if state_of_word[text_at("status")] == "cancelled" then usage_without_a_video else {} end);
+def verdict: with_usage(usage_of; by_word("status"; state_of_word; result; failure));
 
 # After seven days a task is no longer known, and that is 400.
 def polled:

@@ -119,7 +119,7 @@ def state_of_word:
   { pending: "pending", in_progress: "rendering", completed: "done", failed: "failed", expired: "failed",
     cancelled: "cancelled" };
 
-def usage_of: at("usage") | if type == "object" then {cost, is_byok} | drop_nulls | null_if_empty else null end;
+def usage_of: at("usage") | if type == "object" then {cost, is_byok} | drop_nulls else null end;
 
 def failure:
   text_at("status") as $word
@@ -129,8 +129,7 @@ def failure:
                    if $word == "expired" then "the job exceeded the time that it may live"
                    else "the video failed without a reason"
                    end);
-           if $message | tells_of_moderation then "moderated" else "failed" end)
-    + {usage: usage_of};
+           if $message | tells_of_moderation then "moderated" else "failed" end);
 
 # The bytes come through OpenRouter, with the key; an empty list says that there are none.
 def result($job):
@@ -138,14 +137,9 @@ def result($job):
     outputs:
       (if .unsigned_urls == [] then []
        else [{request: {method: "GET", path: "/videos/\($job | @uri)/content", query: {index: 0}, redirects: 3}}]
-       end),
-    usage: usage_of };
+       end) };
 
-def verdict($job):
-  usage_of as $usage
-  | by_word("status"; state_of_word; result($job); failure)
-  | if .state == "cancelled" then . + {usage: $usage} else . end
-  | present;
+def verdict($job): with_usage(usage_of; by_word("status"; state_of_word; result($job); failure));
 
 # A 404 of this API names the job; one of a path that there is not (a wrong base_url) is a page.
 def polled:

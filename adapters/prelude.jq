@@ -139,6 +139,15 @@ def by_word($path; $states; done; failed):
     else {state: $state}
     end;
 
+# A verdict on the body, and where it is an end, what was used. An end without a count (null, or {}) is told without.
+def with_usage(usage; verdict):
+  . as $body
+  | verdict
+  | if .state == "done" or .state == "failed" or .state == "cancelled" then
+      ($body | usage) as $usage | if $usage == null or $usage == {} then . else . + {usage: $usage} end
+    else .
+    end;
+
 def failed($code; $message; $kind): {state: "failed", error: {code: $code, message: $message, kind: $kind}};
 
 # The URLs at these paths, as outputs of a job that is done.

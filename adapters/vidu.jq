@@ -154,8 +154,7 @@ def failure:
              kind_of_reason[$reason] | if . == "moderated" or . == "refused" then . else "failed" end)
     end;
 
-def verdict:
-  by_word("state"; state_of_word; result + {usage: usage_of}; failure + {usage: usage_of}) | present;
+def verdict: with_usage(usage_of; by_word("state"; state_of_word; result; failure));
 
 def polled: polled_by(reason_of; text_of; verdict);
 
