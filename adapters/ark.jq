@@ -121,8 +121,6 @@ def state_of_word:
   { queued: "pending", running: "rendering", succeeded: "done", failed: "failed", expired: "failed",
     cancelled: "cancelled" };
 
-def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
-
 # Told of a video that is there; of any other end only where the vendor counted something.
 def usage_of:
   (at("usage") | if type == "object" then numbers_and_texts else {} end) as $counted

@@ -174,10 +174,8 @@ def state_of_word:
   { PENDING: "pending", RUNNING: "rendering", SUCCEEDED: "done", FAILED: "failed", CANCELED: "cancelled",
     UNKNOWN: "gone" };
 
-def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
-
 # The input is the whole body: usage stands beside output.
-def usage_of: (at("usage") | objects | numbers_and_texts | select(. != {})) // null;
+def usage_of: at("usage") | if type == "object" then numbers_and_texts else null end;
 
 def failure:
   text_at("output.code") as $code

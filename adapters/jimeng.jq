@@ -33,8 +33,6 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 800;
-
 # Names of ours for what is one model to a client: the req_key for no image, for a first frame, for a first and a last.
 def families:
   { "jimeng_v30": ["jimeng_t2v_v30", "jimeng_i2v_first_v30", "jimeng_i2v_first_tail_v30"],
@@ -63,17 +61,18 @@ def req_key:
 
 def takes($count): images_of_key as $counts | $counts == null or ($counts | index([$count]) != null);
 
-def why_not:
+def why_not_shape:
   (frames | length) as $count
   | req_key as $key
   | frames_why_not({last: true, references: 0}) as $frames
-  | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif $frames != null then $frames
+  | if $frames != null then $frames
     elif $key == null then "\(.task.model) takes no last frame"
     elif $key | takes($count) | not then "\($key) is not for \($count) images"
     elif [.task.duration] | inside([5, 10]) | not then "this API makes 5 or 10 seconds, not \(.task.duration)"
     else null
     end;
+
+def why_not: prompt_why_not(800) // why_not_shape;
 
 # URLs or bytes, one of both for all of them.
 def images_of($frames):

@@ -35,13 +35,10 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 2500;
-
 def why_not:
   if .task.model | test("omni|video-o1") then "this model is served by another path than text2video and image2video"
-  elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  else frames_why_not({last: true, references: 0})
+  else prompt_why_not(2500) // frames_why_not({last: true, references: 0})
   end;
 
 # Bare base64, without `data:` before it.

@@ -25,22 +25,17 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 6000;
-
-def has_address: .url | is_url;
-
 def why_not:
-  if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif any(.task.images[]; has_address or .type != null | not) then
+  if (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
+  elif any(.task.images[]; (.url | is_url) or .type != null | not) then
     "the type of an image without a URL must be known, and is not"
-  else frames_why_not({last: true, alone: true, references: 0})
+  else prompt_why_not(6000) // frames_why_not({last: true, alone: true, references: 0})
   end;
 
 # The address of an image, or its bytes with their type.
 def frame($index):
   if $index == null then null
-  elif .task.images[$index] | has_address then {url: image($index; ["url"])}
+  elif .task.images[$index].url | is_url then {url: image($index; ["url"])}
   else {data: image($index; ["base64"]), media_type: .task.images[$index].type}
   end;
 

@@ -34,14 +34,11 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 7000;
-
 def references_most: if startswith("MiniMax-H3-Max") then 0 else 9 end;
 
 def why_not:
-  if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  else frames_why_not({last: true, alone: true, references: (.task.model | references_most), apart: true})
-  end;
+  prompt_why_not(7000)
+  // frames_why_not({last: true, alone: true, references: (.task.model | references_most), apart: true});
 
 def content_role: {first: "first_frame", input: "first_frame", last: "last_frame", reference: "reference_image"};
 

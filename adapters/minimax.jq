@@ -36,8 +36,6 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 2000;
-
 def is_subject_model: .model | startswith("S2V-01");
 
 def takes_last_frame: .model | startswith("MiniMax-Hailuo-02");
@@ -56,12 +54,13 @@ def why_not_frames:
   else takes_last_frame as $last | {task: .} | frames_why_not({last: $last, references: 0})
   end;
 
-def why_not:
-  if (.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif .resolution == "1080p" and .duration > 6 then "1080P is made for 6 seconds only"
+def why_not_shape:
+  if .resolution == "1080p" and .duration > 6 then "1080P is made for 6 seconds only"
   elif is_subject_model then why_not_subject
   else why_not_frames
   end;
+
+def why_not: prompt_why_not(2000) // (.task | why_not_shape);
 
 def image_of($index): image($index; ["url", "data_uri"]);
 
@@ -81,7 +80,7 @@ def create_body($first; $last):
 def submit:
   first_image as $first
   | last_image as $last
-  | refuse_or(.task | why_not;
+  | refuse_or(why_not;
       {method: "POST", path: "/v1/video_generation", json: with_body(.task | create_body($first; $last))});
 
 # ---- how it is refused: HTTP 200, and a code that is not 0 ----
@@ -170,7 +169,7 @@ def task_polled:
     else unknown_word("status"; $word)
     end;
 
-def usage_of: {video_width, video_height} | drop_nulls | if . == {} then null else . end;
+def usage_of: {video_width, video_height} | drop_nulls;
 
 def file_polled:
   (.body | code_of) as $code
@@ -179,7 +178,7 @@ def file_polled:
   | if (is_success | not) or ($code != "" and $code != "0") then
       unclear | .message |= sub("^the query"; "the look for the file")
     elif $url == null then {state: "unclear", message: "the file \(.keep.file_id) has no URL"}
-    else {state: "done", outputs: [{url: $url}], usage: (.keep | usage_of)} | present
+    else with_usage(.keep | usage_of; {state: "done", outputs: [{url: $url}]})
     end;
 
 def polled: if .step == 0 then task_polled else file_polled end;

@@ -71,8 +71,6 @@ def frame($type; $index): if $index == null then empty else picture($index) + {f
 
 def null_if_empty: if length == 0 then null else . end;
 
-def https_only: if type == "string" and test("^https://"; "i") then . else null end;
-
 # The words of this API for what it calls by thousands.
 def resolution_as: {"1440p": "2K", "2160p": "4K"};
 

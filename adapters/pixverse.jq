@@ -156,10 +156,9 @@ def poll:
 # 7: moderated.
 def state_of_status: {"1": "done", "5": "rendering", "6": "cancelled", "7": "failed", "8": "failed"};
 
-def usage: {credits, outputWidth, outputHeight} | with_entries(select(.value | type == "number"));
+def usage_of: {credits, outputWidth, outputHeight} | with_entries(select(.value | type == "number"));
 
-def result:
-  {state: "done", outputs: outputs_at("url"), usage: (usage | if . == {} then null else . end)} | present;
+def result: with_usage(usage_of; {state: "done", outputs: outputs_at("url")});
 
 def failure:
   word_at("status") as $status

@@ -32,6 +32,9 @@ def or_else($value; $default): if $value == null or $value == "" then $default e
 # An object without its null members; their values stay as they are.
 def present: with_entries(select(.value != null));
 
+# An object with the members alone that are numbers or texts.
+def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
+
 # What `submit` says of a task that this API, or this adapter, cannot serve.
 def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
 
@@ -40,6 +43,10 @@ def refuse_or(why_not; request): why_not as $why_not | if $why_not != null then 
 
 # A request's JSON with what the channel's `options.body` lays over it, group by group. The input is that of submit.
 def with_body(body): body * (.task.options.body // {});
+
+# Why this prompt cannot go along, or null.
+def prompt_why_not($most):
+  if (.task.prompt | length) > $most then "a prompt of this API has at most \($most) characters" else null end;
 
 # The place of image $n in a request, in the first of the forms that can be had; null where there is no such image.
 def image($n; $forms): if $n == null then null else {"$image": $n, "as": $forms} end;
@@ -88,6 +95,9 @@ def is_success: .status >= 200 and .status < 300;
 
 # Is this the URL of a file?
 def is_url: type == "string" and test("^https?://"; "i");
+
+# This text, if it is an address of https; else null.
+def https_only: if type == "string" and test("^https://"; "i") then . else null end;
 
 # An id or a code at a path, which may be a number, as a text; "" where there is none.
 def word_at($path): at($path) | if type == "string" or type == "number" then tostring else "" end;

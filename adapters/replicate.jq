@@ -45,8 +45,6 @@ def default_fields:
   { prompt: "prompt", negative_prompt: "negative_prompt", aspect_ratio: "aspect_ratio", duration: "duration",
     seed: "seed", image: "image" };
 
-def https_only: if type == "string" and test("^https://"; "i") then . else null end;
-
 def create_body($version; $input):
   (.callback | https_only) as $callback
   | { version: $version,
