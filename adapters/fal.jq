@@ -6,8 +6,6 @@
 # Sources: the vendor's npm client on the wire (paths, auth, statuses 202 and 200, cancel: wire); its documentation
 # (the returned URLs, error headers, that a failed run answers its error as the result: documented).
 #
-# callback: fal_webhook, in the query; called once, at the end.
-#
 # What it cannot do: tell progress (there are only logs), choose the job's id, know an app's input. What an app calls
 # its fields is the channel's to say.
 #
@@ -21,11 +19,11 @@ def about:
     evidence: "documented",
     base_url: "https://queue.fal.run",
     auth: {kind: "header", name: "Authorization", prefix: "Key "},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 5, every_s: 3, longest_s: 30},
     result: {life_s: null, renews: false, auth: false},
     cancel: {while: ["pending", "rendering"]},
-    callback: true,
     models: []
   };
 

@@ -8,8 +8,8 @@
 # statuses, that a URL works for an hour and a task is known for twelve, that only videos that came are charged:
 # documented); adapters of public gateways (which req_key goes with how many images, 50200, 50400: third-party).
 #
-# What it cannot do: cancel (there is no such action), references, tell progress, a negative prompt, a watermark.
-# callback: none.
+# What it cannot do: cancel (there is no such action), references, tell progress, a negative prompt, a watermark,
+# to be called back.
 #
 # Options: body: an object laid over the submit (template_id and camera_strength of jimeng_i2v_recamera_v30 …).
 

@@ -8,8 +8,6 @@
 # third-party); documentation (results kept for 30 days, no cancel, back-off of 1303: documented); a third-party npm
 # client.
 #
-# callback: callback_url; called at each change of state.
-#
 # What it cannot do: cancel (there is no such endpoint), the omni models and references (another path and another
 # body), tell progress. external_task_id carries our attempt's id: an operator finds the task by it in the vendor's
 # console; the vendor does not call it a key against doubles, so a lost answer stays unknown.
@@ -22,10 +20,10 @@ def about:
     evidence: "third-party",
     base_url: "https://api-singapore.klingai.com",
     auth: {kind: "jwt_hs256"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 30, every_s: 5, longest_s: 60},
     result: {life_s: 2592000, renews: false, auth: false},
-    callback: true,
     models:
       [ {name: "kling-v3*", durations: {least: 3, most: 15}, aspect_ratios: ["16:9", "9:16", "1:1"],
          resolutions: ["720p", "1080p"], images: {least: 0, most: 2}},

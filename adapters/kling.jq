@@ -9,8 +9,8 @@
 # third-party).
 #
 # The job's id is half ours: external_task_id carries our attempt's id, is unique within an account, and GET /tasks finds
-# a task by it. So a lost answer is cleared up by asking for it; one that is not found stays
-# unknown, for how soon a task can be found is not documented.
+# a task by it. So a lost answer is cleared up by asking for it; one that is not found stays unknown, for how soon a task
+# can be found is not documented.
 #
 # What it cannot do: cancel (there is no such call), tell progress, motion control, reference videos, elements, voices. A
 # seed and a negative prompt have no place.

@@ -6,11 +6,11 @@
 # Sources: the vendor's npm client on the wire (create, query, words: wire; no references for H3-Max: sdk); the vendor's
 # API pages and OpenAPI file (limits, errors, what DELETE does: documented).
 #
-# What it cannot do: cancel what renders, tell progress, a seed, a negative prompt, carry an id of ours, references that
-# are videos or sounds.
-#
 # DELETE cancels a task that is queued, and erases one that has ended; so it is sent only for one that was queued when
 # it was last seen.
+#
+# What it cannot do: cancel what renders, tell progress, a seed, a negative prompt, carry an id of ours, references that
+# are videos or sounds.
 #
 # Options: body: an object laid over the request.
 

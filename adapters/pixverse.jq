@@ -14,7 +14,7 @@
 #
 # What it cannot do: cancel (there is no such endpoint), references (`fusion` needs names of the images in the prompt),
 # extend, restyle and the like, tell progress. A style is not sent: the vendor has five words for it.
-# callback: none (webhooks are set up in the vendor's console, not in a request).
+# Webhooks are set up in the vendor's console, not in a request.
 #
 # Options: body: an object laid over the request that makes the video (generate_audio_switch, motion_mode, style,
 # camera_movement, template_id …).

@@ -37,6 +37,8 @@ def about:
 
 # ---- what is asked ----
 
+# Of Veo 2 the numbered models (veo-2.0-generate-001) take none; veo-2.0-generate-exp, which the Gemini API does not have,
+# takes three (documented).
 def references_most: if test("^veo-(2\\.0-generate-0|3\\.0|3\\.1-lite)") then 0 else 3 end;
 
 # What the Gemini API does not take.
