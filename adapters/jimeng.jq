@@ -119,24 +119,20 @@ def kind_of_code:
 def retry_of_code: {"50429": 2, "50430": 10};
 
 # The service's own envelope; what is in front of it (signatures, rights) answers {ResponseMetadata: {Error: {Code, Message}}}.
-def code_of:
-  (at("code"), at("ResponseMetadata.Error.Code"), "")
-  | select(type == "number" or type == "string") | tostring;
+def code_of: or_else(word_at("code"); word_at("ResponseMetadata.Error.Code"));
 
-def code: first(code_of);
+def message_of: text_at("message", "ResponseMetadata.Error.Message");
 
-def message: text_at("message", "ResponseMetadata.Error.Message");
+def is_ok: is_success and (.body | code_of) == "10000";
 
-def is_ok: is_success and (.body | code) == "10000";
-
-def refusal:
-  (.body | code) as $code
-  | refusal(if $code == "10000" then "" else $code end; .body | message;
+def jimeng_refusal:
+  (.body | code_of) as $code
+  | refusal(if $code == "10000" then "" else $code end; .body | message_of;
             kind_of_code[$code] // (.status | kind_of_status); retry_of_code[$code]);
 
 def submitted:
   (.body | word_at("data.task_id")) as $job
-  | if is_ok | not then refusal
+  | if is_ok | not then jimeng_refusal
     elif $job == "" then no_job("task_id")
     else {job: $job, keep: {req_key: req_key}}
     end;
@@ -154,18 +150,18 @@ def state_of_word:
 
 def result: {state: "done", outputs: outputs_at("data.video_url")};
 
-def failed($kind):
-  failed(or_else(.body | code; "http_\(.status)"); or_else(.body | message; "the job failed without a reason"); $kind);
+def jimeng_failed($kind):
+  failed(or_else(.body | code_of; "http_\(.status)"); or_else(.body | message_of; "the job failed without a reason"); $kind);
 
 # `done` says that there is nothing more to come, the code what came of it.
 def polled:
-  (.body | code) as $code
+  (.body | code_of) as $code
   | text_at("body.data.status") as $word
   | state_of_word[$word] as $state
-  | if kind_of_code[$code] == "moderated" then failed("moderated")
+  | if kind_of_code[$code] == "moderated" then jimeng_failed("moderated")
     elif $state == "done" and is_ok then .body | result
-    elif $state == "done" and $code != "" and $code != "10000" then failed("failed")
-    elif is_ok | not then unclear_answer($code; .body | message)
+    elif $state == "done" and $code != "" and $code != "10000" then jimeng_failed("failed")
+    elif is_ok | not then unclear_answer($code; .body | message_of)
     elif $state == null or $state == "done" then unknown_word("status"; $word)
     else {state: $state}
     end;

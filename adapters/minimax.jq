@@ -114,7 +114,7 @@ def message_of: texts("base_resp.status_msg")[0] // text_of;
 # An id beyond 2^53 comes as a text, a smaller one may be a number.
 def id_at($path): word_at($path) | if . == "" or . == "0" then null else . end;
 
-def refusal:
+def minimax_refusal:
   (.body | code_of) as $code
   | refusal(if $code == "0" then "" else $code end; .body | message_of;
             if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end);
@@ -122,7 +122,7 @@ def refusal:
 def submitted:
   (.body | code_of) as $code
   | (.body | id_at("task_id")) as $job
-  | if (is_success | not) or ($code != "" and $code != "0" and $job == null) then refusal
+  | if (is_success | not) or ($code != "" and $code != "0" and $job == null) then minimax_refusal
     elif $job == null then no_job("task_id")
     elif $code != "" and $code != "0" then
       { error:
@@ -138,7 +138,7 @@ def poll:
   else {method: "GET", path: "/v1/files/retrieve", query: {file_id: .keep.file_id}}
   end;
 
-def unclear: unclear_answer(.body | code_of; .body | message_of);
+def minimax_unclear: unclear_answer(.body | code_of; .body | message_of);
 
 def state_of_word:
   {Preparing: "pending", Queueing: "pending", Processing: "rendering", Success: "file", Fail: "failed"};
@@ -160,10 +160,10 @@ def task_polled:
   (.body | code_of) as $code
   | text_at("body.status") as $word
   | state_of_word[$word] as $state
-  | if is_success | not then unclear
+  | if is_success | not then minimax_unclear
     elif $state == "failed" or ($word == "" and kind_of_code[$code] == "moderated") then .body | failure($code)
     elif $code == "2013" and (.body | message_of | test("task.?id"; "i")) then {state: "gone"}
-    elif $code != "" and $code != "0" then unclear
+    elif $code != "" and $code != "0" then minimax_unclear
     elif $state == "file" then .body | file_step
     elif $state != null then {state: $state}
     else unknown_word("status"; $word)
@@ -176,7 +176,7 @@ def file_polled:
   | (texts("body.file.download_url", "body.file.backup_download_url") | map(select(is_url)) | .[0])
     as $url
   | if (is_success | not) or ($code != "" and $code != "0") then
-      unclear | .message |= sub("^the query"; "the look for the file")
+      minimax_unclear | .message |= sub("^the query"; "the look for the file")
     elif $url == null then {state: "unclear", message: "the file \(.keep.file_id) has no URL"}
     else with_usage(.keep | usage_of; {state: "done", outputs: [{url: $url}]})
     end;

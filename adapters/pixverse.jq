@@ -124,7 +124,7 @@ def is_ok: is_success and (.body | code_of) == "0";
 
 def id_at($path): at($path) | if type == "number" or (type == "string" and . != "") then . else null end;
 
-def refusal($what):
+def pixverse_refusal($what):
   (.body | code_of) as $code
   | refusal(if $code == "0" then "" else $code end;
             or_else(.body | text_at("ErrMsg", "message"); "\($what) was answered with HTTP \(.status)");
@@ -133,7 +133,7 @@ def refusal($what):
 
 def uploaded:
   id_at("body.Resp.img_id") as $id
-  | if is_ok | not then refusal("an upload")
+  | if is_ok | not then pixverse_refusal("an upload")
     elif $id == null then
       {error: {code: "no_img_id", message: "the answer to an upload names no img_id", kind: "unknown"}}
     else {next: true, keep: {images: ((.keep.images // []) + [$id])}}
@@ -141,7 +141,7 @@ def uploaded:
 
 def taken:
   word_at("body.Resp.video_id") as $job
-  | if is_ok | not then refusal("the submit")
+  | if is_ok | not then pixverse_refusal("the submit")
     elif $job == "" then no_job("video_id")
     else {job: $job}
     end;
