@@ -85,7 +85,7 @@ def create_body:
 
 def submit:
   refuse_or(why_not;
-    {method: "POST", path: "/contents/generations/tasks", json: (create_body + (.task.options.body // {}))});
+    {method: "POST", path: "/contents/generations/tasks", json: with_body(create_body)});
 
 # ---- how it is refused ----
 
@@ -121,12 +121,12 @@ def state_of_word:
   { queued: "pending", running: "rendering", succeeded: "done", failed: "failed", expired: "failed",
     cancelled: "cancelled" };
 
-def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
-
 # Told of a video that is there; of any other end only where the vendor counted something.
-def usage_of: ((.usage | objects) // {}) + {duration, resolution, service_tier} | numbers_and_texts;
-
-def usage_without_a_video: if [.usage | objects | numbers_and_texts | .[]] == [] then {} else {usage: usage_of} end;
+def usage_of:
+  (at("usage") | if type == "object" then numbers_and_texts else {} end) as $counted
+  | if $counted == {} and state_of_word[text_at("status")] != "done" then null
+    else $counted + ({duration, resolution, service_tier} | numbers_and_texts)
+    end;
 
 # The input is at fault where the code says so; else another attempt may do.
 def failure:
@@ -140,17 +140,11 @@ def failure:
            if $code | tells_of_moderation then "moderated"
            elif $code | test("^(Invalid|Missing)Parameter") then "refused"
            else "failed"
-           end)
-    + usage_without_a_video;
+           end);
 
-def result:
-  usage_of as $usage
-  | {state: "done", outputs: outputs_at("content.video_url")}
-    + (if $usage == {} then {} else {usage: $usage} end);
+def result: {state: "done", outputs: outputs_at("content.video_url")};
 
-def verdict:
-  by_word("status"; state_of_word; result; failure)
-  + (if state_of_word[text_at("status")] == "cancelled" then usage_without_a_video else {} end);
+def verdict: with_usage(usage_of; by_word("status"; state_of_word; result; failure));
 
 def polled: polled_by(code_of; text_of; verdict);
 

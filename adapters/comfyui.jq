@@ -32,7 +32,7 @@ def about:
 
 # ---- what is asked: an upload for each image, then the graph ----
 
-def refuse($code; $message): {error: {code: $code, message: $message, kind: "refused"}};
+def refuse_as($code; $message): {error: {code: $code, message: $message, kind: "refused"}};
 
 def upload_most: 3; # a submit has four steps
 
@@ -80,17 +80,17 @@ def unknown_names:
   (said([]) | keys) as $names
   | [places | keys[] | select(test("^image[0-9]+$") or IN($names[]) | not)];
 
-# Why no request can be made of this task and this channel; null when one can.
-def why_not:
+# The refusal, where no request can be made of this task and this channel; null when one can.
+def refused:
   images_mapped as $mapped
   | (.task.images | length) as $n
   | if workflow == null then
-      refuse("no_workflow"; "options.workflow, or options_file, must hold a graph in ComfyUI's API format")
-    elif misplaced != null then refuse("bad_inputs"; misplaced)
+      refuse_as("no_workflow"; "options.workflow, or options_file, must hold a graph in ComfyUI's API format")
+    elif misplaced != null then refuse_as("bad_inputs"; misplaced)
     elif (unknown_names | length) > 0 then
-      refuse("bad_inputs"; "options.inputs names \(unknown_names[0] | tojson), which is nothing that a task says")
+      refuse_as("bad_inputs"; "options.inputs names \(unknown_names[0] | tojson), which is nothing that a task says")
     elif ($mapped | length) > upload_most or $mapped != [range($mapped | length)] then
-      refuse("bad_inputs"; "the images of options.inputs must be image0, image1, image2, without a gap")
+      refuse_as("bad_inputs"; "the images of options.inputs must be image0, image1, image2, without a gap")
     elif $n != ($mapped | length) then
       refuse("this workflow takes \($mapped | length) images, and the task has \($n)")
     else null
@@ -119,8 +119,8 @@ def prompt:
       json: {prompt: graph($said), prompt_id: .task.attempt_uuid, client_id: "filmgate"} };
 
 def submit:
-  why_not as $why_not
-  | if $why_not != null then $why_not
+  refused as $refused
+  | if $refused != null then $refused
     elif .step < (.task.images | length) then upload(.step)
     else prompt
     end;
@@ -138,7 +138,7 @@ def complaints: [(texts("error.message", "error.details") | join(": ")), texts("
 def message_of($default):
   .body | complaints | map(strings | select(. != "")) | if length == 0 then $default else join("; ") end;
 
-def refusal($what; $kind):
+def comfyui_refusal($what; $kind):
   { error:
       { code: (texts("body.error.type")[0] // "http_\(.status)"),
         message: message_of("\($what) was answered with HTTP \(.status)"),
@@ -148,14 +148,14 @@ def refusal($what; $kind):
 def uploaded:
   texts("body.name")[0] as $name
   | if is_success | not then
-      refusal("an upload"; .status | kind_of_status | if . == "unknown" then "busy" else . end)
-    elif $name == null then refusal("an upload, without the name of a file,"; "refused")
+      comfyui_refusal("an upload"; .status | kind_of_status | if . == "unknown" then "busy" else . end)
+    elif $name == null then comfyui_refusal("an upload, without the name of a file,"; "refused")
     else {next: true, keep: {images: ((.keep.images // []) + [texts("body.subfolder", "body.name") | join("/")])}}
     end;
 
 def accepted:
   texts("body.prompt_id")[0] as $job
-  | if is_success | not then refusal("the prompt"; .status | kind_of_status)
+  | if is_success | not then comfyui_refusal("the prompt"; .status | kind_of_status)
     elif $job == null then no_job("prompt_id")
     else {job: $job}
     end;

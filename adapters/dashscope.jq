@@ -143,7 +143,7 @@ def submit:
       { method: "POST",
         path: path_of($kind),
         headers: {"X-DashScope-Async": "enable"},
-        json: (create_body($kind) * (.task.options.body // {})) });
+        json: with_body(create_body($kind)) });
 
 # ---- how it is refused ----
 
@@ -174,10 +174,8 @@ def state_of_word:
   { PENDING: "pending", RUNNING: "rendering", SUCCEEDED: "done", FAILED: "failed", CANCELED: "cancelled",
     UNKNOWN: "gone" };
 
-def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
-
 # The input is the whole body: usage stands beside output.
-def usage_of: (at("usage") | objects | numbers_and_texts | select(. != {})) // null;
+def usage_of: at("usage") | if type == "object" then numbers_and_texts else null end;
 
 def failure:
   text_at("output.code") as $code
@@ -185,20 +183,12 @@ def failure:
            if kind_of_code[$code] == "moderated" then "moderated"
            elif $code | test("^Invalid") then "refused"
            else "failed"
-           end)
-    + {usage: usage_of};
+           end);
 
 def result:
-  { state: "done",
-    outputs: outputs_at("output.video_url"),
-    enhanced_prompt: texts("output.actual_prompt")[0],
-    usage: usage_of };
+  {state: "done", outputs: outputs_at("output.video_url"), enhanced_prompt: texts("output.actual_prompt")[0]} | present;
 
-def verdict:
-  usage_of as $usage
-  | by_word("output.task_status"; state_of_word; result; failure)
-  | if .state == "cancelled" then . + {usage: $usage} else . end
-  | present;
+def verdict: with_usage(usage_of; by_word("output.task_status"; state_of_word; result; failure));
 
 def polled: polled_by(code_of; text_of; verdict);
 

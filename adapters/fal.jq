@@ -6,8 +6,6 @@
 # Sources: the vendor's npm client on the wire (paths, auth, statuses 202 and 200, cancel: wire); its documentation
 # (the returned URLs, error headers, that a failed run answers its error as the result: documented).
 #
-# callback: fal_webhook, in the query; called once, at the end.
-#
 # What it cannot do: tell progress (there are only logs), choose the job's id, know an app's input. What an app calls
 # its fields is the channel's to say.
 #
@@ -21,11 +19,11 @@ def about:
     evidence: "documented",
     base_url: "https://queue.fal.run",
     auth: {kind: "header", name: "Authorization", prefix: "Key "},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 5, every_s: 3, longest_s: 30},
     result: {life_s: null, renews: false, auth: false},
     cancel: {while: ["pending", "rendering"]},
-    callback: true,
     models: []
   };
 
@@ -84,12 +82,12 @@ def poll:
 
 def state_of_word: {"IN_QUEUE": "pending", "IN_PROGRESS": "rendering", "COMPLETED": "result"};
 
-def unclear($what):
+def unclear_of($what):
   {state: "unclear", message: "the \($what) was answered with HTTP \(.status): \(or_else(.body | text_of; "no message"))"};
 
 def status_polled:
   if is_not_found then {state: "gone"}
-  elif is_success | not then unclear("status")
+  elif is_success | not then unclear_of("status")
   else
     text_at("body.status") as $word
     | (at("body.queue_position") | if type == "number" and . >= 0 then . else null end) as $position
@@ -119,7 +117,7 @@ def is_marked: texts("headers.x-fal-error-type", "body.error_type") != [];
 def is_of_the_run:
   is_marked or any(at("body.detail") | arrays | .[]; type == "object" and at("type") != null and at("loc.0") == "body");
 
-def failed($kind):
+def run_failed($kind):
   failed(or_else(error_type; "http_\(.status)"); or_else(.body | text_of; "the run failed with HTTP \(.status)");
          kind_of($kind));
 
@@ -128,10 +126,10 @@ def result_polled:
   elif .status == 400 and (.body | text_of | test("still in progress"; "i")) then {state: "rendering"}
   elif is_not_found and (is_marked | not) then {state: "gone"}
   # Of the queue, or of this credential: no verdict on the run, which may have gone well, and is paid for.
-  elif [.status] | inside([408, 425, 429]) then unclear("result")
-  elif ([.status] | inside([401, 402, 403])) and (is_marked | not) then unclear("result")
-  elif is_of_the_run then failed(if .status < 500 then "refused" else "failed" end)
-  else unclear("result")
+  elif [.status] | inside([408, 425, 429]) then unclear_of("result")
+  elif ([.status] | inside([401, 402, 403])) and (is_marked | not) then unclear_of("result")
+  elif is_of_the_run then run_failed(if .status < 500 then "refused" else "failed" end)
+  else unclear_of("result")
   end;
 
 def polled: if .step == 0 then status_polled else result_polled end;

@@ -64,8 +64,7 @@ def submit:
   elif any(.task.images[]; .role == "first") and (.task | references > 0) then
     refuse("this API takes a first frame or references, not both")
   else
-    { method: "POST", path: "/interactions",
-      json: ((.task | create_body | drop_nulls) + (.task.options.body // {})) }
+    {method: "POST", path: "/interactions", json: with_body(.task | create_body | drop_nulls)}
   end;
 
 # ---- how it stands ----
@@ -90,7 +89,7 @@ def uri_of: [videos[].uri | select(is_url)] | .[0];
 def blob_of: [videos[].data | select(type == "object" and has("$blob"))] | .[0];
 
 def outputs_of($uri):
-  if $uri != null then [{url: $uri, auth: true, redirects: 5}]
+  if $uri != null then [{url: $uri}]
   elif blob_of != null then [{blob: blob_of}]
   else []
   end;

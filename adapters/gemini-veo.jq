@@ -54,9 +54,9 @@ def video_of($sample): $sample | at("video") | objects;
 # By URL, by the name of a file (some relays), or inline.
 def output_of($video):
   ($video.uri | strings) as $uri
-  | if $uri | is_url then {url: $uri, auth: true, redirects: 5}
+  | if $uri | is_url then {url: $uri}
     elif $uri | test("^files/[A-Za-z0-9_-]+$") then
-      {request: {method: "GET", path: "/\($uri):download", query: {alt: "media"}, redirects: 5}, auth: true}
+      {request: {method: "GET", path: "/\($uri):download", query: {alt: "media"}, redirects: 5}}
     else empty
     end;
 

@@ -8,8 +8,8 @@
 # statuses, that a URL works for an hour and a task is known for twelve, that only videos that came are charged:
 # documented); adapters of public gateways (which req_key goes with how many images, 50200, 50400: third-party).
 #
-# What it cannot do: cancel (there is no such action), references, tell progress, a negative prompt, a watermark.
-# callback: none.
+# What it cannot do: cancel (there is no such action), references, tell progress, a negative prompt, a watermark,
+# to be called back.
 #
 # Options: body: an object laid over the submit (template_id and camera_strength of jimeng_i2v_recamera_v30 …).
 
@@ -32,8 +32,6 @@ def about:
   };
 
 # ---- what is asked ----
-
-def prompt_most: 800;
 
 # Names of ours for what is one model to a client: the req_key for no image, for a first frame, for a first and a last.
 def families:
@@ -63,17 +61,18 @@ def req_key:
 
 def takes($count): images_of_key as $counts | $counts == null or ($counts | index([$count]) != null);
 
-def why_not:
+def why_not_shape:
   (frames | length) as $count
   | req_key as $key
   | frames_why_not({last: true, references: 0}) as $frames
-  | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif $frames != null then $frames
+  | if $frames != null then $frames
     elif $key == null then "\(.task.model) takes no last frame"
     elif $key | takes($count) | not then "\($key) is not for \($count) images"
     elif [.task.duration] | inside([5, 10]) | not then "this API makes 5 or 10 seconds, not \(.task.duration)"
     else null
     end;
+
+def why_not: prompt_why_not(800) // why_not_shape;
 
 # URLs or bytes, one of both for all of them.
 def images_of($frames):
@@ -100,9 +99,7 @@ def submit:
   | req_key as $key
   | images_of($frames) as $images
   | refuse_or(why_not;
-      .task
-      | action("CVSync2AsyncSubmitTask")
-      + {json: (create_body($key; $frames | length) + $images + (.options.body // {}))});
+      action("CVSync2AsyncSubmitTask") + {json: with_body((.task | create_body($key; $frames | length)) + $images)});
 
 # ---- how it is refused ----
 
@@ -122,24 +119,20 @@ def kind_of_code:
 def retry_of_code: {"50429": 2, "50430": 10};
 
 # The service's own envelope; what is in front of it (signatures, rights) answers {ResponseMetadata: {Error: {Code, Message}}}.
-def code_of:
-  (at("code"), at("ResponseMetadata.Error.Code"), "")
-  | select(type == "number" or type == "string") | tostring;
+def code_of: or_else(word_at("code"); word_at("ResponseMetadata.Error.Code"));
 
-def code: first(code_of);
+def message_of: text_at("message", "ResponseMetadata.Error.Message");
 
-def message: text_at("message", "ResponseMetadata.Error.Message");
+def is_ok: is_success and (.body | code_of) == "10000";
 
-def is_ok: is_success and (.body | code) == "10000";
-
-def refusal:
-  (.body | code) as $code
-  | refusal(if $code == "10000" then "" else $code end; .body | message;
+def jimeng_refusal:
+  (.body | code_of) as $code
+  | refusal(if $code == "10000" then "" else $code end; .body | message_of;
             kind_of_code[$code] // (.status | kind_of_status); retry_of_code[$code]);
 
 def submitted:
   (.body | word_at("data.task_id")) as $job
-  | if is_ok | not then refusal
+  | if is_ok | not then jimeng_refusal
     elif $job == "" then no_job("task_id")
     else {job: $job, keep: {req_key: req_key}}
     end;
@@ -157,18 +150,18 @@ def state_of_word:
 
 def result: {state: "done", outputs: outputs_at("data.video_url")};
 
-def failed($kind):
-  failed(or_else(.body | code; "http_\(.status)"); or_else(.body | message; "the job failed without a reason"); $kind);
+def jimeng_failed($kind):
+  failed(or_else(.body | code_of; "http_\(.status)"); or_else(.body | message_of; "the job failed without a reason"); $kind);
 
 # `done` says that there is nothing more to come, the code what came of it.
 def polled:
-  (.body | code) as $code
+  (.body | code_of) as $code
   | text_at("body.data.status") as $word
   | state_of_word[$word] as $state
-  | if kind_of_code[$code] == "moderated" then failed("moderated")
+  | if kind_of_code[$code] == "moderated" then jimeng_failed("moderated")
     elif $state == "done" and is_ok then .body | result
-    elif $state == "done" and $code != "" and $code != "10000" then failed("failed")
-    elif is_ok | not then unclear_answer($code; .body | message)
+    elif $state == "done" and $code != "" and $code != "10000" then jimeng_failed("failed")
+    elif is_ok | not then unclear_answer($code; .body | message_of)
     elif $state == null or $state == "done" then unknown_word("status"; $word)
     else {state: $state}
     end;

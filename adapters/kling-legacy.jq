@@ -8,8 +8,6 @@
 # third-party); documentation (results kept for 30 days, no cancel, back-off of 1303: documented); a third-party npm
 # client.
 #
-# callback: callback_url; called at each change of state.
-#
 # What it cannot do: cancel (there is no such endpoint), the omni models and references (another path and another
 # body), tell progress. external_task_id carries our attempt's id: an operator finds the task by it in the vendor's
 # console; the vendor does not call it a key against doubles, so a lost answer stays unknown.
@@ -22,10 +20,10 @@ def about:
     evidence: "third-party",
     base_url: "https://api-singapore.klingai.com",
     auth: {kind: "jwt_hs256"},
+    callback: true,
     submit: {total_s: 60},
     poll: {first_s: 30, every_s: 5, longest_s: 60},
     result: {life_s: 2592000, renews: false, auth: false},
-    callback: true,
     models:
       [ {name: "kling-v3*", durations: {least: 3, most: 15}, aspect_ratios: ["16:9", "9:16", "1:1"],
          resolutions: ["720p", "1080p"], images: {least: 0, most: 2}},
@@ -35,13 +33,10 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 2500;
-
 def why_not:
   if .task.model | test("omni|video-o1") then "this model is served by another path than text2video and image2video"
-  elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
   elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  else frames_why_not({last: true, references: 0})
+  else prompt_why_not(2500) // frames_why_not({last: true, references: 0})
   end;
 
 # Bare base64, without `data:` before it.
@@ -72,7 +67,7 @@ def submit:
   first_image as $first
   | last_image as $last
   | refuse_or(why_not;
-      .task | {method: "POST", path: path_of, json: (create_body($first; $last) + (.options.body // {}))});
+      {method: "POST", path: (.task | path_of), json: with_body(.task | create_body($first; $last))});
 
 def submitted:
   word_at("body.data.task_id") as $job
@@ -89,11 +84,11 @@ def state_of_word: {submitted: "pending", processing: "rendering", succeed: "don
 
 def usage_of: at("final_unit_deduction") | if . == null then null else {final_unit_deduction: .} end;
 
-def failure: kling_failed(text_at("task_status_msg")) + {usage: usage_of} | present;
+def failure: kling_failed(text_at("task_status_msg"));
 
-def result: {state: "done", outputs: outputs_at("task_result.videos.0.url"), usage: usage_of} | present;
+def result: {state: "done", outputs: outputs_at("task_result.videos.0.url")};
 
-def verdict: by_word("task_status"; state_of_word; result; failure);
+def verdict: with_usage(usage_of; by_word("task_status"; state_of_word; result; failure));
 
 def polled:
   if is_not_found then {state: "gone"}

@@ -9,8 +9,8 @@
 # third-party).
 #
 # The job's id is half ours: external_task_id carries our attempt's id, is unique within an account, and GET /tasks finds
-# a task by it. So a lost answer is cleared up by asking for it; one that is not found stays
-# unknown, for how soon a task can be found is not documented.
+# a task by it. So a lost answer is cleared up by asking for it; one that is not found stays unknown, for how soon a task
+# can be found is not documented.
 #
 # What it cannot do: cancel (there is no such call), tell progress, motion control, reference videos, elements, voices. A
 # seed and a negative prompt have no place.
@@ -104,7 +104,7 @@ def create_body:
       options: {callback_url: .callback, external_task_id: .attempt_uuid} }
   | drop_nulls;
 
-def submit: refuse_or(why_not; {method: "POST", path: (.task | path_of), json: (create_body * (.task.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: (.task | path_of), json: with_body(create_body)});
 
 def submitted:
   word_at("body.data.id") as $job
@@ -130,18 +130,13 @@ def charge: {charge_type, cash_type, amount, currency, package_type, list_price}
 def usage_of:
   { duration: (videos[0] | at("duration")),
     billing: ([at("billing") | arrays | .[] | objects | charge] | if length == 0 then null else . end) }
-  | drop_nulls
-  | if . == {} then null else . end;
+  | drop_nulls;
 
-def failure: kling_failed(text_at("message")) + {usage: usage_of} | present;
+def failure: kling_failed(text_at("message"));
 
-def result:
-  { state: "done",
-    outputs: ([videos[] | outputs_at("url")[]] | .[0:1]),
-    usage: usage_of }
-  | present;
+def result: {state: "done", outputs: ([videos[] | outputs_at("url")[]] | .[0:1])};
 
-def verdict: by_word("status"; state_of_word; result; failure);
+def verdict: with_usage(usage_of; by_word("status"; state_of_word; result; failure));
 
 # Only an empty list says that there is no such task. An old host answers 404 to /tasks, whatever it is asked for.
 def polled:

@@ -8,7 +8,7 @@
 # What it cannot do: cancel (there is no such call), tell progress or costs, choose the job's id; edit, reframe or
 # extend a video; guide it by more images than a first and a last one.
 #
-# Options: body: an object laid over the request (user_id …); video: one laid over its `video` (loop, hdr …).
+# Options: body: an object laid over the request, into its `video` too ({video: {loop: true}}; user_id …).
 
 def about:
   { summary: "Luma's Agents API (ray-3.2), text or images to video.",
@@ -25,39 +25,33 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 6000;
-
-def has_address: .url | is_url;
-
 def why_not:
-  if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
-  elif any(.task.images[]; has_address or .type != null | not) then
+  if (reference_images | length) > 0 then "this adapter sends a first and a last frame, no references"
+  elif any(.task.images[]; (.url | is_url) or .type != null | not) then
     "the type of an image without a URL must be known, and is not"
-  else frames_why_not({last: true, alone: true, references: 0})
+  else prompt_why_not(6000) // frames_why_not({last: true, alone: true, references: 0})
   end;
 
 # The address of an image, or its bytes with their type.
 def frame($index):
   if $index == null then null
-  elif .task.images[$index] | has_address then {url: image($index; ["url"])}
+  elif .task.images[$index].url | is_url then {url: image($index; ["url"])}
   else {data: image($index; ["base64"]), media_type: .task.images[$index].type}
   end;
 
-def video:
-  { resolution: .task.resolution,
-    duration: "\(.task.duration)s",
-    start_frame: frame(first_image),
-    end_frame: frame(last_image) }
-  + (.task.options.video // {});
+def create_body:
+  { model: .task.model,
+    type: "video",
+    prompt: .task.prompt,
+    aspect_ratio: .task.aspect_ratio,
+    video:
+      { resolution: .task.resolution,
+        duration: "\(.task.duration)s",
+        start_frame: frame(first_image),
+        end_frame: frame(last_image) } }
+  | drop_nulls;
 
-def submit:
-  refuse_or(why_not;
-    { method: "POST",
-      path: "/generations",
-      json:
-        (({model: .task.model, type: "video", prompt: .task.prompt, aspect_ratio: .task.aspect_ratio, video: video}
-          | drop_nulls) + (.task.options.body // {})) });
+def submit: refuse_or(why_not; {method: "POST", path: "/generations", json: with_body(create_body)});
 
 # ---- how it is refused ----
 

@@ -29,16 +29,12 @@ def about:
 # ---- what is asked ----
 
 def prompt_least: 3;
-def prompt_most: 5000;
-
-def has_address: .url | is_url;
 
 def why_not:
   if (.task.prompt | length) < prompt_least then "a prompt of this API has at least \(prompt_least) characters"
-  elif (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif any(.task.images[]; has_address | not) then
+  elif any(.task.images[]; .url | is_url | not) then
     "this API fetches images itself: each needs a public http(s) URL, a file or a data URI cannot be sent"
-  else frames_why_not({last: true, alone: true, references: 0})
+  else prompt_why_not(5000) // frames_why_not({last: true, alone: true, references: 0})
   end;
 
 def keyframe($index): if $index == null then null else {type: "image", url: image($index; ["url"])} end;
@@ -48,21 +44,19 @@ def keyframes:
   else {frame0: keyframe(first_image), frame1: keyframe(last_image)}
   end;
 
-def submit:
+def create_body:
   keyframes as $keyframes
-  | refuse_or(why_not;
-      .task
-      | { method: "POST",
-          path: "/generations/video",
-          json:
-            (({ model: .model,
-                prompt: .prompt,
-                aspect_ratio: .aspect_ratio,
-                resolution: .resolution,
-                duration: "\(.duration)s",
-                keyframes: $keyframes,
-                callback_url: .callback }
-              | drop_nulls) + (.options.body // {})) });
+  | .task
+  | { model: .model,
+      prompt: .prompt,
+      aspect_ratio: .aspect_ratio,
+      resolution: .resolution,
+      duration: "\(.duration)s",
+      keyframes: $keyframes,
+      callback_url: .callback }
+  | drop_nulls;
+
+def submit: refuse_or(why_not; {method: "POST", path: "/generations/video", json: with_body(create_body)});
 
 def submitted: job_or("generation"; texts("body.id")[0]; refusal(""; .body | text_of; .status | kind_of_status));
 

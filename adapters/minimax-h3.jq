@@ -6,11 +6,11 @@
 # Sources: the vendor's npm client on the wire (create, query, words: wire; no references for H3-Max: sdk); the vendor's
 # API pages and OpenAPI file (limits, errors, what DELETE does: documented).
 #
-# What it cannot do: cancel what renders, tell progress, a seed, a negative prompt, carry an id of ours, references that
-# are videos or sounds.
-#
 # DELETE cancels a task that is queued, and erases one that has ended; so it is sent only for one that was queued when
 # it was last seen.
+#
+# What it cannot do: cancel what renders, tell progress, a seed, a negative prompt, carry an id of ours, references that
+# are videos or sounds.
 #
 # Options: body: an object laid over the request.
 
@@ -34,14 +34,11 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 7000;
-
 def references_most: if startswith("MiniMax-H3-Max") then 0 else 9 end;
 
 def why_not:
-  if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  else frames_why_not({last: true, alone: true, references: (.task.model | references_most), apart: true})
-  end;
+  prompt_why_not(7000)
+  // frames_why_not({last: true, alone: true, references: (.task.model | references_most), apart: true});
 
 def content_role: {first: "first_frame", input: "first_frame", last: "last_frame", reference: "reference_image"};
 
@@ -66,7 +63,7 @@ def create_body:
 
 def submit:
   refuse_or(why_not;
-    .task | {method: "POST", path: "/v2/video_generation", json: (create_body + (.options.body // {}))});
+    {method: "POST", path: "/v2/video_generation", json: with_body(.task | create_body)});
 
 # ---- how it is refused ----
 
@@ -106,24 +103,22 @@ def state_of_word:
     cancelled: "cancelled" };
 
 # Told of a video that is there; of any other end only where the vendor counted something.
-def usage_of: ((.usage | objects) // {}) + {resolution: at("resolution")} | drop_nulls;
+def usage_of:
+  (at("usage") | if type == "object" then . else {} end) as $counted
+  | if $counted == {} and state_of_word[text_at("status")] != "done" then null
+    else $counted + {resolution: at("resolution")} | drop_nulls
+    end;
 
-def usage_without_a_video: if [.usage | objects | .[]] == [] then {} else {usage: usage_of} end;
-
-def result:
-  {state: "done", outputs: outputs_at("content.url"), usage: (usage_of | if . == {} then null else . end)} | present;
+def result: {state: "done", outputs: outputs_at("content.url")};
 
 # The code is a text, as "1026".
 def failure:
   text_at("status") as $word
   | word_at("error.code") as $code
   | failed(or_else($code; "task_\($word)"); or_else(text_at("error.message"); "the task \($word) without a reason");
-           kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end)
-    + usage_without_a_video;
+           kind_of_code[$code] | if . == "moderated" or . == "refused" then . else "failed" end);
 
-def verdict:
-  by_word("status"; state_of_word; result; failure)
-  + (if state_of_word[text_at("status")] == "cancelled" then usage_without_a_video else {} end);
+def verdict: with_usage(usage_of; by_word("status"; state_of_word; result; failure));
 
 # After seven days a task is no longer known, and that is 400.
 def polled:

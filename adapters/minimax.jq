@@ -36,8 +36,6 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 2000;
-
 def is_subject_model: .model | startswith("S2V-01");
 
 def takes_last_frame: .model | startswith("MiniMax-Hailuo-02");
@@ -56,12 +54,13 @@ def why_not_frames:
   else takes_last_frame as $last | {task: .} | frames_why_not({last: $last, references: 0})
   end;
 
-def why_not:
-  if (.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-  elif .resolution == "1080p" and .duration > 6 then "1080P is made for 6 seconds only"
+def why_not_shape:
+  if .resolution == "1080p" and .duration > 6 then "1080P is made for 6 seconds only"
   elif is_subject_model then why_not_subject
   else why_not_frames
   end;
+
+def why_not: prompt_why_not(2000) // (.task | why_not_shape);
 
 def image_of($index): image($index; ["url", "data_uri"]);
 
@@ -81,9 +80,8 @@ def create_body($first; $last):
 def submit:
   first_image as $first
   | last_image as $last
-  | refuse_or(.task | why_not;
-      .task
-      | {method: "POST", path: "/v1/video_generation", json: (create_body($first; $last) + (.options.body // {}))});
+  | refuse_or(why_not;
+      {method: "POST", path: "/v1/video_generation", json: with_body(.task | create_body($first; $last))});
 
 # ---- how it is refused: HTTP 200, and a code that is not 0 ----
 
@@ -116,7 +114,7 @@ def message_of: texts("base_resp.status_msg")[0] // text_of;
 # An id beyond 2^53 comes as a text, a smaller one may be a number.
 def id_at($path): word_at($path) | if . == "" or . == "0" then null else . end;
 
-def refusal:
+def minimax_refusal:
   (.body | code_of) as $code
   | refusal(if $code == "0" then "" else $code end; .body | message_of;
             if .status < 500 then kind_of_code[$code] // (.status | kind_of_status) else "unknown" end);
@@ -124,7 +122,7 @@ def refusal:
 def submitted:
   (.body | code_of) as $code
   | (.body | id_at("task_id")) as $job
-  | if (is_success | not) or ($code != "" and $code != "0" and $job == null) then refusal
+  | if (is_success | not) or ($code != "" and $code != "0" and $job == null) then minimax_refusal
     elif $job == null then no_job("task_id")
     elif $code != "" and $code != "0" then
       { error:
@@ -140,7 +138,7 @@ def poll:
   else {method: "GET", path: "/v1/files/retrieve", query: {file_id: .keep.file_id}}
   end;
 
-def unclear: unclear_answer(.body | code_of; .body | message_of);
+def minimax_unclear: unclear_answer(.body | code_of; .body | message_of);
 
 def state_of_word:
   {Preparing: "pending", Queueing: "pending", Processing: "rendering", Success: "file", Fail: "failed"};
@@ -162,25 +160,25 @@ def task_polled:
   (.body | code_of) as $code
   | text_at("body.status") as $word
   | state_of_word[$word] as $state
-  | if is_success | not then unclear
+  | if is_success | not then minimax_unclear
     elif $state == "failed" or ($word == "" and kind_of_code[$code] == "moderated") then .body | failure($code)
     elif $code == "2013" and (.body | message_of | test("task.?id"; "i")) then {state: "gone"}
-    elif $code != "" and $code != "0" then unclear
+    elif $code != "" and $code != "0" then minimax_unclear
     elif $state == "file" then .body | file_step
     elif $state != null then {state: $state}
     else unknown_word("status"; $word)
     end;
 
-def usage_of: {video_width, video_height} | drop_nulls | if . == {} then null else . end;
+def usage_of: {video_width, video_height} | drop_nulls;
 
 def file_polled:
   (.body | code_of) as $code
   | (texts("body.file.download_url", "body.file.backup_download_url") | map(select(is_url)) | .[0])
     as $url
   | if (is_success | not) or ($code != "" and $code != "0") then
-      unclear | .message |= sub("^the query"; "the look for the file")
+      minimax_unclear | .message |= sub("^the query"; "the look for the file")
     elif $url == null then {state: "unclear", message: "the file \(.keep.file_id) has no URL"}
-    else {state: "done", outputs: [{url: $url}], usage: (.keep | usage_of)} | present
+    else with_usage(.keep | usage_of; {state: "done", outputs: [{url: $url}]})
     end;
 
 def polled: if .step == 0 then task_polled else file_polled end;

@@ -22,7 +22,7 @@ def about:
     auth: {kind: "bearer"},
     submit: {total_s: 120},
     poll: {first_s: 15, every_s: 5, longest_s: 60},
-    result: {life_s: 3600, renews: true, auth: true},
+    result: {life_s: 3600, renews: true, auth: true}, # a relay's URL may be its own; to others no credential goes
     models:
       [ {name: "sora-2-pro*", durations: [4, 8, 12], images: {least: 0, most: 1},
          sizes: ["720x1280", "1280x720", "1024x1792", "1792x1024", "1080x1920", "1920x1080"]},
@@ -114,12 +114,11 @@ def progress_of:
 def url_of:
   texts("url", "video_url", "metadata.url", "unsigned_urls.0") | map(select(is_url)) | .[0];
 
-# The credential goes to home hosts only, so it may go along with a URL of a relay too.
 def output($job; $options):
   url_of as $url
   | if $url == null or $options.content == true then
       {request: {method: "GET", path: "/videos/\($job | @uri)/content", redirects: 5}}
-    else {url: $url, auth: true, redirects: 5}
+    else {url: $url}
     end;
 
 def failure:

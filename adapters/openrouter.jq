@@ -71,8 +71,6 @@ def frame($type; $index): if $index == null then empty else picture($index) + {f
 
 def null_if_empty: if length == 0 then null else . end;
 
-def https_only: if type == "string" and test("^https://"; "i") then . else null end;
-
 # The words of this API for what it calls by thousands.
 def resolution_as: {"1440p": "2K", "2160p": "4K"};
 
@@ -91,7 +89,7 @@ def create_body:
       callback_url: (.callback | https_only) }
   | drop_nulls;
 
-def submit: refuse_or(why_not; {method: "POST", path: "/videos", json: (create_body * (.task.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: "/videos", json: with_body(create_body)});
 
 # ---- how it is refused ----
 
@@ -119,7 +117,7 @@ def state_of_word:
   { pending: "pending", in_progress: "rendering", completed: "done", failed: "failed", expired: "failed",
     cancelled: "cancelled" };
 
-def usage_of: at("usage") | if type == "object" then {cost, is_byok} | drop_nulls | null_if_empty else null end;
+def usage_of: at("usage") | if type == "object" then {cost, is_byok} | drop_nulls else null end;
 
 def failure:
   text_at("status") as $word
@@ -129,8 +127,7 @@ def failure:
                    if $word == "expired" then "the job exceeded the time that it may live"
                    else "the video failed without a reason"
                    end);
-           if $message | tells_of_moderation then "moderated" else "failed" end)
-    + {usage: usage_of};
+           if $message | tells_of_moderation then "moderated" else "failed" end);
 
 # The bytes come through OpenRouter, with the key; an empty list says that there are none.
 def result($job):
@@ -138,14 +135,9 @@ def result($job):
     outputs:
       (if .unsigned_urls == [] then []
        else [{request: {method: "GET", path: "/videos/\($job | @uri)/content", query: {index: 0}, redirects: 3}}]
-       end),
-    usage: usage_of };
+       end) };
 
-def verdict($job):
-  usage_of as $usage
-  | by_word("status"; state_of_word; result($job); failure)
-  | if .state == "cancelled" then . + {usage: $usage} else . end
-  | present;
+def verdict($job): with_usage(usage_of; by_word("status"; state_of_word; result($job); failure));
 
 # A 404 of this API names the job; one of a path that there is not (a wrong base_url) is a page.
 def polled:

@@ -14,7 +14,7 @@
 #
 # What it cannot do: cancel (there is no such endpoint), references (`fusion` needs names of the images in the prompt),
 # extend, restyle and the like, tell progress. A style is not sent: the vendor has five words for it.
-# callback: none (webhooks are set up in the vendor's console, not in a request).
+# Webhooks are set up in the vendor's console, not in a request.
 #
 # Options: body: an object laid over the request that makes the video (generate_audio_switch, motion_mode, style,
 # camera_movement, template_id …).
@@ -90,9 +90,8 @@ def submit:
   | refuse_or(why_not;
       if .step < ($frames | length) then upload($frames[.step])
       else
-        .task
-        | { method: "POST", path: path_of($frames | length), headers: {"Ai-trace-id": .attempt_uuid},
-            json: (create_body($ids) + (.options.body // {})) }
+        { method: "POST", path: path_of($frames | length), headers: {"Ai-trace-id": .task.attempt_uuid},
+          json: with_body(.task | create_body($ids)) }
       end);
 
 # ---- how it is refused ----
@@ -125,7 +124,7 @@ def is_ok: is_success and (.body | code_of) == "0";
 
 def id_at($path): at($path) | if type == "number" or (type == "string" and . != "") then . else null end;
 
-def refusal($what):
+def pixverse_refusal($what):
   (.body | code_of) as $code
   | refusal(if $code == "0" then "" else $code end;
             or_else(.body | text_at("ErrMsg", "message"); "\($what) was answered with HTTP \(.status)");
@@ -134,7 +133,7 @@ def refusal($what):
 
 def uploaded:
   id_at("body.Resp.img_id") as $id
-  | if is_ok | not then refusal("an upload")
+  | if is_ok | not then pixverse_refusal("an upload")
     elif $id == null then
       {error: {code: "no_img_id", message: "the answer to an upload names no img_id", kind: "unknown"}}
     else {next: true, keep: {images: ((.keep.images // []) + [$id])}}
@@ -142,7 +141,7 @@ def uploaded:
 
 def taken:
   word_at("body.Resp.video_id") as $job
-  | if is_ok | not then refusal("the submit")
+  | if is_ok | not then pixverse_refusal("the submit")
     elif $job == "" then no_job("video_id")
     else {job: $job}
     end;
@@ -157,10 +156,9 @@ def poll:
 # 7: moderated.
 def state_of_status: {"1": "done", "5": "rendering", "6": "cancelled", "7": "failed", "8": "failed"};
 
-def usage: {credits, outputWidth, outputHeight} | with_entries(select(.value | type == "number"));
+def usage_of: {credits, outputWidth, outputHeight} | with_entries(select(.value | type == "number"));
 
-def result:
-  {state: "done", outputs: outputs_at("url"), usage: (usage | if . == {} then null else . end)} | present;
+def result: with_usage(usage_of; {state: "done", outputs: outputs_at("url")});
 
 def failure:
   word_at("status") as $status

@@ -32,11 +32,21 @@ def or_else($value; $default): if $value == null or $value == "" then $default e
 # An object without its null members; their values stay as they are.
 def present: with_entries(select(.value != null));
 
+# An object with the members alone that are numbers or texts.
+def numbers_and_texts: with_entries(select(.value | type == "number" or type == "string"));
+
 # What `submit` says of a task that this API, or this adapter, cannot serve.
 def refuse($message): {error: {code: "not_supported", message: $message, kind: "refused"}};
 
 # What `submit` gives: a refusal where there is a reason for one, else the request.
 def refuse_or(why_not; request): why_not as $why_not | if $why_not != null then refuse($why_not) else request end;
+
+# A request's JSON with what the channel's `options.body` lays over it, group by group. The input is that of submit.
+def with_body(body): body * (.task.options.body // {});
+
+# Why this prompt cannot go along, or null.
+def prompt_why_not($most):
+  if (.task.prompt | length) > $most then "a prompt of this API has at most \($most) characters" else null end;
 
 # The place of image $n in a request, in the first of the forms that can be had; null where there is no such image.
 def image($n; $forms): if $n == null then null else {"$image": $n, "as": $forms} end;
@@ -86,6 +96,9 @@ def is_success: .status >= 200 and .status < 300;
 # Is this the URL of a file?
 def is_url: type == "string" and test("^https?://"; "i");
 
+# This text, if it is an address of https; else null.
+def https_only: if type == "string" and test("^https://"; "i") then . else null end;
+
 # An id or a code at a path, which may be a number, as a text; "" where there is none.
 def word_at($path): at($path) | if type == "string" or type == "number" then tostring else "" end;
 
@@ -134,6 +147,15 @@ def by_word($path; $states; done; failed):
     elif $state == "done" then done
     elif $state == "failed" then failed
     else {state: $state}
+    end;
+
+# A verdict on the body, and where it is an end, what was used. An end without a count (null, or {}) is told without.
+def with_usage(usage; verdict):
+  . as $body
+  | verdict
+  | if .state == "done" or .state == "failed" or .state == "cancelled" then
+      ($body | usage) as $usage | if $usage == null or $usage == {} then . else . + {usage: $usage} end
+    else .
     end;
 
 def failed($code; $message; $kind): {state: "failed", error: {code: $code, message: $message, kind: $kind}};

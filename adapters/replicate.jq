@@ -45,8 +45,6 @@ def default_fields:
   { prompt: "prompt", negative_prompt: "negative_prompt", aspect_ratio: "aspect_ratio", duration: "duration",
     seed: "seed", image: "image" };
 
-def https_only: if type == "string" and test("^https://"; "i") then . else null end;
-
 def create_body($version; $input):
   (.callback | https_only) as $callback
   | { version: $version,
@@ -95,7 +93,7 @@ def state_of_word:
     aborted: "aborted" };
 
 # Told of every end: what ran is paid for, however it ended.
-def usage_of: at("metrics") | if type == "object" and length > 0 then . else null end;
+def usage_of: at("metrics") | if type == "object" then . else null end;
 
 def failure:
   (.error | if type == "string" then . elif . == null then "" else tojson end) as $message
@@ -116,16 +114,14 @@ def result($pointer):
   (.output | video_url($pointer)) as $url
   | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end)};
 
-def verdict($pointer):
-  usage_of as $usage
-  # An hour after its end the data goes: the video was made, and is no longer there.
-  | by_word("status"; state_of_word;
-            if .data_removed == true and .output == null then {state: "gone"} else result($pointer) end;
-            failure)
-  | if .state == "aborted" then failed("aborted"; "the prediction's deadline passed before it began"; "failed") else . end
-  | if $usage != null and (.state == "done" or .state == "failed" or .state == "cancelled") then . + {usage: $usage}
-    else .
-    end;
+# An hour after its end the data goes: the video was made, and is no longer there.
+def told($pointer):
+  by_word("status"; state_of_word;
+          if .data_removed == true and .output == null then {state: "gone"} else result($pointer) end;
+          failure)
+  | if .state == "aborted" then failed("aborted"; "the prediction's deadline passed before it began"; "failed") else . end;
+
+def verdict($pointer): with_usage(usage_of; told($pointer));
 
 def polled:
   .task.options.result as $pointer
@@ -142,8 +138,7 @@ def cancel: {method: "POST", path: "/predictions/\(.job | @uri)/cancel"};
 # It answers the prediction: one that had ended keeps its word. One that still runs was told to stop.
 def cancelled:
   text_at("body.status") as $word
-  | at("body.completed_at") as $ended
-  | (.body | usage_of) as $usage
+  | (if at("body.completed_at") == null then null else .body | usage_of end) as $usage
   | { state:
         (if .status == 404 then "finished"
          elif is_success then
@@ -154,4 +149,4 @@ def cancelled:
          elif .status == 400 or .status == 409 or .status == 422 then "refused"
          else "unclear"
          end) }
-  | if .state == "cancelled" and $ended != null and $usage != null then . + {usage: $usage} else . end;
+  | with_usage($usage; .);

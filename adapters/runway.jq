@@ -165,7 +165,7 @@ def request($method; $path): {method: $method, path: $path, headers: {"X-Runway-
 def submit:
   traits as $traits
   | refuse_or(why_not($traits);
-      request("POST"; "/v1/\(path)") + {json: (create_body($traits) + (.task.options.body // {}))});
+      request("POST"; "/v1/\(path)") + {json: with_body(create_body($traits))});
 
 # ---- how it is refused ----
 
@@ -200,8 +200,7 @@ def credits: at("cost.credits") | if type == "number" then {cost: {credits: .}} 
 
 def failure:
   or_else(text_at("failureCode"); "task_failed") as $code
-  | failed($code; or_else(text_at("failure"); "the task failed without a reason"); $code | kind_of_failure)
-    + {usage: credits};
+  | failed($code; or_else(text_at("failure"); "the task failed without a reason"); $code | kind_of_failure);
 
 def progress: at("progress") | if type == "number" and . >= 0 and . <= 1 then . else null end;
 
@@ -209,10 +208,8 @@ def outputs: [at("output") | arrays | .[] | select(is_url) | {url: .}];
 
 def verdict:
   progress as $progress
-  | credits as $credits
-  | by_word("status"; state_of_word; {state: "done", outputs: outputs, usage: $credits}; failure)
-  | if .state == "rendering" then . + {progress: $progress} elif .state == "cancelled" then . + {usage: $credits} else . end
-  | present;
+  | with_usage(credits; by_word("status"; state_of_word; {state: "done", outputs: outputs}; failure))
+  | if .state == "rendering" then . + {progress: $progress} | present else . end;
 
 # A task that was deleted is not found any more.
 def polled: polled_by(verdict);

@@ -1,9 +1,15 @@
 # An adapter: how filmgate speaks to one upstream API. It is nothing but function definitions in jq 1.6; each takes one
 # JSON value and gives exactly one. No function sees a credential, a clock or the network: filmgate sends what `submit`
 # and `poll` ask for, adds the credential, and hands the answers to `submitted` and `polled`.
-# The contract is docs/ADAPTERS.md. Try it: filmgate adapters test NAME.jq
+# The contract, and the functions that every adapter may use, are in docs/ADAPTERS.md. Try it: filmgate adapters test NAME.jq
 #
-# The API of this template: POST /v1/jobs takes a job, GET /v1/jobs/ID tells its state, DELETE /v1/jobs/ID cancels it.
+# The API: POST /v1/jobs takes a job, GET /v1/jobs/ID tells its state, DELETE /v1/jobs/ID cancels it.
+#
+# Sources: where each fact is from, and how sure it is.
+#
+# What it cannot do: what the API has and this adapter does not.
+#
+# Options: what it reads of the channel's `options`; none.
 
 # Runs once, at the start. Input: null.
 def about: {
@@ -33,34 +39,34 @@ def submit: first_image as $image | .task | {
     seconds: .duration,
     size: "\(.width)x\(.height)",
     seed: .seed,
-    # The first form that can be had is put in: the image's own URL, or its bytes.
-    image: (if $image == null then null else image($image; ["url", "data_uri"]) end)
+    # The first form that can be had is put in: the image's own URL, or its bytes; without an image it is null.
+    image: image($image; ["url", "data_uri"])
   } | drop_nulls)
 };
 
 # The answer to it: accepted or not? Every status comes here. Input: {task, step, keep, status, headers, body, text}.
-def submitted:
-  if .status < 300 and (.body.id? | type) == "string" then {job: .body.id}
-  elif .status < 300 then {error: {code: "no_job", message: "the answer names no job", kind: "unknown"}}
-  else {error: {code: "http_\(.status)", message: (.body | text_of), kind: (.status | kind_of_status)}} end;
+def submitted: job_or("id"; .body | text_at("id"); refusal(""; .body | text_of; .status | kind_of_status));
 
 # Job to request. Input: {task, job, step, keep}.
-def poll: {method: "GET", path: "/v1/jobs/\(.job | @uri)", heed: ["404"]};
+def poll: {method: "GET", path: "/v1/jobs/\(.job | @uri)"};
 
-# The answer to it. Trouble (408, 425, 429, 5xx) never comes here. Input as for `submitted`, with `job`.
-def polled:
-  if is_not_found then {state: "gone"}
-  elif .status >= 400 then {state: "unclear", message: (.body | text_of)}
-  else .body |
-    if .state == "queued" then {state: "pending"}
-    elif .state == "running" then {state: "rendering", progress: ((.percent // 0) / 100)}
-    elif .state == "done" then {state: "done", outputs: [{url: .video_url}]}
-    elif .state == "failed" then
-      {state: "failed", error: {code: (.error.code // "failed"), message: text_of,
-                                kind: (if .error.code == "content_policy" then "moderated" else "failed" end)}}
-    elif .state == "cancelled" then {state: "cancelled"}
-    else {state: "unclear", message: "an unknown state: \(.state)"} end
-  end;
+# The answer to it, by the word for a state. Trouble (408, 425, 429, 5xx) never comes here. Input as for `submitted`, with `job`.
+def states: {queued: "pending", running: "rendering", done: "done", failed: "failed", cancelled: "cancelled"};
+
+def result: {state: "done", outputs: outputs_at("video_url")};
+
+def failure:
+  or_else(text_at("error.code"); "job_failed") as $code
+  | failed($code; text_of; if $code == "content_policy" then "moderated" else "failed" end);
+
+def progress: at("percent") | if type == "number" then . / 100 else null end;
+
+def verdict:
+  progress as $progress
+  | by_word("state"; states; result; failure)
+  | if .state == "rendering" then . + {progress: $progress} | present else . end;
+
+def polled: polled_by(verdict);
 
 # Leave out `cancel` and `cancelled` where the upstream cannot cancel. Input: {task, job, keep, state}.
 def cancel: {method: "DELETE", path: "/v1/jobs/\(.job | @uri)"};
@@ -68,6 +74,6 @@ def cancel: {method: "DELETE", path: "/v1/jobs/\(.job | @uri)"};
 # Input as for `polled`.
 def cancelled:
   if is_page then {state: "unclear"}
-  elif .status < 300 then {state: "cancelled"}
+  elif is_success then {state: "cancelled"}
   elif .status == 409 then {state: "finished"}
   else {state: "unclear"} end;

@@ -106,7 +106,7 @@ def create_body:
 def submit:
   ((.task | create_body) + images_by_role | drop_nulls) as $body
   | if .task.options.roles == true and (last_images | length) > 1 then refuse("there is one last frame")
-    else {method: "POST", path: "/v1/video/create", json: ($body + (.task.options.body // {}))}
+    else {method: "POST", path: "/v1/video/create", json: with_body($body)}
     end;
 
 # ---- how it is refused ----

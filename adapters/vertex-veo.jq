@@ -37,6 +37,8 @@ def about:
 
 # ---- what is asked ----
 
+# Of Veo 2 the numbered models (veo-2.0-generate-001) take none; veo-2.0-generate-exp, which the Gemini API does not have,
+# takes three (documented).
 def references_most: if test("^veo-(2\\.0-generate-0|3\\.0|3\\.1-lite)") then 0 else 3 end;
 
 # What the Gemini API does not take.
@@ -65,7 +67,7 @@ def poll:
 # gs://bucket/folder/name.mp4 as Cloud Storage's JSON API serves it.
 def object_of($storage):
   capture("^gs://(?<bucket>[a-z0-9][a-z0-9._-]*)/(?<name>.+)$")
-  | {url: "\($storage)/storage/v1/b/\(.bucket)/o/\(.name | @uri)?alt=media", auth: true};
+  | {url: "\($storage)/storage/v1/b/\(.bucket)/o/\(.name | @uri)?alt=media"};
 
 def output_of($storage):
   (.bytesBase64Encoded | select(type == "object" and has("$blob")) | {blob: .}),

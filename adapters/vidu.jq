@@ -45,8 +45,6 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 5000;
-
 def references_most: 7;
 
 def count_of($role): [.images[] | select(.role == $role)] | length;
@@ -54,16 +52,17 @@ def count_of($role): [.images[] | select(.role == $role)] | length;
 # Images without a role are frames when there is one of them, and references when there are several.
 def has_references: count_of("reference") > 0 or count_of("input") > 1;
 
-def why_not:
+def why_not_images:
   (.task | count_of("first") + count_of("last")) as $frames
   | (.task | has_references) as $has_references
-  | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif $has_references and $frames > 0 then "this API takes frames or references, not both"
+  | if $has_references and $frames > 0 then "this API takes frames or references, not both"
     elif $has_references and (.task.images | length) > references_most then
       "this API takes at most \(references_most) references"
     elif $has_references then null
     else frames_why_not({last: true, references: 0})
     end;
+
+def why_not: prompt_why_not(5000) // why_not_images;
 
 def path_of:
   if (.images | length) == 0 then "/text2video"
@@ -93,7 +92,7 @@ def create_body:
       callback_url: .callback }
   | drop_nulls;
 
-def submit: refuse_or(why_not; .task | {method: "POST", path: path_of, json: (create_body + (.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: (.task | path_of), json: with_body(.task | create_body)});
 
 # ---- how it is refused ----
 
@@ -154,8 +153,7 @@ def failure:
              kind_of_reason[$reason] | if . == "moderated" or . == "refused" then . else "failed" end)
     end;
 
-def verdict:
-  by_word("state"; state_of_word; result + {usage: usage_of}; failure + {usage: usage_of}) | present;
+def verdict: with_usage(usage_of; by_word("state"; state_of_word; result; failure));
 
 def polled: polled_by(reason_of; text_of; verdict);
 

@@ -32,22 +32,22 @@ def about:
 
 # ---- what is asked ----
 
-def prompt_most: 4096;
 def references_most: 7;
 def references_seconds: 10;
 
 def takes_last: test("^grok-imagine-video-1\\.5") and (test("-lite") | not);
 
-def why_not:
+def why_not_images:
   (reference_images | length) as $references
   | frames_why_not({last: (.task.model | takes_last), references: references_most, apart: true}) as $frames
-  | if (.task.prompt | length) > prompt_most then "a prompt of this API has at most \(prompt_most) characters"
-    elif $frames != null then $frames
+  | if $frames != null then $frames
     elif $references > 0 and .task.duration > references_seconds then
       "a video with references has at most \(references_seconds) seconds"
     elif $references > 0 and .task.resolution == "1080p" then "a video with references has at most 720p"
     else null
     end;
+
+def why_not: prompt_why_not(4096) // why_not_images;
 
 def image_of($index): if $index == null then null else {url: image($index; ["url", "data_uri"])} end;
 
@@ -67,7 +67,7 @@ def create_body:
       reference_images: (if $references == [] then null else $references | map(image_of(.)) end) }
   | drop_nulls;
 
-def submit: refuse_or(why_not; {method: "POST", path: "/videos/generations", json: (create_body + (.task.options.body // {}))});
+def submit: refuse_or(why_not; {method: "POST", path: "/videos/generations", json: with_body(create_body)});
 
 # ---- how it is refused ----
 
@@ -103,8 +103,7 @@ def progress_of: at("progress") | if type == "number" then [[. / 100, 0] | max, 
 # Told of every end: what was moderated costs, too.
 def usage_of:
   { cost_in_usd_ticks: at("usage.cost_in_usd_ticks"), duration: at("video.duration") }
-  | drop_nulls
-  | if . == {} then {} else {usage: .} end;
+  | drop_nulls;
 
 def failure($word):
   code_of as $code
@@ -117,13 +116,12 @@ def failure($word):
            if $message | tells_of_moderation then "moderated"
            elif $code | blames_the_input then "refused"
            else "failed"
-           end)
-    + usage_of;
+           end);
 
 def result:
   if at("video.respect_moderation") == false then
-    failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated") + usage_of
-  else {state: "done", outputs: outputs_at("video.url")} + usage_of
+    failed("respect_moderation"; "the video did not pass the vendor's moderation"; "moderated")
+  else {state: "done", outputs: outputs_at("video.url")}
   end;
 
 # An answer without a word is done when it has a video, and under way when its status is 202, whatever its body.
@@ -142,7 +140,7 @@ def is_of_the_run: is_of_content and (.body | text_of | tells_of_moderation) and
 
 def polled:
   if is_not_found then {state: "gone"}
-  elif is_success then .status as $status | .body | told($status == 202)
-  elif is_of_the_run then .body | failure("failed")
+  elif is_success then .status as $status | .body | with_usage(usage_of; told($status == 202))
+  elif is_of_the_run then .body | with_usage(usage_of; failure("failed"))
   else unclear_answer(.body | code_of; .body | text_of)
   end;

@@ -36,9 +36,7 @@ def fields_why_not($what; $fields):
 
 def fields_input($fields):
   ($fields + (.task.options.fields // {})) as $fields
-  | (.task.options.body // {}) as $body
-  | [fields_said | to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}]
-  | from_entries + $body;
+  | with_body([fields_said | to_entries[] | select($fields[.key] != null) | {key: $fields[.key], value: .value}] | from_entries);
 
 # Names between slashes, none of which leads elsewhere.
 def fields_is_path: test("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$") and (test("(^|/)\\.\\.?(/|$)") | not);

@@ -79,7 +79,7 @@ def veo_create($further):
           personGeneration: .task.options.person_generation } }
     * $further
     | drop_nulls ) as $body
-  | { method: "POST", path: "/models/\(.task.model):predictLongRunning", json: ($body * (.task.options.body // {})) };
+  | { method: "POST", path: "/models/\(.task.model):predictLongRunning", json: with_body($body) };
 
 # The name of an operation is a path, as models/{model}/operations/{id}; null where it is none.
 def veo_name:

@@ -284,18 +284,21 @@ static int send_request(struct remote *remote)
 
 /* ---- what the upstream named ---- */
 
-/* The first output as a request: {url, auth, redirects} is one, too. */
-static json_t *request_spec(const json_t *output, bool *ret_has_auth)
+enum { URL_REDIRECTS = 5 };
+
+/* The first output as a request. What it does not say of the credential is true of a request, as of any other of this
+ * upstream, and of a URL what the adapter says of its results. */
+static json_t *request_spec(const struct channel *channel, const json_t *output, bool *ret_has_auth)
 {
     json_t *request = json_object_get(output, "request");
-    *ret_has_auth = request != NULL || json_is_true(json_object_get(output, "auth"));
+    *ret_has_auth = json_flag(output, "auth", request != NULL || channel->result_needs_auth);
     if (request) {
         return json_incref(request);
     }
     json_t *spec = json_object();
     json_set_text(spec, "method", "GET");
     json_set_text(spec, "url", json_text(output, "url"));
-    json_set(spec, "redirects", json_integer(json_int(output, "redirects", 5)));
+    json_set(spec, "redirects", json_integer(URL_REDIRECTS));
     return spec;
 }
 
@@ -331,7 +334,7 @@ static void download(struct remote *remote, const json_t *output)
     bool has_auth;
     struct channel_credential identity;
     char wrong[REQUEST_ERROR_SIZE];
-    CLEANUP(json_unref_pointer) json_t *spec = request_spec(output, &has_auth);
+    CLEANUP(json_unref_pointer) json_t *spec = request_spec(remote->channel, output, &has_auth);
     const char *url = json_text(spec, "url");
     if (url && !request_is_home(remote->channel, url)) {
         has_auth = false; /* the credential goes to its own hosts only */

@@ -92,8 +92,7 @@ struct channel {
     bool looks_up_surely; /* such a job that is not found was not taken */
     bool can_cancel_pending, can_cancel_rendering;
     bool renews_result;     /* another poll names the result anew */
-    bool result_needs_auth; /* the credential goes with the download, to home hosts only */
-    int64_t result_life_ms; /* 0: not known */
+    bool result_needs_auth; /* the credential goes to a result's URL, on home hosts only */
     int64_t submit_total_ms, exchange_total_ms, connect_ms;
     int64_t poll_first_ms, poll_every_ms, poll_longest_ms;
     const json_t *options; /* of the configuration, for the program: an object, never NULL */

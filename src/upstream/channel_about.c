@@ -17,7 +17,6 @@ enum {
     DURATION_MAX_S = 3600,
     IMAGES_MAX = 1000,
     SPAN_MAX_S = 86400,
-    LIFE_MAX_S = 365 * 86400,
     LIST_MAX = 100,
     MODELS_MAX = 1000,
 };
@@ -248,7 +247,6 @@ static bool read_powers(const struct reader *reader, const json_t *about, struct
         !read_group(reader, about, "cancel", "while", &cancel) ||
         !read_flag(reader, job, "job", "chosen", &channel->can_choose_job) ||
         !read_flag(reader, job, "job", "certain", &channel->looks_up_surely) ||
-        !read_seconds(reader, result, "result", "life_s", LIFE_MAX_S, &channel->result_life_ms) ||
         !read_flag(reader, result, "result", "renews", &channel->renews_result) ||
         !read_flag(reader, result, "result", "auth", &channel->result_needs_auth) ||
         !read_list(reader, cancel, "cancel", "while", &PHASES, &phases, &n_phases))

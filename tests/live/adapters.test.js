@@ -85,8 +85,8 @@ test('its other way to submit works too', async () => {
         { name: 'the job', function: 'submit', input: { task: { images: [image] }, step: 1, keep: { file: 'f1' } }, output: job({ image: 'f1' }) },
         { name: 'taken', function: 'submitted', input: { task: { images: [image] }, step: 1, keep: { file: 'f1' } }, answer: { status: 201, body: { id: 'j1' } }, output: { job: 'j1' } },
         { name: 'taken at once', function: 'submitted', answer: { status: 201, body: { id: 'j1' } }, output: { job: 'j1' } },
-        { name: 'without an id', function: 'submitted', answer: { status: 200, body: {} }, output: { error: { code: 'no_id', message: 'the answer has no id', kind: 'unknown' } } },
-        { name: 'refused', function: 'submitted', answer: { status: 413, text: 'too large' }, output: { error: { code: 'http_413', message: '', kind: 'refused' } } },
+        { name: 'without an id', function: 'submitted', answer: { status: 200, body: {} }, output: { error: { code: 'no_job_id', message: 'the answer to the submit names no id', kind: 'unknown' } } },
+        { name: 'refused', function: 'submitted', answer: { status: 413, text: 'too large' }, output: { error: { code: 'http_413', message: 'the submit was answered with HTTP 413', kind: 'refused' } } },
     ];
     fs.writeFileSync(golden, JSON.stringify({ adapter: 'acme', task: { model: 'film-1', prompt: 'a boat', images: [] }, cases: cases.map((one) => ({ source: 'the page', ...one })) }));
     assert.match(await ok('test', file), /\nacme: 8 golden exchanges, 0 failed\n$/);
@@ -142,11 +142,11 @@ test('all adapters and all bad answers: a table, in which nothing may be wrong',
 });
 // What would buy twice, or end a job that is paid for.
 const WRONG = [
-    ['a lost answer is a refusal', (text) => text.replace('kind: "unknown"', 'kind: "refused"'), /FAIL +submitted +the answer "empty" was taken for "refused", not for: unknown\n +got +\{"error":/],
-    ['a trouble of the server is a refusal', (text) => text.replace('(.status | kind_of_status)', '"refused"'), /FAIL +submitted +the answer "502" was taken for "refused"/],
-    ['any answer is a job', (text) => text.replace('(.body.id? | type) == "string" then {job: .body.id}', 'true then {job: "1"}'), /the answer "\{\}" was taken for "accepted"/],
-    ['an unknown state is a failure', (text) => text.replace('{state: "unclear", message: "an unknown state: \\(.state)"}', '{state: "gone"}'), /FAIL +polled +the answer "\{\}" was taken for "gone"/],
-    ['a refused poll is a failure', (text) => text.replace('.status >= 400 then {state: "unclear", message: (.body | text_of)}', '.status >= 400 then {state: "failed", error: {code: "x", message: "", kind: "failed"}}'), /FAIL +polled +the answer "401" was taken for "failed"/],
+    ['a lost answer is a refusal', (text) => text.replace('def submitted: job_or(', 'def submitted: if is_success then refusal(""; ""; "refused") else job_or(').replace('kind_of_status));', 'kind_of_status)) end;'), /FAIL +submitted +the answer "empty" was taken for "refused", not for: unknown\n +got +\{"error":/],
+    ['a trouble of the server is a refusal', (text) => text.replace('.status | kind_of_status', '"refused"'), /FAIL +submitted +the answer "502" was taken for "refused"/],
+    ['any answer is a job', (text) => text.replace('.body | text_at("id")', '"1"'), /the answer "\{\}" was taken for "accepted"/],
+    ['an unknown state is a failure', (text) => text.replace('polled_by(verdict)', 'polled_by(verdict | if .state == "unclear" then {state: "gone"} else . end)'), /FAIL +polled +the answer "\{\}" was taken for "gone"/],
+    ['a refused poll is a failure', (text) => text.replace('polled_by(verdict)', 'if .status >= 400 then failed("x"; ""; "failed") else polled_by(verdict) end'), /FAIL +polled +the answer "401" was taken for "failed"/],
     ['a page cancels', (text) => text.replace('if is_page then {state: "unclear"}\n  elif', 'if'), /FAIL +cancelled +the answer "page" was taken for "cancelled"/],
 ];
 for (const [what, change, complaint] of WRONG) test(`what an adapter may not make of a bad answer is told: ${what}`, async () => {
@@ -159,7 +159,7 @@ for (const [what, change, complaint] of WRONG) test(`what an adapter may not mak
 });
 
 test('a golden exchange that differs shows both sides', async () => {
-    const { file } = await made((text) => text.replace('"queued" then {state: "pending"}', '"queued" then {state: "rendering"}'));
+    const { file } = await made((text) => text.replace('queued: "pending"', 'queued: "rendering"'));
     const { stdout } = await ends(1, 'test', file);
     assert.match(stdout, /FAIL +polled +queued\n +expected +\{"state":"pending"\}\n +got +\{"state":"rendering"\}\n/);
     assert.match(stdout, /16 golden exchanges, 1 failed\n$/);
@@ -168,7 +168,7 @@ test('a golden exchange that differs shows both sides', async () => {
     assert.deepEqual(report.cases.find((row) => !row.ok), { name: 'queued', function: 'polled', ok: false, expected: { state: 'pending' }, got: { state: 'rendering' } });
 });
 test('a fault shows its sentence, and a case may expect it', async () => {
-    const { file, golden } = await made((text) => text.replace('"queued" then {state: "pending"}', '"queued" then error("why not")'));
+    const { file, golden } = await made((text) => text.replace('polled_by(verdict)', 'if at("body.state") == "queued" then error("why not") else polled_by(verdict) end'));
     assert.match((await ends(1, 'test', file)).stdout, /fault +"adapter \\"acme\\", polled: why not"/);
     fs.writeFileSync(golden, fs.readFileSync(golden, 'utf8').replace('"output": {"state": "pending"}', '"fault": "why not"'));
     await ok('test', file);

@@ -26,6 +26,8 @@ static const struct {
     {"able", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
              " \"job\": {\"chosen\": true}, \"cancel\": {\"while\": [\"pending\"]},"
              " \"result\": {\"renews\": true}}"},
+    {"keyed", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"bearer\"},"
+              " \"result\": {\"auth\": true}}"},
     {"signs", "{\"base_url\": \"https://up.example\", \"auth\": {\"kind\": \"volcengine\","
               " \"service\": \"cv\", \"region\": \"cn-north-1\"}}"},
     {"google", "{\"base_url\": \"https://up.example\","

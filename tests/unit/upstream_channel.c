@@ -310,7 +310,6 @@ static void assert_powers(const struct channel *channel)
     assert_false(channel->can_cancel_rendering);
     assert_true(channel->renews_result);
     assert_true(channel->result_needs_auth);
-    assert_int_equal(channel->result_life_ms, 3600000);
     assert_int_equal(channel->submit_total_ms, 90000);
     assert_int_equal(channel->poll_first_ms, 2500);
     assert_int_equal(channel->poll_every_ms, 3000);
@@ -421,7 +420,7 @@ static void test_modest_channel(void **state)
     assert_false(channel->can_choose_job);
     assert_false(channel->can_cancel_pending);
     assert_false(channel->renews_result);
-    assert_int_equal(channel->result_life_ms, 0);
+    assert_false(channel->result_needs_auth);
     assert_null(channel->hosts[0]);
     assert_int_equal(channel->n_capabilities, 0);
     channel_table_free(table);
@@ -747,8 +746,6 @@ static const struct {
      "\"poll.longest_s\" of \"about\" must be no less than \"poll.every_s\""},
     {NONE "\"callback\": 1}", "\"callback\" of \"about\" must be true or false"},
     {NONE "\"job\": {\"chosen\": 1}}", "\"job.chosen\" of \"about\" must be true or false"},
-    {NONE "\"result\": {\"life_s\": -1}}",
-     "\"result.life_s\" of \"about\" must be a number of seconds from 0.1 to 31536000"},
     {NONE "\"result\": {\"renews\": null}}",
      "\"result.renews\" of \"about\" must be true or false"},
     {NONE "\"cancel\": {\"while\": [\"done\"]}}",
