@@ -21,7 +21,7 @@
 #include "upstream/adapter.h"
 
 static const char HELP[] =
-    "Usage: filmgate adapters list [OPTION]...\n"
+    "Usage: filmgate adapters [list] [OPTION]...\n"
     "       filmgate adapters show NAME [--source] [OPTION]...\n"
     "       filmgate adapters new NAME [OPTION]...\n"
     "       filmgate adapters test [NAME|FILE.jq] [--golden FILE] [OPTION]...\n"

@@ -15,7 +15,7 @@
 #include "cli/verbs.h"
 
 static const char HELP[] =
-    "Usage: filmgate webhooks list|secret|rotate [OPTION]...\n"
+    "Usage: filmgate webhooks [list|secret|rotate] [OPTION]...\n"
     "       filmgate webhooks add URL [OPTION]...\n"
     "       filmgate webhooks rm|test|enable ID [OPTION]...\n"
     "       filmgate webhooks deliveries [OPTION]...\n"

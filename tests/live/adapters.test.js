@@ -238,7 +238,7 @@ test('a program that never ends is stopped', async () => {
     assert.match(stdout, /16 golden exchanges, 1 failed\n$/);
 });
 
-const usages = [[], ['nonsense'], ['list', 'x'], ['show'], ['new'], ['test', 'a', 'b'], ['show', 'a', 'b'], ['test', '--nonsense']];
+const usages = [['nonsense'], ['list', 'x'], ['show'], ['new'], ['test', 'a', 'b'], ['show', 'a', 'b'], ['test', '--nonsense']];
 for (const args of usages)
     test(`usage: adapters ${args.join(' ')}`, async () => {
         assert.match((await ends(2, ...args)).stderr, /^filmgate adapters: .*\n.*adapters --help/);
