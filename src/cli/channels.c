@@ -26,7 +26,7 @@ static const char CHANNELS_HELP[] =
     "is to last longer stands in the configuration.\n"
     "\n"
     "Options:\n"
-    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
+    "      --json               print a JSON array of the channels\n" CLI_SERVER_OPTIONS_HELP
     "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Examples:\n"
     "  filmgate channels\n"
@@ -105,7 +105,7 @@ static void print_channels(const json_t *list, bool as_json)
     size_t index;
     const json_t *row;
     if (as_json) {
-        cli_print_json(list);
+        cli_print_json(data);
         return;
     }
     cli_print_column("CHANNEL/CREDENTIAL", PLACE_COLUMNS);

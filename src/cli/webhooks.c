@@ -42,8 +42,8 @@ static const char HELP[] =
     "  -n, --limit NUMBER       at most so many, up to 100 (default: 20)\n"
     "\n"
     "Options of all:\n"
-    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
-    "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
+    "      --json               print the whole answer; of lists a JSON "
+    "array\n" CLI_SERVER_OPTIONS_HELP "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Examples:\n"
     "  filmgate webhooks add https://example.com/hooks/video\n"
     "  filmgate webhooks deliveries --status given_up\n"
@@ -265,8 +265,9 @@ static int call(const struct verb *verb, const struct order *order, const char *
     client_free(client);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
+    bool is_list = verb->show == show_endpoints || verb->show == show_deliveries;
     if (order->server.json)
-        cli_print_json(answer.json);
+        cli_print_json(is_list ? json_object_get(answer.json, "data") : answer.json);
     else
         verb->show(answer.json);
     return CLI_OK;
