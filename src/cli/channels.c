@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/shown.h"
+#include "cli/row.h"
 #include "cli/verbs.h"
 #include "engine/channels.h"
 
@@ -87,15 +87,15 @@ static void print_row(const json_t *row)
 {
     char place[2 * ENGINE_VIEW_NAME_SIZE];
     const char *credential = json_text(row, "credential");
-    snprintf(place, sizeof(place), "%s%s%s", shown_text(row, "name"), credential != NULL ? "/" : "",
+    snprintf(place, sizeof(place), "%s%s%s", row_text(row, "name"), credential != NULL ? "/" : "",
              credential != NULL ? credential : "");
     cli_print_column(place, PLACE_COLUMNS);
-    cli_print_column(shown_text(row, "adapter"), ADAPTER_COLUMNS);
-    cli_print_column(shown_text(row, "state"), STATE_COLUMNS);
+    cli_print_column(row_text(row, "adapter"), ADAPTER_COLUMNS);
+    cli_print_column(row_text(row, "state"), STATE_COLUMNS);
     printf("%4lld/%-4lld  %8lld  %8lld  %8lld  %8lld  ", json_int(row, "in_flight", 0),
            json_int(row, "concurrency", 0), json_int(row, "submits", 0),
            json_int(row, "accepted", 0), json_int(row, "refused", 0), json_int(row, "unknown", 0));
-    cli_print_text(stdout, shown_text(row, "last_error"), 0);
+    cli_print_text(stdout, row_text(row, "last_error"), 0);
     putchar('\n');
 }
 

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/shown.h"
+#include "cli/row.h"
 #include "cli/verbs.h"
 
 static const char HELP[] =
@@ -147,10 +147,10 @@ static void show_nothing(const json_t *answer)
 
 static void print_endpoint(const json_t *row)
 {
-    cli_print_column(shown_text(row, "id"), ID_COLUMNS);
-    cli_print_column(shown_text(row, "status"), STATE_COLUMNS);
+    cli_print_column(row_text(row, "id"), ID_COLUMNS);
+    cli_print_column(row_text(row, "status"), STATE_COLUMNS);
     print_time(row, "created_at");
-    print_last(shown_text(row, "url"));
+    print_last(row_text(row, "url"));
 }
 
 static void show_endpoint(const json_t *answer)
@@ -170,18 +170,18 @@ static void show_endpoints(const json_t *answer)
 
 static void show_secret(const json_t *answer)
 {
-    print_last(shown_text(answer, "secret"));
+    print_last(row_text(answer, "secret"));
 }
 
 static void show_delivery(const json_t *row)
 {
-    cli_print_column(shown_text(row, "id"), ID_COLUMNS);
-    cli_print_column(shown_text(row, "status"), STATE_COLUMNS);
-    cli_print_column(shown_text(row, "type"), TYPE_COLUMNS);
+    cli_print_column(row_text(row, "id"), ID_COLUMNS);
+    cli_print_column(row_text(row, "status"), STATE_COLUMNS);
+    cli_print_column(row_text(row, "type"), TYPE_COLUMNS);
     printf("%3lld  ", json_int(row, "tries", 0));
     print_time(row, "created_at");
-    cli_print_column(shown_text(row, "task_id"), ID_COLUMNS + 1);
-    print_last(shown_text(row, "url"));
+    cli_print_column(row_text(row, "task_id"), ID_COLUMNS + 1);
+    print_last(row_text(row, "url"));
 }
 
 static void show_deliveries(const json_t *answer)
@@ -200,21 +200,21 @@ static void show_whole(const json_t *answer)
     const json_t *row;
     show_delivery(answer);
     if (json_text(answer, "note") != NULL)
-        print_last(shown_text(answer, "note"));
+        print_last(row_text(answer, "note"));
     json_array_foreach(json_object_get(answer, "log"), index, row)
     {
         char at[CLOCK_ISO_MICROS_SIZE];
         clock_iso_micros(json_int(row, "at_ms", 0) * 1000, at);
         printf("%3lld  %s  %6lld ms  %3lld  ", json_int(row, "number", 0), at,
                json_int(row, "took_ms", 0), json_int(row, "status", 0));
-        print_last(shown_text(row, "error"));
+        print_last(row_text(row, "error"));
         if (json_text(row, "answer") != NULL) {
             printf("     ");
-            print_last(shown_text(row, "answer"));
+            print_last(row_text(row, "answer"));
         }
     }
     if (json_text(answer, "body") != NULL)
-        print_last(shown_text(answer, "body"));
+        print_last(row_text(answer, "body"));
 }
 
 /* ---- the call ---- */
