@@ -338,7 +338,10 @@ static void act_here(struct actor *actor, unsigned effects)
 
 void actor_work(struct actor *actor, unsigned effects)
 {
-    (actor->task->is_local ? act_here : act_remotely)(actor, effects);
+    if (actor->task->is_local)
+        act_here(actor, effects);
+    else
+        act_remotely(actor, effects);
 }
 
 void actor_begin(struct actor *actor, const struct route *route)
