@@ -77,7 +77,7 @@ test('list: what it does not understand', async () => {
     await fails(2, /what is "more" for/, ['list', 'more']);
     await fails(3, /status must be/, ['list', '--status', 'done']);
 });
-test('timeline: a table with relative times, or the whole answer', async () => {
+test('timeline: a table with relative times, or an array', async () => {
     const lines = (await good(['timeline', made.done])).trimEnd().split('\n');
     assert.match(lines[0], /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}created, queued$/);
     for (const line of lines.slice(1)) assert.match(line, /^ +\+(\d+\.\d{3}s|\d+m\d\ds) {2}\S/);
