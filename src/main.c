@@ -40,7 +40,7 @@ static const char HELP[] =
     "  adapters   list, test and begin the programs that speak to upstream APIs\n"
     "  attempts   list attempts at upstreams, and resolve the unknown ones\n"
     "  links      rotate the key that links are signed with\n"
-    "  dump       print the tables of states, routes, settings and errors\n"
+    "  dump       print the tables of states, routes, settings, channels' keys, errors, metrics\n"
     "\n"
     "Commands that speak to a running gateway:\n"
     "  create     create a task; with --wait or --output, wait for its video\n"

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/settings.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "template.inc.h"        /* upstream_template */
@@ -20,10 +21,10 @@
 #include "upstream/adapter.h"
 
 static const char HELP[] =
-    "Usage: filmgate adapters list [--adapters DIR] [--json]\n"
-    "       filmgate adapters show NAME [--source] [--adapters DIR] [--json]\n"
-    "       filmgate adapters new NAME [--adapters DIR]\n"
-    "       filmgate adapters test [NAME|FILE.jq] [--golden FILE] [--adapters DIR] [--json]\n"
+    "Usage: filmgate adapters [list] [OPTION]...\n"
+    "       filmgate adapters show NAME [--source] [OPTION]...\n"
+    "       filmgate adapters new NAME [OPTION]...\n"
+    "       filmgate adapters test [NAME|FILE.jq] [--golden FILE] [OPTION]...\n"
     "\n"
     "An adapter is a jq program that knows one upstream API; docs/ADAPTERS.md teaches to write\n"
     "one. Some are built in; a file NAME.jq in the operator's folder adds one or takes the place\n"
@@ -38,7 +39,9 @@ static const char HELP[] =
     "             all bad answers\n"
     "\n"
     "Options:\n"
-    "  -a, --adapters DIR       the operator's folder; for `new`, where to write (default: .)\n"
+    "  -a, --adapters DIR       the operator's folder (default: the configuration's, else none);\n"
+    "                           for `new`, where to write (default: the same, else .)\n"
+    "  -c, --config FILE        the configuration file; of it, the setting `adapters`\n"
     "  -g, --golden FILE        the golden exchanges\n"
     "      --source             print the program instead\n"
     "      --json               print JSON\n"
@@ -53,16 +56,17 @@ static const char HELP[] =
     "  0    done\n"
     "  1    an adapter cannot be read, does not compile or is not valid, makes of an answer what\n"
     "       it may not, or a golden exchange differs\n"
-    "  2    wrong usage, no such adapter, or a golden file that cannot be used\n"
+    "  2    wrong usage or configuration, no such adapter, or a golden file that cannot be used\n"
     "  5    trouble on this machine: a file that cannot be written\n";
 
-enum { OPTION_JSON = 256, OPTION_SOURCE, PATH_BYTES = 4096, TEXT_BYTES = 1024 * 1024 };
+enum { OPTION_SOURCE = LOCAL_OPTION_NEXT, PATH_BYTES = 4096, TEXT_BYTES = 1024 * 1024 };
 
 static const struct option LONG_OPTIONS[] = {
     {"adapters", required_argument, NULL, 'a'},
     {"golden", required_argument, NULL, 'g'},
     {"source", no_argument, NULL, OPTION_SOURCE},
-    {"json", no_argument, NULL, OPTION_JSON},
+    {"config", required_argument, NULL, 'c'},
+    {"json", no_argument, NULL, LOCAL_OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -154,7 +158,7 @@ static void print_row(const json_t *row)
 
 static int print_rows(const struct adapters_order *order, const json_t *rows)
 {
-    if (order->json) {
+    if (order->local.json) {
         cli_print_json(rows);
         return CLI_OK;
     }
@@ -227,7 +231,7 @@ static void show_about(const struct adapters_order *order, const struct adapter 
                        json_t *about)
 {
     const char *file = adapter_file(adapter);
-    if (order->json) {
+    if (order->local.json) {
         CLEANUP(json_unref_pointer) json_t *whole = json_object();
         json_set_text(whole, "name", adapter_name(adapter));
         json_set_text(whole, "file", file);
@@ -342,11 +346,8 @@ static int take_option(void *context, int option)
     case OPTION_SOURCE:
         order->source = true;
         return CLI_OK;
-    case OPTION_JSON:
-        order->json = true;
-        return CLI_OK;
     default:
-        return CLI_USAGE;
+        return local_take_option(&order->local, option);
     }
 }
 
@@ -355,14 +356,25 @@ static const char *const NAMES[] = {"list", "show", "new", "test", NULL};
 static cli_run_fn *const RUNS[] = {list_adapters, show_adapter, new_adapter, adapters_test};
 
 static const struct cli_verbs VERBS = {
-    .options = {"adapters", ":a:g:h", LONG_OPTIONS, HELP, take_option},
+    .options = {"adapters", ":a:g:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
-    .runs = RUNS,
     .n_arguments = 1,
 };
 
 int adapters_main(int argc, char **argv)
 {
     struct adapters_order order = {0};
-    return cli_run_verb(&VERBS, argc, argv, &order);
+    size_t verb;
+    const char *argument;
+    int status;
+    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &argument, &status))
+        return status;
+    struct settings *settings = local_load_settings(&order.local);
+    if (!settings)
+        return CLI_USAGE;
+    if (!order.folder && settings->adapters[0] != '\0')
+        order.folder = settings->adapters;
+    status = RUNS[verb](&order, argument);
+    settings_free(settings);
+    return status;
 }

@@ -4,11 +4,14 @@
 #pragma once
 
 #include "cli/adapters.h"
+#include "cli/local.h"
 #include "upstream/adapter.h"
 
 struct adapters_order {
-    const char *folder, *golden;
-    bool source, json;
+    struct local_order local; /* `config` and `json` of it */
+    const char *folder;       /* of the operator; else the configuration's. NULL: none */
+    const char *golden;
+    bool source;
 };
 
 /* An adapter, or the folder of them, that cannot be used. Returns the exit status. */

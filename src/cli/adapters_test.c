@@ -80,7 +80,7 @@ static int tell(const struct adapters_order *order, const struct adapter *adapte
                 const json_t *faults, const json_t *cases)
 {
     size_t n_failed = count_failed(faults) + count_failed(cases);
-    if (order->json) {
+    if (order->local.json) {
         CLEANUP(json_unref_pointer) json_t *whole = json_object();
         json_set_text(whole, "adapter", adapter_name(adapter));
         json_set(whole, "failed", json_integer((json_int_t)n_failed));
@@ -228,11 +228,11 @@ static int test_all(const struct adapters_order *order)
         int one = add_to_table(adapter_at(set, i), table, &n_failed);
         status = status == CLI_OK ? one : status;
     }
-    if (order->json)
+    if (order->local.json)
         cli_print_json(table);
     else
         print_table(table);
-    if (!order->json)
+    if (!order->local.json)
         printf("\n?: nobody knows (unknown, unclear); -: it cannot cancel; !: it may not say that\n"
                "%zu adapters, %zu bad answers read wrongly\n",
                json_array_size(table), n_failed);

@@ -18,7 +18,7 @@
 #include "store/store.h"
 
 static const char HELP[] =
-    "Usage: filmgate attempts list [OPTION]...\n"
+    "Usage: filmgate attempts [list] [OPTION]...\n"
     "       filmgate attempts resolve ID (--job JOB | --not-taken) [OPTION]...\n"
     "\n"
     "Lists the attempts of tasks at upstreams, newest first, and resolves the unknown ones, in\n"

@@ -4,13 +4,13 @@
 #include "cli/channels.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/buf.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/shown.h"
+#include "cli/row.h"
+#include "cli/verbs.h"
 #include "engine/channels.h"
 
 static const char CHANNELS_HELP[] =
@@ -26,7 +26,7 @@ static const char CHANNELS_HELP[] =
     "is to last longer stands in the configuration.\n"
     "\n"
     "Options:\n"
-    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
+    "      --json               print a JSON array of the channels\n" CLI_SERVER_OPTIONS_HELP
     "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Examples:\n"
     "  filmgate channels\n"
@@ -58,7 +58,6 @@ static const struct option LONG_OPTIONS[] = {CLIENT_OPTIONS};
 
 struct order {
     struct client_order server;
-    const char *verb, *name; /* NULL: none */
 };
 
 /* ---- options ---- */
@@ -88,15 +87,15 @@ static void print_row(const json_t *row)
 {
     char place[2 * ENGINE_VIEW_NAME_SIZE];
     const char *credential = json_text(row, "credential");
-    snprintf(place, sizeof(place), "%s%s%s", shown_text(row, "name"), credential != NULL ? "/" : "",
+    snprintf(place, sizeof(place), "%s%s%s", row_text(row, "name"), credential != NULL ? "/" : "",
              credential != NULL ? credential : "");
     cli_print_column(place, PLACE_COLUMNS);
-    cli_print_column(shown_text(row, "adapter"), ADAPTER_COLUMNS);
-    cli_print_column(shown_text(row, "state"), STATE_COLUMNS);
+    cli_print_column(row_text(row, "adapter"), ADAPTER_COLUMNS);
+    cli_print_column(row_text(row, "state"), STATE_COLUMNS);
     printf("%4lld/%-4lld  %8lld  %8lld  %8lld  %8lld  ", json_int(row, "in_flight", 0),
            json_int(row, "concurrency", 0), json_int(row, "submits", 0),
            json_int(row, "accepted", 0), json_int(row, "refused", 0), json_int(row, "unknown", 0));
-    cli_print_text(stdout, shown_text(row, "last_error"), 0);
+    cli_print_text(stdout, row_text(row, "last_error"), 0);
     putchar('\n');
 }
 
@@ -106,7 +105,7 @@ static void print_channels(const json_t *list, bool as_json)
     size_t index;
     const json_t *row;
     if (as_json) {
-        cli_print_json(list);
+        cli_print_json(data);
         return;
     }
     cli_print_column("CHANNEL/CREDENTIAL", PLACE_COLUMNS);
@@ -122,15 +121,15 @@ static void print_channels(const json_t *list, bool as_json)
 
 /* ---- channels ---- */
 
-static int give_order(const struct order *order)
+static int give_order(const struct order *order, const char *verb, const char *name)
 {
     CLEANUP(buf_fini) struct buf path;
     CLEANUP(client_answer_fini) struct client_answer answer = {0};
     CLEANUP(json_unref_pointer) json_t *body = json_object();
     buf_init(&path, PATH_BYTES);
     buf_puts(&path, "/v1/channels/");
-    buf_percent_encode(&path, order->name, "");
-    buf_printf(&path, "/%s", order->verb);
+    buf_percent_encode(&path, name, "");
+    buf_printf(&path, "/%s", verb);
     if (path.overflowed)
         return cli_complain_usage("channels", "that is too long for the name of a channel");
     int status = ask(order, "channels", buf_text(&path), body, &answer);
@@ -150,27 +149,27 @@ static int list_channels(const struct order *order)
 
 int channels_main(int argc, char **argv)
 {
-    static const struct cli_options options = {"channels", ":h", LONG_OPTIONS, CHANNELS_HELP,
-                                               take_option};
+    enum { LIST };
+    static const char *const names[] = {[LIST] = "list", "pause", "resume", "drain", NULL};
+    static const struct cli_verbs verbs = {
+        .options = {"channels", ":h", LONG_OPTIONS, CHANNELS_HELP, take_option},
+        .names = names,
+        .n_arguments = 1,
+    };
     struct order order = {0};
+    size_t verb;
+    const char *name;
     int status;
-    if (!cli_read_options(&options, argc, argv, &order, &status))
+    if (!cli_read_verb(&verbs, argc, argv, &order, &verb, &name, &status))
         return status;
-    order.verb = optind < argc ? argv[optind] : "list";
-    order.name = optind + 1 < argc ? argv[optind + 1] : NULL;
-    bool is_list = strcmp(order.verb, "list") == 0;
-    int most = is_list ? 1 : 2;
-    enum engine_channel_order word; /* the gateway reads it again */
-    if (!is_list && !engine_channel_order_parse(order.verb, &word))
-        return cli_complain_usage(
-            "channels", "there is no `channels %s`: list, pause, resume or drain", order.verb);
-    if (argc - optind > most)
-        return cli_complain_usage("channels", "what is \"%s\" for?", argv[optind + most]);
-    if (is_list)
+    if (verb == LIST && name != NULL)
+        return cli_complain_usage("channels", "what is \"%s\" for?", name);
+    if (verb == LIST)
         return list_channels(&order);
-    if (order.name == NULL || order.name[0] == '\0')
-        return cli_complain_usage("channels", "`channels %s` needs the channel's name", order.verb);
-    return give_order(&order);
+    if (name == NULL || name[0] == '\0')
+        return cli_complain_usage("channels", "`channels %s` needs the channel's name",
+                                  names[verb]);
+    return give_order(&order, names[verb], name);
 }
 
 /* ---- reload ---- */

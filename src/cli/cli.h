@@ -17,7 +17,7 @@
 enum cli_exit {
     CLI_OK = 0,
     CLI_TASK_FAILED = 1,
-    CLI_PROBLEM_FOUND = 1, /* of the doctor */
+    CLI_PROBLEM_FOUND = 1, /* by `doctor` or `adapters` */
     CLI_USAGE = 2,
     CLI_REFUSED = 3,
     CLI_AWAY = 4,
@@ -28,9 +28,10 @@ enum cli_exit {
 #define CLI_EXIT_HELP                                                                              \
     "Exit status:\n"                                                                               \
     "  0    done\n"                                                                                \
-    "  1    the task failed or was cancelled; doctor: there is a problem\n"                        \
-    "  2    wrong usage or configuration\n"                                                        \
-    "  3    refused: by the server (4xx)\n"                                                        \
+    "  1    a task that was waited for failed or was cancelled; doctor: there is a problem;\n"     \
+    "       adapters: one is not valid\n"                                                          \
+    "  2    wrong usage or configuration; keys, attempts, adapters: there is none of that name\n"  \
+    "  3    refused: by the server (4xx), or an attempt or a link key that has to stay\n"          \
     "  4    the server is away or in trouble (5xx)\n"                                              \
     "  5    trouble on this machine: a file, the disk, a port\n"                                   \
     "  130  interrupted\n"

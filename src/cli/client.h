@@ -48,15 +48,16 @@ struct client_part {
     const char *file;
 };
 
+/* With none of the three bodies (`json`, `text`, `parts`) it is a GET. */
 struct client_call {
     const char *path;                /* with its query */
     const char *method;              /* NULL: GET, or POST with a body */
     const json_t *json;              /* body of a POST, or NULL */
     const struct buf *text;          /* the same as it stands, or NULL */
     const struct client_part *parts; /* body of a multipart POST, or NULL */
-    size_t n_parts;                  /* with none of the three it is a GET */
-    const char *idempotency_key;     /* NULL: none */
-    const char *last_event_id;       /* of a stream that goes on; NULL: none */
+    size_t n_parts;
+    const char *idempotency_key; /* NULL: none */
+    const char *last_event_id;   /* of a stream that goes on; NULL: none */
 };
 
 enum client_outcome {

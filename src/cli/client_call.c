@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
-#include "cli/verdict.h"
+#include "cli/client_sentence.h"
 
 enum {
     ANSWER_BYTES = 64 * 1024 * 1024,
@@ -148,8 +148,8 @@ static enum client_outcome judge(struct client *client, const struct buf *body,
     /* Our own server's answer: its size is bounded, the limits for requests do not apply. */
     answer->json = json_loadb(buf_text(body), body->length, JSON_REJECT_DUPLICATES, NULL);
     cut_query(called != NULL ? called : client->url, url);
-    const struct verdict_head head = {url, type, location, client->authorization != NULL};
-    return verdict_of_answer(&head, answer);
+    const struct client_sentence_head head = {url, type, location, client->authorization != NULL};
+    return client_sentence_of_answer(&head, answer);
 }
 
 static enum client_outcome perform(struct client *client, struct client_answer *ret_answer)
@@ -161,7 +161,7 @@ static enum client_outcome perform(struct client *client, struct client_answer *
     CURLcode code = curl_easy_perform(client->curl);
     ret_answer->may_have_arrived = !has_not_got_lost(code);
     if (code != CURLE_OK)
-        return verdict_of_silence(code, client->curl_error, client->url, ret_answer);
+        return client_sentence_of_silence(code, client->curl_error, client->url, ret_answer);
     return judge(client, &body, ret_answer);
 }
 
@@ -292,7 +292,7 @@ enum client_outcome client_stream(struct client *client, const struct client_cal
     if (code == CURLE_ABORTED_BY_CALLBACK && !client_is_interrupted(client, 0))
         code = CURLE_OPERATION_TIMEDOUT;
     if (code != CURLE_OK)
-        outcome = verdict_of_silence(code, client->curl_error, client->url, ret_answer);
+        outcome = client_sentence_of_silence(code, client->curl_error, client->url, ret_answer);
     else if (!is_stream(client->curl) && ret_answer->status != 204)
         outcome = judge(client, &listener.other, ret_answer);
     buf_fini(&listener.other);
@@ -353,5 +353,5 @@ enum client_outcome client_download(struct client *client, const char *link, int
         return ret_answer->status >= 500 ? CLIENT_TROUBLE : CLIENT_REFUSED;
     }
     cut_query(link, url);
-    return verdict_of_silence(code, client->curl_error, url, ret_answer);
+    return client_sentence_of_silence(code, client->curl_error, url, ret_answer);
 }

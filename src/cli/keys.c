@@ -19,7 +19,7 @@
 
 static const char HELP[] =
     "Usage: filmgate keys create --name NAME [--tenant TENANT] [--operator] [--json]\n"
-    "       filmgate keys list [--json]\n"
+    "       filmgate keys [list] [--json]\n"
     "       filmgate keys revoke NAME|ID [--json]\n"
     "\n"
     "Makes, lists and revokes API keys, in the data directory itself: before the server runs\n"
@@ -202,6 +202,8 @@ static int list_keys(void *context, const char *argument)
     struct store *store = NULL;
     if (argument != NULL)
         return cli_complain_usage("keys", "what is \"%s\" for?", argument);
+    if (order->name != NULL || order->tenant != NULL || order->is_operator)
+        return cli_complain_usage("keys", "--name, --tenant and --operator are for `keys create`");
     int status = local_open_store(&order->local, false, &store);
     if (status != CLI_OK)
         return status;

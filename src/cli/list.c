@@ -14,7 +14,7 @@
 #include "base/settings.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/shown.h"
+#include "cli/row.h"
 #include "cli/tasks.h"
 
 static const char HELP[] =
@@ -191,7 +191,7 @@ static void print_row(const struct order *order, const json_t *view, int64_t now
         json_text(json_object_get(json_object_get(view, "detail"), "input"), "prompt");
     write_age(id != NULL ? id : "", now_ms, age, sizeof(age));
     char word[16];
-    snprintf(word, sizeof(word), "%s", shown_status(view));
+    snprintf(word, sizeof(word), "%s", row_status(view));
     cli_print_column(id != NULL ? id : "?", (int)order->id_columns);
     cli_print_column(word, WORD_COLUMNS);
     printf("%3lld%%  %5s  ", json_int(view, "progress", 0), age);

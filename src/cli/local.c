@@ -65,7 +65,7 @@ struct settings *local_load_settings(const struct local_order *order)
 int local_make_directory(const char *directory)
 {
     if (mkdir(directory, 0700) == 0)
-        return 0;
+        return CLI_OK;
     if (errno != EEXIST)
         return cli_complain(CLI_LOCAL, "the data directory \"%s\" cannot be made: %s", directory,
                             strerror(errno));
@@ -73,7 +73,7 @@ int local_make_directory(const char *directory)
     if (stat(directory, &status) != 0 || !S_ISDIR(status.st_mode))
         return cli_complain(
             CLI_LOCAL, "\"%s\" is in the way: the data directory must be a directory", directory);
-    return 0;
+    return CLI_OK;
 }
 
 int local_lock_directory(const char *directory, int *ret_lock)

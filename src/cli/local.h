@@ -31,10 +31,10 @@ struct settings *local_read_settings(const struct local_order *order,
 /* The same; NULL after complaining: the exit status is CLI_USAGE. */
 struct settings *local_load_settings(const struct local_order *order);
 
-/* Makes the data directory (mode 0700) unless it is there. 0, or CLI_LOCAL after complaining. */
+/* Makes the data directory (mode 0700) unless it is there. CLI_OK, or CLI_LOCAL after complaining. */
 CHECKED int local_make_directory(const char *directory);
 /* Takes the lock that a server holds over its data directory: a descriptor, which holds it until it
- * is closed. 0, or CLI_LOCAL after complaining. */
+ * is closed. CLI_OK, or CLI_LOCAL after complaining. */
 CHECKED int local_lock_directory(const char *directory, int *ret_lock);
 
 /* Opens the store of the data directory; `may_make`: directory and database are made when there are none. CLI_OK, or an

@@ -11,7 +11,7 @@
 #include "base/must.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/shown.h"
+#include "cli/row.h"
 #include "cli/await.h"
 
 static const char QUERY_HELP[] =
@@ -101,7 +101,7 @@ void tasks_show(const json_t *view, bool as_json)
     }
     show_text("id", json_object_get(view, "id"));
     fputs("status    ", stdout);
-    cli_print_text(stdout, shown_status(view), 0);
+    cli_print_text(stdout, row_status(view), 0);
     printf(", %lld %%\n", json_int(view, "progress", 0));
     show_text("prompt",
               json_object_get(json_object_get(json_object_get(view, "detail"), "input"), "prompt"));

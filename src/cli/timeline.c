@@ -21,7 +21,7 @@ static const char HELP[] =
     "words, why an attempt ended, and what was used.\n"
     "\n"
     "Options:\n"
-    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
+    "      --json               print a JSON array of the entries\n" CLI_SERVER_OPTIONS_HELP
     "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Example:\n"
     "  filmgate timeline \"$id\"\n"
@@ -146,10 +146,11 @@ static int show(struct client *client, const struct tasks_order *order)
         client_call(client, &(struct client_call){.path = buf_text(&path)}, &answer);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
+    const json_t *data = json_object_get(answer.json, "data");
     if (order->server.json)
-        cli_print_json(answer.json);
+        cli_print_json(data);
     else
-        print_timeline(json_object_get(answer.json, "data"));
+        print_timeline(data);
     return CLI_OK;
 }
 

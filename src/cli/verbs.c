@@ -28,24 +28,23 @@ bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *o
     list_names(verbs, &names);
     if (!cli_read_options(&verbs->options, argc, argv, order, ret_status))
         return false;
-    if (optind == argc) {
-        *ret_status = cli_complain_usage(command, "say what to do: %s", buf_text(&names));
-        return false;
-    }
+    const char *word = optind < argc ? argv[optind] : "list";
     int next = optind + 1 + verbs->n_arguments;
     if (next < argc) {
         *ret_status = cli_complain_usage(command, "what is \"%s\" for?", argv[next]);
         return false;
     }
     for (size_t i = 0; verbs->names[i] != NULL; i++) {
-        if (strcmp(verbs->names[i], argv[optind]) == 0) {
+        if (strcmp(verbs->names[i], word) == 0) {
             *ret_verb = i;
-            *ret_argument = argv[optind + 1]; /* NULL at the end of argv */
+            *ret_argument = optind < argc ? argv[optind + 1] : NULL; /* NULL at the end of argv */
             return true;
         }
     }
-    *ret_status = cli_complain_usage(command, "there is no `%s %s`: %s", command, argv[optind],
-                                     buf_text(&names));
+    *ret_status = optind < argc
+                      ? cli_complain_usage(command, "there is no `%s %s`: %s", command, word,
+                                           buf_text(&names))
+                      : cli_complain_usage(command, "say what to do: %s", buf_text(&names));
     return false;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Commands that hold several: `filmgate COMMAND VERB [ARGUMENT] [OPTION]...`. Options stand anywhere, `-h` among them. */
+ * Commands that hold several: `filmgate COMMAND [VERB [ARGUMENT]] [OPTION]...`. Without a verb it is `list`, where there
+ * is one. Options stand anywhere, `-h` among them. */
 #pragma once
 
 #include <stdbool.h>

@@ -11,11 +11,11 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/shown.h"
+#include "cli/row.h"
 #include "cli/verbs.h"
 
 static const char HELP[] =
-    "Usage: filmgate webhooks list|secret|rotate [OPTION]...\n"
+    "Usage: filmgate webhooks [list|secret|rotate] [OPTION]...\n"
     "       filmgate webhooks add URL [OPTION]...\n"
     "       filmgate webhooks rm|test|enable ID [OPTION]...\n"
     "       filmgate webhooks deliveries [OPTION]...\n"
@@ -42,8 +42,8 @@ static const char HELP[] =
     "  -n, --limit NUMBER       at most so many, up to 100 (default: 20)\n"
     "\n"
     "Options of all:\n"
-    "      --json               print the whole answer\n" CLI_SERVER_OPTIONS_HELP
-    "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
+    "      --json               print the whole answer; of lists a JSON "
+    "array\n" CLI_SERVER_OPTIONS_HELP "\n" CLI_SERVER_ENVIRONMENT_HELP "\n"
     "Examples:\n"
     "  filmgate webhooks add https://example.com/hooks/video\n"
     "  filmgate webhooks deliveries --status given_up\n"
@@ -147,10 +147,10 @@ static void show_nothing(const json_t *answer)
 
 static void print_endpoint(const json_t *row)
 {
-    cli_print_column(shown_text(row, "id"), ID_COLUMNS);
-    cli_print_column(shown_text(row, "status"), STATE_COLUMNS);
+    cli_print_column(row_text(row, "id"), ID_COLUMNS);
+    cli_print_column(row_text(row, "status"), STATE_COLUMNS);
     print_time(row, "created_at");
-    print_last(shown_text(row, "url"));
+    print_last(row_text(row, "url"));
 }
 
 static void show_endpoint(const json_t *answer)
@@ -170,18 +170,18 @@ static void show_endpoints(const json_t *answer)
 
 static void show_secret(const json_t *answer)
 {
-    print_last(shown_text(answer, "secret"));
+    print_last(row_text(answer, "secret"));
 }
 
 static void show_delivery(const json_t *row)
 {
-    cli_print_column(shown_text(row, "id"), ID_COLUMNS);
-    cli_print_column(shown_text(row, "status"), STATE_COLUMNS);
-    cli_print_column(shown_text(row, "type"), TYPE_COLUMNS);
+    cli_print_column(row_text(row, "id"), ID_COLUMNS);
+    cli_print_column(row_text(row, "status"), STATE_COLUMNS);
+    cli_print_column(row_text(row, "type"), TYPE_COLUMNS);
     printf("%3lld  ", json_int(row, "tries", 0));
     print_time(row, "created_at");
-    cli_print_column(shown_text(row, "task_id"), ID_COLUMNS + 1);
-    print_last(shown_text(row, "url"));
+    cli_print_column(row_text(row, "task_id"), ID_COLUMNS + 1);
+    print_last(row_text(row, "url"));
 }
 
 static void show_deliveries(const json_t *answer)
@@ -200,21 +200,21 @@ static void show_whole(const json_t *answer)
     const json_t *row;
     show_delivery(answer);
     if (json_text(answer, "note") != NULL)
-        print_last(shown_text(answer, "note"));
+        print_last(row_text(answer, "note"));
     json_array_foreach(json_object_get(answer, "log"), index, row)
     {
         char at[CLOCK_ISO_MICROS_SIZE];
         clock_iso_micros(json_int(row, "at_ms", 0) * 1000, at);
         printf("%3lld  %s  %6lld ms  %3lld  ", json_int(row, "number", 0), at,
                json_int(row, "took_ms", 0), json_int(row, "status", 0));
-        print_last(shown_text(row, "error"));
+        print_last(row_text(row, "error"));
         if (json_text(row, "answer") != NULL) {
             printf("     ");
-            print_last(shown_text(row, "answer"));
+            print_last(row_text(row, "answer"));
         }
     }
     if (json_text(answer, "body") != NULL)
-        print_last(shown_text(answer, "body"));
+        print_last(row_text(answer, "body"));
 }
 
 /* ---- the call ---- */
@@ -265,8 +265,9 @@ static int call(const struct verb *verb, const struct order *order, const char *
     client_free(client);
     if (outcome != CLIENT_OK)
         return client_complain(outcome, &answer);
+    bool is_list = verb->show == show_endpoints || verb->show == show_deliveries;
     if (order->server.json)
-        cli_print_json(answer.json);
+        cli_print_json(is_list ? json_object_get(answer.json, "data") : answer.json);
     else
         verb->show(answer.json);
     return CLI_OK;

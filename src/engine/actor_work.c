@@ -339,7 +339,10 @@ static void act_locally(struct actor *actor, unsigned effects)
 
 void actor_work(struct actor *actor, unsigned effects)
 {
-    (actor->task->is_local ? act_locally : act_remotely)(actor, effects);
+    if (actor->task->is_local)
+        act_locally(actor, effects);
+    else
+        act_remotely(actor, effects);
 }
 
 void actor_begin(struct actor *actor, const struct route *route)

@@ -108,6 +108,20 @@ test('`list` and `show` say what an adapter says about itself', async () => {
     assert.deepEqual(about.poll, { first_s: 10, every_s: 5, longest_s: 60 });
     assert.equal(await ok('show', 'acme', '--source', '--adapters', folder), fs.readFileSync(file, 'utf8'));
 });
+test('the folder is the configuration\'s where --adapters names none', async () => {
+    const { folder } = await made();
+    const config = path.join(newDirectory(), 'filmgate.yaml');
+    const names = async (...args) => JSON.parse(await ok('list', '--json', ...args)).map(({ name }) => name);
+    fs.writeFileSync(config, `adapters: ${folder}\n`);
+    assert.ok((await names('--config', config)).includes('acme'));
+    assert.ok(!(await names()).includes('acme'));
+    assert.ok(!(await names('--config', config, '--adapters', newDirectory())).includes('acme'), 'what the command line says goes before');
+    assert.match(await ok('show', 'acme', '-c', config), /^name +acme$/m);
+    assert.match(await ok('test', 'acme', '-c', config), /\nacme: 16 golden exchanges, 0 failed\n$/);
+    await ok('new', 'other', '--config', config);
+    assert.ok(fs.existsSync(path.join(folder, 'other.jq')));
+    assert.match((await ends(2, 'list', '--config', '/nonexistent.yaml')).stderr, /nonexistent\.yaml: cannot be opened/);
+});
 test('a broken adapter is told with its line, the others are listed all the same', async () => {
     const { folder } = await made();
     fs.writeFileSync(path.join(folder, 'bad.jq'), 'def about: {};\n\ndef submit: foo;\n');
@@ -224,7 +238,7 @@ test('a program that never ends is stopped', async () => {
     assert.match(stdout, /16 golden exchanges, 1 failed\n$/);
 });
 
-const usages = [[], ['nonsense'], ['list', 'x'], ['show'], ['new'], ['test', 'a', 'b'], ['show', 'a', 'b'], ['test', '--nonsense']];
+const usages = [['nonsense'], ['list', 'x'], ['show'], ['new'], ['test', 'a', 'b'], ['show', 'a', 'b'], ['test', '--nonsense']];
 for (const args of usages)
     test(`usage: adapters ${args.join(' ')}`, async () => {
         assert.match((await ends(2, ...args)).stderr, /^filmgate adapters: .*\n.*adapters --help/);

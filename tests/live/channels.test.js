@@ -122,7 +122,7 @@ test('filmgate channels: a table, and JSON', async () => {
         assert.match(lines[0], /^CHANNEL\/CREDENTIAL +ADAPTER +STATE +BUSY\/MOST +SUBMITS +ACCEPTED +REFUSED +UNKNOWN +LAST ERROR$/);
         assert.match(lines[1], /^animatic +animatic +ready +0\/1 +\d+ +\d+ +0 +0  -$/);
     }
-    assert.deepEqual(JSON.parse((await cli(['channels', '--json'])).stdout).data, [await channel()]);
+    assert.deepEqual(JSON.parse((await cli(['channels', '--json'])).stdout), [await channel()]);
 });
 test('filmgate channels pause, drain, resume', async () => {
     for (const [verb, state] of [['pause', 'paused'], ['drain', 'draining'], ['resume', 'ready']]) {
@@ -131,7 +131,7 @@ test('filmgate channels pause, drain, resume', async () => {
         assert.match(stdout, new RegExp(`animatic +${state} `));
         assert.equal((await channel()).state, state);
     }
-    assert.equal(JSON.parse((await cli(['channels', 'resume', 'animatic', '--json'])).stdout).data[0].state, 'ready');
+    assert.equal(JSON.parse((await cli(['channels', 'resume', 'animatic', '--json'])).stdout)[0].state, 'ready');
 });
 test('their errors', async () => {
     const refusals = [[3, /no such channel/i, ['channels', 'pause', 'a/b c']], [2, /list, pause, resume or drain/, ['channels', 'stop', 'animatic']], [2, /needs the channel's name/, ['channels', 'pause']],

@@ -77,14 +77,14 @@ test('list: what it does not understand', async () => {
     await fails(2, /what is "more" for/, ['list', 'more']);
     await fails(3, /status must be/, ['list', '--status', 'done']);
 });
-test('timeline: a table with relative times, or the whole answer', async () => {
+test('timeline: a table with relative times, or an array', async () => {
     const lines = (await good(['timeline', made.done])).trimEnd().split('\n');
     assert.match(lines[0], /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}created, queued$/);
     for (const line of lines.slice(1)) assert.match(line, /^ +\+(\d+\.\d{3}s|\d+m\d\ds) {2}\S/);
     assert.deepEqual(lines.map((line) => line.slice(22)), ['created, queued', 'submitting', 'attempt 1 begun, animatic', 'rendering', 'fetching', 'completed', 'attempt 1 closed: finished, animatic']);
     assert.match(await good(['timeline', made.done], operator), /attempt 1 begun, channel \S+\n/);
-    const whole = JSON.parse(await good(['timeline', made.done, '--json']));
-    assert.equal(whole.data.length, lines.length);
+    const entries = JSON.parse(await good(['timeline', made.done, '--json']));
+    assert.equal(entries.length, lines.length);
     await fails(3, /no such task/, ['timeline', 'sora-2:task_01k6x15vhrff09dkkqjrzwhm60']);
     await fails(2, /id is missing/, ['timeline']);
     await fails(2, /what is "b" for/, ['timeline', 'a', 'b']);

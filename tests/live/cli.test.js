@@ -57,7 +57,7 @@ test('an unknown command suggests the nearest one, where one is near', async () 
 });
 test('--version says the version', async () => assert.match(await ok('--version'), /^filmgate \d+\.\d+\.\d+\n$/));
 
-const wrong = [[], ['nonsense'], ['create'], ['create', 'a', 'b'], ['create', '--nonsense', 'x'], ['create', '--duration', 'ten', 'x'], ['query'], ['query', 'a', 'b'], ['watch', 'a', 'b', '--output', 'c'], ['cancel'], ['list', '--limit', '0'], ['keys'], ['keys', 'create'], ['keys', 'nonsense'], ['attempts'], ['attempts', 'nonsense'], ['channels', 'nonsense'], ['reload', 'x'], ['dump'], ['dump', 'nonsense'], ['serve', '--nonsense'], ['serve', 'x'], ['query', '--url', 'nonsense', 'x']];
+const wrong = [[], ['nonsense'], ['create'], ['create', 'a', 'b'], ['create', '--nonsense', 'x'], ['create', '--duration', 'ten', 'x'], ['query'], ['query', 'a', 'b'], ['watch', 'a', 'b', '--output', 'c'], ['cancel'], ['list', '--limit', '0'], ['keys', 'create'], ['keys', 'nonsense'], ['attempts', 'nonsense'], ['channels', 'nonsense'], ['reload', 'x'], ['dump'], ['dump', 'nonsense'], ['serve', '--nonsense'], ['serve', 'x'], ['query', '--url', 'nonsense', 'x']];
 for (const args of wrong)
     test(`wrong usage ends with 2: filmgate ${args.join(' ')}`, async () => {
         const result = await ends(2, ...args);

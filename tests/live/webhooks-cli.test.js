@@ -21,6 +21,8 @@ test('an endpoint is added, listed, tested, and removed', async () => {
     const added = await run(['add', receiver.url('/hook')]);
     const id = /whk_[0-9a-z]{26}/.exec(added.stdout)[0];
     assert.match((await run(['list'])).stdout, new RegExp(`^${id}  enabled  +\\S+Z  ${receiver.url('/hook')}\n$`));
+    assert.equal((await run([])).stdout, (await run(['list'])).stdout);
+    assert.deepEqual((await json(['list'])).map((row) => row.id), [id]);
     const secret = (await run(['secret'])).stdout.trim();
     assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/);
     const sent = await json(['test', id]);
@@ -44,7 +46,7 @@ test('the log is shown, and replayed from', async () => {
     const { id } = await server.create({ duration: 60, size: 'large', webhook_url: receiver.url('/log') });
     await server.cancel(id);
     const [row] = await until('it to be given up', async () => {
-        const { data } = await json(['deliveries', '--status', 'given_up', '--task', id, '--limit', '5']);
+        const data = await json(['deliveries', '--status', 'given_up', '--task', id, '--limit', '5']);
         return data.length === 1 && data;
     });
     assert.equal(row.tries, 2);
@@ -60,7 +62,7 @@ test('the log is shown, and replayed from', async () => {
     await until('it to be delivered', async () => (await json(['show', again.id])).status === 'delivered');
 });
 test('wrong usage is told', async () => {
-    for (const args of [[], ['send'], ['add'], ['rm'], ['show'], ['list', 'x'], ['list', '--task', 'x'], ['deliveries', '--limit', '0'], ['test', 'a', 'b']])
+    for (const args of [['send'], ['add'], ['rm'], ['show'], ['list', 'x'], ['list', '--task', 'x'], ['deliveries', '--limit', '0'], ['test', 'a', 'b']])
         assert.match((await run(args, { status: 2 })).stderr, /^filmgate webhooks: /, args.join(' '));
     assert.match((await run(['--help'])).stdout, /^Usage: filmgate webhooks/);
     assert.match((await run(['test', 'whk_none'], { status: 3 })).stderr, /no such webhook/);

@@ -18,7 +18,7 @@
 #include "cli/cli.h"
 #include "cli/keys.h"
 #include "cli/progress.h"
-#include "cli/verdict.h"
+#include "cli/client_sentence.h"
 
 struct line {
     double fraction;
@@ -119,7 +119,7 @@ static void test_silence(void **state)
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct client_answer answer = {.retry_after_s = -1};
-        assert_int_equal(verdict_of_silence(cases[i].reason, "", "http://host:1", &answer),
+        assert_int_equal(client_sentence_of_silence(cases[i].reason, "", "http://host:1", &answer),
                          cases[i].outcome);
         assert_string_equal(answer.code, cases[i].code);
         assert_true(answer.sentence[0] != '\0');
@@ -147,12 +147,12 @@ static void test_answers(void **state)
         {503, "{\"code\":\"queue_full\",\"message\":\"x\"}", CLIENT_TROUBLE, "queue_full"},
         {502, NULL, CLIENT_TROUBLE, "not_filmgate"},
     };
-    const struct verdict_head head = {.url = "http://host:1/v1"};
+    const struct client_sentence_head head = {.url = "http://host:1/v1"};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct client_answer answer = {.status = cases[i].status, .retry_after_s = -1};
         if (cases[i].body != NULL)
             answer.json = json_loads(cases[i].body, 0, NULL);
-        assert_int_equal(verdict_of_answer(&head, &answer), cases[i].outcome);
+        assert_int_equal(client_sentence_of_answer(&head, &answer), cases[i].outcome);
         assert_string_equal(answer.code, cases[i].code);
         client_answer_fini(&answer);
     }

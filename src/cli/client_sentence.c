@@ -2,7 +2,7 @@
  *
  * A table for the ways in which no answer comes, and a few rules for answers that are not what was
  * hoped for. Sentences name the URL that was tried, because a wrong one is the usual reason. */
-#include "cli/verdict.h"
+#include "cli/client_sentence.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +54,8 @@ static const struct silence *find_silence(CURLcode reason)
     return &other;
 }
 
-enum client_outcome verdict_of_silence(CURLcode reason, const char *words, const char *url,
-                                       struct client_answer *answer)
+enum client_outcome client_sentence_of_silence(CURLcode reason, const char *words, const char *url,
+                                               struct client_answer *answer)
 {
     if (reason == CURLE_ABORTED_BY_CALLBACK) {
         snprintf(answer->sentence, CLIENT_SENTENCE_SIZE, "interrupted");
@@ -83,7 +83,7 @@ static enum client_outcome of_status(long status)
 }
 
 /* Not in the words of a filmgate: a proxy's page, another server, a wrong path. */
-static enum client_outcome judge_stranger(const struct verdict_head *head,
+static enum client_outcome judge_stranger(const struct client_sentence_head *head,
                                           struct client_answer *answer)
 {
     const char *type = head->type != NULL ? head->type : "of no type";
@@ -103,7 +103,7 @@ static enum client_outcome judge_stranger(const struct verdict_head *head,
     return of_status(answer->status);
 }
 
-static void advise(const struct verdict_head *head, struct client_answer *answer)
+static void advise(const struct client_sentence_head *head, struct client_answer *answer)
 {
     const char *hint = "";
     if (answer->status == UNAUTHORIZED && !head->has_key)
@@ -125,7 +125,8 @@ static void advise(const struct verdict_head *head, struct client_answer *answer
                  (long long)answer->retry_after_s);
 }
 
-enum client_outcome verdict_of_answer(const struct verdict_head *head, struct client_answer *answer)
+enum client_outcome client_sentence_of_answer(const struct client_sentence_head *head,
+                                              struct client_answer *answer)
 {
     if (answer->status >= 200 && answer->status < 300 && json_is_object(answer->json))
         return CLIENT_OK;

@@ -6,6 +6,6 @@
 #include <jansson.h>
 
 /* A text of a list's row; `-` when there is none. */
-const char *shown_text(const json_t *row, const char *key);
+const char *row_text(const json_t *row, const char *key);
 /* Of a task: completed, failed, cancelled; or what happens meanwhile: queued, processing. */
-const char *shown_status(const json_t *view);
+const char *row_status(const json_t *view);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading answers. Pure: any thread. */
-#include "cli/shown.h"
+#include "cli/row.h"
 
 #include <string.h>
 
 #include "base/json.h"
 
-const char *shown_text(const json_t *row, const char *key)
+const char *row_text(const json_t *row, const char *key)
 {
     const char *text = json_text(row, key);
     return text != NULL && *text != '\0' ? text : "-";
 }
 
-const char *shown_status(const json_t *view)
+const char *row_status(const json_t *view)
 {
     const json_t *info = json_object_get(json_object_get(view, "detail"), "pending_info");
     const char *status = json_text(view, "status");

@@ -11,11 +11,11 @@
 
 /* No answer came: libcurl's reason, and its own words on it (may be empty). `url` is what was
  * tried. Writes code, sentence and hint of `answer`. */
-enum client_outcome verdict_of_silence(CURLcode reason, const char *words, const char *url,
-                                       struct client_answer *answer);
+enum client_outcome client_sentence_of_silence(CURLcode reason, const char *words, const char *url,
+                                               struct client_answer *answer);
 
 /* What the HTTP library knows of an answer besides its status and body. */
-struct verdict_head {
+struct client_sentence_head {
     const char *url;      /* that answered */
     const char *type;     /* content type, NULL: not said */
     const char *location; /* where a redirect leads to, NULL: none */
@@ -24,5 +24,5 @@ struct verdict_head {
 
 /* An answer came, `answer->status` and `answer->json` (NULL: its body is not JSON) are set. Writes
  * code, sentence and hint unless it is CLIENT_OK. */
-enum client_outcome verdict_of_answer(const struct verdict_head *head,
-                                      struct client_answer *answer);
+enum client_outcome client_sentence_of_answer(const struct client_sentence_head *head,
+                                              struct client_answer *answer);
