@@ -353,9 +353,9 @@ static int take_option(void *context, int option)
 
 static const char *const NAMES[] = {"list", "show", "new", "test", NULL};
 /* In the order of their names. */
-static cli_run_fn *const RUNS[] = {list_adapters, show_adapter, new_adapter, adapters_test};
+static verbs_run_fn *const RUNS[] = {list_adapters, show_adapter, new_adapter, adapters_test};
 
-static const struct cli_verbs VERBS = {
+static const struct verbs VERBS = {
     .options = {"adapters", ":a:g:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .n_arguments = 1,
@@ -367,7 +367,7 @@ int adapters_main(int argc, char **argv)
     size_t verb;
     const char *argument;
     int status;
-    if (!cli_read_verb(&VERBS, argc, argv, &order, &verb, &argument, &status))
+    if (!verbs_read(&VERBS, argc, argv, &order, &verb, &argument, &status))
         return status;
     struct settings *settings = local_load_settings(&order.local);
     if (!settings)

@@ -19,5 +19,5 @@ int adapters_complain_invalid(const char *sentence);
 int adapters_complain_unknown(const struct adapter_set *set, const char *name);
 /* NULL after complaining; `*ret_status` is why. */
 struct adapter_set *adapters_open(const struct adapters_order *order, int *ret_status);
-/* `adapters test`, in cli/adapters_test.c, as a cli_run_fn. */
+/* `adapters test`, in cli/adapters_test.c, as a verbs_run_fn. */
 int adapters_test(void *order, const char *word);

@@ -414,9 +414,9 @@ static int take_option(void *context, int option)
 
 static const char *const NAMES[] = {"list", "resolve", NULL};
 /* In the order of their names. */
-static cli_run_fn *const RUNS[] = {list_attempts, resolve_attempt};
+static verbs_run_fn *const RUNS[] = {list_attempts, resolve_attempt};
 
-static const struct cli_verbs VERBS = {
+static const struct verbs VERBS = {
     .options = {"attempts", ":n:d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .runs = RUNS,
@@ -426,5 +426,5 @@ static const struct cli_verbs VERBS = {
 int attempts_main(int argc, char **argv)
 {
     struct order order = {0};
-    return cli_run_verb(&VERBS, argc, argv, &order);
+    return verbs_run(&VERBS, argc, argv, &order);
 }

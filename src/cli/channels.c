@@ -151,7 +151,7 @@ int channels_main(int argc, char **argv)
 {
     enum { LIST };
     static const char *const names[] = {[LIST] = "list", "pause", "resume", "drain", NULL};
-    static const struct cli_verbs verbs = {
+    static const struct verbs verbs = {
         .options = {"channels", ":h", LONG_OPTIONS, CHANNELS_HELP, take_option},
         .names = names,
         .n_arguments = 1,
@@ -160,7 +160,7 @@ int channels_main(int argc, char **argv)
     size_t verb;
     const char *name;
     int status;
-    if (!cli_read_verb(&verbs, argc, argv, &order, &verb, &name, &status))
+    if (!verbs_read(&verbs, argc, argv, &order, &verb, &name, &status))
         return status;
     if (verb == LIST && name != NULL)
         return cli_complain_usage("channels", "what is \"%s\" for?", name);

@@ -264,9 +264,9 @@ static int take_option(void *context, int option)
 
 static const char *const NAMES[] = {"create", "list", "revoke", NULL};
 /* In the order of their names. */
-static cli_run_fn *const RUNS[] = {create_key, list_keys, revoke_key};
+static verbs_run_fn *const RUNS[] = {create_key, list_keys, revoke_key};
 
-static const struct cli_verbs VERBS = {
+static const struct verbs VERBS = {
     .options = {"keys", ":n:t:d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .runs = RUNS,
@@ -276,5 +276,5 @@ static const struct cli_verbs VERBS = {
 int keys_main(int argc, char **argv)
 {
     struct order order = {0};
-    return cli_run_verb(&VERBS, argc, argv, &order);
+    return verbs_run(&VERBS, argc, argv, &order);
 }

@@ -141,9 +141,9 @@ static int take_option(void *context, int option)
 }
 
 static const char *const NAMES[] = {"rotate", NULL};
-static cli_run_fn *const RUNS[] = {rotate};
+static verbs_run_fn *const RUNS[] = {rotate};
 
-static const struct cli_verbs VERBS = {
+static const struct verbs VERBS = {
     .options = {"links", ":d:c:h", LONG_OPTIONS, HELP, take_option},
     .names = NAMES,
     .runs = RUNS,
@@ -153,5 +153,5 @@ static const struct cli_verbs VERBS = {
 int links_main(int argc, char **argv)
 {
     struct order order = {0};
-    return cli_run_verb(&VERBS, argc, argv, &order);
+    return verbs_run(&VERBS, argc, argv, &order);
 }

@@ -10,7 +10,7 @@
 enum { NAMES_BYTES = 200 };
 
 /* `create, list or revoke` */
-static void list_names(const struct cli_verbs *verbs, struct buf *names)
+static void list_names(const struct verbs *verbs, struct buf *names)
 {
     for (const char *const *name = verbs->names; *name != NULL; name++) {
         bool is_last = name[1] == NULL;
@@ -19,8 +19,8 @@ static void list_names(const struct cli_verbs *verbs, struct buf *names)
     }
 }
 
-bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *order,
-                   size_t *ret_verb, const char **ret_argument, int *ret_status)
+bool verbs_read(const struct verbs *verbs, int argc, char **argv, void *order, size_t *ret_verb,
+                const char **ret_argument, int *ret_status)
 {
     const char *command = verbs->options.command;
     CLEANUP(buf_fini) struct buf names;
@@ -48,12 +48,12 @@ bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *o
     return false;
 }
 
-int cli_run_verb(const struct cli_verbs *verbs, int argc, char **argv, void *order)
+int verbs_run(const struct verbs *verbs, int argc, char **argv, void *order)
 {
     size_t verb;
     const char *argument;
     int status;
-    if (!cli_read_verb(verbs, argc, argv, order, &verb, &argument, &status))
+    if (!verbs_read(verbs, argc, argv, order, &verb, &argument, &status))
         return status;
     return verbs->runs[verb](order, argument);
 }

@@ -10,17 +10,17 @@
 #include "cli/cli.h"
 
 /* Carries out a verb with what the options said; `argument` stands behind it (NULL: nothing). Returns an exit status. */
-typedef int cli_run_fn(void *order, const char *argument);
+typedef int verbs_run_fn(void *order, const char *argument);
 
-struct cli_verbs {
+struct verbs {
     struct cli_options options;
-    const char *const *names; /* of the verbs, NULL-terminated */
-    cli_run_fn *const *runs; /* in the same order; NULL: the command calls cli_read_verb() itself */
-    int n_arguments;         /* behind the verb, at most: 0 or 1 */
+    const char *const *names;  /* of the verbs, NULL-terminated */
+    verbs_run_fn *const *runs; /* in the same order; NULL: the command calls verbs_read() itself */
+    int n_arguments;           /* behind the verb, at most: 0 or 1 */
 };
 
 /* cli_read_options(), then the verb, by its place among the names, and what stands behind it (NULL: nothing). */
-CHECKED bool cli_read_verb(const struct cli_verbs *verbs, int argc, char **argv, void *order,
-                           size_t *ret_verb, const char **ret_argument, int *ret_status);
+CHECKED bool verbs_read(const struct verbs *verbs, int argc, char **argv, void *order,
+                        size_t *ret_verb, const char **ret_argument, int *ret_status);
 /* Reads the verb, and runs it. Returns its exit status. */
-int cli_run_verb(const struct cli_verbs *verbs, int argc, char **argv, void *order);
+int verbs_run(const struct verbs *verbs, int argc, char **argv, void *order);

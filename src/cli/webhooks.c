@@ -278,7 +278,7 @@ int webhooks_main(int argc, char **argv)
     static const char *const names[] = {"list",   "add",    "rm",     "test",
                                         "enable", "secret", "rotate", "deliveries",
                                         "show",   "replay", NULL};
-    static const struct cli_verbs verbs = {
+    static const struct verbs verbs = {
         .options = {"webhooks", ":n:h", LONG_OPTIONS, HELP, take_option},
         .names = names,
         .n_arguments = 1,
@@ -288,7 +288,7 @@ int webhooks_main(int argc, char **argv)
     size_t number;
     const char *argument;
     int status;
-    if (!cli_read_verb(&verbs, argc, argv, &order, &number, &argument, &status))
+    if (!verbs_read(&verbs, argc, argv, &order, &number, &argument, &status))
         return status;
     const struct verb *verb = &VERBS[number];
     if (verb->needs != NULL && (argument == NULL || *argument == '\0'))
