@@ -33,7 +33,7 @@ static const char DIRECTORY[] = "data directory";
 /* False when it does not fit. */
 static bool join(const struct doctor *doctor, const char *name, char ret_path[PATH_MAX])
 {
-    int length = snprintf(ret_path, PATH_MAX, "%s/%s", doctor->settings->data, name);
+    int length = snprintf(ret_path, PATH_MAX, "%s/%s", doctor->data, name);
     return length > 0 && length < PATH_MAX;
 }
 
@@ -41,7 +41,7 @@ static bool join(const struct doctor *doctor, const char *name, char ret_path[PA
 
 static void look_at_rights(struct doctor *doctor, const struct stat *status)
 {
-    const char *data = doctor->settings->data;
+    const char *data = doctor->data;
     if (access(data, R_OK | W_OK | X_OK) != 0)
         doctor_say(doctor, DOCTOR_PROBLEM, DIRECTORY,
                    "give it to the user that the gateway runs as, or run doctor as that user",
@@ -155,7 +155,7 @@ static void look_at_space(struct doctor *doctor, const char *directory)
 static void look_at_parent(struct doctor *doctor)
 {
     char parent[PATH_MAX];
-    const char *data = doctor->settings->data;
+    const char *data = doctor->data;
     snprintf(parent, sizeof(parent), "%s", data);
     for (size_t length = strlen(parent); length > 1 && parent[length - 1] == '/';)
         parent[--length] = '\0';
@@ -183,7 +183,7 @@ static void look_at_database(struct doctor *doctor)
 {
     struct store_inspection found;
     char error[STORE_ERROR_SIZE] = "";
-    int fault = store_inspect(doctor->settings->data, CHECK_MS, &found, error);
+    int fault = store_inspect(doctor->data, CHECK_MS, &found, error);
     if (fault == -ENOENT)
         doctor_say(doctor, DOCTOR_OK, "database", NULL,
                    "there is none yet; `serve` and `keys create` make one");
@@ -210,7 +210,7 @@ static void look_at_link_key(struct doctor *doctor)
 {
     char error[LINK_KEYS_ERROR_SIZE] = "";
     const char *check = "link key";
-    int fault = link_keys_check(doctor->settings->data, error);
+    int fault = link_keys_check(doctor->data, error);
     if (fault == -ENOENT)
         doctor_say(doctor, DOCTOR_OK, check, NULL, "there is none yet; `serve` makes one");
     else if (fault < 0)
@@ -244,7 +244,7 @@ static void look_at_times(struct doctor *doctor)
 void doctor_look_at_data(struct doctor *doctor)
 {
     struct stat status;
-    const char *data = doctor->settings->data;
+    const char *data = doctor->data;
     if (stat(data, &status) != 0 && errno == ENOENT) {
         look_at_parent(doctor);
         return;

@@ -93,6 +93,28 @@ test('dump config shows the values in force', async () => {
     assert.match(stdout, /`limits\.images`[^\n]*\| `3` \|/);
 });
 
+test('paths of a file are seen from its folder, wherever serve is started; log and doctor say where that is', async () => {
+    const config = written('data: d7\nadapters: own\nchannels:\n  - {name: a, adapter: mine, key: k, models: [m], base_url: https://api.example.com}\n');
+    const folder = fs.realpathSync(path.dirname(config));
+    const elsewhere = newDirectory();
+    fs.mkdirSync(path.join(folder, 'own'));
+    const made = await command(['adapters', 'new', 'mine'], { cwd: path.join(folder, 'own') });
+    assert.equal(made.status, 0, made.stderr);
+    const child = spawn(BINARY, ['serve', '--config', config, '--listen', '127.0.0.1:0'], { cwd: elsewhere, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+    child.stdout.once('data', () => child.kill('SIGTERM'));
+    const late = setTimeout(() => child.kill('SIGKILL'), 60_000);
+    await new Promise((done) => child.on('close', done));
+    clearTimeout(late);
+    assert.deepEqual(fs.readdirSync(elsewhere), []);
+    assert.ok(said.includes(path.join(folder, 'd7')), said);
+    const report = JSON.parse((await command(['doctor', '--json', '--config', config, '--listen', '127.0.0.1:0'], { cwd: elsewhere })).stdout);
+    assert.ok(report.checks.some(({ check, message }) => check === 'data directory' && message.includes(`"${folder}/d7" is ours`)), JSON.stringify(report));
+    const beside = JSON.parse((await command(['doctor', '--json', '--data', 'later'], { cwd: elsewhere })).stdout);
+    assert.ok(beside.checks.some(({ message }) => message.includes(`"${elsewhere}/later" is not there yet`)), JSON.stringify(beside));
+});
+
 // Channels
 
 const channels = 'channels:\n  - name: sketch\n    adapter: animatic\n    models: [sora-2, "veo*", "*-fast"]\n';
