@@ -151,6 +151,17 @@ static void look_at_space(struct doctor *doctor, const char *directory)
         doctor_say(doctor, verdict, "disk", advice, "%" PRId64 " MiB are free", space >> 20);
 }
 
+/* What making a directory in `parent` would come to, without making it: an errno, or 0. The kernel's own file systems
+ * let root write, and have no directories but theirs. */
+static int making_fault(const char *parent)
+{
+    struct statfs status;
+    if (access(parent, W_OK | X_OK) != 0 || statfs(parent, &status) != 0)
+        return errno;
+    bool is_kernels = status.f_type == PROC_SUPER_MAGIC || status.f_type == SYSFS_MAGIC;
+    return is_kernels ? ENOENT : 0;
+}
+
 /* Where the directory would be made. */
 static void look_at_parent(struct doctor *doctor)
 {
@@ -164,11 +175,11 @@ static void look_at_parent(struct doctor *doctor)
         snprintf(parent, sizeof(parent), ".");
     else
         slash[slash == parent ? 1 : 0] = '\0';
-    if (access(parent, W_OK | X_OK) != 0) {
+    int fault = making_fault(parent);
+    if (fault != 0) {
         doctor_say(doctor, DOCTOR_PROBLEM, DIRECTORY,
-                   "make it, mode 0700, for the user that the gateway runs as",
-                   "\"%s\" is not there and cannot be made in \"%s\" (%s)", data, parent,
-                   strerror(errno));
+                   "make it, mode 0700, for the user that the gateway runs as, or choose another",
+                   "the data directory \"%s\" cannot be made: %s", data, strerror(fault));
         return;
     }
     doctor_say(doctor, DOCTOR_OK, DIRECTORY, NULL,
