@@ -39,7 +39,7 @@ const faults = {
     'a key with a line break': ['channels:\n  - {name: a, adapter: x, models: [m], key: "whisper\\u2028"}\n', '2:45', /^(?!.*whisper).*printable/],
     'a key for the built-in engine': ['channels:\n  - {name: a, adapter: animatic, models: [m], key: whisper}\n', '2: ', /^(?!.*whisper).*built-in/],
     'a drain that is no flag': ['channels:\n  - {name: a, adapter: x, models: [m], drain: 5s}\n', '2:47', /drain.*true or false/],
-    'an options file that is not there': ['channels:\n  - {name: a, adapter: x, models: [m], options_file: none.json}\n', '2:6', /none\.json.*No such file/],
+    'an options file that is not there': ['channels:\n  - {name: a, adapter: x, models: [m], options_file: none.json}\n', '2:54', /none\.json.*No such file/],
     'a log level that is none': ['log:\n  level: loud\n', '2:10', /log\.level/],
     'links that live too briefly': ['links:\n  valid_for: 1h\n', '2:14', /links\.valid_for/],
     'a proxy that is no address': ['trusted_proxies: [nonsense]\n', null, /nonsense/],
@@ -65,6 +65,7 @@ test('an address that is taken ends with 5', async () => {
     const result = await command(['serve', '--data', path.join(newDirectory(), 'data'), '--listen', `127.0.0.1:${server.port}`]);
     assert.equal(result.status, 5, result.stderr);
     assert.match(result.stderr, new RegExp(String(server.port)));
+    assert.doesNotMatch(result.stderr, /waited for/, 'nothing is under way');
 });
 test('an empty file is fine, and so is one of comments', async () => {
     for (const config of ['', '# nothing\n']) assert.equal((await (await start({ config })).call('GET', '/healthz')).status, 200);
