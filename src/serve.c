@@ -173,8 +173,9 @@ static int run(struct gateway *gateway, const struct order *order, const sigset_
     fflush(stdout);
     if (status != CLI_OK)
         return status;
-    log_info("listening on %s, data in \"%s\"", server_url(gateway->server),
-             gateway->settings->data);
+    char data[PATH_MAX];
+    local_absolute(gateway->settings->data, data);
+    log_info("listening on %s, data in \"%s\"", server_url(gateway->server), data);
     signal_number = wait_for_signal(gateway, signals);
     say_stopping(gateway, signal_number);
     return CLI_OK;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/must.h"
-#include "base/settings_row.h"
+#include "base/settings_tree.h"
 
 enum {
     MEMORY_BYTES = 64 * 1024 * 1024, /* for the whole configuration, environment included */
@@ -38,6 +38,18 @@ static void trim_public_url(struct settings_whole *whole)
     must(whole->settings.public_url != NULL);
 }
 
+/* A path that the file sets is seen from its folder; a default and the command line's, from where we run. */
+static bool place_path(struct settings_reader *reader, const char *name, const char **path)
+{
+    const struct settings_row *row = settings_find_row(&settings_rows, name);
+    must(row != NULL);
+    int line = reader->whole->lines[row - settings_rows.items];
+    if (line == 0 || (*path)[0] == '\0')
+        return true;
+    *path = settings_path(reader, *path, (struct settings_place){line, 0});
+    return *path != NULL;
+}
+
 static bool load(struct settings_reader *reader, const char *const *overrides)
 {
     for (size_t i = 0; i < settings_rows.count; i++)
@@ -47,7 +59,9 @@ static bool load(struct settings_reader *reader, const char *const *overrides)
         char *file = arena_strdup(reader->whole->arena, reader->file);
         must(file != NULL);
         reader->whole->settings.file = file;
-        if (!settings_read_file(reader))
+        if (!settings_read_file(reader) ||
+            !place_path(reader, "data", &reader->whole->settings.data) ||
+            !place_path(reader, "adapters", &reader->whole->settings.adapters))
             return false;
     }
     if (!read_overrides(reader, overrides))

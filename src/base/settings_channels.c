@@ -15,6 +15,7 @@
 struct credential_draft {
     struct settings_credential credential;
     const char *key_file;
+    struct settings_place key_file_place;
 };
 
 static const struct settings_row MODEL_ROWS[] = {
@@ -58,6 +59,9 @@ static bool read_group(struct settings_reader *reader, struct fy_node *node,
         const struct settings_row *row = settings_find_row(rows, path);
         if (row == NULL)
             return settings_fail_unknown(reader, rows, path, place);
+        if (rows == &credential_rows && row->offset == offsetof(struct credential_draft, key_file))
+            ((struct credential_draft *)base)->key_file_place =
+                settings_place_of(fy_node_pair_value(pair), place);
         if (!settings_read_value(reader, base, row, fy_node_pair_value(pair), place, ret_secret))
             return false;
     }
@@ -128,9 +132,11 @@ static bool read_models(struct settings_reader *reader, struct fy_node *node,
 
 /* ---- credentials ---- */
 
-/* A key from its file stands in the place of one in the configuration. */
+/* A key from its file stands in the place of one in the configuration. `place` is the credential's, `file_place` where the
+ * file is named. */
 static bool read_key_file(struct settings_reader *reader, const char *file,
-                          struct settings_credential *credential, struct settings_place place)
+                          struct settings_credential *credential, struct settings_place place,
+                          struct settings_place file_place)
 {
     if (file == NULL)
         return true;
@@ -138,8 +144,8 @@ static bool read_key_file(struct settings_reader *reader, const char *file,
         return settings_fail(reader, place,
                              "the credential \"%s\" has \"key\" and \"key_file\"; keep one of them",
                              credential->name);
-    credential->key = settings_read_key_file(reader, file, place);
-    credential->file = settings_path(reader, file, place);
+    credential->key = settings_read_key_file(reader, file, file_place);
+    credential->file = settings_path(reader, file, file_place);
     return credential->key != NULL && credential->file != NULL;
 }
 
@@ -159,7 +165,7 @@ static bool read_credential(struct settings_reader *reader, struct fy_node *node
     *credential = read.credential;
     if (credential->name == NULL || (credential->key == NULL && read.key_file == NULL))
         return settings_fail(reader, place, "a credential must have \"name\" and \"key\"");
-    if (!read_key_file(reader, read.key_file, credential, place))
+    if (!read_key_file(reader, read.key_file, credential, place, read.key_file_place))
         return false;
     for (size_t i = 0; i < channel->n_credentials; i++) {
         if (strcmp(channel->credentials[i].name, credential->name) == 0)
@@ -217,7 +223,7 @@ static bool take_key(struct settings_reader *reader, struct settings_draft *draf
     *credential = (struct settings_credential){"default", draft->key, draft->secret, NULL};
     channel->credentials = credential;
     channel->n_credentials = 1;
-    return read_key_file(reader, draft->key_file, credential, place);
+    return read_key_file(reader, draft->key_file, credential, place, draft->key_file_place);
 }
 
 /* ---- groups of texts ---- */
@@ -311,12 +317,12 @@ static bool read_options(struct settings_reader *reader, struct fy_node *node,
 }
 
 /* What the file says goes under what the configuration says, group by group. */
-static bool merge_options_file(struct settings_reader *reader, struct settings_draft *draft,
-                               struct settings_place place)
+static bool merge_options_file(struct settings_reader *reader, struct settings_draft *draft)
 {
     struct settings_channel *channel = &draft->channel;
     if (draft->options_file != NULL) {
-        json_t *options = settings_read_options_file(reader, draft->options_file, place);
+        json_t *options =
+            settings_read_options_file(reader, draft->options_file, draft->options_file_place);
         if (options == NULL)
             return false;
         must(channel->options == NULL ||
@@ -375,6 +381,11 @@ static bool read_key(struct settings_reader *reader, struct fy_node_pair *pair,
     const struct settings_row *row = settings_find_row(&settings_channel_rows, path);
     if (row == NULL)
         return settings_fail_unknown(reader, &settings_channel_rows, path, place);
+    struct settings_place value_place = settings_place_of(value, place);
+    if (row->offset == offsetof(struct settings_draft, key_file))
+        draft->key_file_place = value_place;
+    else if (row->offset == offsetof(struct settings_draft, options_file))
+        draft->options_file_place = value_place;
     draft->is_secret = false;
     bool is_read = row->type == SETTINGS_TREE
                        ? read_tree(reader, value, row, place, draft)
@@ -419,7 +430,7 @@ static bool finish(struct settings_reader *reader, struct settings_draft *draft,
     if (channel->ca != NULL && (channel->ca = settings_path(reader, channel->ca, place)) == NULL)
         return false;
     return settings_check_command(reader, channel, place) && take_key(reader, draft, place) &&
-           merge_options_file(reader, draft, place);
+           merge_options_file(reader, draft);
 }
 
 static bool read_draft(struct settings_reader *reader, struct fy_node *node,

@@ -42,10 +42,15 @@ enum {
 extern const struct settings_rows settings_rows;         /* of struct settings */
 extern const struct settings_rows settings_channel_rows; /* of struct settings_draft */
 
+struct settings_place {
+    int line, column; /* from 1; line 0: not in the file */
+};
+
 /* A channel while it is read: what its keys say that does not stay. */
 struct settings_draft {
     struct settings_channel channel;
     const char *key, *key_file, *secret, *options_file;
+    struct settings_place key_file_place, options_file_place; /* of these values */
     bool is_secret; /* of the key at hand, something came from the environment */
 };
 
@@ -55,10 +60,6 @@ struct settings_whole {
     struct arena *arena;
     int lines[SETTINGS_ROW_COUNT];   /* where the file sets it; 0: it does not */
     bool secret[SETTINGS_ROW_COUNT]; /* made from the environment */
-};
-
-struct settings_place {
-    int line, column; /* from 1; line 0: not in the file */
 };
 
 struct settings_reader {

@@ -305,6 +305,16 @@ static void name_golden(struct buf *text, const char *name)
     buf_puts(text, mark + strlen(MARK));
 }
 
+/* Whoever takes the name of a built-in adapter should know that it is one. */
+static void note_built_in(const char *name)
+{
+    char error[ADAPTER_ERROR_SIZE] = "";
+    struct adapter_set *set = adapter_set_new(NULL, error);
+    if (set && adapter_find(set, name))
+        cli_note("\"%s\" is built in: in a folder `adapters` this file takes its place", name);
+    adapter_set_free(set);
+}
+
 static int new_adapter(void *context, const char *name)
 {
     const struct adapters_order *order = context;
@@ -328,6 +338,8 @@ static int new_adapter(void *context, const char *name)
     if (status == CLI_OK)
         fprintf(stderr, "written: %s and %s\ntry it: filmgate adapters test %s\n",
                 buf_text(&program), buf_text(&golden), buf_text(&program));
+    if (status == CLI_OK)
+        note_built_in(name);
     return status;
 }
 

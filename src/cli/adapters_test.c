@@ -76,8 +76,28 @@ static void print_faults(const struct adapter *adapter, const json_t *faults)
            count_failed(faults));
 }
 
+/* What the golden exchanges leave out, or hold for nothing. */
+static void note_cases(const json_t *about, const json_t *cases)
+{
+    bool cancels = json_array_size(json_object_get(json_object_get(about, "cancel"), "while")) > 0;
+    bool gives_job = false, has_vain = false;
+    for (size_t i = 0; i < json_array_size(cases); i++) {
+        const json_t *row = json_array_get(cases, i);
+        const char *function = json_text(row, "function");
+        gives_job |= strcmp(function, "submitted") == 0 &&
+                     json_object_get(json_object_get(row, "got"), "job") != NULL;
+        has_vain |= !cancels && !is_ok(row) && strncmp(function, "cancel", 6) == 0;
+    }
+    if (has_vain)
+        cli_note("this adapter has no `cancel` (its `about` names no state for it): take the case "
+                 "out");
+    if (!gives_job)
+        cli_note("no golden exchange makes `submitted` give a `job`: add the answer to a job that "
+                 "was taken");
+}
+
 static int tell(const struct adapters_order *order, const struct adapter *adapter,
-                const json_t *faults, const json_t *cases)
+                const json_t *about, const json_t *faults, const json_t *cases)
 {
     size_t n_failed = count_failed(faults) + count_failed(cases);
     if (order->local.json) {
@@ -96,6 +116,8 @@ static int tell(const struct adapters_order *order, const struct adapter *adapte
     if (cases)
         printf("%s: %zu golden exchanges, %zu failed\n", adapter_name(adapter),
                json_array_size(cases), count_failed(cases));
+    if (cases)
+        note_cases(about, cases);
     else if (adapter_file(adapter) == NULL)
         cli_note("no golden exchanges were run: --golden names a file of them (in a clone, "
                  "tests/golden/%s.json)",
@@ -137,7 +159,7 @@ static int test_one(const struct adapters_order *order, const struct adapter *ad
         cases = golden_run(golden, adapter, error);
     if (!faults || (golden && !cases))
         return cli_complain(CLI_LOCAL, "%s", error);
-    return tell(order, adapter, faults, cases);
+    return tell(order, adapter, about, faults, cases);
 }
 
 /* ---- all of them ---- */

@@ -188,7 +188,9 @@ bool cli_read_options_alone(const struct cli_options *options, int argc, char **
         return false;
     if (optind == argc)
         return true;
-    *ret_status = cli_complain_usage(options->command, "what is \"%s\" for?", argv[optind]);
+    *ret_status =
+        cli_complain_usage(options->command, "what is \"%s\" for? `%s` takes options only",
+                           argv[optind], options->command);
     return false;
 }
 

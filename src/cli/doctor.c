@@ -174,6 +174,7 @@ static void look(struct doctor *doctor, const struct local_order *order)
         settings = settings_load(NULL, none, error);
     must(settings != NULL); /* the defaults are sound */
     doctor->settings = settings;
+    local_absolute(settings->data, doctor->data);
     if (has_settings) {
         doctor_look_at_channels(doctor);
         look_at_addresses(doctor);

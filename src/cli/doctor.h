@@ -6,6 +6,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,9 +20,10 @@ enum doctor_verdict { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_PROBLEM, DOCTOR_VERDICTS
 
 struct doctor {
     const struct settings *settings;
-    bool is_served;   /* a server holds the data directory */
-    bool json;        /* checks are gathered, else printed at once */
-    bool has_colours; /* standard output is a terminal that wants them */
+    char data[PATH_MAX]; /* the data directory, from the root */
+    bool is_served;      /* a server holds the data directory */
+    bool json;           /* checks are gathered, else printed at once */
+    bool has_colours;    /* standard output is a terminal that wants them */
     int64_t began_wall_ms, began_mono_ms;
     int counts[DOCTOR_VERDICTS];
     json_t *checks;

@@ -33,7 +33,7 @@ static const char DIRECTORY[] = "data directory";
 /* False when it does not fit. */
 static bool join(const struct doctor *doctor, const char *name, char ret_path[PATH_MAX])
 {
-    int length = snprintf(ret_path, PATH_MAX, "%s/%s", doctor->settings->data, name);
+    int length = snprintf(ret_path, PATH_MAX, "%s/%s", doctor->data, name);
     return length > 0 && length < PATH_MAX;
 }
 
@@ -41,7 +41,7 @@ static bool join(const struct doctor *doctor, const char *name, char ret_path[PA
 
 static void look_at_rights(struct doctor *doctor, const struct stat *status)
 {
-    const char *data = doctor->settings->data;
+    const char *data = doctor->data;
     if (access(data, R_OK | W_OK | X_OK) != 0)
         doctor_say(doctor, DOCTOR_PROBLEM, DIRECTORY,
                    "give it to the user that the gateway runs as, or run doctor as that user",
@@ -151,11 +151,22 @@ static void look_at_space(struct doctor *doctor, const char *directory)
         doctor_say(doctor, verdict, "disk", advice, "%" PRId64 " MiB are free", space >> 20);
 }
 
+/* What making a directory in `parent` would come to, without making it: an errno, or 0. The kernel's own file systems
+ * let root write, and have no directories but theirs. */
+static int making_fault(const char *parent)
+{
+    struct statfs status;
+    if (access(parent, W_OK | X_OK) != 0 || statfs(parent, &status) != 0)
+        return errno;
+    bool is_kernels = status.f_type == PROC_SUPER_MAGIC || status.f_type == SYSFS_MAGIC;
+    return is_kernels ? ENOENT : 0;
+}
+
 /* Where the directory would be made. */
 static void look_at_parent(struct doctor *doctor)
 {
     char parent[PATH_MAX];
-    const char *data = doctor->settings->data;
+    const char *data = doctor->data;
     snprintf(parent, sizeof(parent), "%s", data);
     for (size_t length = strlen(parent); length > 1 && parent[length - 1] == '/';)
         parent[--length] = '\0';
@@ -164,11 +175,11 @@ static void look_at_parent(struct doctor *doctor)
         snprintf(parent, sizeof(parent), ".");
     else
         slash[slash == parent ? 1 : 0] = '\0';
-    if (access(parent, W_OK | X_OK) != 0) {
+    int fault = making_fault(parent);
+    if (fault != 0) {
         doctor_say(doctor, DOCTOR_PROBLEM, DIRECTORY,
-                   "make it, mode 0700, for the user that the gateway runs as",
-                   "\"%s\" is not there and cannot be made in \"%s\" (%s)", data, parent,
-                   strerror(errno));
+                   "make it, mode 0700, for the user that the gateway runs as, or choose another",
+                   "the data directory \"%s\" cannot be made: %s", data, strerror(fault));
         return;
     }
     doctor_say(doctor, DOCTOR_OK, DIRECTORY, NULL,
@@ -183,7 +194,7 @@ static void look_at_database(struct doctor *doctor)
 {
     struct store_inspection found;
     char error[STORE_ERROR_SIZE] = "";
-    int fault = store_inspect(doctor->settings->data, CHECK_MS, &found, error);
+    int fault = store_inspect(doctor->data, CHECK_MS, &found, error);
     if (fault == -ENOENT)
         doctor_say(doctor, DOCTOR_OK, "database", NULL,
                    "there is none yet; `serve` and `keys create` make one");
@@ -210,7 +221,7 @@ static void look_at_link_key(struct doctor *doctor)
 {
     char error[LINK_KEYS_ERROR_SIZE] = "";
     const char *check = "link key";
-    int fault = link_keys_check(doctor->settings->data, error);
+    int fault = link_keys_check(doctor->data, error);
     if (fault == -ENOENT)
         doctor_say(doctor, DOCTOR_OK, check, NULL, "there is none yet; `serve` makes one");
     else if (fault < 0)
@@ -244,7 +255,7 @@ static void look_at_times(struct doctor *doctor)
 void doctor_look_at_data(struct doctor *doctor)
 {
     struct stat status;
-    const char *data = doctor->settings->data;
+    const char *data = doctor->data;
     if (stat(data, &status) != 0 && errno == ENOENT) {
         look_at_parent(doctor);
         return;

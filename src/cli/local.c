@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -60,6 +61,21 @@ struct settings *local_load_settings(const struct local_order *order)
     if (settings == NULL)
         cli_complain(CLI_USAGE, "%s", error);
     return settings;
+}
+
+void local_absolute(const char *path, char ret_path[PATH_MAX])
+{
+    char here[PATH_MAX] = "";
+    if (realpath(path, ret_path) != NULL)
+        return;
+    if (path[0] == '/' || getcwd(here, sizeof(here)) == NULL)
+        here[0] = '\0';
+    while (strncmp(path, "./", 2) == 0)
+        path += 2;
+    CLEANUP(buf_fini) struct buf whole;
+    buf_init(&whole, PATH_MAX - 1);
+    buf_printf(&whole, "%s%s%s", here, here[0] != '\0' ? "/" : "", path);
+    memcpy(ret_path, buf_text(&whole), strlen(buf_text(&whole)) + 1);
 }
 
 int local_make_directory(const char *directory)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 #include "base/compiler.h"
+#include <limits.h>
+
 #include "base/settings.h"
 #include "cli/cli.h"
 #include "store/store.h"
@@ -30,6 +32,9 @@ struct settings *local_read_settings(const struct local_order *order,
                                      char ret_error[SETTINGS_ERROR_SIZE]);
 /* The same; NULL after complaining: the exit status is CLI_USAGE. */
 struct settings *local_load_settings(const struct local_order *order);
+
+/* `path` from the root, for eyes: what it leads to, or for what is not there yet, where it would lie. */
+void local_absolute(const char *path, char ret_path[PATH_MAX]);
 
 /* Makes the data directory (mode 0700) unless it is there. CLI_OK, or CLI_LOCAL after complaining. */
 CHECKED int local_make_directory(const char *directory);

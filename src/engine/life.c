@@ -71,8 +71,9 @@ static void on_drain(struct loop_job *job)
     struct engine *engine = CONTAINER_OF(job, struct engine, drain_job);
     engine->is_draining = engine->room.is_closing = true;
     size_t n_busy = count_busy(engine);
-    log_info("stopping: work under way for %zu task%s is waited for", n_busy,
-             n_busy == 1 ? "" : "s");
+    if (n_busy > 0)
+        log_info("stopping: work under way for %zu task%s is waited for", n_busy,
+                 n_busy == 1 ? "" : "s");
     loop_disarm(engine->loop, &engine->sweep);
     loop_disarm(engine->loop, &engine->figures);
     if (engine->deliver) {

@@ -41,6 +41,18 @@ test('what `new` writes passes `test`, by file and by name', async () => {
         assert.doesNotMatch(text, /FAIL/);
     }
 });
+test('`new` says whose place it takes, `test` what the golden exchanges leave out', async () => {
+    const folder = newDirectory();
+    assert.match((await ends(0, 'new', 'kling', '--adapters', folder)).stderr, /"kling" is built in: in a folder `adapters` this file takes its place/);
+    assert.doesNotMatch((await ends(0, 'new', 'acme', '--adapters', folder)).stderr, /built in/);
+    const kept = (drop) => (text) => JSON.stringify({ ...JSON.parse(text), cases: JSON.parse(text).cases.filter((entry) => !drop(entry)) });
+    const whole = await ends(0, 'test', (await made()).file);
+    assert.equal(whole.stderr, '');
+    const jobless = await made(undefined, kept(({ function: name, output }) => name === 'submitted' && output?.job !== undefined));
+    assert.match((await ends(0, 'test', jobless.file)).stderr, /no golden exchange makes `submitted` give a `job`/);
+    const cancelless = await made((text) => `${text.replace(/cancel: *\{while: *\[[^\]]*\]\},?/, '')}\ndef cancel: null;\ndef cancelled: {state: "refused"};\n`);
+    assert.match((await ends(1, 'test', cancelless.file)).stderr, /this adapter has no `cancel`.*take the case out/);
+});
 test('`new` never writes over a file', async () => {
     const { folder, file, golden } = await made(() => 'mine');
     assert.match((await ends(2, 'new', 'acme', '--adapters', folder)).stderr, /acme\.golden\.json" is there already/);

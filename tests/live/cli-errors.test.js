@@ -39,6 +39,8 @@ async function fails(status, args, { url, key = server.key, input } = {}) {
     return error;
 }
 
+test('a word behind a command that takes none', async () => assert.equal((await fails(2, ['doctor', 'confg'])).message, 'what is "confg" for? `doctor` takes options only'));
+
 // Commands that hold several
 
 test('what a command is to do is known, and has no more behind it than it takes', async () => {

@@ -39,7 +39,7 @@ const faults = {
     'a key with a line break': ['channels:\n  - {name: a, adapter: x, models: [m], key: "whisper\\u2028"}\n', '2:45', /^(?!.*whisper).*printable/],
     'a key for the built-in engine': ['channels:\n  - {name: a, adapter: animatic, models: [m], key: whisper}\n', '2: ', /^(?!.*whisper).*built-in/],
     'a drain that is no flag': ['channels:\n  - {name: a, adapter: x, models: [m], drain: 5s}\n', '2:47', /drain.*true or false/],
-    'an options file that is not there': ['channels:\n  - {name: a, adapter: x, models: [m], options_file: none.json}\n', '2:6', /none\.json.*No such file/],
+    'an options file that is not there': ['channels:\n  - {name: a, adapter: x, models: [m], options_file: none.json}\n', '2:54', /none\.json.*No such file/],
     'a log level that is none': ['log:\n  level: loud\n', '2:10', /log\.level/],
     'links that live too briefly': ['links:\n  valid_for: 1h\n', '2:14', /links\.valid_for/],
     'a proxy that is no address': ['trusted_proxies: [nonsense]\n', null, /nonsense/],
@@ -65,6 +65,7 @@ test('an address that is taken ends with 5', async () => {
     const result = await command(['serve', '--data', path.join(newDirectory(), 'data'), '--listen', `127.0.0.1:${server.port}`]);
     assert.equal(result.status, 5, result.stderr);
     assert.match(result.stderr, new RegExp(String(server.port)));
+    assert.doesNotMatch(result.stderr, /waited for/, 'nothing is under way');
 });
 test('an empty file is fine, and so is one of comments', async () => {
     for (const config of ['', '# nothing\n']) assert.equal((await (await start({ config })).call('GET', '/healthz')).status, 200);
@@ -91,6 +92,28 @@ test('or text', async () => {
 test('dump config shows the values in force', async () => {
     const { stdout } = await command(['dump', 'config', '--config', written('limits:\n  images: 3\n')]);
     assert.match(stdout, /`limits\.images`[^\n]*\| `3` \|/);
+});
+
+test('paths of a file are seen from its folder, wherever serve is started; log and doctor say where that is', async () => {
+    const config = written('data: d7\nadapters: own\nchannels:\n  - {name: a, adapter: mine, key: k, models: [m], base_url: https://api.example.com}\n');
+    const folder = fs.realpathSync(path.dirname(config));
+    const elsewhere = newDirectory();
+    fs.mkdirSync(path.join(folder, 'own'));
+    const made = await command(['adapters', 'new', 'mine'], { cwd: path.join(folder, 'own') });
+    assert.equal(made.status, 0, made.stderr);
+    const child = spawn(BINARY, ['serve', '--config', config, '--listen', '127.0.0.1:0'], { cwd: elsewhere, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+    child.stdout.once('data', () => child.kill('SIGTERM'));
+    const late = setTimeout(() => child.kill('SIGKILL'), 60_000);
+    await new Promise((done) => child.on('close', done));
+    clearTimeout(late);
+    assert.deepEqual(fs.readdirSync(elsewhere), []);
+    assert.ok(said.includes(path.join(folder, 'd7')), said);
+    const report = JSON.parse((await command(['doctor', '--json', '--config', config, '--listen', '127.0.0.1:0'], { cwd: elsewhere })).stdout);
+    assert.ok(report.checks.some(({ check, message }) => check === 'data directory' && message.includes(`"${folder}/d7" is ours`)), JSON.stringify(report));
+    const beside = JSON.parse((await command(['doctor', '--json', '--data', 'later'], { cwd: elsewhere })).stdout);
+    assert.ok(beside.checks.some(({ message }) => message.includes(`"${elsewhere}/later" is not there yet`)), JSON.stringify(beside));
 });
 
 // Channels

@@ -181,7 +181,12 @@ test('a file in the place of the data directory', async () => {
     const file = written('');
     finds(await doctor('--data', file, ...FREE), 'data directory', 'problem', /not a directory/);
     finds(await doctor('--data', path.join(newDirectory(), 'no', 'data'), ...FREE), 'data directory', 'problem', /cannot be made/);
-    finds(await doctor('--data', '/proc/self/data', ...FREE), 'data directory', 'problem', /cannot be made/);
+    for (const data of ['/proc/filmgate', path.join(newDirectory(), 'no', 'data')]) {
+        const report = await doctor('--data', data, ...FREE);
+        const found = finds(report, 'data directory', 'problem', /cannot be made/);
+        assert.equal((await command(['serve', '--data', data, ...FREE])).stderr.trim().replace(/^filmgate: /, ''), found.message);
+        assert.ok(!report.checks.some(({ check }) => ['disk', 'file system'].includes(check)), 'its disk does not matter');
+    }
 });
 test('a data directory that is open to others', async () => {
     const data = await quietData();

@@ -45,9 +45,9 @@ export function newDirectory() {
 }
 
 // Runs the binary to its end: {status, stdout, stderr}.
-export function command(args, { env = {}, input = '', timeout = PATIENCE } = {}) {
+export function command(args, { env = {}, input = '', timeout = PATIENCE, cwd } = {}) {
     return new Promise((done, fail) => {
-        const child = spawn(BINARY, args, { env: cleanEnvironment(env), stdio: ['pipe', 'pipe', 'pipe'] });
+        const child = spawn(BINARY, args, { cwd, env: cleanEnvironment(env), stdio: ['pipe', 'pipe', 'pipe'] });
         const out = { stdout: '', stderr: '' };
         const timer = setTimeout(() => child.kill('SIGKILL'), timeout);
         child.stdout.setEncoding('utf8').on('data', (text) => (out.stdout += text));

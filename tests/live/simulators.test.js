@@ -3,6 +3,7 @@
 // The simulated vendors of tests/simulators, held against the vendors' own clients where there are any, and
 // against clients written here where there are none. Then what tests lean on: scripts, losses, the ledger.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -23,6 +24,19 @@ const openaiVideos = simulators['openai-videos'];
 const gemini = simulators['gemini-omni'];
 const kling = simulators['kling-legacy'];
 const { comfyui } = simulators;
+
+test('what is printed of the channels stands in columns', async () => {
+    const child = spawn(process.execPath, [new URL('../simulators/run.js', import.meta.url).pathname, '--port-base', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = new Promise((done) => child.on('close', done));
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+    await until('the table', () => said.includes('Ctrl-C ends them') || child.exitCode !== null);
+    child.kill('SIGTERM');
+    await ended;
+    const rows = said.split('\n').filter((line) => /^[a-z0-9-]+ +base_url: /.test(line));
+    assert.equal(rows.length, Object.keys(simulators).length - 1, said);
+    assert.equal(new Set(rows.map((row) => /^\S+ +\S+ \S+ +/.exec(row)[0].length)).size, 1, said);
+});
 
 // ---- OpenAI
 

@@ -70,7 +70,9 @@ export async function startAll({ portBase = FIRST_PORT, ...options } = {}) {
 
 function explain(simulators, folder) {
     console.log('The adapter of a channel, its base_url and its credential (beside them `fetch: {allow: [127.0.0.1]}`, for some results lie on another port):');
-    for (const { name, keys = 'key: sim-key' } of [...VENDORS].sort((a, b) => a.place - b.place)) console.log(`${name.padEnd(14)} ${`base_url: ${simulators[name].baseUrl}`.padEnd(48)} ${keys}`);
+    const rows = [...VENDORS].sort((a, b) => a.place - b.place).map(({ name, keys = 'key: sim-key' }) => [name, `base_url: ${simulators[name].baseUrl}`, keys]);
+    const [names, urls] = [0, 1].map((column) => Math.max(...rows.map((row) => row[column].length)));
+    for (const [name, url, keys] of rows) console.log(`${name.padEnd(names)} ${url.padEnd(urls)} ${keys}`);
     const where = folder === null ? ' (--ledger FOLDER writes it to files)' : `, in ${folder}`;
     console.log(`
 Nothing here is real, and nothing costs. Each keeps a ledger of what it accepted${where}:

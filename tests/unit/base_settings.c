@@ -53,6 +53,36 @@ static void test_empty_files(void **state)
     }
 }
 
+/* What the file names is seen from its folder; what the command line names, and a default, from here. */
+static void test_paths(void **state)
+{
+    (void)state;
+    char error[SETTINGS_ERROR_SIZE] = "";
+    char at_root[] = "/tmp/filmgate-settings-XXXXXX/filmgate.yaml";
+    memcpy(at_root, directory, strlen(directory));
+    static const char *const texts[] = {"data: d7\nadapters: ../own\n",
+                                        "data: /srv/films\nadapters: /etc/own\n", "adapters: ''\n"};
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        char data[128], adapters[128];
+        write_file(texts[i], strlen(texts[i]));
+        struct settings *settings = settings_load(at_root, NULL, error);
+        assert_non_null(settings);
+        snprintf(data, sizeof(data), "%s%s", directory, "/d7");
+        snprintf(adapters, sizeof(adapters), "%s%s", directory, "/../own");
+        assert_string_equal(settings->data, i == 0 ? data : i == 1 ? "/srv/films" : "./var");
+        assert_string_equal(settings->adapters, i == 0 ? adapters : i == 1 ? "/etc/own" : "");
+        settings_free(settings);
+    }
+    static const char *const overrides[] = {"data", "mine", NULL};
+    struct settings *settings = settings_load(at_root, overrides, error);
+    assert_non_null(settings);
+    assert_string_equal(settings->data, "mine");
+    settings_free(settings);
+    settings = load_good("data: d7\n"); /* the folder is where we are */
+    assert_string_equal(settings->data, "d7");
+    settings_free(settings);
+}
+
 static void test_every_type(void **state)
 {
     (void)state;
@@ -375,12 +405,12 @@ static void test_spans_and_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),        cmocka_unit_test(test_empty_files),
-        cmocka_unit_test(test_every_type),      cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_overrides),       cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_monsters),
-        cmocka_unit_test(test_scrambled),       cmocka_unit_test(test_dump),
-        cmocka_unit_test(test_spans_and_sizes),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_empty_files),
+        cmocka_unit_test(test_paths),       cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_environment), cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_monsters),    cmocka_unit_test(test_scrambled),
+        cmocka_unit_test(test_dump),        cmocka_unit_test(test_spans_and_sizes),
     };
     return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

@@ -446,10 +446,13 @@ static const struct refused REFUSED[] = {
      "which is not set"},
     {CHANNEL "options: {a: \"${FG_TEST_BYTES}\"}}\n",
      "filmgate.yaml:2:51: \"channels.options\" is not a text in UTF-8"},
-    {CHANNEL "key_file: missing.json}\n",
-     "filmgate.yaml:2:4: \"channels.key_file\": \"missing.json\" cannot be opened: No such file or "
+    {CHANNEL "key_file: missing.json}\n", "filmgate.yaml:2:48: \"channels.key_file\": "
+                                          "\"missing.json\" cannot be opened: No such file or "
+                                          "directory"},
+    {CHANNEL "key_file: .}\n", "filmgate.yaml:2:48: \"channels.key_file\": \".\" is not a file"},
+    {CHANNEL "credentials: [{name: x,\n    key_file: none.json}]}\n",
+     "filmgate.yaml:3:15: \"channels.key_file\": \"none.json\" cannot be opened: No such file or "
      "directory"},
-    {CHANNEL "key_file: .}\n", "filmgate.yaml:2:4: \"channels.key_file\": \".\" is not a file"},
     {CHANNEL "key: k, key_file: x}\n", "filmgate.yaml:2:4: the credential \"default\" has \"key\" "
                                        "and \"key_file\"; keep one of them"},
     {CHANNEL "credentials: [{name: x, key: y, key_file: z}]}\n",
@@ -457,19 +460,19 @@ static const struct refused REFUSED[] = {
     {CHANNEL "key_file: x, credentials: [{name: x, key: y}]}\n",
      "filmgate.yaml:2:4: the channel \"a\" has \"key_file\" and \"credentials\"; keep one of them"},
     {CHANNEL "options_file: missing.json}\n",
-     "filmgate.yaml:2:4: \"channels.options_file\": \"missing.json\" cannot be opened: No such "
+     "filmgate.yaml:2:52: \"channels.options_file\": \"missing.json\" cannot be opened: No such "
      "file or directory"},
     {CHANNEL "options_file: .}\n",
-     "filmgate.yaml:2:4: \"channels.options_file\": \".\" is not a file"},
+     "filmgate.yaml:2:52: \"channels.options_file\": \".\" is not a file"},
     {CHANNEL "options_file: broken.json}\n",
-     "filmgate.yaml:2:4: \"channels.options_file\": \"broken.json\", line 2, column 5: unexpected "
+     "filmgate.yaml:2:52: \"channels.options_file\": \"broken.json\", line 2, column 5: unexpected "
      "token near '}'"},
     {CHANNEL "options_file: list.json}\n",
-     "filmgate.yaml:2:4: \"channels.options_file\": \"list.json\" holds no JSON object"},
+     "filmgate.yaml:2:52: \"channels.options_file\": \"list.json\" holds no JSON object"},
     {CHANNEL "options_file: large.json}\n",
-     "filmgate.yaml:2:4: \"channels.options_file\": \"large.json\" is larger than 1048576 bytes"},
+     "filmgate.yaml:2:52: \"channels.options_file\": \"large.json\" is larger than 1048576 bytes"},
     {CHANNEL "options_file: bytes.json}\n",
-     "filmgate.yaml:2:4: \"channels.options_file\": \"bytes.json\" is not a text in UTF-8"},
+     "filmgate.yaml:2:52: \"channels.options_file\": \"bytes.json\" is not a text in UTF-8"},
 };
 
 static void test_refused(void **state)
