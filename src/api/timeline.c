@@ -166,6 +166,18 @@ static void add_poll(struct timeline *timeline, const struct store_event *event,
         copy_text(json, body, "message");
 }
 
+/* Why a task stays in fetching. */
+static void add_fetch(struct timeline *timeline, const struct store_event *event,
+                      const json_t *body)
+{
+    if (!timeline->for_operator)
+        return;
+    json_t *json = add_entry(timeline, event->at_ms, "fetch");
+    json_set(json, "attempt", json_integer(json_int(body, "attempt", 0)));
+    json_set(json, "tries", json_integer(json_int(body, "tries", 0)));
+    copy_text(json, body, "message");
+}
+
 static void write_number(int64_t number, char ret_text[NUMBER_SIZE])
 {
     (void)snprintf(ret_text, NUMBER_SIZE, "%lld", (long long)number);
@@ -212,6 +224,8 @@ static void add_event(struct timeline *timeline, const struct store_event *event
         add_state(timeline, event, body);
     else if (strcmp(event->kind, STORE_EVENT_POLL) == 0)
         add_poll(timeline, event, body);
+    else if (strcmp(event->kind, STORE_EVENT_FETCH) == 0)
+        add_fetch(timeline, event, body);
     else if (strcmp(event->kind, STORE_EVENT_ATTEMPT) == 0)
         take_reason(timeline, event, body);
 }

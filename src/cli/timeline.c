@@ -95,6 +95,15 @@ static void print_webhook(const json_t *entry)
     print_more(entry, "url", ", ");
 }
 
+static void print_fetch(const json_t *entry)
+{
+    long long tries = json_int(entry, "tries", 0);
+    printf("result of attempt %lld out of reach", json_int(entry, "attempt", 0));
+    if (tries > 1)
+        printf(", %lld times", tries);
+    print_more(entry, "message", ": ");
+}
+
 static void print_entry(const json_t *entry)
 {
     const char *kind = json_text(entry, "kind");
@@ -104,6 +113,8 @@ static void print_entry(const json_t *entry)
         printf("poll of attempt %lld", json_int(entry, "attempt", 0));
         print_more(entry, "verdict", ": ");
         print_more(entry, "message", ", ");
+    } else if (kind != NULL && strcmp(kind, "fetch") == 0) {
+        print_fetch(entry);
     } else if (kind != NULL && strcmp(kind, "state") == 0) {
         print_more(entry, "state", "");
         print_more(entry, "failure", ": ");

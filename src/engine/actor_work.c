@@ -177,6 +177,16 @@ static void on_verdict(void *context, enum remote_verdict verdict, const char *m
     put_note(actor, STORE_EVENT_POLL, body);
 }
 
+static void on_unreached(void *context, int n_tries, const char *why)
+{
+    const struct actor *actor = context;
+    CLEANUP(json_unref_pointer) json_t *body = json_object();
+    json_set(body, "attempt", json_integer(actor->task->attempt.number));
+    json_set(body, "tries", json_integer(n_tries));
+    json_set(body, "message", short_text(why));
+    put_note(actor, STORE_EVENT_FETCH, body);
+}
+
 /* ---- at an upstream ---- */
 
 static void on_ready(void *context, const struct task_event *granted)
@@ -200,8 +210,8 @@ static void on_queue_position(void *context, int64_t position)
 static void new_remote(struct actor *actor, const struct route *route)
 {
     struct engine *engine = actor->engine;
-    const struct remote_handler handler = {on_ready,   on_attempt_event, on_queue_position,
-                                           on_verdict, on_reason,        actor};
+    const struct remote_handler handler = {
+        on_ready, on_attempt_event, on_queue_position, on_verdict, on_unreached, on_reason, actor};
     actor->remote =
         remote_new(&engine->room, engine->credentials, engine->channels, route, &handler);
 }

@@ -244,6 +244,8 @@ void store_event_fini(struct store_event *event);
 /* The kind of a note on why an attempt ended; its body: is_local, attempt, message. Of one that was put off before it began:
  * channel, credential and message. */
 #define STORE_EVENT_ATTEMPT "attempt"
+/* The kind of a note on a result that is out of reach; its body: attempt, tries (in a row), message. */
+#define STORE_EVENT_FETCH "fetch"
 
 /* Writes an event of another kind than STORE_EVENT_STATE down, some time soon. Nobody waits for it, and it may be lost: when
  * many wait, when the store fails. What is noted of a deleted task is. */

@@ -32,7 +32,7 @@ const upstream = http.createServer((request, response) => {
     let body = '';
     request.on('data', (piece) => (body += piece)).on('end', () => {
         const [, kind, id] = request.url.split('/');
-        if (kind === 'files') return response.writeHead(404).end();
+        if (kind === 'files') return response.writeHead(prompts[id.split('-')[1] - 1] === 'away' ? 503 : 404).end();
         response.writeHead(200, { 'content-type': 'application/json' });
         if (request.method === 'GET') return response.end(JSON.stringify({ state: 'done', outputs: [{ url: `${url}/files/${id}` }] }));
         const { prompt } = JSON.parse(body);
@@ -100,6 +100,17 @@ test('no credit: the attempt says so, and the next one is made', async () => {
         ['closed', 1, 'refused', 'telling/default', `quota: no credit is left for ${'*'.repeat(KEY.length)}`],
         ['closed', 2, 'finished', 'telling/default', lost],
     ]);
+});
+test('a video that cannot be brought home: its operator sees why it is waited for', async () => {
+    const { id } = await film(server, 'm', 'away');
+    const fetches = async (key) => (await timeline(id, key)).filter((entry) => entry.kind === 'fetch');
+    await until('a second try', async () => (await fetches(operator)).length >= 2);
+    const why = 'its link answered with status 503';
+    assert.deepEqual((await fetches(operator)).slice(0, 2).map(({ attempt, tries, message }) => [attempt, tries, message]), [[1, 1, why], [1, 2, why]]);
+    assert.deepEqual(await fetches(), []);
+    const { stdout } = await command(['timeline', id], { env: { FILMGATE_URL: server.url, FILMGATE_KEY: operator } });
+    assert.match(stdout, /  result of attempt 1 out of reach: its link answered with status 503\n.*  result of attempt 1 out of reach, 2 times: its link/s);
+    await server.call('POST', `/v1/video/cancel?id=${encodeURIComponent(id)}`);
 });
 test('what its adapter refuses before anything is sent was no attempt, and is told all the same', async () => {
     const id = await failsFor('unfit', 'upstream_refused', [['put_off', undefined, undefined, 'telling/default', 'refused: no such size']]);
