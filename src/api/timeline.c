@@ -260,8 +260,9 @@ static void add_names(const struct timeline *timeline, const struct store_attemp
     json_set_text(json, "id", attempt->id);
     json_set_text(json, "channel", shared_text_of(record->channel));
     json_set_text(json, "credential", shared_text_of(record->credential));
-    if (attempt_has_job_id(record))
-        json_set_text(json, "job", record->job->id);
+    const char *job = attempt_shown_job(record);
+    if (job != NULL)
+        json_set_text(json, "job", job);
 }
 
 /* What the upstream says that the attempt used. */

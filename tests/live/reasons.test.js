@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { command, endedWell, newDirectory, start, until } from './harness.js';
+import { command, endedWell, newDirectory, start, tool, until } from './harness.js';
 import { film } from './simulated.js';
 
 const KEY = 'a-key-that-nobody-may-see';
@@ -79,6 +79,16 @@ test('a parameter that the vendor does not take', async () => {
     const told = await command(['timeline', id], { env: { ...env, FILMGATE_KEY: operator } });
     assert.match(told.stdout, /attempt 1 closed: refused, channel telling\/default, refused: duration must be 5 or 10\n/);
     assert.doesNotMatch((await command(['timeline', id], { env: { ...env, FILMGATE_KEY: server.key } })).stdout, /duration must be/);
+});
+test('a job of our choice that was refused is not shown', async () => {
+    const { id } = await film(server, 'm', 'parameter');
+    await server.waitEnd(id);
+    const jobs = async () => (await timeline(id, operator)).filter((entry) => entry.kind === 'attempt').map(({ what, job }) => [what, job]);
+    const become = (state) => tool('sqlite3', '-cmd', '.timeout 60000', path.join(server.data, 'filmgate.db'), `UPDATE attempts SET job = 'chosen', state = '${state}' WHERE task_id = '${id.split(':')[1]}'`);
+    await become('refused');
+    assert.deepEqual(await jobs(), [['begun', undefined], ['closed', undefined]]);
+    await become('failed');
+    assert.deepEqual(await jobs(), [['begun', 'chosen'], ['closed', 'chosen']]);
 });
 test('its content policy', async () => {
     await failsFor('policy', 'moderation_blocked', [['closed', 1, 'refused', 'telling/default', 'moderated: a person is in it']]);
