@@ -70,9 +70,11 @@ static void print_attempt(const json_t *entry)
         printf("attempt %lld ", number);
         print_more(entry, "what", "");
     } else { /* before there was one */
-        printf("submit put off");
+        printf("not submitted");
     }
-    print_more(entry, "state", ": ");
+    const char *what = json_text(entry, "what");
+    bool is_resolved = what != NULL && strcmp(what, "resolved") == 0;
+    print_more(entry, "state", is_resolved ? " by an operator: " : ": ");
     print_more(entry, "channel", ", channel ");
     print_more(entry, "credential", "/");
     print_more(entry, "job", ", job ");

@@ -167,7 +167,8 @@ test('a program that fails is tried again, and its last words are in the log alo
     assert.deepEqual(await reasons(id), ['the program ended with status 3', 'the program ended with status 3']);
     assert.equal((await row('local')).last_error, 'the program ended with status 3');
     const data = await timeline(id);
-    assert.deepEqual(data.filter((entry) => entry.kind === 'attempt').map((entry) => `${entry.engine} ${entry.what} ${entry.state ?? ''}`.trim()), ['command begun', 'command closed stopped', 'command begun', 'command closed failed']);
+    assert.deepEqual(data.filter((entry) => entry.kind === 'attempt').map((entry) => `${entry.engine} ${entry.what} ${entry.state ?? ''}`.trim()), ['command begun', 'command closed failed', 'command begun', 'command closed failed']);
+    assert.ok((await timeline(id, operator)).filter((entry) => entry.what === 'closed').every((entry) => entry.channel === 'local'));
 });
 test('one that a signal ends has failed', async () => {
     const { id } = await fails('dies', 'render_crashed');

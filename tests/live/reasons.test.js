@@ -22,6 +22,7 @@ def polled: .body;
 const LONG = '内容'.repeat(200); // its beginning must be readable
 const SAYS = {
     parameter: [{ code: 'c', message: 'duration must be 5 or 10', kind: 'refused' }],
+    chosen: [{ code: 'c', message: 'not by that name', kind: 'refused' }],
     policy: [{ code: 'c', message: 'a person is in it', kind: 'moderated' }],
     credit: [{ code: 'c', message: `no credit is left for ${KEY}`, kind: 'quota', retry_after_s: 1 }, null],
     forgotten: [{ code: 'c', message: 'words to be forgotten', kind: 'refused' }],
@@ -38,6 +39,7 @@ const upstream = http.createServer((request, response) => {
         const { prompt } = JSON.parse(body);
         const error = SAYS[prompt]?.[prompts.filter((one) => one === prompt).length];
         prompts.push(prompt);
+        if (prompt === 'lost') return response.destroy();
         return response.end(JSON.stringify(error ? { error } : { id: `job-${prompts.length}` }));
     });
 });
@@ -81,7 +83,7 @@ test('a parameter that the vendor does not take', async () => {
     assert.doesNotMatch((await command(['timeline', id], { env: { ...env, FILMGATE_KEY: server.key } })).stdout, /duration must be/);
 });
 test('a job of our choice that was refused is not shown', async () => {
-    const { id } = await film(server, 'm', 'parameter');
+    const { id } = await film(server, 'm', 'chosen');
     await server.waitEnd(id);
     const jobs = async () => (await timeline(id, operator)).filter((entry) => entry.kind === 'attempt').map(({ what, job }) => [what, job]);
     const become = (state) => tool('sqlite3', '-cmd', '.timeout 60000', path.join(server.data, 'filmgate.db'), `UPDATE attempts SET job = 'chosen', state = '${state}' WHERE task_id = '${id.split(':')[1]}'`);
@@ -89,6 +91,16 @@ test('a job of our choice that was refused is not shown', async () => {
     assert.deepEqual(await jobs(), [['begun', undefined], ['closed', undefined]]);
     await become('failed');
     assert.deepEqual(await jobs(), [['begun', 'chosen'], ['closed', 'chosen']]);
+});
+test('an operator\'s word on an unknown attempt comes after what was known before', async () => {
+    const { id } = await film(server, 'm', 'lost');
+    assert.equal((await server.waitEnd(id)).error.code, 'submission_unknown');
+    const [attempt] = (await timeline(id, operator)).filter((entry) => entry.kind === 'attempt');
+    assert.equal((await command(['attempts', 'resolve', attempt.id, '--job', 'found-there', '--data', server.data])).status, 0);
+    const history = (await timeline(id, operator)).filter((entry) => entry.kind === 'attempt').map(({ what, state, job }) => [what, state, job]);
+    assert.deepEqual(history, [['begun', undefined, undefined], ['closed', 'unknown', undefined], ['resolved', 'taken', 'found-there']]);
+    const { stdout } = await command(['timeline', id], { env: { FILMGATE_URL: server.url, FILMGATE_KEY: operator } });
+    assert.match(stdout, /attempt 1 resolved by an operator: taken, channel telling\/default, job found-there\n$/);
 });
 test('its content policy', async () => {
     await failsFor('policy', 'moderation_blocked', [['closed', 1, 'refused', 'telling/default', 'moderated: a person is in it']]);
@@ -125,7 +137,7 @@ test('a video that cannot be brought home: its operator sees why it is waited fo
 test('what its adapter refuses before anything is sent was no attempt, and is told all the same', async () => {
     const id = await failsFor('unfit', 'upstream_refused', [['put_off', undefined, undefined, 'telling/default', 'refused: no such size']]);
     const { stdout } = await command(['timeline', id], { env: { FILMGATE_URL: server.url, FILMGATE_KEY: operator } });
-    assert.match(stdout, /submit put off, channel telling\/default, refused: no such size\n/);
+    assert.match(stdout, /  not submitted, channel telling\/default, refused: no such size\n/);
 });
 test('what was noted goes with the task, from every byte of the database', async () => {
     const isHeld = () => ['', '-wal'].some((end) => {
