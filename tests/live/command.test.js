@@ -2,6 +2,7 @@
 //
 // Programs of an operator's as an engine: one that works, and one that misbehaves in every way that its prompt names.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -297,6 +298,12 @@ test('a channel that was an upstream and is a program now: its job there waits f
     await until('the log to tell', () => /its job is at channel .*turned.* which is not configured/.test(other.log));
     assert.equal((await other.query(id)).status, 'pending');
     assert.equal((await other.cancel(id)).status, 200);
+});
+test('the example says that it has no ffmpeg', () => {
+    const input = JSON.stringify({ images: [], seed: 1, width: 64, height: 64, duration: 1, output: 'output.mp4' });
+    const run = spawnSync('sh', ['-c', 'python=$(command -v python3); PATH=/nowhere exec "$python" "$0"', path.join(ROOT, 'examples/command.py')], { input });
+    assert.equal(run.status, 0, String(run.stderr));
+    assert.deepEqual(JSON.parse(run.stdout).error, { kind: 'failed', code: 'no_ffmpeg', message: 'ffmpeg is not installed' });
 });
 test('the example works, with and without an image', async () => {
     for (const images of [[], [dataUri(cold)]]) {
