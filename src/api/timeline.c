@@ -38,8 +38,11 @@ struct timeline {
     int64_t n_builtin;  /* the attempt made here that is open; 0: none */
     const char *engine; /* whose work that is */
     char *channel;      /* and where */
-    char *reason;       /* why it ends; NULL: nothing was noted */
-    json_t *reasons;    /* the same of attempts at upstreams, by their number */
+    int64_t
+        n_answer; /* the attempt whose submit was answered by a reason, or by nothing; 0: none */
+    int64_t answer_ms;
+    char *reason;    /* why it ends; NULL: nothing was noted */
+    json_t *reasons; /* the same of attempts at upstreams, by their number */
     struct entry *entries;
     size_t n_entries;
 };
@@ -151,6 +154,23 @@ static void add_builtin(struct timeline *timeline, const struct store_event *eve
     }
 }
 
+static void write_number(int64_t number, char ret_text[NUMBER_SIZE])
+{
+    (void)snprintf(ret_text, NUMBER_SIZE, "%lld", (long long)number);
+}
+
+/* A task that goes on after such a reason lost the answer, and looks the job up: the reason is none of an end. */
+static void add_lost(struct timeline *timeline)
+{
+    char number[NUMBER_SIZE];
+    write_number(timeline->n_answer, number);
+    json_t *json =
+        add_attempt(timeline, timeline->answer_ms, "lost", timeline->n_answer, "upstream");
+    if (timeline->for_operator)
+        json_set_text(json, "message", json_text(timeline->reasons, number));
+    (void)json_object_del(timeline->reasons, number);
+}
+
 static void add_state(struct timeline *timeline, const struct store_event *event,
                       const json_t *body)
 {
@@ -167,6 +187,9 @@ static void add_state(struct timeline *timeline, const struct store_event *event
         copy_text(json, body, "failure");
         copy_text(json, body, "note"); /* a query shows it, too */
     }
+    if (state == TASK_RENDERING && timeline->n_answer > 0)
+        add_lost(timeline);
+    timeline->n_answer = 0;
     add_builtin(timeline, event, state, body);
 }
 
@@ -189,11 +212,6 @@ static void add_fetch(struct timeline *timeline, const struct store_event *event
     json_set(json, "attempt", json_integer(json_int(body, "attempt", 0)));
     json_set(json, "tries", json_integer(json_int(body, "tries", 0)));
     copy_text(json, body, "message");
-}
-
-static void write_number(int64_t number, char ret_text[NUMBER_SIZE])
-{
-    (void)snprintf(ret_text, NUMBER_SIZE, "%lld", (long long)number);
 }
 
 /* Before anything was sent, or an attempt was on record. */
@@ -224,6 +242,8 @@ static void take_reason(struct timeline *timeline, const struct store_event *eve
     } else if (!json_flag(body, "is_local", false)) {
         write_number(attempt, number);
         json_set_text(timeline->reasons, number, message);
+        timeline->n_answer = json_flag(body, "is_submit", false) ? attempt : 0;
+        timeline->answer_ms = event->at_ms;
     } else if (attempt == timeline->n_builtin) {
         free(timeline->reason);
         timeline->reason = must_strdup(message);

@@ -68,12 +68,13 @@ static void print_attempt(const json_t *entry)
     long long number = json_int(entry, "attempt", 0);
     if (number > 0) {
         printf("attempt %lld ", number);
-        print_more(entry, "what", "");
+        const char *what = json_text(entry, "what");
+        print_more(entry, "what", what != NULL && strcmp(what, "lost") == 0 ? "answer " : "");
     } else { /* before there was one */
         printf("not submitted");
     }
-    const char *what = json_text(entry, "what");
-    bool is_resolved = what != NULL && strcmp(what, "resolved") == 0;
+    const char *word = json_text(entry, "what");
+    bool is_resolved = word != NULL && strcmp(word, "resolved") == 0;
     print_more(entry, "state", is_resolved ? " by an operator: " : ": ");
     print_more(entry, "channel", ", channel ");
     print_more(entry, "credential", "/");

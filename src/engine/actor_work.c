@@ -158,6 +158,7 @@ static void on_reason(void *context, const char *reason)
         credential_note_error(local_credential(actor), reason);
     } else if (task->state != TASK_QUEUED) {
         json_set(body, "attempt", json_integer(task->attempt.number));
+        json_set(body, "is_submit", json_boolean(task->state == TASK_SUBMITTING));
     } else if (actor->credential && actor->n_put_off++ < ACTOR_PUT_OFF_MAX) {
         json_set_text(body, "channel", actor->credential->channel);
         json_set_text(body, "credential", actor->credential->name);
