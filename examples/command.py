@@ -35,7 +35,12 @@ def main():
     size = f"{task['width'] // 2 * 2}x{task['height'] // 2 * 2}"
     command = ["ffmpeg", "-v", "error", "-nostdin", "-y", *source(task, size), "-t", str(task["duration"]),
                "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-progress", "pipe:1", task["output"]]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ffmpeg:
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    except FileNotFoundError:
+        say(error={"kind": "failed", "code": "no_ffmpeg", "message": "ffmpeg is not installed"})
+        return
+    with process as ffmpeg:
         for line in ffmpeg.stdout:
             key, _, value = line.strip().partition("=")
             if key == "out_time_us" and value.isdigit():

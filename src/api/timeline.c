@@ -20,7 +20,7 @@ enum {
     ATTEMPTS_MAX = STORE_LIST_MAX,
     DELIVERIES_MAX = 32, /* of webhooks, the newest */
     NUMBER_SIZE = 24,
-    ENTRIES_MAX = PAGES_MAX * STORE_EVENTS_MAX * 2 + ATTEMPTS_MAX * 3 +
+    ENTRIES_MAX = PAGES_MAX * STORE_EVENTS_MAX * 2 + ATTEMPTS_MAX * 4 +
                   DELIVERIES_MAX * (STORE_TRIES_MAX + 1) + 2,
 };
 
@@ -37,8 +37,12 @@ struct timeline {
     bool has_states;    /* events told of some */
     int64_t n_local;    /* the local attempt that is open; 0: none */
     const char *engine; /* whose work that is */
-    char *reason;       /* why it ends; NULL: nothing was noted */
-    json_t *reasons;    /* the same of attempts at upstreams, by their number */
+    char *channel;      /* and where */
+    int64_t
+        n_answer; /* the attempt whose submit was answered by a reason, or by nothing; 0: none */
+    int64_t answer_ms;
+    char *reason;    /* why it ends; NULL: nothing was noted */
+    json_t *reasons; /* the same of attempts at upstreams, by their number */
     struct entry *entries;
     size_t n_entries;
 };
@@ -110,6 +114,17 @@ static const char *local_engine(const struct timeline *timeline, const char *nam
     return task->is_command ? "command" : "animatic";
 }
 
+/* One that was refused or failed has a reason, one that a stop of the server interrupted has none. */
+static const char *local_end(const struct timeline *timeline, enum task_state state)
+{
+    static const char refused[] = "the program refused ";
+    if (timeline->reason != NULL && strncmp(timeline->reason, refused, sizeof(refused) - 1) == 0)
+        return "refused";
+    if (state == TASK_QUEUED)
+        return timeline->reason != NULL ? "failed" : "stopped";
+    return state == TASK_COMPLETED ? "finished" : task_state_name(state);
+}
+
 /* Of local attempts there is no record: they begin and end with states. */
 static void add_local(struct timeline *timeline, const struct store_event *event,
                       enum task_state state, const json_t *body)
@@ -122,20 +137,38 @@ static void add_local(struct timeline *timeline, const struct store_event *event
         timeline->n_local = json_int(body, "attempt", 0);
         timeline->engine = engine;
         json_t *json = add_attempt(timeline, event->at_ms, "begun", timeline->n_local, engine);
+        free(timeline->channel);
+        timeline->channel = must_strdup(channel);
         if (timeline->for_operator)
             json_set_text(json, "channel", channel);
     } else if (is_over && timeline->n_local > 0) {
         json_t *json =
             add_attempt(timeline, event->at_ms, "closed", timeline->n_local, timeline->engine);
-        json_set_text(json, "state",
-                      state == TASK_COMPLETED ? "finished"
-                      : state == TASK_QUEUED  ? "stopped"
-                                              : task_state_name(state));
+        json_set_text(json, "state", local_end(timeline, state));
+        if (timeline->for_operator)
+            json_set_text(json, "channel", timeline->channel);
         if (timeline->for_operator && timeline->reason != NULL)
             json_set_text(json, "message", timeline->reason);
         timeline->n_local = 0;
         free(TAKE(timeline->reason));
     }
+}
+
+static void write_number(int64_t number, char ret_text[NUMBER_SIZE])
+{
+    (void)snprintf(ret_text, NUMBER_SIZE, "%lld", (long long)number);
+}
+
+/* A task that goes on after such a reason lost the answer, and looks the job up: the reason is none of an end. */
+static void add_lost(struct timeline *timeline)
+{
+    char number[NUMBER_SIZE];
+    write_number(timeline->n_answer, number);
+    json_t *json =
+        add_attempt(timeline, timeline->answer_ms, "lost", timeline->n_answer, "upstream");
+    if (timeline->for_operator)
+        json_set_text(json, "message", json_text(timeline->reasons, number));
+    (void)json_object_del(timeline->reasons, number);
 }
 
 static void add_state(struct timeline *timeline, const struct store_event *event,
@@ -154,6 +187,9 @@ static void add_state(struct timeline *timeline, const struct store_event *event
         copy_text(json, body, "failure");
         copy_text(json, body, "note"); /* a query shows it, too */
     }
+    if (state == TASK_RENDERING && timeline->n_answer > 0)
+        add_lost(timeline);
+    timeline->n_answer = 0;
     add_local(timeline, event, state, body);
 }
 
@@ -166,9 +202,16 @@ static void add_poll(struct timeline *timeline, const struct store_event *event,
         copy_text(json, body, "message");
 }
 
-static void write_number(int64_t number, char ret_text[NUMBER_SIZE])
+/* Why a task stays in fetching. */
+static void add_fetch(struct timeline *timeline, const struct store_event *event,
+                      const json_t *body)
 {
-    (void)snprintf(ret_text, NUMBER_SIZE, "%lld", (long long)number);
+    if (!timeline->for_operator)
+        return;
+    json_t *json = add_entry(timeline, event->at_ms, "fetch");
+    json_set(json, "attempt", json_integer(json_int(body, "attempt", 0)));
+    json_set(json, "tries", json_integer(json_int(body, "tries", 0)));
+    copy_text(json, body, "message");
 }
 
 /* Before anything was sent, or an attempt was on record. */
@@ -199,6 +242,8 @@ static void take_reason(struct timeline *timeline, const struct store_event *eve
     } else if (!json_flag(body, "is_local", false)) {
         write_number(attempt, number);
         json_set_text(timeline->reasons, number, message);
+        timeline->n_answer = json_flag(body, "is_submit", false) ? attempt : 0;
+        timeline->answer_ms = event->at_ms;
     } else if (attempt == timeline->n_local) {
         free(timeline->reason);
         timeline->reason = must_strdup(message);
@@ -212,6 +257,8 @@ static void add_event(struct timeline *timeline, const struct store_event *event
         add_state(timeline, event, body);
     else if (strcmp(event->kind, STORE_EVENT_POLL) == 0)
         add_poll(timeline, event, body);
+    else if (strcmp(event->kind, STORE_EVENT_FETCH) == 0)
+        add_fetch(timeline, event, body);
     else if (strcmp(event->kind, STORE_EVENT_ATTEMPT) == 0)
         take_reason(timeline, event, body);
 }
@@ -238,7 +285,7 @@ static int add_events(struct timeline *timeline)
 /* ---- attempts at upstreams ---- */
 
 static void add_names(const struct timeline *timeline, const struct store_attempt *attempt,
-                      json_t *json)
+                      bool has_job, json_t *json)
 {
     const struct attempt_record *record = &attempt->record;
     if (!timeline->for_operator)
@@ -246,8 +293,9 @@ static void add_names(const struct timeline *timeline, const struct store_attemp
     json_set_text(json, "id", attempt->id);
     json_set_text(json, "channel", shared_text_of(record->channel));
     json_set_text(json, "credential", shared_text_of(record->credential));
-    if (attempt_has_job_id(record))
-        json_set_text(json, "job", record->job->id);
+    const char *job = has_job ? attempt_shown_job(record) : NULL;
+    if (job != NULL)
+        json_set_text(json, "job", job);
 }
 
 /* What the upstream says that the attempt used. */
@@ -271,15 +319,26 @@ static void add_reason(const struct timeline *timeline, const struct attempt_rec
         json_set_text(json, "message", reason);
 }
 
+/* What an operator found, after all that was known before: then the record has his word in the place of `unknown`. */
+static void add_resolved(struct timeline *timeline, const struct store_attempt *attempt)
+{
+    json_t *json =
+        add_attempt(timeline, attempt->resolved_ms, "resolved", attempt->record.number, "upstream");
+    add_names(timeline, attempt, true, json);
+    json_set_text(json, "state", attempt_state_name(attempt->record.state));
+}
+
 static void add_moment(struct timeline *timeline, const struct store_attempt *attempt,
                        const char *what, int64_t at_ms)
 {
     if (at_ms <= 0)
         return;
+    bool is_resolved = attempt->resolved_ms > 0;
     json_t *json = add_attempt(timeline, at_ms, what, attempt->record.number, "upstream");
-    add_names(timeline, attempt, json);
+    add_names(timeline, attempt, !is_resolved, json);
     if (strcmp(what, "closed") == 0) {
-        json_set_text(json, "state", attempt_state_name(attempt->record.state));
+        json_set_text(json, "state",
+                      attempt_state_name(is_resolved ? ATTEMPT_UNKNOWN : attempt->record.state));
         add_usage(timeline, &attempt->record, json);
         add_reason(timeline, &attempt->record, json);
     }
@@ -294,8 +353,11 @@ static int add_attempts(struct timeline *timeline)
     int fault = store_attempts(timeline->request->api->parts.store, &query, attempts, &count);
     for (size_t i = count; fault == 0 && i-- > 0;) { /* oldest first */
         add_moment(timeline, &attempts[i], "begun", attempts[i].record.begun_ms);
-        add_moment(timeline, &attempts[i], "accepted", attempts[i].record.accepted_ms);
+        if (attempts[i].resolved_ms == 0)
+            add_moment(timeline, &attempts[i], "accepted", attempts[i].record.accepted_ms);
         add_moment(timeline, &attempts[i], "closed", attempts[i].record.closed_ms);
+        if (attempts[i].resolved_ms > 0)
+            add_resolved(timeline, &attempts[i]);
         store_attempt_fini(&attempts[i]);
     }
     return fault;
@@ -407,6 +469,7 @@ enum MHD_Result video_timeline(struct api_request *request)
     for (size_t i = 0; i < timeline.n_entries; i++)
         json_add(data, timeline.entries[i].json);
     free(timeline.entries);
+    free(timeline.channel);
     free(timeline.reason);
     json_decref(timeline.reasons);
     json_t *list = api_list(data);

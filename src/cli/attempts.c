@@ -103,11 +103,6 @@ static void set_time(json_t *row, const char *key, int64_t ms)
     json_set_text(row, key, ms > 0 ? text : NULL);
 }
 
-static const char *job_of(const struct store_attempt *attempt)
-{
-    return attempt->record.job != NULL ? attempt->record.job->id : NULL;
-}
-
 /* As the upstream told it; NULL: nothing, or it cannot be read. */
 static json_t *usage_of(const struct store_attempt *attempt)
 {
@@ -131,7 +126,7 @@ static json_t *describe(const struct store_attempt *attempt)
     json_set(row, "open", json_boolean(attempt_is_open(record->state)));
     set_foreign(row, "channel", shared_text_of(record->channel));
     set_foreign(row, "credential", shared_text_of(record->credential));
-    set_foreign(row, "job", job_of(attempt));
+    set_foreign(row, "job", attempt_shown_job(&attempt->record));
     json_t *usage = usage_of(attempt);
     json_set(row, "usage", usage != NULL ? usage : json_null());
     set_time(row, "begun_at", record->begun_ms);
@@ -175,7 +170,8 @@ static void print_row(const struct store_attempt *attempt)
     cli_print_column(place, PLACE_COLUMNS);
     printf("%-20s  %-20s  ", begun, closed);
     print_usage(attempt);
-    cli_print_text(stdout, job_of(attempt) != NULL ? job_of(attempt) : "-", 0);
+    const char *job = attempt_shown_job(record);
+    cli_print_text(stdout, job != NULL ? job : "-", 0);
     putchar('\n');
 }
 

@@ -68,11 +68,14 @@ static void print_attempt(const json_t *entry)
     long long number = json_int(entry, "attempt", 0);
     if (number > 0) {
         printf("attempt %lld ", number);
-        print_more(entry, "what", "");
+        const char *what = json_text(entry, "what");
+        print_more(entry, "what", what != NULL && strcmp(what, "lost") == 0 ? "answer " : "");
     } else { /* before there was one */
-        printf("submit put off");
+        printf("not submitted");
     }
-    print_more(entry, "state", ": ");
+    const char *word = json_text(entry, "what");
+    bool is_resolved = word != NULL && strcmp(word, "resolved") == 0;
+    print_more(entry, "state", is_resolved ? " by an operator: " : ": ");
     print_more(entry, "channel", ", channel ");
     print_more(entry, "credential", "/");
     print_more(entry, "job", ", job ");
@@ -95,6 +98,15 @@ static void print_webhook(const json_t *entry)
     print_more(entry, "url", ", ");
 }
 
+static void print_fetch(const json_t *entry)
+{
+    long long tries = json_int(entry, "tries", 0);
+    printf("result of attempt %lld out of reach", json_int(entry, "attempt", 0));
+    if (tries > 1)
+        printf(", %lld times", tries);
+    print_more(entry, "message", ": ");
+}
+
 static void print_entry(const json_t *entry)
 {
     const char *kind = json_text(entry, "kind");
@@ -104,6 +116,8 @@ static void print_entry(const json_t *entry)
         printf("poll of attempt %lld", json_int(entry, "attempt", 0));
         print_more(entry, "verdict", ": ");
         print_more(entry, "message", ", ");
+    } else if (kind != NULL && strcmp(kind, "fetch") == 0) {
+        print_fetch(entry);
     } else if (kind != NULL && strcmp(kind, "state") == 0) {
         print_more(entry, "state", "");
         print_more(entry, "failure", ": ");

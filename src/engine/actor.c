@@ -335,6 +335,17 @@ static void on_committed(struct loop_job *job)
 
 /* ---- events ---- */
 
+/* One whose answer was lost is not, while it is looked up: what is counted, an operator has to look up himself. */
+static void count_unknown(const struct actor *actor, const struct task *old)
+{
+    const struct attempt_record *attempt = &actor->task->attempt;
+    if (attempt->state == ATTEMPT_UNKNOWN && old->attempt.state != ATTEMPT_UNKNOWN) {
+        credential_of(actor->engine->credentials, shared_text_of(attempt->channel),
+                      shared_text_of(attempt->credential))
+            ->n_unknown++;
+    }
+}
+
 void actor_apply(struct actor *actor, const struct task_event *event)
 {
     struct engine *engine = actor->engine;
@@ -345,8 +356,10 @@ void actor_apply(struct actor *actor, const struct task_event *event)
         carry_out(actor, step.effects);
         return;
     }
-    task_unref(actor->task);
+    const struct task *old = actor->task;
     actor->task = step.task;
+    count_unknown(actor, old);
+    task_unref(old);
     if (step.task->state != TASK_QUEUED) {
         actor_leave_queue(actor);
     }

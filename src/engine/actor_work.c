@@ -158,6 +158,7 @@ static void on_reason(void *context, const char *reason)
         credential_note_error(local_credential(actor), reason);
     } else if (task->state != TASK_QUEUED) {
         json_set(body, "attempt", json_integer(task->attempt.number));
+        json_set(body, "is_submit", json_boolean(task->state == TASK_SUBMITTING));
     } else if (actor->credential && actor->n_put_off++ < ACTOR_PUT_OFF_MAX) {
         json_set_text(body, "channel", actor->credential->channel);
         json_set_text(body, "credential", actor->credential->name);
@@ -175,6 +176,16 @@ static void on_verdict(void *context, enum remote_verdict verdict, const char *m
     json_set_text(body, "verdict", remote_verdict_word(verdict));
     json_set(body, "message", short_text(message));
     put_note(actor, STORE_EVENT_POLL, body);
+}
+
+static void on_unreached(void *context, int n_tries, const char *why)
+{
+    const struct actor *actor = context;
+    CLEANUP(json_unref_pointer) json_t *body = json_object();
+    json_set(body, "attempt", json_integer(actor->task->attempt.number));
+    json_set(body, "tries", json_integer(n_tries));
+    json_set(body, "message", short_text(why));
+    put_note(actor, STORE_EVENT_FETCH, body);
 }
 
 /* ---- at an upstream ---- */
@@ -200,8 +211,8 @@ static void on_queue_position(void *context, int64_t position)
 static void new_remote(struct actor *actor, const struct route *route)
 {
     struct engine *engine = actor->engine;
-    const struct remote_handler handler = {on_ready,   on_attempt_event, on_queue_position,
-                                           on_verdict, on_reason,        actor};
+    const struct remote_handler handler = {
+        on_ready, on_attempt_event, on_queue_position, on_verdict, on_unreached, on_reason, actor};
     actor->remote =
         remote_new(&engine->room, engine->credentials, engine->channels, route, &handler);
 }

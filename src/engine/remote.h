@@ -23,7 +23,9 @@ enum {
     REMOTE_RETRY_MOST_MS = 60 * 1000, /* … up to this */
 };
 
-enum { REMOTE_VERDICTS_MAX = 64 }; /* told on of one attempt */
+enum {
+    REMOTE_VERDICTS_MAX = 64
+}; /* told on of one attempt, with what is told of a result out of reach */
 
 enum remote_verdict {
     REMOTE_VERDICT_NONE,
@@ -44,6 +46,8 @@ struct remote_handler {
     void (*queue_position)(void *context, int64_t position);
     /* A poll told something else than the one before; `message` (NULL: none) in the upstream's words. For the timeline. */
     void (*verdict)(void *context, enum remote_verdict verdict, const char *message);
+    /* The result was out of reach `n_tries` times in a row, the last time because of `why`. For the timeline of operators. */
+    void (*unreached)(void *context, int n_tries, const char *why);
     /* Why the attempt is about to end, or its submit to be put off, in the upstream's words where it has some. For the timeline of
      * operators; before the event. */
     void (*reason)(void *context, const char *reason);

@@ -29,7 +29,7 @@ struct remote_fetch {
     int64_t video_bytes;
     char *validator; /* ETag of what `video` holds the beginning of; NULL: none */
     int n_downloads, n_renewals, n_stores;
-    int n_unreached; /* in a row: out of reach, or without room of ours; only the pauses go by it */
+    int n_unreached; /* in a row: out of reach, or without room of ours; only the pauses and the timeline go by it */
     struct result *result;
 };
 
@@ -150,6 +150,8 @@ void remote_judge(struct remote *remote, enum remote_verdict verdict, const char
 /* A poll told nothing. */
 void remote_judge_trouble(struct remote *remote, const char *note,
                           const struct dialogue_outcome *outcome);
+/* The result was out of reach for the `n_tries`th time in a row. */
+void remote_judge_unreached(struct remote *remote, int n_tries, const char *why);
 
 /* ---- remote_result.c ---- */
 

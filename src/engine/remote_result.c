@@ -149,7 +149,8 @@ static void note_validator(struct remote *remote, const struct exchange_answer *
 static void wait_for_upstream(struct remote *remote, const char *why)
 {
     remote_note(remote, LOG_WARN, "the result is out of reach", why);
-    remote_retry(remote, bring, ++remote->fetch->n_unreached);
+    remote_judge_unreached(remote, ++remote->fetch->n_unreached, why);
+    remote_retry(remote, bring, remote->fetch->n_unreached);
 }
 
 static void on_broken(struct remote *remote, const struct exchange_answer *answer)

@@ -30,7 +30,6 @@ static void turn_away(struct remote *remote, enum task_failure failure, bool is_
 
 static void lose_answer(struct remote *remote, const char *note)
 {
-    remote->credential->n_unknown++;
     remote_explain(remote, LOG_ERROR, "the answer to a submit was lost", note);
     policy_breaker_fail(&remote->credential->breaker, clock_mono_ms());
     remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_ANSWER_LOST,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What polls told of a job, for its timeline: told on when it is another verdict than the last one, and not without end. On
- * the loop's thread. */
+ * What polls told of a job, for its timeline: told on when it is another verdict than the last one, and not without end; and
+ * that its result is out of reach. On the loop's thread. */
 #include "engine/remote_own.h"
 
 #include "base/must.h"
@@ -44,4 +44,16 @@ void remote_judge_trouble(struct remote *remote, const char *note,
         verdict = REMOTE_VERDICT_TROUBLE;
     }
     remote_judge(remote, verdict, note);
+}
+
+/* The first time and then ever more seldom: an outage of a day is eleven entries. */
+void remote_judge_unreached(struct remote *remote, int n_tries, const char *why)
+{
+    bool is_power_of_two = (n_tries & (n_tries - 1)) == 0;
+    if (!is_power_of_two || remote->n_verdicts >= REMOTE_VERDICTS_MAX) {
+        return;
+    }
+    remote->n_verdicts++;
+    CLEANUP(free_pointer) char *quoted = remote_quote(remote, why);
+    remote->handler.unreached(remote->handler.context, n_tries, quoted);
 }

@@ -242,9 +242,11 @@ void store_event_fini(struct store_event *event);
 
 /* The kind of a note on an upstream's poll; its body: attempt, verdict, message. */
 #define STORE_EVENT_POLL "poll"
-/* The kind of a note on why an attempt ended; its body: is_local, attempt, message. Of one that was put off before it began:
+/* The kind of a note on why an attempt ended; its body: is_local, attempt, is_submit (of the answer to one), message. Of one that was put off before it began:
  * channel, credential and message. */
 #define STORE_EVENT_ATTEMPT "attempt"
+/* The kind of a note on a result that is out of reach; its body: attempt, tries (in a row), message. */
+#define STORE_EVENT_FETCH "fetch"
 
 /* Writes an event of another kind than STORE_EVENT_STATE down, some time soon. Nobody waits for it, and it may be lost: when
  * many wait, when the store fails. What is noted of a deleted task is. */

@@ -109,3 +109,9 @@ bool attempt_has_job_id(const struct attempt_record *attempt)
 {
     return attempt->job != NULL && attempt->job->id != NULL && attempt->job->id[0] != '\0';
 }
+
+const char *attempt_shown_job(const struct attempt_record *attempt)
+{
+    return attempt_has_job_id(attempt) && attempt_may_be_taken(attempt->state) ? attempt->job->id
+                                                                               : NULL;
+}

@@ -69,3 +69,5 @@ struct attempt_record attempt_record_ref(const struct attempt_record *attempt);
 void attempt_record_fini(struct attempt_record *attempt);
 /* Can the job be asked for? True also of an id that we chose, whose answer was lost. */
 bool attempt_has_job_id(const struct attempt_record *attempt);
+/* Its job as an operator may look for it; NULL: none, or one that we chose and that was certainly never taken. */
+const char *attempt_shown_job(const struct attempt_record *attempt);

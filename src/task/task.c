@@ -165,7 +165,10 @@ static bool may_have_cost(const struct task *task)
 
 void task_failure_sentence(const struct task *task, char ret_text[TASK_SENTENCE_SIZE])
 {
-    const char *charge = task_failure_charge(task->failure, may_have_cost(task));
+    const bool is_costly = may_have_cost(task);
+    /* What an operator's program spends, nobody here knows. */
+    const char *charge =
+        task->is_command && !is_costly ? "" : task_failure_charge(task->failure, is_costly);
     const char *note = shared_text_of(task->failure_note);
     (void)snprintf(ret_text, TASK_SENTENCE_SIZE, "%s%s%s%s%s", task_failure_message(task->failure),
                    charge[0] != '\0' ? " " : "", charge, note[0] != '\0' ? " " : "", note);

@@ -74,6 +74,14 @@ test('a record as JSON', async () => {
         job: 'job-2', usage: null, begun_at: '2025-10-06T15:10:26Z', accepted_at: '2025-10-06T15:10:26Z', closed_at: null, resolved_at: null,
     });
 });
+test('a job of our choice that was certainly not taken is none to look for', async () => {
+    for (const state of ['refused', 'not_taken']) {
+        await sql(`UPDATE attempts SET state = '${state}', is_open = 0 WHERE id = '${id(2)}'`);
+        assert.equal((await list()).find((row) => row.id === id(2)).job, null, state);
+        assert.match((await attempts('list')).stdout, new RegExp(`^${id(2)}.* ${state} .* -\n`, 'm'));
+    }
+    await sql(`UPDATE attempts SET state = 'accepted', is_open = 1 WHERE id = '${id(2)}'`);
+});
 test('what the upstream says that it used is shown as it stands, or not at all', async () => {
     await sql(`UPDATE attempts SET usage = '{"b":1.50,"a":{"units":"2"}}' WHERE id = '${id(2)}'`);
     assert.deepEqual((await list('--open'))[0].usage, { b: 1.5, a: { units: '2' } });

@@ -2,6 +2,7 @@
 //
 // Programs of an operator's as an engine: one that works, and one that misbehaves in every way that its prompt names.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -167,7 +168,8 @@ test('a program that fails is tried again, and its last words are in the log alo
     assert.deepEqual(await reasons(id), ['the program ended with status 3', 'the program ended with status 3']);
     assert.equal((await row('local')).last_error, 'the program ended with status 3');
     const data = await timeline(id);
-    assert.deepEqual(data.filter((entry) => entry.kind === 'attempt').map((entry) => `${entry.engine} ${entry.what} ${entry.state ?? ''}`.trim()), ['command begun', 'command closed stopped', 'command begun', 'command closed failed']);
+    assert.deepEqual(data.filter((entry) => entry.kind === 'attempt').map((entry) => `${entry.engine} ${entry.what} ${entry.state ?? ''}`.trim()), ['command begun', 'command closed failed', 'command begun', 'command closed failed']);
+    assert.ok((await timeline(id, operator)).filter((entry) => entry.what === 'closed').every((entry) => entry.channel === 'local'));
 });
 test('one that a signal ends has failed', async () => {
     const { id } = await fails('dies', 'render_crashed');
@@ -296,6 +298,12 @@ test('a channel that was an upstream and is a program now: its job there waits f
     await until('the log to tell', () => /its job is at channel .*turned.* which is not configured/.test(other.log));
     assert.equal((await other.query(id)).status, 'pending');
     assert.equal((await other.cancel(id)).status, 200);
+});
+test('the example says that it has no ffmpeg', () => {
+    const input = JSON.stringify({ images: [], seed: 1, width: 64, height: 64, duration: 1, output: 'output.mp4' });
+    const run = spawnSync('sh', ['-c', 'python=$(command -v python3); PATH=/nowhere exec "$python" "$0"', path.join(ROOT, 'examples/command.py')], { input });
+    assert.equal(run.status, 0, String(run.stderr));
+    assert.deepEqual(JSON.parse(run.stdout).error, { kind: 'failed', code: 'no_ffmpeg', message: 'ffmpeg is not installed' });
 });
 test('the example works, with and without an image', async () => {
     for (const images of [[], [dataUri(cold)]]) {

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { command, endedWell, newDirectory, start, until } from './harness.js';
+import { command, endedWell, newDirectory, start, tool, until } from './harness.js';
 import { film } from './simulated.js';
 
 const KEY = 'a-key-that-nobody-may-see';
@@ -22,6 +22,7 @@ def polled: .body;
 const LONG = '内容'.repeat(200); // its beginning must be readable
 const SAYS = {
     parameter: [{ code: 'c', message: 'duration must be 5 or 10', kind: 'refused' }],
+    chosen: [{ code: 'c', message: 'not by that name', kind: 'refused' }],
     policy: [{ code: 'c', message: 'a person is in it', kind: 'moderated' }],
     credit: [{ code: 'c', message: `no credit is left for ${KEY}`, kind: 'quota', retry_after_s: 1 }, null],
     forgotten: [{ code: 'c', message: 'words to be forgotten', kind: 'refused' }],
@@ -32,12 +33,13 @@ const upstream = http.createServer((request, response) => {
     let body = '';
     request.on('data', (piece) => (body += piece)).on('end', () => {
         const [, kind, id] = request.url.split('/');
-        if (kind === 'files') return response.writeHead(404).end();
+        if (kind === 'files') return response.writeHead(prompts[id.split('-')[1] - 1] === 'away' ? 503 : 404).end();
         response.writeHead(200, { 'content-type': 'application/json' });
         if (request.method === 'GET') return response.end(JSON.stringify({ state: 'done', outputs: [{ url: `${url}/files/${id}` }] }));
         const { prompt } = JSON.parse(body);
         const error = SAYS[prompt]?.[prompts.filter((one) => one === prompt).length];
         prompts.push(prompt);
+        if (prompt === 'lost') return response.destroy();
         return response.end(JSON.stringify(error ? { error } : { id: `job-${prompts.length}` }));
     });
 });
@@ -80,6 +82,26 @@ test('a parameter that the vendor does not take', async () => {
     assert.match(told.stdout, /attempt 1 closed: refused, channel telling\/default, refused: duration must be 5 or 10\n/);
     assert.doesNotMatch((await command(['timeline', id], { env: { ...env, FILMGATE_KEY: server.key } })).stdout, /duration must be/);
 });
+test('a job of our choice that was refused is not shown', async () => {
+    const { id } = await film(server, 'm', 'chosen');
+    await server.waitEnd(id);
+    const jobs = async () => (await timeline(id, operator)).filter((entry) => entry.kind === 'attempt').map(({ what, job }) => [what, job]);
+    const become = (state) => tool('sqlite3', '-cmd', '.timeout 60000', path.join(server.data, 'filmgate.db'), `UPDATE attempts SET job = 'chosen', state = '${state}' WHERE task_id = '${id.split(':')[1]}'`);
+    await become('refused');
+    assert.deepEqual(await jobs(), [['begun', undefined], ['closed', undefined]]);
+    await become('failed');
+    assert.deepEqual(await jobs(), [['begun', 'chosen'], ['closed', 'chosen']]);
+});
+test('an operator\'s word on an unknown attempt comes after what was known before', async () => {
+    const { id } = await film(server, 'm', 'lost');
+    assert.equal((await server.waitEnd(id)).error.code, 'submission_unknown');
+    const [attempt] = (await timeline(id, operator)).filter((entry) => entry.kind === 'attempt');
+    assert.equal((await command(['attempts', 'resolve', attempt.id, '--job', 'found-there', '--data', server.data])).status, 0);
+    const history = (await timeline(id, operator)).filter((entry) => entry.kind === 'attempt').map(({ what, state, job }) => [what, state, job]);
+    assert.deepEqual(history, [['begun', undefined, undefined], ['closed', 'unknown', undefined], ['resolved', 'taken', 'found-there']]);
+    const { stdout } = await command(['timeline', id], { env: { FILMGATE_URL: server.url, FILMGATE_KEY: operator } });
+    assert.match(stdout, /attempt 1 resolved by an operator: taken, channel telling\/default, job found-there\n$/);
+});
 test('its content policy', async () => {
     await failsFor('policy', 'moderation_blocked', [['closed', 1, 'refused', 'telling/default', 'moderated: a person is in it']]);
 });
@@ -101,10 +123,21 @@ test('no credit: the attempt says so, and the next one is made', async () => {
         ['closed', 2, 'finished', 'telling/default', lost],
     ]);
 });
+test('a video that cannot be brought home: its operator sees why it is waited for', async () => {
+    const { id } = await film(server, 'm', 'away');
+    const fetches = async (key) => (await timeline(id, key)).filter((entry) => entry.kind === 'fetch');
+    await until('a second try', async () => (await fetches(operator)).length >= 2);
+    const why = 'its link answered with status 503';
+    assert.deepEqual((await fetches(operator)).slice(0, 2).map(({ attempt, tries, message }) => [attempt, tries, message]), [[1, 1, why], [1, 2, why]]);
+    assert.deepEqual(await fetches(), []);
+    const { stdout } = await command(['timeline', id], { env: { FILMGATE_URL: server.url, FILMGATE_KEY: operator } });
+    assert.match(stdout, /  result of attempt 1 out of reach: its link answered with status 503\n.*  result of attempt 1 out of reach, 2 times: its link/s);
+    await server.call('POST', `/v1/video/cancel?id=${encodeURIComponent(id)}`);
+});
 test('what its adapter refuses before anything is sent was no attempt, and is told all the same', async () => {
     const id = await failsFor('unfit', 'upstream_refused', [['put_off', undefined, undefined, 'telling/default', 'refused: no such size']]);
     const { stdout } = await command(['timeline', id], { env: { FILMGATE_URL: server.url, FILMGATE_KEY: operator } });
-    assert.match(stdout, /submit put off, channel telling\/default, refused: no such size\n/);
+    assert.match(stdout, /  not submitted, channel telling\/default, refused: no such size\n/);
 });
 test('what was noted goes with the task, from every byte of the database', async () => {
     const isHeld = () => ['', '-wal'].some((end) => {

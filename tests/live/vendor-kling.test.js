@@ -137,5 +137,13 @@ test('the gateway: whatever becomes of the answer, the job is found by our id an
     const rows = attemptsOf(server);
     assert.deepEqual(rows.map((row) => row.job).sort(), sold.map(({ correlation }) => correlation).sort(), 'the job keeps our id');
     assert.ok(rows.every((row) => row.state === 'finished'), JSON.stringify(rows.map((row) => row.state)));
+    const operator = await server.addKey('ops', { operator: true });
+    const [row] = (await server.call('GET', '/v1/channels', { key: operator })).json.data;
+    assert.deepEqual([row.submits, row.unknown], [ways.length, 0], 'what was found is not to be looked up');
+    for (const task of tasks) {
+        const { data } = (await server.call('GET', `/v1/video/tasks/${encodeURIComponent(task.id)}/timeline`, { key: operator })).json;
+        const told = data.filter((entry) => entry.kind === 'attempt').map(({ what, message }) => [what, message?.startsWith('the answer to a submit was lost: ')]);
+        assert.deepEqual(told, [['begun', undefined], ['lost', true], ['accepted', undefined], ['closed', undefined]]);
+    }
 });
 test('the servers ended well', endedWell);

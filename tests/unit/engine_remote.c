@@ -128,7 +128,7 @@ static void check_submit(const struct submit *row, const struct place *place, si
     assert_int_equal(credential->n_submits, strncmp(told, "ready", 5) == 0);
     assert_int_equal(credential->n_accepted, strstr(told, "accepted(") != NULL);
     assert_int_equal(credential->n_refused, strstr(told, "turned_away(") != NULL);
-    assert_int_equal(credential->n_unknown, strstr(told, "lost(") != NULL);
+    assert_int_equal(credential->n_unknown, 0); /* it may be found yet */
     assert_false(remote_is_sending(place->remote));
 }
 

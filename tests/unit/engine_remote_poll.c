@@ -502,8 +502,8 @@ static struct remote *neighbour(struct place *place)
     const struct channel *main = channel_at(place->table, 0);
     const struct route route = {ROUTE_FOUND,       main, &main->credentials[0],
                                 place->credential, -1,   false};
-    const struct remote_handler handler = {on_ready,   on_event,  on_queue_position,
-                                           on_verdict, on_reason, place};
+    const struct remote_handler handler = {
+        on_ready, on_event, on_queue_position, on_verdict, on_unreached, on_reason, place};
     return remote_new(&ROOM, place->credentials, place->table, &route, &handler);
 }
 

@@ -3,6 +3,8 @@
  * One attempt at an upstream: its result comes home whatever breaks, and what breaks for good is told. */
 #include "engine_remote_stage.h"
 
+#include "engine/remote_own.h"
+
 /* As many bytes as a result may have, and then it breaks off. */
 #define FILLS                                                                                      \
     {                                                                                              \
@@ -328,6 +330,44 @@ static void a_result_comes_home_whatever_breaks(void **state)
     }
 }
 
+/* ---- what its timeline is told meanwhile ---- */
+
+#define AWAY_503 "its link answered with status 503|"
+
+static void a_result_out_of_reach_is_told_of_ever_more_seldom(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {
+        BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD, HALF, BAD, BRINGS(200, "all"), STORES, {0}};
+    struct place place;
+    begin(&place, "plain", fetching_task(HOME), turns);
+    call(&place, remote_store);
+    play_out();
+    check_told(&place, "stored(gen_1)", "out of reach", 0);
+    assert_string_equal(place.unreached,
+                        "1:" AWAY_503 "2:" AWAY_503 "4:" AWAY_503 "8:" AWAY_503 "1:" AWAY_503);
+    end(&place);
+}
+
+static void nor_without_end_nor_with_a_secret(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {{0}};
+    struct place place;
+    size_t n = 0;
+    begin(&place, "plain", fetching_task(HOME), turns);
+    remote_judge_unreached(place.remote, 1, "not at /callbacks/abc");
+    assert_string_equal(place.unreached, "1:not at /callbacks/***|");
+    for (int i = 0; i < 3 * REMOTE_VERDICTS_MAX; i++) {
+        remote_judge_unreached(place.remote, 1, "");
+    }
+    for (const char *at = place.unreached; *at != '\0'; at++) {
+        n += *at == '|';
+    }
+    assert_int_equal(n, REMOTE_VERDICTS_MAX);
+    end(&place);
+}
+
 /* ---- access tokens ---- */
 
 #define GRANT(token) BRINGS(200, "{\"access_token\":\"" token "\",\"expires_in\":3600}")
@@ -469,6 +509,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_result_comes_home_whatever_breaks),
+        cmocka_unit_test(a_result_out_of_reach_is_told_of_ever_more_seldom),
+        cmocka_unit_test(nor_without_end_nor_with_a_secret),
         cmocka_unit_test(a_download_waits_for_its_token),
         cmocka_unit_test(a_download_that_is_stopped_waits_for_no_token),
         cmocka_unit_test(a_full_spool_counts_for_nothing),

@@ -98,7 +98,8 @@ struct place {
     int64_t queue_position;
     char told[ASKED_MAX];
     char verdicts[ASKED_MAX];
-    char reasons[ASKED_MAX]; /* `why|` */
+    char unreached[ASKED_MAX]; /* `tries:why|` */
+    char reasons[ASKED_MAX];   /* `why|` */
 };
 
 static inline void on_ready(void *context, const struct task_event *granted)
@@ -206,6 +207,12 @@ static inline void on_verdict(void *context, enum remote_verdict verdict, const 
     note(place->verdicts, "%s ", remote_verdict_word(verdict));
 }
 
+static inline void on_unreached(void *context, int n_tries, const char *why)
+{
+    struct place *place = context;
+    note(place->unreached, "%d:%s|", n_tries, why);
+}
+
 static inline void on_reason(void *context, const char *reason)
 {
     struct place *place = context;
@@ -258,8 +265,8 @@ static inline void begin(struct place *place, const char *adapter, struct task *
     const struct channel *main = channel_at(place->table, 0);
     const struct route route = {ROUTE_FOUND,       main, &main->credentials[0],
                                 place->credential, -1,   false};
-    const struct remote_handler handler = {on_ready,   on_event,  on_queue_position,
-                                           on_verdict, on_reason, place};
+    const struct remote_handler handler = {
+        on_ready, on_event, on_queue_position, on_verdict, on_unreached, on_reason, place};
     place->remote = remote_new(&place->room, place->credentials, place->table, &route, &handler);
 }
 

@@ -122,6 +122,13 @@ static void a_sentence_knows_what_may_have_been_charged(void **context)
     task->may_have_cost = true;
     task_failure_sentence(task, text);
     assert_string_equal(text, CANCELLED PERHAPS);
+    /* what a program of an operator's spends is not known */
+    task->is_local = task->is_command = true;
+    task_failure_sentence(task, text);
+    assert_string_equal(text, CANCELLED PERHAPS);
+    task->may_have_cost = false;
+    task_failure_sentence(task, text);
+    assert_string_equal(text, CANCELLED);
     task_unref(task);
 }
 
