@@ -152,7 +152,7 @@ def verdict:
   by_word("status"; state_of_word; result; failure)
   + (if state_of_word[text_at("status")] == "cancelled" then usage_without_a_video else {} end);
 
-def polled: polled_by(code_of; text_of; verdict);
+def polled: if_named("id"; polled_by(code_of; text_of; verdict));
 
 # ---- cancel: of what is queued alone; the same call would erase what is over. Then it is looked at ----
 

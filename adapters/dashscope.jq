@@ -200,7 +200,7 @@ def verdict:
   | if .state == "cancelled" then . + {usage: $usage} else . end
   | present;
 
-def polled: polled_by(code_of; text_of; verdict);
+def polled: if_named("output.task_id"; polled_by(code_of; text_of; verdict));
 
 # ---- cancel: of what waits alone ----
 

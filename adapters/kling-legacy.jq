@@ -98,5 +98,5 @@ def verdict: by_word("task_status"; state_of_word; result; failure);
 def polled:
   if is_not_found then {state: "gone"}
   elif kling_is_ok | not then unclear_answer(.body | kling_code; .body | text_of)
-  else .body.data | verdict
+  else if_named("data.task_id"; .body.data | verdict)
   end;

@@ -157,7 +157,7 @@ def failure:
 def verdict:
   by_word("state"; state_of_word; result + {usage: usage_of}; failure + {usage: usage_of}) | present;
 
-def polled: polled_by(reason_of; text_of; verdict);
+def polled: if_named("id"; polled_by(reason_of; text_of; verdict));
 
 # ---- cancel: only before it is scheduled ----
 
