@@ -160,6 +160,11 @@ def result: {state: "done", outputs: outputs_at("data.video_url")};
 def failed($kind):
   failed(or_else(.body | code; "http_\(.status)"); or_else(.body | message; "the job failed without a reason"); $kind);
 
+# Calls a second, the account, its money: said to whoever asks, and nothing of the job.
+def is_of_who_asks($code):
+  (kind_of_code[$code] // (.status | kind_of_status)) as $kind
+  | $kind == "busy" or $kind == "auth" or $kind == "quota";
+
 # `done` says that there is nothing more to come, the code what came of it.
 def polled:
   (.body | code) as $code
@@ -167,7 +172,7 @@ def polled:
   | state_of_word[$word] as $state
   | if kind_of_code[$code] == "moderated" then failed("moderated")
     elif $state == "done" and is_ok then .body | result
-    elif $state == "done" and $code != "" and $code != "10000" then failed("failed")
+    elif $state == "done" and $code != "" and $code != "10000" and (is_of_who_asks($code) | not) then failed("failed")
     elif is_ok | not then unclear_answer($code; .body | message)
     elif $state == null or $state == "done" then unknown_word("status"; $word)
     else {state: $state}
