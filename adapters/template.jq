@@ -51,7 +51,7 @@ def poll: {method: "GET", path: "/v1/jobs/\(.job | @uri)", heed: ["404"]};
 def polled:
   if is_not_found then {state: "gone"}
   elif .status >= 400 then {state: "unclear", message: (.body | text_of)}
-  else .body |
+  else if_named("id"; .body |
     if .state == "queued" then {state: "pending"}
     elif .state == "running" then {state: "rendering", progress: ((.percent // 0) / 100)}
     elif .state == "done" then {state: "done", outputs: [{url: .video_url}]}
@@ -59,7 +59,7 @@ def polled:
       {state: "failed", error: {code: (.error.code // "failed"), message: text_of,
                                 kind: (if .error.code == "content_policy" then "moderated" else "failed" end)}}
     elif .state == "cancelled" then {state: "cancelled"}
-    else {state: "unclear", message: "an unknown state: \(.state)"} end
+    else {state: "unclear", message: "an unknown state: \(.state)"} end)
   end;
 
 # Leave out `cancel` and `cancelled` where the upstream cannot cancel. Input: {task, job, keep, state}.
