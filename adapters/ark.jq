@@ -146,7 +146,7 @@ def result: {state: "done", outputs: outputs_at("content.video_url")};
 
 def verdict: with_usage(usage_of; by_word("status"; state_of_word; result; failure));
 
-def polled: polled_by(code_of; text_of; verdict);
+def polled: if_named("id"; polled_by(code_of; text_of; verdict));
 
 # ---- cancel: of what is queued alone; the same call would erase what is over. Then it is looked at ----
 

@@ -10,7 +10,7 @@
 # The job's id is ours: a lost answer is cleared up by asking for it. Older servers choose their own, and tell it.
 #
 # What it cannot do: progress (it is told by WebSocket only), more than three images. An older server takes /interrupt
-# for whatever runs there: `options.interrupt: false` keeps a running job running.
+# for whatever runs there, so the queue is looked at first; `options.interrupt: false` keeps a running job running.
 #
 # Options: workflow (the graph in API format; it may also stand among the options as it was exported, so options_file
 # can be that file); inputs: {prompt: /6/inputs/text, seed: [/3/inputs/seed, …], …} with the names below; fps: 24 (for
@@ -224,23 +224,38 @@ def queue_polled:
 
 def polled: if .step == 0 then history_polled else queue_polled end;
 
-# ---- cancel: step 0 takes it out or interrupts it, step 1 looks whether it still waits or runs, step 2 how it ended ----
+# ---- cancel: step 0 looks where it is, then it is taken out or interrupted, then two looks say what came of it ----
 
+# An older server interrupts whatever runs there. So each try looks first, and interrupts only if it is our job that runs:
+# by the next try the next job may.
 def cancel:
-  if .step == 1 then {method: "GET", path: "/queue"}
-  elif .step == 2 then {method: "GET", path: "/history/\(.job | @uri)"}
-  elif .state == "pending" then {method: "POST", path: "/queue", json: {delete: [.job]}}
-  elif .task.options.interrupt == false then null
-  else {method: "POST", path: "/interrupt", json: {prompt_id: .job}}
-  end;
+  at("keep.cancel") as $step
+  | if $step == "delete" then {method: "POST", path: "/queue", json: {delete: [.job]}}
+    elif $step == "interrupt" then {method: "POST", path: "/interrupt", json: {prompt_id: .job}}
+    elif $step == "history" then {method: "GET", path: "/history/\(.job | @uri)"}
+    elif .state == "rendering" and .task.options.interrupt == false then null
+    else {method: "GET", path: "/queue"}
+    end;
+
+def on($step): {next: true, keep: {cancel: $step}};
+
+# What waited may run by now. After a call that was taken, only looks are left.
+def cancel_looked($is_first):
+  (.task.options.interrupt != false) as $interrupts
+  | queue_polled
+  | if .state == "gone" then on("history")
+    elif $is_first and .state == "pending" then on("delete")
+    elif $is_first and .state == "rendering" then if $interrupts then on("interrupt") else {state: "refused"} end
+    else {state: "unclear"}
+    end;
 
 # Both calls are answered 200 with nothing in it, whatever they found. What has left the queue stands in the history,
 # unless it was taken out before it ran.
 def cancelled:
-  .keep as $keep
+  at("keep.cancel") as $step
   | if is_page then {state: "unclear"}
-    elif .step == 0 then if is_success then {next: true, keep: $keep} else {state: "refused"} end
-    elif .step == 1 then queue_polled | if .state == "gone" then {next: true, keep: $keep} else {state: "unclear"} end
+    elif $step == "delete" or $step == "interrupt" then if is_success then on("look") else {state: "refused"} end
+    elif $step != "history" then cancel_looked($step == null)
     else
       history_polled
       | if .next == true or .state == "cancelled" then {state: "cancelled"}

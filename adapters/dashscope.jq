@@ -190,7 +190,7 @@ def result:
 
 def verdict: with_usage(usage_of; by_word("output.task_status"; state_of_word; result; failure));
 
-def polled: polled_by(code_of; text_of; verdict);
+def polled: if_named("output.task_id"; polled_by(code_of; text_of; verdict));
 
 # ---- cancel: of what waits alone ----
 

@@ -111,11 +111,19 @@ def result:
   | {state: "done", outputs: (if $url == null then [] else [{url: $url}] end)};
 
 # Does the run itself speak, or somebody before it? The platform marks what it says of a run; a model lists what is wrong
-# with the body that was submitted, which a query has none of.
+# with the body that was submitted, which a query has none of. Of a server's error the header alone tells.
 def is_marked: texts("headers.x-fal-error-type", "body.error_type") != [];
 
-def is_of_the_run:
-  is_marked or any(at("body.detail") | arrays | .[]; type == "object" and at("type") != null and at("loc.0") == "body");
+def is_of_the_input:
+  any(at("body.detail") | arrays | .[]; type == "object" and at("type") != null and at("loc.0") == "body");
+
+# What the platform may as well say of this query, of which it has runners and clients, too.
+def may_be_of_the_query:
+  text_at("headers.x-fal-error-type") as $type
+  | $type == "client_disconnected"
+    or .status >= 500 and ($type | test("^(|internal_error|request_timeout|client_.*|runner_.*)$"));
+
+def is_of_the_run: (may_be_of_the_query | not) and (is_marked or is_of_the_input);
 
 def run_failed($kind):
   failed(or_else(error_type; "http_\(.status)"); or_else(.body | text_of; "the run failed with HTTP \(.status)");

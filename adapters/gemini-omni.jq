@@ -136,7 +136,7 @@ def submitted:
 # ids are ours to escape; `stream=false` is what the SDK asks.
 def poll: {method: "GET", path: "/interactions/\(.job | @uri)", query: {stream: "false"}};
 
-def polled: at("keep.uri") as $kept | polled_by(verdict($kept));
+def polled: at("keep.uri") as $kept | if_named("id"; polled_by(verdict($kept)));
 
 # ---- cancel ----
 

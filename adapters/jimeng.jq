@@ -153,6 +153,11 @@ def result: {state: "done", outputs: outputs_at("data.video_url")};
 def jimeng_failed($kind):
   failed(or_else(.body | code_of; "http_\(.status)"); or_else(.body | message_of; "the job failed without a reason"); $kind);
 
+# Calls a second, the account, its money: said to whoever asks, and nothing of the job.
+def is_of_who_asks($code):
+  (kind_of_code[$code] // (.status | kind_of_status)) as $kind
+  | $kind == "busy" or $kind == "auth" or $kind == "quota";
+
 # `done` says that there is nothing more to come, the code what came of it.
 def polled:
   (.body | code_of) as $code
@@ -160,7 +165,8 @@ def polled:
   | state_of_word[$word] as $state
   | if kind_of_code[$code] == "moderated" then jimeng_failed("moderated")
     elif $state == "done" and is_ok then .body | result
-    elif $state == "done" and $code != "" and $code != "10000" then jimeng_failed("failed")
+    elif $state == "done" and $code != "" and $code != "10000" and (is_of_who_asks($code) | not) then
+      jimeng_failed("failed")
     elif is_ok | not then unclear_answer($code; .body | message_of)
     elif $state == null or $state == "done" then unknown_word("status"; $word)
     else {state: $state}

@@ -93,5 +93,5 @@ def verdict: with_usage(usage_of; by_word("task_status"; state_of_word; result; 
 def polled:
   if is_not_found then {state: "gone"}
   elif kling_is_ok | not then unclear_answer(.body | kling_code; .body | text_of)
-  else .body.data | verdict
+  else if_named("data.task_id"; .body.data | verdict)
   end;

@@ -91,4 +91,4 @@ def outputs:
   | map(select(.type == "video")) + map(select(.type != "video"))
   | map({url: .url});
 
-def polled: polled_by(by_word("state"; state_of_word; {state: "done", outputs: outputs}; failure));
+def polled: if_named("id"; polled_by(by_word("state"; state_of_word; {state: "done", outputs: outputs}; failure)));

@@ -79,4 +79,4 @@ def failure:
 
 def result: {state: "done", outputs: outputs_at("assets.video")};
 
-def polled: polled_by(by_word("state"; state_of_word; result; failure));
+def polled: if_named("id"; polled_by(by_word("state"; state_of_word; result; failure)));

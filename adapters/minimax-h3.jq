@@ -123,7 +123,7 @@ def verdict: with_usage(usage_of; by_word("status"; state_of_word; result; failu
 # After seven days a task is no longer known, and that is 400.
 def polled:
   if .status == 400 and (.body | text_of | test("invalid task.?id"; "i")) then {state: "gone"}
-  else polled_by(at("task") | verdict)
+  else if_named("task.id"; polled_by(at("task") | verdict))
   end;
 
 # ---- cancel ----

@@ -161,7 +161,8 @@ def task_polled:
   | text_at("body.status") as $word
   | state_of_word[$word] as $state
   | if is_success | not then minimax_unclear
-    elif $state == "failed" or ($word == "" and kind_of_code[$code] == "moderated") then .body | failure($code)
+    elif $state == "failed" then if_named("task_id"; .body | failure($code))
+    elif $word == "" and kind_of_code[$code] == "moderated" then .body | failure($code)
     elif $code == "2013" and (.body | message_of | test("task.?id"; "i")) then {state: "gone"}
     elif $code != "" and $code != "0" then minimax_unclear
     elif $state == "file" then .body | file_step

@@ -127,7 +127,7 @@ def failure:
   | failed(or_else($code; "upstream_failed"); or_else($message; "the video failed without a reason");
            if kind_of_code[$code] == "moderated" or ($message | tells_of_moderation) then "moderated" else "failed" end);
 
-def polled:
+def verdict:
   .job as $job
   | (.task.options // {}) as $options
   | if is_not_found or .status == 410 then {state: "gone"}
@@ -144,3 +144,6 @@ def polled:
         else unknown_word("status"; $word)
         end
     end;
+
+# A relay wraps an error of its own in 200 and one of these words, too.
+def polled: if_named("id", "task_id", "data.id", "data.task_id"; verdict);

@@ -145,5 +145,5 @@ def polled:
   | if .status == 404 and (at("body.error") | type) == "object" then {state: "gone"}
     elif is_success | not then unclear_answer
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no job"}
-    else .body | verdict($job)
+    else if_named("id"; .body | verdict($job))
     end;

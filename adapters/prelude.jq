@@ -158,6 +158,17 @@ def with_usage(usage; verdict):
     else .
     end;
 
+# A verdict; but of a failure that does not name the job at one of these paths of the body, `unclear`: that may be the error
+# of somebody before the API, in words of its own, and the job goes on. Of an input with a job and an answer.
+def if_named(paths; verdict):
+  .job as $job
+  | any(.body | word_at(paths); . == $job) as $is_named
+  | verdict
+  | if .state == "failed" and ($is_named | not) then
+      {state: "unclear", message: "a failure that does not name the job: \(.error.message)"}
+    else .
+    end;
+
 def failed($code; $message; $kind): {state: "failed", error: {code: $code, message: $message, kind: $kind}};
 
 # The URLs at these paths, as outputs of a job that is done.

@@ -128,7 +128,7 @@ def polled:
   | if is_not_found then {state: "gone"}
     elif is_success | not then unclear_answer(""; .body | message_of)
     elif (.body | type) != "object" then {state: "unclear", message: "the answer to the query is no prediction"}
-    else .body | verdict($pointer)
+    else if_named("id"; .body | verdict($pointer))
     end;
 
 # ---- cancel ----

@@ -212,7 +212,7 @@ def verdict:
   | if .state == "rendering" then . + {progress: $progress} | present else . end;
 
 # A task that was deleted is not found any more.
-def polled: polled_by(verdict);
+def polled: if_named("id"; polled_by(verdict));
 
 # ---- cancel: step 0 looks at it, step 1 stops it ----
 

@@ -66,7 +66,8 @@ def verdict:
   | by_word("state"; states; result; failure)
   | if .state == "rendering" then . + {progress: $progress} | present else . end;
 
-def polled: polled_by(verdict);
+# A failure that does not name the job may be the error of somebody before the API.
+def polled: if_named("id"; polled_by(verdict));
 
 # Leave out `cancel` and `cancelled` where the upstream cannot cancel. Input: {task, job, keep, state}.
 def cancel: {method: "DELETE", path: "/v1/jobs/\(.job | @uri)"};

@@ -271,11 +271,33 @@ def verdict($keep):
     else unknown_word("status"; $word)
     end;
 
+# Does the body tell of a task? By its id, by a member that an error's envelope has not, or by a word that only tasks have.
+# `detail.id` lacks what stands before the colon of ours. The input is that of polled.
+def is_of_a_task:
+  .job as $job
+  | any(.body | word_at("id", "task_id", "data.id", "data.task_id", "detail.id");
+        . as $id | $id != "" and ($id == $job or ($job | endswith(":" + $id))))
+    or any(.body | at("status_update_time", "video_url", "progress", "fail_reason", "failure_reason", "data.status",
+                      "data.fail_reason", "data.progress");
+           . != null)
+    or (at("body.detail") | type) == "object"
+    or (.body | text_at("status", "data.status") | test("^video_"; "i"));
+
+# A relay wraps an error of its own in 200 and the word failed, too: it ends no task.
+def believed:
+  is_of_a_task as $is_of_a_task
+  | .keep as $keep
+  | .body | unwrapped | verdict($keep)
+  | if .state == "failed" and ($is_of_a_task | not) then
+      {state: "unclear", message: "a failure that tells of no task: \(.error.message)"}
+    else .
+    end;
+
 # A filmgate says task_not_exist with status "failed" beside it: the code goes before the word.
 def polled:
   if is_not_found or (.body | code_of) == "task_not_exist" then {state: "gone"}
   elif is_success | not then unclear_answer
-  else .keep as $keep | .body | unwrapped | verdict($keep)
+  else believed
   end;
 
 # ---- cancel: of filmgate only ----

@@ -155,7 +155,7 @@ def failure:
 
 def verdict: with_usage(usage_of; by_word("state"; state_of_word; result; failure));
 
-def polled: polled_by(reason_of; text_of; verdict);
+def polled: if_named("id"; polled_by(reason_of; text_of; verdict));
 
 # ---- cancel: only before it is scheduled ----
 

@@ -124,13 +124,17 @@ def result:
   else {state: "done", outputs: outputs_at("video.url")}
   end;
 
+# A video's failure is told without its id, and its error is an object with a code: what tells it in another form is an error
+# of somebody before the API.
+def is_of_its_form: at("message") == null and (at("error") == null or text_at("error.code") != "");
+
 # An answer without a word is done when it has a video, and under way when its status is 202, whatever its body.
 def told($is_accepted):
   text_at("status") as $word
   | if $word == "pending" or ($word == "" and $is_accepted) then
       {state: "rendering", progress: progress_of} | present
     elif $word == "done" or ($word == "" and at("video.url") != null) then result
-    elif $word == "failed" or $word == "expired" then failure($word)
+    elif ($word == "failed" or $word == "expired") and is_of_its_form then failure($word)
     else unknown_word("status"; $word)
     end;
 

@@ -142,7 +142,7 @@ test('fal: what failed says so with its result', async () => {
     const isModerated = (error) => error.name === 'ValidationError' && error.getFieldErrors('prompt')[0].type === 'content_policy_violation';
     await assert.rejects(falRun({ prompt: '[sim:moderate]' }), isModerated);
     await assert.rejects(falRun({ image_url: 'https://example.com' }), (error) => error.status === 422 && error.body.detail[0].type === 'missing');
-    await assert.rejects(falRun({ prompt: '[sim:fail]' }), { status: 500 });
+    await assert.rejects(falRun({ prompt: '[sim:fail]' }), { status: 504 });
     assert.equal((await falRun({ prompt: '[sim:no-video]' })).data.video, null);
 });
 test('fal: cancel, a foreign address, an upload', async () => {

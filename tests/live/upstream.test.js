@@ -55,6 +55,7 @@ const FAULTS = [
     { name: 'busy without a word on how long', rule: { on: 'submit', times: 1, do: { status: 429 } }, end: /^completed$/ },
     { name: 'polls that tell nothing cost time, not the task', rule: { on: 'poll', times: 3, do: { status: 503 } }, end: /^completed$/ },
     { name: 'a poll is answered with a page', rule: { on: 'poll', times: 2, do: { not_json: true } }, end: /^completed$/ },
+    { name: 'an error with status 200 that names no job', rule: { on: 'poll', times: 2, do: { status: 200, body: { status: 'failed', state: 'failed', message: 'rate limited' } } }, end: /^completed$/ },
     { name: 'a poll is cut off', rule: { on: 'poll', times: 2, do: { truncate: true } }, end: /^completed$/ },
     { name: 'a poll is reset', rule: { on: 'poll', times: 2, do: { reset: true } }, end: /^completed$/ },
     { name: 'the job is not to be seen at first', word: '[sim:late=2]', end: /^completed$/ },

@@ -90,7 +90,7 @@ async function result(sim, call) {
     if (job.state() === 'cancelled') throw sim.refuse(499, { message: 'Request was cancelled', type: 'client_cancelled', id }); // ours
     if (job.wish.input.prompt === undefined) throw invalid(job, 'missing', 'Field required'); // documented
     if (job.outcome === 'moderated') throw invalid(job, 'content_policy_violation', 'The content was flagged by a content checker.'); // documented
-    if (job.outcome === 'failed') throw sim.refuse(500, { message: 'Internal Server Error', id }); // 500: documented
+    if (job.outcome === 'failed') throw sim.refuse(504, { message: 'The runner did not start in time', type: 'startup_timeout', id }); // documented
     const headers = { 'x-fal-request-id': id };
     if (job.outcome === 'no-video' || deed.done_without_video) return { headers, json: { video: null, seed: 7 } };
     const size = video(job.wish.shape, job.bytes).length;
