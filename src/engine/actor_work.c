@@ -259,6 +259,9 @@ static void act_remotely(struct actor *actor, unsigned effects)
     }
     if (effects & TASK_EFFECT_POLL) {
         remote_poll(actor->remote, actor->task);
+        if (actor->is_late) { /* the deadline passed before there was anything to poll */
+            remote_look(actor->remote);
+        }
     }
     if (effects & TASK_EFFECT_STORE_RESULT) {
         remote_store(actor->remote, actor->task);
