@@ -205,7 +205,15 @@ static void check_deadline(const struct node *node, const struct life *life,
     int64_t waited_ms = (late_ms < up_ms ? late_ms : up_ms) + 2 * WALL_JUMP_MS;
     bool has_job = old->state == TASK_RENDERING || old->state == TASK_FETCHING;
     bool was_denied = task->attempt.state == ATTEMPT_NOT_TAKEN;
-    if (!job || !has_job || was_denied || waited_ms >= the_world->settings.grace) {
+    if (waited_ms >= the_world->settings.grace) {
+        return;
+    }
+    if (old->state == TASK_SUBMITTING && task->attempt.begun_ms >= clock_wall_ms() - up_ms &&
+        task->attempt.state == ATTEMPT_CANCELLING) {
+        world_fail("life %d: its deadline has passed, and the answer to its submit is not awaited",
+                   life->number);
+    }
+    if (!job || !has_job || was_denied) {
         return;
     }
     if (job->video_was_told) {
