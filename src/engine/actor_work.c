@@ -282,9 +282,20 @@ void actor_look_again(struct actor *actor)
 
 /* ---- the deadline ---- */
 
+/* What was heard of a job while the engine stops is not acted on any more: the next start judges it, with a fresh grace. */
+static bool is_left_to_next_start(const struct actor *actor)
+{
+    enum task_state state = actor->task->state;
+    return actor->engine->is_draining && !actor->task->is_local &&
+           (state == TASK_RENDERING || state == TASK_FETCHING);
+}
+
 static void on_deadline(struct loop_timer *timer)
 {
     struct actor *actor = CONTAINER_OF(timer, struct actor, deadline);
+    if (is_left_to_next_start(actor)) {
+        return;
+    }
     bool has_grace = actor->engine->parts.settings->grace > 0;
     actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_DEADLINE,
                                            .is_final = actor->is_late || !has_grace});
