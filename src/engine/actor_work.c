@@ -290,9 +290,36 @@ static bool is_left_to_next_start(const struct actor *actor)
            (state == TASK_RENDERING || state == TASK_FETCHING);
 }
 
+/* Until when is granted: a look that waits for its turn, or as the upstream wishes, has not begun to use up the grace. */
+static int64_t grace_ends_ms(const struct actor *actor)
+{
+    int64_t grace_ms = actor->engine->parts.settings->grace;
+    int64_t looked_ms = actor->remote ? remote_looked_ms(actor->remote) : 0;
+    bool waits_for_turn = actor->remote && actor->task->state == TASK_RENDERING && looked_ms == 0;
+    if (waits_for_turn) {
+        return actor->late_since_ms +
+               (grace_ms > ACTOR_TURN_MOST_MS ? grace_ms : ACTOR_TURN_MOST_MS);
+    }
+    return (looked_ms != 0 ? looked_ms : actor->late_since_ms) + grace_ms;
+}
+
+/* Looks again whether it has had its turn. */
+static bool goes_on_in_grace(struct actor *actor)
+{
+    int64_t left_ms = actor->is_late ? grace_ends_ms(actor) - clock_mono_ms() : 0;
+    int64_t grace_ms = actor->engine->parts.settings->grace;
+    if (left_ms > 0) {
+        loop_arm(actor->engine->loop, &actor->deadline, left_ms < grace_ms ? left_ms : grace_ms);
+    }
+    return left_ms > 0;
+}
+
 static void on_deadline(struct loop_timer *timer)
 {
     struct actor *actor = CONTAINER_OF(timer, struct actor, deadline);
+    if (goes_on_in_grace(actor)) {
+        return;
+    }
     if (is_left_to_next_start(actor)) {
         return;
     }
@@ -310,6 +337,7 @@ void actor_arm_deadline(struct actor *actor)
 void actor_wait_in_grace(struct actor *actor)
 {
     actor->is_late = true;
+    actor->late_since_ms = clock_mono_ms();
     loop_arm(actor->engine->loop, &actor->deadline, actor->engine->parts.settings->grace);
     if (actor->remote && actor->task->state == TASK_RENDERING) {
         remote_look(actor->remote);

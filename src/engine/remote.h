@@ -68,6 +68,8 @@ void remote_poll(struct remote *remote, const struct task *task);
 /* While it polls: its task's deadline has passed, so the next poll is hastened, and one that finds the job still under way
  * tells DEADLINE, `is_final`. */
 void remote_look(struct remote *remote);
+/* When the first poll after that was sent, clock_mono_ms(); 0: none was, or the upstream's answer was a wish to wait. */
+int64_t remote_looked_ms(const struct remote *remote);
 /* A newer version of the task that it works for, as committed: what its polls go by. Another attempt's is not heeded. */
 void remote_know(struct remote *remote, const struct task *task);
 /* Brings the result of the task's attempt home, and stores it: STORED, RENEWED, GONE or FAILED. */

@@ -63,6 +63,9 @@ static void on_trouble(struct remote *remote, const char *note,
     if (outcome->end == DIALOGUE_TROUBLE && outcome->status != 429) {
         policy_breaker_fail(&remote->credential->breaker, now_ms);
     }
+    if (outcome->status == 429 && remote->task->state == TASK_RENDERING) {
+        remote->looked_ms = 0; /* it has not had its turn */
+    }
     plan_poll(remote, outcome->retry_after_ms);
 }
 
@@ -216,6 +219,13 @@ static void on_polled(void *context, const struct dialogue_outcome *outcome)
     dialogue_stop(ended);
 }
 
+static void note_look(struct remote *remote)
+{
+    if (remote->is_late && remote->looked_ms == 0) {
+        remote->looked_ms = clock_mono_ms();
+    }
+}
+
 static void ask(struct remote *remote)
 {
     int64_t wait_ms =
@@ -225,6 +235,7 @@ static void ask(struct remote *remote)
     } else {
         remote->credential->n_polling += !remote->is_polling;
         remote->is_polling = true;
+        note_look(remote);
         if (remote->is_called) {
             remote->is_called = false;
             remote->watch.hastened_ms = clock_mono_ms();
@@ -239,7 +250,11 @@ static void ask(struct remote *remote)
 static void stand_in_line(struct remote *remote)
 {
     if (!remote->is_due) {
-        TAILQ_INSERT_TAIL(&remote->credential->due, remote, due);
+        if (remote->is_late) { /* its time is short */
+            TAILQ_INSERT_HEAD(&remote->credential->due, remote, due);
+        } else {
+            TAILQ_INSERT_TAIL(&remote->credential->due, remote, due);
+        }
         remote->is_due = true;
     }
 }
@@ -280,6 +295,7 @@ static void poll_now(struct remote *remote)
 {
     json_t *held = TAKE(remote->held);
     if (held) {
+        note_look(remote);
         const struct remote_blobs *blobs = remote->blobs;
         const struct dialogue_outcome outcome = {
             .end = DIALOGUE_ANSWERED,
@@ -317,6 +333,11 @@ void remote_look(struct remote *remote)
 {
     remote->is_late = true;
     on_called(&remote->listener);
+}
+
+int64_t remote_looked_ms(const struct remote *remote)
+{
+    return remote->looked_ms;
 }
 
 static void await_callbacks(struct remote *remote)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
+#include "engine/actor.h"
 #include "engine/remote.h"
 #include "engine/table.h"
 
@@ -445,7 +446,7 @@ static int jobs_of(const struct node *node, int credential)
 static void check_overdue(const struct node *node)
 {
     const struct settings *settings = &the_world->settings;
-    int64_t most_ms = settings->grace + 5 * MINUTE_MS;
+    int64_t most_ms = settings->grace + ACTOR_TURN_MOST_MS + 5 * MINUTE_MS;
     for (int i = 0; i < the_world->n_lives && node_is_up(node); i++) {
         const struct life *life = &the_world->lives[i];
         int64_t late_ms = world_now_ms() - life->admitted_ms - settings->deadline;

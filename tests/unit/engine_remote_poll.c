@@ -283,6 +283,30 @@ static void a_look_past_the_deadline_waits_as_the_upstream_wishes(void **state)
     end(&place);
 }
 
+/* One that is answered with a wish to wait has not been its turn, nor has one that stands in line. */
+static void a_look_past_the_deadline_is_had_when_it_was_sent(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(LOOK), ANSWERS_LATER(429, 1000), ANSWERS(503), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    remote_look(place.remote);
+    assert_int_equal(remote_looked_ms(place.remote), 0);
+    while (stage.at < 1) {
+        assert_true(go_on());
+    }
+    assert_int_equal(remote_looked_ms(place.remote), START_MS);
+    while (stage.at < 2) {
+        assert_true(go_on());
+    }
+    assert_true(go_on());
+    assert_int_equal(remote_looked_ms(place.remote), 0);
+    play_out();
+    assert_true(remote_looked_ms(place.remote) >= START_MS + 1000);
+    end(&place);
+}
+
 static void what_an_upstream_says_of_its_queue_is_told(void **state)
 {
     (void)state;
@@ -568,6 +592,13 @@ static void who_is_stopped_leaves_the_line(void **state)
     remote_poll(third, place.task);
     settle();
     assert_ptr_equal(TAILQ_FIRST(&place.credential->due), place.remote);
+    struct remote *late = neighbour(&place); /* its time is short */
+    remote_poll(late, place.task);
+    remote_look(late);
+    settle();
+    assert_ptr_equal(TAILQ_FIRST(&place.credential->due), late);
+    assert_int_equal(remote_looked_ms(late), 0);
+    assert_null(remote_free(late, false));
     place.remote = remote_free(place.remote, false);
     assert_ptr_equal(TAILQ_FIRST(&place.credential->due), second);
     assert_null(remote_free(second, false));
@@ -607,6 +638,7 @@ int main(void)
         cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),
         cmocka_unit_test(past_its_deadline_a_job_is_looked_at_once_more),
         cmocka_unit_test(a_look_past_the_deadline_waits_as_the_upstream_wishes),
+        cmocka_unit_test(a_look_past_the_deadline_is_had_when_it_was_sent),
         cmocka_unit_test(what_an_upstream_says_of_its_queue_is_told),
         cmocka_unit_test(the_program_sees_the_job_and_what_it_kept),
         cmocka_unit_test(the_program_is_asked_once_for_a_job_and_what_is_kept_of_it),
