@@ -151,11 +151,17 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
     remote->is_pending = is_pending;
     remote->is_seen = true;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
-    if (remote->is_late && remote->task->state == TASK_RENDERING) {
+    bool is_late = remote->is_late && remote->task->state == TASK_RENDERING;
+    if (is_late && ++remote->n_late_looks >= REMOTE_LATE_LOOKS) {
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_DEADLINE, .is_final = true});
         return;
     }
-    go_on(remote);
+    if (is_late) {
+        remote->planned_ms = clock_mono_ms() + REMOTE_LATE_PAUSE_MS;
+        await_poll(remote);
+    } else {
+        go_on(remote);
+    }
     remote_judge(remote,
                  progress > 0 ? REMOTE_VERDICT_PROGRESS
                  : is_pending ? REMOTE_VERDICT_PENDING

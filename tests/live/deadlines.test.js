@@ -19,7 +19,7 @@ const ask = (server, vendor, prompt) => film(server, VENDORS[vendor].model, prom
 const isAccepted = (server) => until('it is accepted', () => attemptsOf(server).some((row) => row.state === 'accepted'));
 const servers = {
     away: await gateway('fal'), minutes: await gateway('kling'), going: await gateway('runway'),
-    crowd: await gateway('vidu', '  grace: 4s\n', { polls_per_minute: 12 }), slow: await gateway('xai'),
+    crowd: await gateway('vidu', '  grace: 15s\n', { polls_per_minute: 3 }), slow: await gateway('xai'),
     mute: await gateway('replicate', '  grace: 1s\n'), none: await gateway('luma', '  grace: 0\n'),
 };
 
@@ -38,8 +38,8 @@ describe('deadlines', { concurrency: true }, () => {
         await isDone(servers.minutes, ask(servers.minutes, 'kling', 'done between two polls'));
         assert.equal(submits(sims.kling).length, 1);
     });
-    test('many are done, and looked at one after the other: whose turn comes after the grace is not thrown away', async () => {
-        const all = await Promise.all(Array.from({ length: 4 }, (_, i) => ask(servers.crowd, 'vidu', `one of many ${i}`)));
+    test('some are done, and looked at one after the other: whose turn comes after the grace is not thrown away', async () => {
+        const all = await Promise.all(['first', 'second'].map((prompt) => ask(servers.crowd, 'vidu', prompt)));
         await Promise.all(all.map((asked) => isDone(servers.crowd, asked)));
     });
     test('it passes while a submit is answered', async () => {

@@ -236,7 +236,7 @@ static void a_poll_waits_as_the_upstream_wishes(void **state)
 }
 
 /* At once, where nothing is wrong. */
-static void past_its_deadline_a_job_is_looked_at_once_more(void **state)
+static void past_its_deadline_a_job_is_looked_at(void **state)
 {
     (void)state;
     static const struct {
@@ -244,11 +244,18 @@ static void past_its_deadline_a_job_is_looked_at_once_more(void **state)
         const char *told;
         bool is_at_once;
     } rows[] = {
-        {{ASKED, STATE("rendering")}, "deadline ", true},
-        {{ASKED, SAYS("{\"state\":\"pending\",\"progress\":0.5}")}, "deadline ", true},
+        {{ASKED, STATE("rendering"), AGAIN, STATE("rendering"), AGAIN, STATE("pending")},
+         "deadline ",
+         false},
+        {{ASKED, STATE("rendering"), AGAIN, STATE("pending"), AGAIN, DONE("[{}]")},
+         "rendered([{}]) ",
+         false},
         {{ASKED, DONE("[{\"url\":\"u\"}]")}, "rendered([{\"url\":\"u\"}]) ", true},
         {{ASKED, FAILED("refused")}, "failed(upstream_failed) ", true},
-        {{ASKED, STATE("unclear"), AGAIN, STATE("rendering")}, "deadline ", false},
+        {{ASKED, STATE("rendering"), AGAIN, STATE("unclear"), AGAIN, STATE("rendering"), AGAIN,
+          STATE("rendering")},
+         "deadline ",
+         false},
         {{ASKED, DONE("[]"), AGAIN, DONE("[{}]")}, "rendered([{}]) ", false},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -636,7 +643,7 @@ int main(void)
         cmocka_unit_test(a_verdict_is_told_when_it_differs),
         cmocka_unit_test(verdicts_are_not_told_without_end),
         cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),
-        cmocka_unit_test(past_its_deadline_a_job_is_looked_at_once_more),
+        cmocka_unit_test(past_its_deadline_a_job_is_looked_at),
         cmocka_unit_test(a_look_past_the_deadline_waits_as_the_upstream_wishes),
         cmocka_unit_test(a_look_past_the_deadline_is_had_when_it_was_sent),
         cmocka_unit_test(what_an_upstream_says_of_its_queue_is_told),
