@@ -21,7 +21,8 @@
 enum {
     ACTOR_EVENTS_MAX = 16,       /* that wait for a commit: one of each kind that can meet in one */
     ACTOR_STORE_RETRY_MS = 1000, /* pause before a failed commit is tried again */
-    ACTOR_PROGRESS_PERSIST_MS = 250, /* progress is committed, and shown, no more often */
+    ACTOR_PROGRESS_PERSIST_MS = 250,     /* progress is committed, and shown, no more often */
+    ACTOR_TURN_MOST_MS = 60 * 60 * 1000, /* a look past a deadline waits for its turn no longer */
     ACTOR_PUT_OFF_MAX =
         64, /* of its submits that were put off before an attempt began stand in the timeline */
 };
@@ -63,6 +64,7 @@ struct actor {
     struct loop_timer wake;     /* the pause before the next attempt */
     struct loop_timer deadline; /* or, `is_late`, the end of the grace after it */
     bool is_late; /* its deadline has passed, and what its upstream may have made is looked for */
+    int64_t late_since_ms;      /* then: clock_mono_ms() */
     struct loop_timer progress; /* brings `held_progress` when its time has come */
     double held_progress;
     struct schedule_entry entry;

@@ -50,7 +50,8 @@ void actor_init_work(struct actor *actor);
 /* Carries out those effects that are an attempt's: start, poll, store, cancel. */
 void actor_work(struct actor *actor, unsigned effects);
 void actor_arm_deadline(struct actor *actor);
-/* Its deadline has passed, and its upstream may have a video: asks it, and waits for the outcome as long as is granted. */
+/* Its deadline has passed, and its upstream may have a video, or a submit: asks it, as soon as there is a job to ask for,
+ * and waits for the outcome as long as is granted. */
 void actor_wait_in_grace(struct actor *actor);
 /* A result that the task took, or may have taken, stays. An upstream that is to be told of the end is still needed. */
 void actor_halt_attempt(struct actor *actor);

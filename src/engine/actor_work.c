@@ -270,6 +270,9 @@ static void act_remotely(struct actor *actor, unsigned effects)
     }
     if (effects & TASK_EFFECT_POLL) {
         remote_poll(actor->remote, actor->task);
+        if (actor->is_late) { /* the deadline passed before there was anything to poll */
+            remote_look(actor->remote);
+        }
     }
     if (effects & TASK_EFFECT_STORE_RESULT) {
         remote_store(actor->remote, actor->task);
@@ -290,9 +293,47 @@ void actor_look_again(struct actor *actor)
 
 /* ---- the deadline ---- */
 
+/* What was heard of a job while the engine stops is not acted on any more: the next start judges it, with a fresh grace. */
+static bool is_left_to_next_start(const struct actor *actor)
+{
+    enum task_state state = actor->task->state;
+    return actor->engine->is_draining && !actor->task->is_local &&
+           (state == TASK_RENDERING || state == TASK_FETCHING);
+}
+
+/* Until when is granted: a look that waits for its turn, or as the upstream wishes, has not begun to use up the grace. */
+static int64_t grace_ends_ms(const struct actor *actor)
+{
+    int64_t grace_ms = actor->engine->parts.settings->grace;
+    int64_t looked_ms = actor->remote ? remote_looked_ms(actor->remote) : 0;
+    bool waits_for_turn = actor->remote && actor->task->state == TASK_RENDERING && looked_ms == 0;
+    if (waits_for_turn) {
+        return actor->late_since_ms +
+               (grace_ms > ACTOR_TURN_MOST_MS ? grace_ms : ACTOR_TURN_MOST_MS);
+    }
+    return (looked_ms != 0 ? looked_ms : actor->late_since_ms) + grace_ms;
+}
+
+/* Looks again whether it has had its turn. */
+static bool goes_on_in_grace(struct actor *actor)
+{
+    int64_t left_ms = actor->is_late ? grace_ends_ms(actor) - clock_mono_ms() : 0;
+    int64_t grace_ms = actor->engine->parts.settings->grace;
+    if (left_ms > 0) {
+        loop_arm(actor->engine->loop, &actor->deadline, left_ms < grace_ms ? left_ms : grace_ms);
+    }
+    return left_ms > 0;
+}
+
 static void on_deadline(struct loop_timer *timer)
 {
     struct actor *actor = CONTAINER_OF(timer, struct actor, deadline);
+    if (goes_on_in_grace(actor)) {
+        return;
+    }
+    if (is_left_to_next_start(actor)) {
+        return;
+    }
     bool has_grace = actor->engine->parts.settings->grace > 0;
     actor_feed(actor, &(struct task_event){.kind = TASK_EVENT_DEADLINE,
                                            .is_final = actor->is_late || !has_grace});
@@ -307,6 +348,7 @@ void actor_arm_deadline(struct actor *actor)
 void actor_wait_in_grace(struct actor *actor)
 {
     actor->is_late = true;
+    actor->late_since_ms = clock_mono_ms();
     loop_arm(actor->engine->loop, &actor->deadline, actor->engine->parts.settings->grace);
     if (actor->remote && actor->task->state == TASK_RENDERING) {
         remote_look(actor->remote);

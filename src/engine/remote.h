@@ -19,6 +19,9 @@ enum {
     /* Making variants and storing; a full disk is waited for until the deadline. */
     REMOTE_STORE_TRIES = 5,
     REMOTE_CANCEL_TRIES = 5,
+    /* Looks at a late job, so far apart, before one that is under way is not waited for: it may be about to be done. */
+    REMOTE_LATE_LOOKS = 3,
+    REMOTE_LATE_PAUSE_MS = 2000,
     REMOTE_RETRY_MS = 1000,           /* first pause between those; doubled, … */
     REMOTE_RETRY_MOST_MS = 60 * 1000, /* … up to this */
 };
@@ -69,9 +72,11 @@ bool remote_is_sending(const struct remote *remote);
 bool remote_is_bringing(const struct remote *remote);
 /* Polls until something but progress is told. */
 void remote_poll(struct remote *remote, const struct task *task);
-/* While it polls: its task's deadline has passed, so the next poll is hastened, and one that finds the job still under way
+/* While it polls: its task's deadline has passed, so the next poll is hastened, and the last of a few that find the job still under way
  * tells DEADLINE, `is_final`. */
 void remote_look(struct remote *remote);
+/* When the first poll after that was sent, clock_mono_ms(); 0: none was, or the upstream's answer was a wish to wait. */
+int64_t remote_looked_ms(const struct remote *remote);
 /* A newer version of the task that it works for, as committed: what its polls go by. Another attempt's is not heeded. */
 void remote_know(struct remote *remote, const struct task *task);
 /* Brings the result of the task's attempt home, and stores it: STORED, RENEWED, GONE or FAILED. */

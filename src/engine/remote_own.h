@@ -64,6 +64,8 @@ struct remote {
     int64_t planned_ms;                /* of the next poll, unless a callback brings one forward */
     bool is_called;                    /* by the upstream, since the last poll began */
     bool is_late;                      /* a job that is not done will not be waited for */
+    int64_t looked_ms;                 /* when the first poll since then was sent; 0: not yet */
+    int n_late_looks;                  /* that found it still under way */
     struct callback_listener listener; /* listens from the first poll's planning to the end */
     /* What the program asked for at the poll before, and of which job: good as long as the job and what is kept of it are
      * the same. NULL: nothing yet. */

@@ -63,6 +63,9 @@ static void on_trouble(struct remote *remote, const char *note,
     if (outcome->end == DIALOGUE_TROUBLE && outcome->status != 429) {
         policy_breaker_fail(&remote->credential->breaker, now_ms);
     }
+    if (outcome->status == 429 && remote->task->state == TASK_RENDERING) {
+        remote->looked_ms = 0; /* it has not had its turn */
+    }
     plan_poll(remote, outcome->retry_after_ms);
 }
 
@@ -148,11 +151,17 @@ static void on_under_way(struct remote *remote, const json_t *said, bool is_pend
     remote->is_pending = is_pending;
     remote->is_seen = true;
     policy_note_progress(&remote->watch, progress, clock_mono_ms());
-    if (remote->is_late && remote->task->state == TASK_RENDERING) {
+    bool is_late = remote->is_late && remote->task->state == TASK_RENDERING;
+    if (is_late && ++remote->n_late_looks >= REMOTE_LATE_LOOKS) {
         remote_tell(remote, &(struct task_event){.kind = TASK_EVENT_DEADLINE, .is_final = true});
         return;
     }
-    go_on(remote);
+    if (is_late) {
+        remote->planned_ms = clock_mono_ms() + REMOTE_LATE_PAUSE_MS;
+        await_poll(remote);
+    } else {
+        go_on(remote);
+    }
     remote_judge(remote,
                  progress > 0 ? REMOTE_VERDICT_PROGRESS
                  : is_pending ? REMOTE_VERDICT_PENDING
@@ -226,6 +235,13 @@ static void on_polled(void *context, const struct dialogue_outcome *outcome)
     dialogue_stop(ended);
 }
 
+static void note_look(struct remote *remote)
+{
+    if (remote->is_late && remote->looked_ms == 0) {
+        remote->looked_ms = clock_mono_ms();
+    }
+}
+
 static void ask(struct remote *remote)
 {
     int64_t wait_ms =
@@ -235,6 +251,7 @@ static void ask(struct remote *remote)
     } else {
         remote->credential->n_polling += !remote->is_polling;
         remote->is_polling = true;
+        note_look(remote);
         if (remote->is_called) {
             remote->is_called = false;
             remote->watch.hastened_ms = clock_mono_ms();
@@ -249,7 +266,11 @@ static void ask(struct remote *remote)
 static void stand_in_line(struct remote *remote)
 {
     if (!remote->is_due) {
-        TAILQ_INSERT_TAIL(&remote->credential->due, remote, due);
+        if (remote->is_late) { /* its time is short */
+            TAILQ_INSERT_HEAD(&remote->credential->due, remote, due);
+        } else {
+            TAILQ_INSERT_TAIL(&remote->credential->due, remote, due);
+        }
         remote->is_due = true;
     }
 }
@@ -290,6 +311,7 @@ static void poll_now(struct remote *remote)
 {
     json_t *held = TAKE(remote->held);
     if (held) {
+        note_look(remote);
         const struct remote_blobs *blobs = remote->blobs;
         const struct dialogue_outcome outcome = {
             .end = DIALOGUE_ANSWERED,
@@ -327,6 +349,11 @@ void remote_look(struct remote *remote)
 {
     remote->is_late = true;
     on_called(&remote->listener);
+}
+
+int64_t remote_looked_ms(const struct remote *remote)
+{
+    return remote->looked_ms;
 }
 
 static void await_callbacks(struct remote *remote)

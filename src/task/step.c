@@ -151,10 +151,11 @@ static void on_cancel(const struct scene *scene)
     end_now(scene, TASK_FAILURE_CANCELLED);
 }
 
-/* The last look may be minutes old, and a process before us may have been away for hours. */
+/* The last look may be minutes old, a process before us may have been away for hours, and the answer to a submit may say
+ * that it is done. */
 static void on_deadline(const struct scene *scene)
 {
-    if (!scene->event->is_final && upstream_may_have_video(scene->task))
+    if (!scene->event->is_final && scene_is_upstream(scene->task))
         scene->step->effects = TASK_EFFECT_LOOK;
     else
         end_now(scene, TASK_FAILURE_DEADLINE);

@@ -143,6 +143,20 @@ static void put_off(const struct scene *scene, enum attempt_state closed, int64_
     task->not_before_ms = scene->now_ms + (wish_ms > wait_ms ? wish_ms : wait_ms);
 }
 
+/* It was not taken, and there is no time to try again. */
+static void end_late(const struct scene *scene, enum attempt_state closed)
+{
+    struct task *task = scene_end(scene, TASK_FAILURE_DEADLINE, NULL, SCENE_END | SCENE_LET_GO);
+    task->attempts--;
+    scene_close_attempt(scene, task, closed);
+}
+
+/* Its deadline passed while the answer to its submit was awaited. */
+static bool is_late(const struct scene *scene)
+{
+    return scene_is_upstream(scene->task) && scene->now_ms >= scene->task->deadline_ms;
+}
+
 static const char *refusing_channel(const struct scene *scene)
 {
     if (scene_is_under_way(scene->task->state))
@@ -165,6 +179,10 @@ static void refuse(const struct scene *scene)
         }
         return;
     }
+    if (is_late(scene)) {
+        end_late(scene, ATTEMPT_REFUSED);
+        return;
+    }
     struct task *task = give_back(scene, ATTEMPT_REFUSED, SCENE_REQUEUE);
     task->n_put_off = 0;
     if (is_new)
@@ -181,6 +199,8 @@ void upstream_turned_away(const struct scene *scene)
         close_after_end(scene, ATTEMPT_REFUSED, SCENE_END | TASK_EFFECT_RELEASE);
     else if ((may_be || is_command) && scene->event->is_final)
         refuse(scene);
+    else if (may_be && is_late(scene))
+        end_late(scene, ATTEMPT_REFUSED);
     else if (may_be)
         put_off(scene, ATTEMPT_REFUSED, scene->event->retry_after_ms);
 }
@@ -214,13 +234,10 @@ void upstream_answer_lost(const struct scene *scene)
 /* It costs nothing to try again, if there is still time. */
 static void not_taken(const struct scene *scene)
 {
-    if (scene->now_ms < scene->task->deadline_ms) {
+    if (is_late(scene))
+        end_late(scene, ATTEMPT_NOT_TAKEN);
+    else
         put_off(scene, ATTEMPT_NOT_TAKEN, 0);
-        return;
-    }
-    struct task *task = scene_end(scene, TASK_FAILURE_DEADLINE, NULL, SCENE_END | SCENE_LET_GO);
-    task->attempts--;
-    scene_close_attempt(scene, task, ATTEMPT_NOT_TAKEN);
 }
 
 /* The upstream was believed for long enough (policy_note_gone()). Of a job that was never seen there, that says it was not taken

@@ -14,11 +14,12 @@ const sims = await startAll({ portBase: 0, settings: SHORT });
 after(() => sims.close());
 
 // Polls are far apart: what is seen at the deadline is seen by a look of its own.
-const gateway = (vendor, tasks = '') => start({ config: `tasks:\n  deadline: ${DEADLINE_MS}ms\n${tasks}${channelsYaml(sims, [vendor], { poll_first: '5m' })}` });
+const gateway = (vendor, tasks = '', more = {}) => start({ config: `tasks:\n  deadline: ${DEADLINE_MS}ms\n${tasks}${channelsYaml(sims, [vendor], { poll_first: '5m', ...more })}` });
 const ask = (server, vendor, prompt) => film(server, VENDORS[vendor].model, prompt);
 const isAccepted = (server) => until('it is accepted', () => attemptsOf(server).some((row) => row.state === 'accepted'));
 const servers = {
     away: await gateway('fal'), minutes: await gateway('kling'), going: await gateway('runway'),
+    crowd: await gateway('vidu', '  grace: 15s\n', { polls_per_minute: 3 }), slow: await gateway('xai'),
     mute: await gateway('replicate', '  grace: 1s\n'), none: await gateway('luma', '  grace: 0\n'),
 };
 
@@ -36,6 +37,15 @@ describe('deadlines', { concurrency: true }, () => {
     test('it was done long before, and no poll was due', async () => {
         await isDone(servers.minutes, ask(servers.minutes, 'kling', 'done between two polls'));
         assert.equal(submits(sims.kling).length, 1);
+    });
+    test('some are done, and looked at one after the other: whose turn comes after the grace is not thrown away', async () => {
+        const all = await Promise.all(['first', 'second'].map((prompt) => ask(servers.crowd, 'vidu', prompt)));
+        await Promise.all(all.map((asked) => isDone(servers.crowd, asked)));
+    });
+    test('it passes while a submit is answered', async () => {
+        assert.equal(sims.xai.program({ rules: [{ on: 'submit', do: { latency_ms: DEADLINE_MS + 2000 } }] }), null);
+        await isDone(servers.slow, ask(servers.slow, 'xai', 'taken, late'));
+        assert.equal(submits(sims.xai).length, 1);
     });
     test('what is still under way is cancelled', async () => {
         assert.equal(sims.runway.program({ settings: LONG }), null);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/must.h"
+#include "engine/actor.h"
 #include "engine/remote.h"
 #include "engine/table.h"
 
@@ -205,7 +206,15 @@ static void check_deadline(const struct node *node, const struct life *life,
     int64_t waited_ms = (late_ms < up_ms ? late_ms : up_ms) + 2 * WALL_JUMP_MS;
     bool has_job = old->state == TASK_RENDERING || old->state == TASK_FETCHING;
     bool was_denied = task->attempt.state == ATTEMPT_NOT_TAKEN;
-    if (!job || !has_job || was_denied || waited_ms >= the_world->settings.grace) {
+    if (waited_ms >= the_world->settings.grace) {
+        return;
+    }
+    if (old->state == TASK_SUBMITTING && task->attempt.begun_ms >= clock_wall_ms() - up_ms &&
+        task->attempt.state == ATTEMPT_CANCELLING) {
+        world_fail("life %d: its deadline has passed, and the answer to its submit is not awaited",
+                   life->number);
+    }
+    if (!job || !has_job || was_denied) {
         return;
     }
     if (job->video_was_told) {
@@ -437,7 +446,7 @@ static int jobs_of(const struct node *node, int credential)
 static void check_overdue(const struct node *node)
 {
     const struct settings *settings = &the_world->settings;
-    int64_t most_ms = settings->grace + 5 * MINUTE_MS;
+    int64_t most_ms = settings->grace + ACTOR_TURN_MOST_MS + 5 * MINUTE_MS;
     for (int i = 0; i < the_world->n_lives && node_is_up(node); i++) {
         const struct life *life = &the_world->lives[i];
         int64_t late_ms = world_now_ms() - life->admitted_ms - settings->deadline;

@@ -236,7 +236,7 @@ static void a_poll_waits_as_the_upstream_wishes(void **state)
 }
 
 /* At once, where nothing is wrong. */
-static void past_its_deadline_a_job_is_looked_at_once_more(void **state)
+static void past_its_deadline_a_job_is_looked_at(void **state)
 {
     (void)state;
     static const struct {
@@ -244,11 +244,18 @@ static void past_its_deadline_a_job_is_looked_at_once_more(void **state)
         const char *told;
         bool is_at_once;
     } rows[] = {
-        {{ASKED, STATE("rendering")}, "deadline ", true},
-        {{ASKED, SAYS("{\"state\":\"pending\",\"progress\":0.5}")}, "deadline ", true},
+        {{ASKED, STATE("rendering"), AGAIN, STATE("rendering"), AGAIN, STATE("pending")},
+         "deadline ",
+         false},
+        {{ASKED, STATE("rendering"), AGAIN, STATE("pending"), AGAIN, DONE("[{}]")},
+         "rendered([{}]) ",
+         false},
         {{ASKED, DONE("[{\"url\":\"u\"}]")}, "rendered([{\"url\":\"u\"}]) ", true},
         {{ASKED, FAILED("refused")}, "failed(upstream_failed) ", true},
-        {{ASKED, STATE("unclear"), AGAIN, STATE("rendering")}, "deadline ", false},
+        {{ASKED, STATE("rendering"), AGAIN, STATE("unclear"), AGAIN, STATE("rendering"), AGAIN,
+          STATE("rendering")},
+         "deadline ",
+         false},
         {{ASKED, DONE("[]"), AGAIN, DONE("[{}]")}, "rendered([{}]) ", false},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -280,6 +287,30 @@ static void a_look_past_the_deadline_waits_as_the_upstream_wishes(void **state)
     remote_look(place.remote);
     assert_int_equal(stage.n_timers, 1);
     assert_true(stage.timers[0]->due_ms >= stage.now_ms + 1234567);
+    end(&place);
+}
+
+/* One that is answered with a wish to wait has not been its turn, nor has one that stands in line. */
+static void a_look_past_the_deadline_is_had_when_it_was_sent(void **state)
+{
+    (void)state;
+    static const struct turn turns[] = {SAYS(LOOK), ANSWERS_LATER(429, 1000), ANSWERS(503), {0}};
+    struct place place;
+    begin(&place, "plain", sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED), turns);
+    call(&place, remote_poll);
+    remote_look(place.remote);
+    assert_int_equal(remote_looked_ms(place.remote), 0);
+    while (stage.at < 1) {
+        assert_true(go_on());
+    }
+    assert_int_equal(remote_looked_ms(place.remote), START_MS);
+    while (stage.at < 2) {
+        assert_true(go_on());
+    }
+    assert_true(go_on());
+    assert_int_equal(remote_looked_ms(place.remote), 0);
+    play_out();
+    assert_true(remote_looked_ms(place.remote) >= START_MS + 1000);
     end(&place);
 }
 
@@ -568,6 +599,13 @@ static void who_is_stopped_leaves_the_line(void **state)
     remote_poll(third, place.task);
     settle();
     assert_ptr_equal(TAILQ_FIRST(&place.credential->due), place.remote);
+    struct remote *late = neighbour(&place); /* its time is short */
+    remote_poll(late, place.task);
+    remote_look(late);
+    settle();
+    assert_ptr_equal(TAILQ_FIRST(&place.credential->due), late);
+    assert_int_equal(remote_looked_ms(late), 0);
+    assert_null(remote_free(late, false));
     place.remote = remote_free(place.remote, false);
     assert_ptr_equal(TAILQ_FIRST(&place.credential->due), second);
     assert_null(remote_free(second, false));
@@ -605,8 +643,9 @@ int main(void)
         cmocka_unit_test(a_verdict_is_told_when_it_differs),
         cmocka_unit_test(verdicts_are_not_told_without_end),
         cmocka_unit_test(a_poll_waits_as_the_upstream_wishes),
-        cmocka_unit_test(past_its_deadline_a_job_is_looked_at_once_more),
+        cmocka_unit_test(past_its_deadline_a_job_is_looked_at),
         cmocka_unit_test(a_look_past_the_deadline_waits_as_the_upstream_wishes),
+        cmocka_unit_test(a_look_past_the_deadline_is_had_when_it_was_sent),
         cmocka_unit_test(what_an_upstream_says_of_its_queue_is_told),
         cmocka_unit_test(the_program_sees_the_job_and_what_it_kept),
         cmocka_unit_test(the_program_is_asked_once_for_a_job_and_what_is_kept_of_it),

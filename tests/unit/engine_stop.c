@@ -7,6 +7,7 @@
 #include <dirent.h>
 
 #include "engine/engine_own.h"
+#include "task_sample.h"
 
 /* ---- stopping ---- */
 
@@ -354,6 +355,33 @@ static void left_work_is_taken_up_at_no_cost(void **state)
     assert_int_equal(overtaken->failure, TASK_FAILURE_DEADLINE);
     assert_int_equal(fake_starts("d"), 0);
     task_unref(overtaken);
+}
+
+/* Nobody acts on what is heard of its job any more. Its channel is not configured, so nobody asks either. */
+static void a_deadline_that_passes_during_a_stop_is_left_to_the_next_start(void **state)
+{
+    enum { SOON_MS = 2000, MARGIN_MS = 500 };
+    struct stage *stage = *state;
+    struct stopping stopping;
+    char late[ID_SHORT_SIZE], held[ID_SHORT_SIZE];
+    struct task *task = sample_upstream_task(TASK_RENDERING, ATTEMPT_ACCEPTED);
+    int64_t deadline_ms = clock_wall_ms() + SOON_MS;
+    task->deadline_ms = deadline_ms;
+    leave(stage, task, late);
+    stage->settings->grace = 0;
+    atomic_store(&ailment.held, WRITES_TO(TASK_SUBMITTING));
+    stage_start(stage);
+    stage_add(stage, "t1", "d", held);
+    AWAIT(atomic_load(&ailment.n_held) == 1);
+    stopping_begin(&stopping, stage->engine, 0);
+    AWAIT(is_closing(stage));
+    bool is_in_time = clock_wall_ms() + MARGIN_MS < deadline_ms; /* or the machine is slow */
+    AWAIT(clock_wall_ms() > deadline_ms + MARGIN_MS);
+    atomic_store(&ailment.held, 0);
+    stopping_end(&stopping, stage);
+    assert_true(!is_in_time || stage_stored_state(stage, late) == TASK_RENDERING);
+    stage_start(stage);
+    AWAIT(stage_has_ended(stage, late));
 }
 
 /* The interrupted one must be committed before it can queue again; those behind it need not. */
@@ -722,6 +750,7 @@ int main(void)
         STAGE_CASE(each_create_is_answered_once_and_kept),
         STAGE_CASE(a_create_that_comes_last_is_kept),
         STAGE_CASE(left_work_is_taken_up_at_no_cost),
+        STAGE_CASE(a_deadline_that_passes_during_a_stop_is_left_to_the_next_start),
         STAGE_CASE(left_work_keeps_its_order),
         STAGE_CASE(a_model_that_nobody_serves_any_more_fails),
         STAGE_CASE(a_cancel_while_storing_leaves_no_files),
