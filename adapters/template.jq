@@ -51,6 +51,7 @@ def submitted: job_or("id"; .body | text_at("id"); refusal(""; .body | text_of; 
 def poll: {method: "GET", path: "/v1/jobs/\(.job | @uri)"};
 
 # The answer to it, by the word for a state. Trouble (408, 425, 429, 5xx) never comes here. Input as for `submitted`, with `job`.
+# A failure that does not name the job may be the error of somebody before the API.
 def states: {queued: "pending", running: "rendering", done: "done", failed: "failed", cancelled: "cancelled"};
 
 def result: {state: "done", outputs: outputs_at("video_url")};
@@ -66,7 +67,6 @@ def verdict:
   | by_word("state"; states; result; failure)
   | if .state == "rendering" then . + {progress: $progress} | present else . end;
 
-# A failure that does not name the job may be the error of somebody before the API.
 def polled: if_named("id"; polled_by(verdict));
 
 # Leave out `cancel` and `cancelled` where the upstream cannot cancel. Input: {task, job, keep, state}.

@@ -301,7 +301,8 @@ test('a channel that was an upstream and is a program now: its job there waits f
 });
 test('the example says that it has no ffmpeg', () => {
     const input = JSON.stringify({ images: [], seed: 1, width: 64, height: 64, duration: 1, output: 'output.mp4' });
-    const run = spawnSync('sh', ['-c', 'python=$(command -v python3); PATH=/nowhere exec "$python" "$0"', path.join(ROOT, 'examples/command.py')], { input });
+    const alone = 'import os, sys; os.execve(sys.executable, [sys.executable, *sys.argv[1:]], {"PATH": "/nowhere"})';
+    const run = spawnSync('python3', ['-c', alone, path.join(ROOT, 'examples/command.py')], { input });
     assert.equal(run.status, 0, String(run.stderr));
     assert.deepEqual(JSON.parse(run.stdout).error, { kind: 'failed', code: 'no_ffmpeg', message: 'ffmpeg is not installed' });
 });
