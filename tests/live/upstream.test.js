@@ -3,7 +3,7 @@
 // The engine at upstreams: every adapter against the simulator of its vendor, well and badly: all adapters times all faults.
 // A new adapter is tested by its row in upstreams.js. What the ledgers of the vendors say that was bought is held against the attempts in our own store.
 import assert from 'node:assert/strict';
-import { after, describe, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { attemptsOf } from './books.js';
 import { endedWell, sleep, start, until } from './harness.js';
 import { startAll } from '../simulators/run.js';
@@ -66,13 +66,13 @@ const FAULTS = [
     { name: 'a large result', word: '[sim:bytes=3000000]', end: /^completed$/ },
 ];
 
-const servers = {};
-for (const vendor of chosen) servers[vendor] = await start({ config: channelsYaml(sims, [vendor], { times: FAULTS.length + 1 }) });
-
 // Six vendors beside each other, so that a slow machine keeps up, and each one's tests in order.
 describe('upstreams', { concurrency: 6 }, () => {
     for (const vendor of chosen) describe(vendor, { concurrency: false }, () => {
-        const server = servers[vendor];
+        let server; // started when its turn comes: a connection that idles until then would be closed
+        before(async () => {
+            server = await start({ config: channelsYaml(sims, [vendor], { times: FAULTS.length + 1 }) });
+        });
         const { model, image } = VENDORS[vendor];
         const ask = (prompt, more) => film(server, model, prompt, more);
 
