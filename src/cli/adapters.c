@@ -98,9 +98,9 @@ static int complain_reserved(const char *name)
 
 int adapters_complain_unknown(const struct adapter_set *set, const char *name)
 {
-    CLEANUP(buf_fini) struct buf meant;
     if (adapter_is_reserved(name))
         return complain_reserved(name);
+    CLEANUP(buf_fini) struct buf meant;
     buf_init(&meant, TEXT_BYTES);
     adapter_suggest(set, name, &meant);
     return cli_complain(CLI_USAGE, "there is no adapter \"%s\"%s", name, buf_text(&meant));
